@@ -1,0 +1,1 @@
+"""The lacuna server: images and masks in, masked segmentations out."""

@@ -1,0 +1,71 @@
+"""What goes into a model and what comes out, one image at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+INVALID_LABEL = 255
+"""The label of a pixel that has none, because it was not valid."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An image and which of its pixels hold data.
+
+    Attributes:
+        image: uint8, uint16 or float32 (H, W, C), H and W ≥ 1, in the model's own units; 0 wherever
+            `mask` is False, so that nothing under the mask can travel further.
+        mask: bool (H, W), True = valid.
+
+    Raises:
+        ValueError: if the arrays do not have these shapes and dtypes.
+    """
+
+    image: NDArray[Any]
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or 0 in self.image.shape:
+            raise ValueError(f"image must be (H, W, C), none of them 0; it is {self.image.shape}")
+        if self.image.dtype not in (np.uint8, np.uint16, np.float32):
+            raise ValueError(f"image must be uint8, uint16 or float32; it is {self.image.dtype}")
+        if self.mask.shape != self.image.shape[:2] or self.mask.dtype != np.bool_:
+            raise ValueError(
+                f"mask must be bool of shape {self.image.shape[:2]}; "
+                f"it is {self.mask.dtype} {self.mask.shape}"
+            )
+
+    @classmethod
+    def clean(cls, image: NDArray[Any], mask: NDArray[np.bool_]) -> Sample:
+        """Build a sample from an image that may hold anything under its mask.
+
+        Args:
+            image: (H, W, C); what stands under an invalid mask is replaced by 0, NaN included.
+            mask: bool (H, W), True = valid.
+        """
+        if mask.all():
+            return cls(image, mask)
+        return cls(np.where(mask[:, :, None], image, image.dtype.type(0)), mask)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.mask.shape
+        return height, width
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The answer for one sample.
+
+    Attributes:
+        labels: uint8 (H, W): the class id of each valid pixel, `INVALID_LABEL` elsewhere.
+        probabilities: float32 (H, W, K), 0 where invalid; None if nobody asked for them.
+    """
+
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32] | None = None
