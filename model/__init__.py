@@ -1,0 +1,1 @@
+"""Masked segmentation networks: building, training, scoring and exporting them."""

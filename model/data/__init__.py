@@ -1,0 +1,1 @@
+"""Images to learn from, their labels and their missing pixels."""

@@ -1,0 +1,153 @@
+"""Mosaics of textures with known labels, made on the fly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from model.data.nodata import draw_missing, smooth_noise
+from model.data.textures import CLASSES, draw_crop
+from model.losses import IGNORE_LABEL
+
+Tinting = Literal["random", "natural"]
+
+
+class Mosaic(NamedTuple):
+    """An image with missing pixels and its labels.
+
+    Attributes:
+        image: uint8 (H, W, 3); 0 where missing.
+        mask: bool (H, W), True = valid.
+        labels: uint8 (H, W), class ids; `IGNORE_LABEL` where missing.
+    """
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class MosaicConfig:
+    """How mosaics are drawn.
+
+    Attributes:
+        size: height and width in pixels.
+        zoom: smallest and largest enlargement of a texture.
+        cell: smallest and largest width of a region in pixels.
+        missing: smallest and largest fraction of missing pixels.
+        complete: how often nothing is missing at all.
+        tinting: `"random"` grey or any tint, so that colour tells nothing about the class;
+            `"natural"` the class's own.
+    """
+
+    size: tuple[int, int] = (128, 128)
+    zoom: tuple[float, float] = (0.8, 1.25)
+    cell: tuple[float, float] = (45.0, 90.0)
+    missing: tuple[float, float] = (0.0, 0.8)
+    complete: float = 0.25
+    tinting: Tinting = "random"
+
+
+def draw_labels(rng: np.random.Generator, size: tuple[int, int], cell: float) -> NDArray[np.uint8]:
+    """Draw a map of regions with rounded borders.
+
+    Args:
+        rng: source of randomness.
+        size: height and width in pixels.
+        cell: about how wide a region is, in pixels.
+
+    Returns:
+        uint8 (H, W), class ids.
+    """
+    fields = [smooth_noise(rng, size, cell) for _ in CLASSES]
+    return np.argmax(fields, axis=0).astype(np.uint8)
+
+
+def draw_mosaic(
+    rng: np.random.Generator, textures: Sequence[NDArray[np.uint8]], config: MosaicConfig
+) -> Mosaic:
+    """Draw one mosaic.
+
+    Args:
+        rng: source of randomness.
+        textures: from `load_textures`.
+        config: what to draw.
+    """
+    size = config.size
+    labels = draw_labels(rng, size, rng.uniform(*config.cell))
+    image = np.empty((*size, 3), np.float32)
+    for index, texture in enumerate(textures):
+        crop = draw_crop(rng, texture, size, rng.uniform(*config.zoom))
+        here = labels == index
+        image[here] = _expose(rng, crop[here]) * _draw_tint(rng, index, config.tinting)
+    image += rng.normal(0, rng.uniform(0, 4), (*size, 1))
+    mask = ~_draw_missing(rng, config)
+    return Mosaic(
+        np.where(mask[..., None], np.clip(np.round(image), 0, 255), 0).astype(np.uint8),
+        mask,
+        np.where(mask, labels, IGNORE_LABEL).astype(np.uint8),
+    )
+
+
+def _expose(rng: np.random.Generator, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vary contrast and brightness, so that grey values alone do not tell the class."""
+    gain, offset = rng.uniform(0.7, 1.3), rng.uniform(-40, 40)
+    return np.asarray((values - 127.5) * gain + 127.5 + offset, np.float32)[:, None]
+
+
+def _draw_tint(rng: np.random.Generator, index: int, tinting: Tinting) -> NDArray[np.float32]:
+    if tinting == "natural":
+        return np.asarray(CLASSES[index].tint, np.float32)
+    if rng.random() < 0.5:
+        return np.ones(3, np.float32)
+    return rng.uniform(0.6, 1.2, 3).astype(np.float32)
+
+
+def _draw_missing(rng: np.random.Generator, config: MosaicConfig) -> NDArray[np.bool_]:
+    if rng.random() < config.complete:
+        return np.zeros(config.size, bool)
+    return draw_missing(rng, config.size, rng.uniform(*config.missing))
+
+
+def iterate_mosaics(
+    textures: Sequence[NDArray[np.uint8]], config: MosaicConfig, seed: int
+) -> Iterator[Mosaic]:
+    """Draw mosaics without end; the same ones for the same seed."""
+    rng = np.random.default_rng(seed)
+    while True:
+        yield draw_mosaic(rng, textures, config)
+
+
+def mosaic_dataset(
+    textures: Sequence[NDArray[np.uint8]], config: MosaicConfig, seed: int, batch_size: int
+) -> Any:
+    """Make an endless `tf.data.Dataset` of batches for `keras.Model.fit`.
+
+    Args:
+        textures: from `load_textures`.
+        config: what to draw.
+        seed: decides every mosaic.
+        batch_size: N.
+
+    Returns:
+        A dataset of `((image float32 (N, H, W, 3), mask bool (N, H, W, 1)), labels (N, H, W))`.
+    """
+
+    def generate() -> Iterator[tuple[tuple[Any, Any], Any]]:
+        for image, mask, labels in iterate_mosaics(textures, config, seed):
+            yield (image.astype(np.float32), mask[..., None]), labels
+
+    signature = (
+        (
+            tf.TensorSpec((*config.size, 3), tf.float32),
+            tf.TensorSpec((*config.size, 1), tf.bool),
+        ),
+        tf.TensorSpec(config.size, tf.uint8),
+    )
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return dataset.batch(batch_size, drop_remainder=True).prefetch(4)

@@ -1,0 +1,151 @@
+"""Turning a trained network into a SavedModel that a server can run without this package."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2 as freeze,
+)
+
+from model.losses import IGNORE_LABEL
+from model.network import NetworkConfig, fold_batch_norm
+
+MANIFEST_SCHEMA = 1
+MANIFEST_FILE = Path("assets.extra") / "manifest.json"
+
+
+class _FrozenSegmenter(tf.Module):
+    """The graph that is saved. Both signatures call one frozen function, so weights stand once."""
+
+    def __init__(self, network: keras.Model, config: NetworkConfig) -> None:
+        super().__init__()
+        image = tf.TensorSpec((None, None, None, config.channels), tf.float32, name="image")
+        mask = tf.TensorSpec((None, None, None, 1), tf.bool, name="mask")
+
+        def compute_logits(image: Any, mask: Any) -> Any:
+            return network([image, mask], training=False)
+
+        traced = tf.function(compute_logits, input_signature=[image, mask], autograph=False)
+        self._logits = freeze(traced.get_concrete_function())
+        self.serving_default = tf.function(
+            self._segment, input_signature=[image, mask], autograph=False
+        )
+        self.labels = tf.function(self._label, input_signature=[image, mask], autograph=False)
+
+    def _segment(self, image: Any, mask: Any) -> dict[str, Any]:
+        logits = self._call(image, mask)
+        probabilities = tf.where(mask, tf.nn.softmax(logits), 0.0)
+        return {"labels": _choose_labels(logits, mask), "probabilities": probabilities}
+
+    def _label(self, image: Any, mask: Any) -> dict[str, Any]:
+        return {"labels": _choose_labels(self._call(image, mask), mask)}
+
+    def _call(self, image: Any, mask: Any) -> Any:
+        result = self._logits(image, mask)
+        return result[0] if isinstance(result, list | tuple) else result
+
+
+def _choose_labels(logits: Any, mask: Any) -> Any:
+    best = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
+    return tf.where(mask[..., 0], best, tf.constant(IGNORE_LABEL, tf.uint8))
+
+
+def describe_classes(
+    names: Sequence[str], colors: Sequence[tuple[int, int, int]]
+) -> list[dict[str, Any]]:
+    """Give the manifest's list of classes.
+
+    Args:
+        names: one a class, in the order of the class ids.
+        colors: red, green and blue, 0 to 255, likewise.
+    """
+    return [
+        {"id": index, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}
+        for index, (name, color) in enumerate(zip(names, colors, strict=True))
+    ]
+
+
+def build_manifest(
+    name: str,
+    description: str,
+    config: NetworkConfig,
+    classes: Sequence[Mapping[str, Any]],
+    image_dtype: str = "uint8",
+    training: Mapping[str, Any] | None = None,
+    scores: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Put together what a server and its users must know about a network.
+
+    Args:
+        name: of the model.
+        description: one or two sentences for people.
+        config: the network's shape.
+        classes: from `describe_classes`.
+        image_dtype: `"uint8"`, `"uint16"` or `"float32"`: in which units the network was trained.
+        training: how it was trained.
+        scores: what it scored.
+
+    Returns:
+        The manifest, JSON values only.
+
+    Raises:
+        ValueError: if there are not as many classes as the network has outputs.
+    """
+    if len(classes) != config.classes:
+        raise ValueError(
+            f"`classes` must be as many as the network's outputs, {config.classes}. "
+            f"Received: {len(classes)}"
+        )
+    return {
+        "schema": MANIFEST_SCHEMA,
+        "name": name,
+        "description": description,
+        "image": {"channels": config.channels, "dtype": image_dtype},
+        "classes": [dict(entry) for entry in classes],
+        "total_stride": config.total_stride,
+        "receptive_radius": config.receptive_radius,
+        "training": dict(training or {}),
+        "scores": dict(scores or {}),
+    }
+
+
+def export_network(
+    network: keras.Model, config: NetworkConfig, manifest: Mapping[str, Any], output: Path
+) -> None:
+    """Write a SavedModel with its manifest.
+
+    Two signatures, both from `image` float32 (N, H, W, C), raw values, and `mask` bool
+    (N, H, W, 1), any H and W ≥ 1: `serving_default` gives `labels` uint8 (N, H, W), 255 = invalid,
+    and `probabilities` float32 (N, H, W, K), 0 where invalid; `labels` gives the labels alone.
+    Batch normalisation is folded into the convolutions and weights are constants.
+
+    Args:
+        network: from `build_network(config)`, trained.
+        config: its shape.
+        manifest: from `build_manifest`.
+        output: the folder to write, `<repository>/<name>/<version>`. One that is there is replaced,
+            once the new one is complete.
+    """
+    module = _FrozenSegmenter(fold_batch_norm(network, config), config)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # A leading dot, and no number: a server that watches the repository does not take it for a
+    # version.
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    tf.saved_model.save(
+        module,
+        str(unfinished),
+        signatures={"serving_default": module.serving_default, "labels": module.labels},
+        options=tf.saved_model.SaveOptions(save_debug_info=False),
+    )
+    (unfinished / MANIFEST_FILE).parent.mkdir()
+    (unfinished / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
+    shutil.rmtree(output, ignore_errors=True)
+    unfinished.rename(output)

@@ -1,0 +1,61 @@
+"""Joining feature maps that carry masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from model.layers.arguments import check_mask
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class MaskedConcatenate(keras.layers.Layer):
+    """Joins feature maps along their channels; a pixel is valid if it is in any of the masks.
+
+    No masking is needed: features are 0 where their own mask is invalid, as every layer here leaves
+    them, and that is what a masked convolution reads there.
+
+    Call arguments:
+        inputs: `[x1, mask1, x2, mask2, …]`: float (N, H, W, C1), bool (N, H, W, 1), …
+
+    Returns:
+        `(x, mask)`: float (N, H, W, C1 + C2 + …), bool (N, H, W, 1).
+
+    Raises:
+        ValueError: unless each feature map comes with a mask that is bool (N, H, W, 1).
+    """
+
+    def call(self, inputs: Any) -> tuple[Any, Any]:
+        """Concatenate the features and unite the masks."""
+        features, masks = inputs[::2], inputs[1::2]
+        if not masks or len(features) != len(masks):
+            raise ValueError(f"each feature map needs a mask. Received: {len(inputs)} tensors")
+        united = masks[0]
+        for mask in masks:
+            check_mask(mask)
+            if mask is not united:
+                united = tf.logical_or(united, mask)
+        return tf.concat(features, axis=-1), united
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class AppendMask(keras.layers.Layer):
+    """Appends the mask to the features as one more channel, 1 where valid and 0 elsewhere.
+
+    Call arguments:
+        inputs: `[x, mask]`: float (N, H, W, C), bool (N, H, W, 1).
+
+    Returns:
+        float (N, H, W, C + 1).
+
+    Raises:
+        ValueError: for a mask that is not bool (N, H, W, 1).
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Cast and concatenate."""
+        x, mask = inputs
+        check_mask(mask)
+        return tf.concat([x, tf.cast(mask, x.dtype)], axis=-1)

@@ -1,0 +1,96 @@
+"""What depends on the mask alone: computed once a level, shared by all convolutions there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from model import ops
+from model.layers.arguments import check_mask, read_choice, read_pair
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class CoverageScale(keras.layers.Layer):
+    """The factor that renormalises a stride-1 convolution and masks its output, in one map.
+
+        scale(cnt) where the mask is valid, 0 elsewhere
+
+    With `mask_update="keep"` all convolutions of one resolution share this map. One product with it
+    does the work of a `PartialConv2D`'s scaling and of its output masking.
+
+    Args:
+        kernel_size: of the convolutions that will use the map; odd.
+        normalization: as in `PartialConv2D`.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        mask: bool (N, H, W, 1).
+
+    Returns:
+        (N, H, W, 1) of the layer's compute dtype.
+
+    Raises:
+        ValueError: for an argument outside its choices, or a mask that is not bool (N, H, W, 1).
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        normalization: ops.Normalization = "area",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.kernel_size = read_pair(kernel_size, "kernel_size")
+        self.normalization = read_choice(normalization, ops.NORMALIZATIONS, "normalization")
+
+    def call(self, mask: Any) -> Any:
+        """Compute the map."""
+        check_mask(mask)
+        area = self.kernel_size[0] * self.kernel_size[1]
+        scale = ops.coverage_scale(
+            ops.count_valid(mask, self.kernel_size), area, self.normalization
+        )
+        return keras.ops.cast(ops.fill_invalid(scale, mask), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size,
+            "normalization": self.normalization,
+        }
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class FillInvalid(keras.layers.Layer):
+    """Replaces whatever stands at invalid pixels, NaN included: `where(mask, x, fill_value)`.
+
+    Args:
+        fill_value: what invalid pixels become.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, mask]`: (N, H, W, C), bool (N, H, W, 1).
+
+    Returns:
+        Like x.
+
+    Raises:
+        ValueError: for a mask that is not bool (N, H, W, 1).
+    """
+
+    def __init__(self, fill_value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fill_value = float(fill_value)
+
+    def call(self, inputs: Any) -> Any:
+        """Select."""
+        x, mask = inputs
+        check_mask(mask)
+        return ops.fill_invalid(x, mask, self.fill_value)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {**super().get_config(), "fill_value": self.fill_value}

@@ -1,0 +1,85 @@
+"""Normalisation whose statistics see valid pixels only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from model import ops
+from model.layers.arguments import check_mask
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class MaskedBatchNormalization(keras.layers.Layer):
+    """Batch normalisation with moments over the valid pixels of the batch.
+
+        training:  y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
+        inference: the same with the moving averages, an affine map that folds into a convolution
+
+    The moving averages stay as they are when a batch has no valid pixel. The output is not masked.
+
+    Args:
+        momentum: of the moving averages.
+        epsilon: added to the variance.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, mask]`: float (N, H, W, C), bool (N, H, W, 1).
+        training: whether to use, and to track, the batch's own moments.
+
+    Returns:
+        Like x.
+
+    Raises:
+        ValueError: for a mask that is not bool (N, H, W, 1).
+
+    Reference:
+        Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
+
+    def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+
+    def build(self, input_shape: Any) -> None:
+        """Create the scale, the offset and the moving averages."""
+        shape = (input_shape[0][-1],)
+        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
+        self.moving_mean = self.add_weight(
+            name="moving_mean", shape=shape, initializer="zeros", trainable=False, autocast=False
+        )
+        self.moving_variance = self.add_weight(
+            name="moving_variance", shape=shape, initializer="ones", trainable=False, autocast=False
+        )
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Normalise, and in training track the moments."""
+        x, mask = inputs
+        check_mask(mask)
+        if training:
+            mean, variance, count = ops.masked_moments(x, mask)
+            self._track(mean, variance, count)
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        scale, offset = self._affine(mean, variance)
+        return x * keras.ops.cast(scale, x.dtype) + keras.ops.cast(offset, x.dtype)
+
+    def inference_affine(self) -> tuple[Any, Any]:
+        """Give the scale and offset, float32 (C,) each, that inference applies to each channel."""
+        return self._affine(self.moving_mean, self.moving_variance)
+
+    def _affine(self, mean: Any, variance: Any) -> tuple[Any, Any]:
+        scale = keras.ops.cast(self.gamma, "float32") * keras.ops.rsqrt(variance + self.epsilon)
+        return scale, keras.ops.cast(self.beta, "float32") - mean * scale
+
+    def _track(self, mean: Any, variance: Any, count: Any) -> None:
+        momentum = keras.ops.where(count > 0, self.momentum, 1.0)
+        for average, moment in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average.assign(average * momentum + moment * (1.0 - momentum))
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}

@@ -1,0 +1,1 @@
+"""Models that can be run, and what is known about them."""

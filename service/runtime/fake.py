@@ -1,0 +1,67 @@
+"""A model without TensorFlow: deterministic, exact, and as masked as a real one.
+
+It stands in for a SavedModel in tests of everything around it, and where only the service is to be
+measured.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from service.runtime.manifest import Manifest
+from service.runtime.protocol import BatchOutput
+
+FAKE_MANIFEST = Manifest.model_validate(
+    {
+        "schema": 1,
+        "name": "fake",
+        "description": "Brightness of a pixel's valid neighbourhood, in three steps.",
+        "image": {"channels": 1, "dtype": "uint8"},
+        "classes": [
+            {"id": 0, "name": "dark", "color": "#202020"},
+            {"id": 1, "name": "medium", "color": "#808080"},
+            {"id": 2, "name": "bright", "color": "#e0e0e0"},
+        ],
+        "total_stride": 4,
+        "receptive_radius": 2,
+    }
+)
+
+
+class FakeRuntime:
+    """Labels each valid pixel by the mean of the valid 5 × 5 pixels around it.
+
+    Sums are of whole numbers in float64, so results are exact in whatever order they are added.
+
+    Args:
+        manifest: what it pretends to be; classes divide the range 0 to 255 evenly.
+    """
+
+    def __init__(self, manifest: Manifest = FAKE_MANIFEST) -> None:
+        self._manifest = manifest
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model says of itself."""
+        return self._manifest
+
+    def run(
+        self, images: NDArray[np.float32], masks: NDArray[np.bool_], *, probabilities: bool
+    ) -> BatchOutput:
+        """Segment a batch; see `Runtime.run`."""
+        valid = np.where(masks[..., None], images, 0).astype(np.float64).mean(axis=-1)
+        count = _sum_neighbours(masks.astype(np.float64))
+        mean = _sum_neighbours(valid) / np.maximum(count, 1)
+        classes = len(self._manifest.classes)
+        best = np.clip(mean * classes / 256, 0, classes - 1).astype(np.uint8)
+        labels = np.where(masks, best, np.uint8(255))
+        if not probabilities:
+            return BatchOutput(labels, None)
+        return BatchOutput(labels, (labels[..., None] == np.arange(classes)).astype(np.float32))
+
+
+def _sum_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    padded = np.pad(values, [(0, 0), (2, 2), (2, 2)])
+    return np.asarray(sliding_window_view(padded, (5, 5), axis=(1, 2)).sum(axis=(-1, -2)))

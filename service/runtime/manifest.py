@@ -1,0 +1,109 @@
+"""What a model says of itself: `assets.extra/manifest.json` beside the SavedModel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.errors import InvalidManifestError, MissingManifestError
+
+MANIFEST_FILE = Path("assets.extra") / "manifest.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageSpec(_Strict):
+    """The images that a model takes.
+
+    Attributes:
+        channels: samples of a pixel.
+        dtype: the units the model was trained in. Pictures of another depth are scaled to it;
+            `float32` takes numbers as they are.
+    """
+
+    channels: Annotated[int, Field(ge=1, le=64)]
+    dtype: Literal["uint8", "uint16", "float32"]
+
+
+class ClassSpec(_Strict):
+    """A class that a pixel can belong to.
+
+    Attributes:
+        id: its label.
+        name: for people.
+        color: `#rrggbb`, in which it is drawn.
+    """
+
+    id: Annotated[int, Field(ge=0, le=254)]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue, 0 to 255."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        return red, green, blue
+
+
+class Manifest(_Strict):
+    """All that a server must know of a model.
+
+    Attributes:
+        schema_version: `schema` in the file; of this format.
+        name: of the model.
+        description: for people.
+        image: the images it takes.
+        classes: ids 0, 1, 2, … in this order.
+        total_stride: pixels to one cell of its coarsest level; tiles and crops start at multiples.
+        receptive_radius: distance in pixels beyond which nothing reaches an output pixel.
+        training: how it was trained; free form.
+        scores: what it scored; free form.
+    """
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    description: Annotated[str, Field(max_length=2000)] = ""
+    image: ImageSpec
+    classes: Annotated[tuple[ClassSpec, ...], Field(min_length=1, max_length=255)]
+    total_stride: Annotated[int, Field(ge=1, le=1024)]
+    receptive_radius: Annotated[int, Field(ge=0, le=8192)]
+    training: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _check_class_ids(self) -> Manifest:
+        ids = [entry.id for entry in self.classes]
+        if ids != list(range(len(ids))):
+            raise ValueError(f"class ids must be 0, 1, 2, … in order; they are {ids}")
+        return self
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a model version.
+
+    Args:
+        folder: the SavedModel's, `<repository>/<model>/<version>`.
+
+    Raises:
+        MissingManifestError: if there is none.
+        InvalidManifestError: if it is no JSON or breaks the schema; the message names every fault.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise MissingManifestError(
+            f"a model folder must hold {MANIFEST_FILE.as_posix()}; {folder.name} does not"
+        ) from None
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
+            for fault in error.errors(include_url=False)
+        )
+        raise InvalidManifestError(f"manifest.json must follow schema 1; {faults}") from error

@@ -1,0 +1,244 @@
+"""The contract check: does a model keep the promise that lets us pad, batch and tile?
+
+Random images go through the model in several canvases, beside other images, with other values under
+the mask, and cut at other places. Labels must never change. How far a pixel's influence reaches,
+and on which grid the model is the same everywhere, is measured too, and must not exceed what the
+manifest says. A model that fails may still be served, one image at a time and uncut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.core.sample import INVALID_LABEL
+from service.runtime.protocol import Runtime
+
+Images = NDArray[np.float32]
+Masks = NDArray[np.bool_]
+
+# Sides of the images that are moved between canvases: one pixel, odd ones, and whole cells.
+_SIZES = ((1, 1), (7, 5), (37, 53), (64, 48))
+# Below this a difference in probability is rounding and not reach.
+_TOLERANCE = 1e-5
+
+
+class Check(NamedTuple):
+    """One part of the contract.
+
+    Attributes:
+        name: of the part.
+        passed: whether the model keeps it.
+        detail: what was measured, for people.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class ContractReport:
+    """What the check found.
+
+    Attributes:
+        checks: each part.
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether images may be padded, batched and tiled without changing an answer."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the parts that the model does not keep."""
+        return tuple(check.name for check in self.checks if not check.passed)
+
+
+def check_contract(runtime: Runtime, seed: int = 0) -> ContractReport:
+    """Run the whole check.
+
+    Args:
+        runtime: the model.
+        seed: of the random images.
+
+    Raises:
+        InferenceError: if the model fails while running.
+    """
+    parts: tuple[Callable[[_Probe], Check], ...] = (
+        _check_outputs,
+        _check_canvas,
+        _check_batch_mates,
+        _check_fill,
+        _check_signatures,
+        _check_receptive_radius,
+        _check_total_stride,
+    )
+    return ContractReport(tuple(part(_Probe(runtime, seed)) for part in parts))
+
+
+class _Probe:
+    """Draws images that suit a model, and counts labels that differ."""
+
+    def __init__(self, runtime: Runtime, seed: int) -> None:
+        self.runtime = runtime
+        self.manifest = runtime.manifest
+        self.rng = np.random.default_rng(seed)
+        self._white = {"uint8": 255, "uint16": 65535, "float32": 1}[self.manifest.image.dtype]
+
+    def draw_images(self, n: int, height: int, width: int) -> Images:
+        """Draw images with structure at several scales: pure noise lets most networks idle."""
+        shape = (n, height, width, self.manifest.image.channels)
+        coarse = self.rng.random((n, height // 8 + 1, width // 8 + 1, shape[-1]))
+        blocks = coarse.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
+        values = (0.6 * blocks + 0.4 * self.rng.random(shape)) * self._white
+        return np.round(values).astype(np.float32) if self._white > 1 else values.astype(np.float32)
+
+    def draw_masks(self, n: int, height: int, width: int) -> Masks:
+        """Draw masks that are full, ragged and sparse in turn."""
+        valid = np.array([1.0, 0.7, 0.3])[np.arange(n) % 3]
+        return np.asarray(self.rng.random((n, height, width)) < valid[:, None, None])
+
+    def labels(self, images: Images, masks: Masks) -> NDArray[np.uint8]:
+        """Run the model for labels alone."""
+        return self.runtime.run(images, masks, probabilities=False).labels
+
+    def probabilities(self, images: Images, masks: Masks) -> NDArray[np.float32]:
+        """Run the model for probabilities."""
+        result = self.runtime.run(images, masks, probabilities=True).probabilities
+        return np.zeros((*masks.shape, 1), np.float32) if result is None else result
+
+
+def _count_differing(first: NDArray[Any], second: NDArray[Any]) -> int:
+    return int(np.count_nonzero(first != second))
+
+
+def _judge(name: str, differing: int, pixels: int) -> Check:
+    return Check(name, differing == 0, f"{differing} of {pixels} labels differ")
+
+
+def _check_outputs(probe: _Probe) -> Check:
+    images, masks = probe.draw_images(3, 37, 53), probe.draw_masks(3, 37, 53)
+    labels = probe.labels(images, masks)
+    wrong = int(np.count_nonzero((labels == INVALID_LABEL) == masks))
+    wrong += int(np.count_nonzero(labels[masks] >= len(probe.manifest.classes)))
+    return Check(
+        "labels", wrong == 0, f"{wrong} of {masks.size} are no class id, or not 255 where invalid"
+    )
+
+
+def _embed(probe: _Probe, image: Images, mask: Masks, canvas: tuple[int, int]) -> NDArray[np.uint8]:
+    """Label an image in the top left corner of a canvas full of noise that the mask hides."""
+    height, width = mask.shape
+    images = probe.draw_images(1, *canvas)
+    masks = np.zeros((1, *canvas), bool)
+    images[0, :height, :width], masks[0, :height, :width] = image, mask
+    return probe.labels(images, masks)[0, :height, :width]
+
+
+def _check_canvas(probe: _Probe) -> Check:
+    stride = probe.manifest.total_stride
+    differing = pixels = 0
+    for height, width in _SIZES:
+        images, masks = probe.draw_images(2, height, width), probe.draw_masks(2, height, width)
+        for image, mask in zip(images, masks, strict=True):
+            alone = probe.labels(image[None], mask[None])[0]
+            for bottom, right in ((1, 0), (3, 2 * stride + 1), (2 * stride, 40)):
+                moved = _embed(probe, image, mask, (height + bottom, width + right))
+                differing += _count_differing(moved, alone)
+                pixels += mask.size
+    return _judge("canvas", differing, pixels)
+
+
+def _check_batch_mates(probe: _Probe) -> Check:
+    images, masks = probe.draw_images(5, 37, 53), probe.draw_masks(5, 37, 53)
+    together = probe.labels(images, masks)
+    order = np.array([3, 0, 4, 2, 1])
+    shuffled = probe.labels(images[order], masks[order])
+    alone = np.stack(
+        [probe.labels(i[None], m[None])[0] for i, m in zip(images, masks, strict=True)]
+    )
+    differing = _count_differing(together, alone) + _count_differing(shuffled, alone[order])
+    return _judge("batch-mates", differing, 2 * masks.size)
+
+
+def _check_fill(probe: _Probe) -> Check:
+    images, masks = probe.draw_images(2, 40, 56), probe.draw_masks(3, 40, 56)[1:]
+    before = probe.labels(np.where(masks[..., None], images, 0).astype(np.float32), masks)
+    fills = (np.nan, np.inf, -np.inf, 1e30)
+    differing = sum(
+        _count_differing(
+            probe.labels(np.where(masks[..., None], images, fill).astype(np.float32), masks), before
+        )
+        for fill in fills
+    )
+    return _judge("values under the mask", differing, len(fills) * masks.size)
+
+
+def _check_signatures(probe: _Probe) -> Check:
+    images, masks = probe.draw_images(2, 37, 53), probe.draw_masks(2, 37, 53)
+    both = probe.runtime.run(images, masks, probabilities=True).labels
+    return _judge("signatures", _count_differing(both, probe.labels(images, masks)), masks.size)
+
+
+def _check_receptive_radius(probe: _Probe) -> Check:
+    """Change everything beyond a line, values and mask, and see how far before it that is felt."""
+    stated = probe.manifest.receptive_radius
+    edge = stated + 2 * probe.manifest.total_stride + 16
+    measured = 0
+    for offset in range(0, probe.manifest.total_stride, max(probe.manifest.total_stride // 4, 1)):
+        line = edge + offset
+        images, masks = probe.draw_images(2, 24, 2 * edge), probe.draw_masks(2, 24, 2 * edge)
+        other, hidden = images.copy(), masks.copy()
+        other[:, :, line:] = probe.draw_images(2, 24, 2 * edge - line)
+        hidden[:, :, line:] = probe.draw_masks(3, 24, 2 * edge - line)[1:]
+        for backwards in (False, True):
+            for sideways in (False, True):
+                first = probe.probabilities(*_orient(images, masks, backwards, sideways))
+                second = probe.probabilities(*_orient(other, hidden, backwards, sideways))
+                felt = (np.abs(first - second) > _TOLERANCE).any(axis=(0, 3))
+                felt = felt.T if sideways else felt
+                columns = np.flatnonzero((felt[:, ::-1] if backwards else felt).any(axis=0))
+                measured = max(measured, line - int(columns.min()) if columns.size else 0)
+    return Check(
+        "receptive radius",
+        measured <= stated,
+        f"measured {measured} pixels; the manifest says {stated}",
+    )
+
+
+def _orient(images: Images, masks: Masks, backwards: bool, sideways: bool) -> tuple[Images, Masks]:
+    if backwards:
+        images, masks = images[:, :, ::-1], masks[:, :, ::-1]
+    if sideways:
+        images, masks = images.swapaxes(1, 2), masks.swapaxes(1, 2)
+    return np.ascontiguousarray(images), np.ascontiguousarray(masks)
+
+
+def _check_total_stride(probe: _Probe) -> Check:
+    """Cut off the first rows and columns: on the grid of the total stride nothing may change."""
+    stated, radius = probe.manifest.total_stride, probe.manifest.receptive_radius
+    side = radius + 3 * stated + 32
+    images, masks = probe.draw_images(2, side, side), probe.draw_masks(2, side, side)
+    whole = probe.labels(images, masks)
+
+    def count_differing(shift: int) -> int:
+        cut = probe.labels(
+            np.ascontiguousarray(images[:, shift:, shift:]),
+            np.ascontiguousarray(masks[:, shift:, shift:]),
+        )
+        inner = slice(radius, None)
+        return _count_differing(cut[:, inner, inner], whole[:, shift:, shift:][:, inner, inner])
+
+    divisors = [n for n in range(1, stated + 1) if stated % n == 0]
+    measured = next((n for n in divisors if count_differing(n) == 0), None)
+    holds = count_differing(stated) == 0
+    found = f"measured {measured} pixels" if measured else "no grid was found"
+    return Check("total stride", holds, f"{found}; the manifest says {stated}")
