@@ -16,6 +16,7 @@
     ├── UnavailableError             the server cannot answer now; sending it again may help
     │   ├── NotReadyError            the model is still loading, or the server is going away
     │   └── DeadlineExceededError    the answer did not come in the time the caller allowed
+    ├── ConfigurationError           a setting is misspelt or out of its range
     └── ModelError                   a model folder cannot be served
         ├── MissingManifestError     manifest.json is not there
         ├── InvalidManifestError     manifest.json is there and wrong
@@ -131,6 +132,12 @@ class DeadlineExceededError(UnavailableError):
     """The answer did not come within the time that the caller allowed."""
 
     code = "deadline_exceeded"
+
+
+class ConfigurationError(LacunaError):
+    """A setting is misspelt or out of its range; the service does not start."""
+
+    code = "invalid_configuration"
 
 
 class ModelError(LacunaError):

@@ -1,0 +1,1 @@
+"""Bytes ↔ arrays; limits are checked from the header, before anything is decoded."""

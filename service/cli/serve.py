@@ -1,0 +1,74 @@
+"""`lacuna serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from service.cli.loading import load_saved_model
+from service.cli.logs import configure_logging
+from service.errors import ConfigurationError
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
+@click.option(
+    "--model-repository",
+    type=click.Path(path_type=Path),
+    help="Folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
+)
+@click.option("--models", help="Names of the models to serve, with commas.  [default: all]")
+def serve(
+    host: str | None, port: int | None, model_repository: Path | None, models: str | None
+) -> None:
+    """Serve models over HTTP until SIGTERM or Ctrl-C.
+
+    Every option can also be given by the environment, as LACUNA_HOST, LACUNA_PORT,
+    LACUNA_MODEL_REPOSITORY and so on; an option goes before it.
+
+    The port opens at once. /readyz says 503 until every model is loaded and checked, then 200.
+
+    \b
+    curl -F image=@scene.png -F mask=@mask.png -H 'Accept: image/png' \\
+        http://127.0.0.1:8000/v1/segment -o labels.png
+    """
+    try:
+        import uvicorn  # noqa: PLC0415 (an extra, and heavy)
+
+        from service.config import read_settings  # noqa: PLC0415
+        from service.engine.repository import Repository  # noqa: PLC0415
+        from service.engine.segmenter import Segmenter  # noqa: PLC0415
+        from service.formats.limits import ImageLimits  # noqa: PLC0415
+        from service.pipeline import Pipeline  # noqa: PLC0415
+        from service.web.app import make_app  # noqa: PLC0415
+        from service.web.body import BodyLimits  # noqa: PLC0415
+        from service.web.parts import Parts  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is not installed; pip install 'lacuna[serve]' brings it"
+        ) from error
+    try:
+        settings = read_settings(
+            host=host, port=port, model_repository=model_repository, models=models
+        )
+    except ConfigurationError as error:
+        raise click.ClickException(error.message) from error
+
+    configure_logging(settings.log_format)
+    limits = settings.limits
+    pipeline = Pipeline(
+        Repository(settings.model_repository, load_saved_model, settings.models),
+        Segmenter(),
+        ImageLimits(limits.image_pixels, limits.image_channels),
+    )
+    uvicorn.run(
+        make_app(Parts(pipeline, BodyLimits(limits.body_bytes))),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,  # ours is set
+        access_log=False,  # ours says more
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.drain_s),
+    )

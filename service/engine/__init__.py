@@ -1,0 +1,1 @@
+"""Running models: the asyncio shell around what `service.core` decides."""

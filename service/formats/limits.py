@@ -1,0 +1,63 @@
+"""How large an image may be, checked against what its header says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.errors import ImageTooLargeError, InvalidImageError
+
+SAMPLES_PER_PIXEL = 4
+"""An image of the largest size may have this many channels, and a smaller one more of them.
+
+Pixels and channels alone would together allow 8192 · 8192 · 64 samples, 16 GiB as float32, which
+a deflated file of a few megabytes can hold.
+"""
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """The largest image that is decoded.
+
+    Attributes:
+        image_pixels: height × width; the default is a satellite scene of 8192 × 8192, whose RGB
+            float32 samples take 805 MB, about what one request may cost in memory.
+        image_channels: samples per pixel, alpha included; the default covers the multispectral
+            sensors (Sentinel-2 has 13 bands) several times over, not hyperspectral cubes.
+    """
+
+    image_pixels: int = 8192 * 8192
+    image_channels: int = 64
+
+
+def check_size(limits: ImageLimits, height: int, width: int, channels: int = 1) -> None:
+    """Refuse an image by what its header says, before anything is allocated for it.
+
+    Args:
+        limits: the largest image that is decoded.
+        height: rows.
+        width: columns.
+        channels: samples per pixel, alpha included.
+
+    Raises:
+        InvalidImageError: if there is no pixel, or no sample in it.
+        ImageTooLargeError: if there are too many pixels, channels, or samples altogether.
+    """
+    if height < 1 or width < 1 or channels < 1:
+        raise InvalidImageError(
+            f"image must have at least one pixel; it is {height}×{width} "
+            f"with {channels} channel{'' if channels == 1 else 's'}"
+        )
+    if height * width > limits.image_pixels:
+        raise ImageTooLargeError(
+            f"image must have at most {limits.image_pixels} pixels; "
+            f"it is {height}×{width}, {height * width} pixels"
+        )
+    if channels > limits.image_channels:
+        raise ImageTooLargeError(
+            f"image must have at most {limits.image_channels} channels; it has {channels}"
+        )
+    if height * width * channels > SAMPLES_PER_PIXEL * limits.image_pixels:
+        raise ImageTooLargeError(
+            f"image must have at most {SAMPLES_PER_PIXEL * limits.image_pixels} samples "
+            f"(pixels × channels); it is {height}×{width} with {channels} channels"
+        )

@@ -1,0 +1,102 @@
+"""Errors as RFC 9457 problem details: the one table from error to status."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from service import errors
+from service.web.request_log import note
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
+    {
+        errors.EmptyBodyError: 400,
+        errors.MalformedRequestError: 400,
+        errors.UnsupportedMediaTypeError: 415,
+        errors.NotAcceptableError: 406,
+        errors.BodyTooLargeError: 413,
+        errors.ImageTooLargeError: 413,
+        errors.InvalidImageError: 422,
+        errors.InvalidMaskError: 422,
+        errors.ChannelMismatchError: 422,
+        errors.UnknownModelError: 404,
+        errors.UnknownVersionError: 404,
+        errors.NotReadyError: 503,
+        errors.DeadlineExceededError: 504,
+        errors.ConfigurationError: 500,
+        errors.MissingManifestError: 500,
+        errors.InvalidManifestError: 500,
+        errors.InvalidGraphError: 500,
+        errors.SignatureMismatchError: 500,
+        errors.InferenceError: 500,
+    }
+)
+
+INTERNAL_ERROR = "internal_error"
+
+# What the framework itself refuses, before any of our code sees it.
+_FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def make_problem(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Make the response of an error.
+
+    Args:
+        status: of HTTP.
+        code: stable, for programs.
+        detail: for people.
+        headers: to send beside the usual ones.
+    """
+    content = {
+        "type": f"urn:lacuna:problem:{code}",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return JSONResponse(content, status, headers, MEDIA_TYPE)
+
+
+async def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error that the service raised on purpose."""
+    if not isinstance(error, errors.LacunaError):
+        raise error
+    note(request.scope, code=error.code, detail=error.message)
+    # A client that is still sending a body we refused would not read the answer otherwise.
+    closing = isinstance(error, errors.BodyTooLargeError)
+    headers = {"Connection": "close"} if closing else None
+    return make_problem(STATUSES[type(error)], error.code, error.message, headers)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework refused: an unknown path, another method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
+    note(request.scope, code=code)
+    detail = f"{error.detail}: {request.method} {request.url.path}"
+    return make_problem(error.status_code, code, detail, error.headers)
+
+
+def describe_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give the OpenAPI description of the errors that a route answers with."""
+    return {
+        status: {
+            "description": ", ".join(
+                sorted(kind.code for kind, value in STATUSES.items() if value == status)
+            )
+            or http.HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {}},
+        }
+        for status in statuses
+    }

@@ -1,0 +1,46 @@
+"""`GET /livez` and `GET /readyz`, as orchestrators read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from service.web.parts import Parts
+
+
+def make_router(parts: Parts) -> APIRouter:
+    """Make the routes that tell how the service is.
+
+    Args:
+        parts: what the application is made of.
+    """
+    router = APIRouter()
+
+    @router.get("/livez", summary="Whether the process answers")
+    async def check_alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get(
+        "/readyz",
+        summary="Whether every model that should serve does",
+        responses={503: {"description": "a model is loading, or failed to; the body says which"}},
+    )
+    async def check_ready(response: Response) -> dict[str, Any]:
+        ready = parts.repository.is_ready
+        response.status_code = 200 if ready else 503
+        return {
+            "status": "ready" if ready else "not ready",
+            "models": [
+                {
+                    "name": status.name,
+                    "version": status.version,
+                    "state": status.state,
+                    "reason": status.reason,
+                }
+                for status in parts.repository.statuses
+            ],
+        }
+
+    return router

@@ -1,0 +1,119 @@
+"""`POST /v1/segment`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.web.body import read_body
+from service.web.parts import Parts
+from service.web.problems import describe_responses
+from service.web.request_log import note
+from service.wire.accept import choose_media_type
+from service.wire.native.answer import MEDIA_TYPES
+from service.wire.native.request import parse_request
+
+_IMAGE = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["image"],
+        "properties": {
+            "image": {
+                "type": "string",
+                "format": "binary",
+                "description": "PNG, JPEG, WebP, TIFF, NPY",
+            },
+            "mask": {"type": "string", "format": "binary", "description": "non-zero = valid"},
+            "model": {"type": "string"},
+            "version": {"type": "string"},
+            "nodata": {"type": "number", "description": "value of missing pixels"},
+            "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+        },
+    }
+}
+_JSON = {
+    "schema": {
+        "type": "object",
+        "required": ["image"],
+        "properties": {
+            "image": {"description": "nested arrays, null = missing; or {b64, format}"},
+            "mask": {"description": "nested arrays; or {b64, format}; or COCO RLE {size, counts}"},
+            "model": {"type": "string"},
+            "version": {"type": "string"},
+            "nodata": {"type": "number"},
+            "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+        },
+    }
+}
+_PARAMETERS = [
+    {"in": "query", "name": name, "required": False, "schema": {"type": kind}}
+    for name, kind in (
+        ("model", "string"),
+        ("version", "string"),
+        ("nodata", "number"),
+        ("timeout_s", "number"),
+    )
+]
+_OPENAPI: dict[str, Any] = {
+    "parameters": _PARAMETERS,
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": _FORM,
+            "application/json": _JSON,
+            "image/*": _IMAGE,
+            "application/x-npy": _IMAGE,
+        },
+    },
+}
+
+
+def make_router(parts: Parts) -> APIRouter:
+    """Make the route that segments.
+
+    Args:
+        parts: what the application is made of.
+    """
+    router = APIRouter()
+
+    @router.post(
+        "/v1/segment",
+        summary="Segment an image with missing pixels",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "by Accept: areas and COCO RLE as JSON (the default), palette PNG, "
+                "labels as NPY, or labels and probabilities as NPZ",
+                "content": {media_type: {} for media_type in MEDIA_TYPES},
+            },
+            **describe_responses(400, 404, 406, 413, 415, 422, 500, 503, 504),
+        },
+        openapi_extra=_OPENAPI,
+    )
+    async def segment(request: Request) -> Response:
+        media_type = choose_media_type(request.headers.get("accept"), MEDIA_TYPES)
+        body = await read_body(request, parts.body_limits)
+        note(request.scope, received_bytes=len(body))
+        asked = await asyncio.to_thread(
+            parse_request, request.headers.get("content-type"), request.query_params, body
+        )
+        answered = await parts.pipeline.answer(asked, media_type)
+        milliseconds = {stage: seconds * 1000 for stage, seconds in answered.timings_s.items()}
+        note(
+            request.scope,
+            model=answered.model.name,
+            version=answered.model.version,
+            height=answered.size[0],
+            width=answered.size[1],
+            valid_pixels=answered.valid_pixels,
+            **{f"{stage}_ms": round(value, 2) for stage, value in milliseconds.items()},
+        )
+        timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in milliseconds.items())
+        return Response(answered.content, media_type=media_type, headers={"Server-Timing": timing})
+
+    return router

@@ -1,0 +1,50 @@
+"""Choosing the type of an answer by the request's `Accept` (RFC 9110, section 12.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.errors import NotAcceptableError
+
+
+def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
+    """Choose what the caller likes best among what can be produced.
+
+    Args:
+        accept: the header; None or empty accepts everything.
+        offered: media types, in the order in which we prefer them.
+
+    Returns:
+        One of `offered`: the one of highest quality, the earliest of those.
+
+    Raises:
+        NotAcceptableError: if the caller accepts none of them.
+    """
+    ranges = [_read_range(part) for part in (accept or "*/*").split(",") if part.strip()]
+    qualities = {media_type: _rate(media_type, ranges) for media_type in offered}
+    best = max(offered, key=lambda media_type: qualities[media_type])
+    if qualities[best] <= 0:
+        raise NotAcceptableError(f"Accept must allow one of {', '.join(offered)}; it is {accept}")
+    return best
+
+
+def _read_range(text: str) -> tuple[str, float]:
+    media_range, *parameters = (part.strip() for part in text.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return media_range.lower(), float(value)
+            except ValueError:
+                return media_range.lower(), 0.0
+    return media_range.lower(), 1.0
+
+
+def _rate(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
+    """Give the quality of the most specific range that covers a type, 0 if none does."""
+    kind = media_type.partition("/")[0]
+    for name in (media_type, f"{kind}/*", "*/*"):
+        for media_range, quality in ranges:
+            if media_range == name:
+                return quality
+    return 0.0

@@ -1,0 +1,1 @@
+"""The service's own protocol: `POST /v1/segment`."""

@@ -1,0 +1,264 @@
+"""Reading `POST /v1/segment`: what is asked, and of which image.
+
+The body is a form (`image`, `mask` and parameters), an image as it is, or JSON. Parameters may
+stand in the query as well as in the form or the JSON object, but not in both.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pydantic_core
+from numpy.typing import NDArray
+
+from service.core.sample import Sample
+from service.errors import (
+    EmptyBodyError,
+    InvalidImageError,
+    InvalidMaskError,
+    MalformedRequestError,
+    RequestError,
+)
+from service.formats import rle
+from service.formats.adapt import to_sample
+from service.formats.arrays import array_from_nested, mask_from_nested
+from service.formats.images import decode_image
+from service.formats.limits import ImageLimits
+from service.formats.masks import decode_mask
+from service.formats.raster import Raster
+from service.runtime.manifest import Manifest
+from service.wire.multipart import FormPart, parse_form
+
+FORM = "multipart/form-data"
+JSON = "application/json"
+
+ReadImage = Callable[[ImageLimits], Raster]
+ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a request says beside the image.
+
+    Attributes:
+        model: name; None for the only one.
+        version: digits; None for the one that is served.
+        nodata: value of missing pixels in the image's own units; may be NaN.
+        timeout_s: how long the caller will wait, in seconds; None for as long as it takes.
+    """
+
+    model: str | None = None
+    version: str | None = None
+    nodata: float | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """A request, read but not yet decoded.
+
+    Attributes:
+        parameters: what it says beside the image.
+        read_image: decodes the image within limits.
+        read_mask: decodes the mask within limits; None if there is none.
+    """
+
+    parameters: Parameters
+    read_image: ReadImage
+    read_mask: ReadMask | None
+
+    def read_sample(self, manifest: Manifest, limits: ImageLimits) -> Sample:
+        """Decode image and mask and fit them to a model.
+
+        Args:
+            manifest: of the model.
+            limits: the largest image that is decoded.
+
+        Raises:
+            RequestError: if either is damaged, too large, or does not suit the other or the model.
+        """
+        raster = self.read_image(limits)
+        mask = None if self.read_mask is None else self.read_mask(limits)
+        return to_sample(
+            raster,
+            mask,
+            manifest.image.channels,
+            manifest.image.dtype,
+            nodata=self.parameters.nodata,
+            model=f"model {manifest.name}",
+        )
+
+
+def make_request(
+    image: bytes,
+    mask: bytes | None,
+    parameters: Parameters,
+    image_type: str | None = None,
+    mask_type: str | None = None,
+) -> SegmentRequest:
+    """Make a request of files.
+
+    Args:
+        image: PNG, JPEG, WebP, TIFF or NPY.
+        mask: the same; None if there is none.
+        parameters: what is said beside them.
+        image_type: what the image was declared as.
+        mask_type: what the mask was declared as.
+    """
+    return SegmentRequest(
+        parameters,
+        lambda limits: decode_image(image, limits, image_type),
+        None if mask is None else lambda limits: decode_mask(mask, limits, mask_type),
+    )
+
+
+def parse_request(
+    content_type: str | None, query: Mapping[str, str], body: bytes
+) -> SegmentRequest:
+    """Read a request.
+
+    Args:
+        content_type: the header; None counts as an image of unknown format.
+        query: the query's parameters.
+        body: the whole of it.
+
+    Raises:
+        EmptyBodyError: if there is no body, or no image in it.
+        MalformedRequestError: if body or parameters cannot be understood.
+        UnsupportedMediaTypeError: if an image is of no type that is read (when it is decoded).
+    """
+    if not body:
+        raise EmptyBodyError("the body must hold an image; it has 0 bytes")
+    essence = (content_type or "").partition(";")[0].strip().lower()
+    if essence == FORM:
+        return _read_form(parse_form(body, content_type or ""), query)
+    if essence == JSON:
+        return _read_json(body, query)
+    return make_request(body, None, read_parameters(query), essence or None)
+
+
+def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> SegmentRequest:
+    fields = dict(parts)
+    image, mask = fields.pop("image", None), fields.pop("mask", None)
+    if image is None:
+        raise EmptyBodyError(f"the form must have a field image; it has {_list(parts)}")
+    text = {name: part.data.decode("utf-8", "replace") for name, part in fields.items()}
+    return make_request(
+        image.data,
+        None if mask is None else mask.data,
+        _merge(query, text),
+        image.media_type,
+        None if mask is None else mask.media_type,
+    )
+
+
+def _read_json(body: bytes, query: Mapping[str, str]) -> SegmentRequest:
+    try:
+        content = pydantic_core.from_json(body, allow_inf_nan=True)
+    except ValueError as error:
+        raise MalformedRequestError(f"the body must be JSON; {error}") from None
+    if not isinstance(content, dict):
+        raise MalformedRequestError(
+            f"the body must be a JSON object; it is of type {type(content).__name__}"
+        )
+    image, mask = content.pop("image", None), content.pop("mask", None)
+    if image is None:
+        raise EmptyBodyError(f"the JSON object must have an image; it has {_list(content)}")
+    parameters = _merge(query, content)
+    return SegmentRequest(
+        parameters,
+        lambda limits: _decode_json_image(image, limits),
+        None if mask is None else lambda limits: _decode_json_mask(mask, limits),
+    )
+
+
+def _decode_json_image(value: Any, limits: ImageLimits) -> Raster:
+    if isinstance(value, dict):
+        data, name = _read_base64(value, "image", InvalidImageError)
+        return decode_image(data, limits, name)
+    return array_from_nested(value, limits)
+
+
+def _decode_json_mask(value: Any, limits: ImageLimits) -> NDArray[np.bool_]:
+    if isinstance(value, dict) and "counts" in value:
+        return rle.decode(value, limits.image_pixels)
+    if isinstance(value, dict):
+        data, name = _read_base64(value, "mask", InvalidMaskError)
+        return decode_mask(data, limits, name)
+    return mask_from_nested(value)
+
+
+def _read_base64(
+    value: Mapping[str, Any], what: str, error: type[RequestError]
+) -> tuple[bytes, str | None]:
+    encoded, name = value.get("b64"), value.get("format")
+    if not isinstance(encoded, str) or not isinstance(name, str | None):
+        raise error(f"{what} must be nested lists or an object with b64; it has {_list(value)}")
+    try:
+        return base64.b64decode(encoded, validate=True), name
+    except binascii.Error as fault:
+        raise error(f"{what}.b64 must be base64; {fault}") from None
+
+
+def read_parameters(given: Mapping[str, Any]) -> Parameters:
+    """Read parameters from text or JSON values.
+
+    Args:
+        given: by name; None and empty text count as left out.
+
+    Raises:
+        MalformedRequestError: if one is unknown, or no value of its kind.
+    """
+    known = Parameters.__dataclass_fields__
+    for name in given:
+        if name not in known:
+            raise MalformedRequestError(
+                f"a parameter must be one of {', '.join(known)}; {name} is not"
+            )
+    timeout_s = _read_number(given, "timeout_s")
+    if timeout_s is not None and not (math.isfinite(timeout_s) and timeout_s > 0):
+        raise MalformedRequestError(f"timeout_s must be more than 0; it is {timeout_s:g}")
+    return Parameters(
+        _read_text(given, "model"),
+        _read_text(given, "version"),
+        _read_number(given, "nodata"),
+        timeout_s,
+    )
+
+
+def _merge(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:
+    for name in query:
+        if name in body:
+            raise MalformedRequestError(f"{name} must stand in the query or in the body, not both")
+    return read_parameters({**query, **body})
+
+
+def _read_text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if value is None or isinstance(value, str):
+        return value or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise MalformedRequestError(f"{name} must be text; it is {value!r:.100}")
+
+
+def _read_number(given: Mapping[str, Any], name: str) -> float | None:
+    value = given.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedRequestError(f"{name} must be a number; it is {value!r:.100}") from None
+
+
+def _list(names: Mapping[str, Any]) -> str:
+    return ", ".join(names) or "none"
