@@ -14,7 +14,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2 as freeze,
 )
 
-from model.losses import IGNORE_LABEL
+from model.labels import IGNORE_LABEL
 from model.network import NetworkConfig, fold_batch_norm
 
 MANIFEST_SCHEMA = 1

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-IGNORE_LABEL = 255
+from model.labels import IGNORE_LABEL
 
 
 @keras.saving.register_keras_serializable("lacuna")

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.losses import IGNORE_LABEL
+from model.labels import IGNORE_LABEL
 
 
 @keras.saving.register_keras_serializable("lacuna")

@@ -43,7 +43,7 @@ class TrainingConfig:
     description: str
     network: NetworkConfig = field(default_factory=NetworkConfig)
     mosaics: MosaicConfig = field(default_factory=MosaicConfig)
-    steps: int = 2400
+    steps: int = 1200
     batch_size: int = 16
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
@@ -144,3 +144,19 @@ def load_run(folder: Path) -> tuple[keras.Model, dict[str, Any]]:
 def read_network_config(record: Mapping[str, Any]) -> NetworkConfig:
     """Read the network's shape back from a run's record."""
     return NetworkConfig(**record["config"]["network"])
+
+
+def describe_training(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a manifest tells of a run: how it was trained, and with what.
+
+    Args:
+        record: from `load_run`.
+    """
+    config = record["config"]
+    kept = ("steps", "batch_size", "learning_rate", "weight_decay", "seed")
+    return {
+        "data": "mosaics of scikit-image's grass, gravel and brick photographs (CC0)",
+        **{name: config[name] for name in kept},
+        "network": config["network"],
+        "versions": record["versions"],
+    }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.data.nodata import draw_missing, smooth_noise
 from model.data.textures import CLASSES, draw_crop
-from model.losses import IGNORE_LABEL
+from model.labels import IGNORE_LABEL
 
 Tinting = Literal["random", "natural"]
 
@@ -86,11 +86,26 @@ def draw_mosaic(
         here = labels == index
         image[here] = _expose(rng, crop[here]) * _draw_tint(rng, index, config.tinting)
     image += rng.normal(0, rng.uniform(0, 4), (*size, 1))
-    mask = ~_draw_missing(rng, config)
+    complete = Mosaic(
+        np.clip(np.round(image), 0, 255).astype(np.uint8), np.ones(size, np.bool_), labels
+    )
+    if rng.random() < config.complete:
+        return complete
+    return lose_pixels(complete, draw_missing(rng, size, rng.uniform(*config.missing)))
+
+
+def lose_pixels(mosaic: Mosaic, missing: NDArray[np.bool_]) -> Mosaic:
+    """Take pixels out of a mosaic.
+
+    Args:
+        mosaic: the mosaic.
+        missing: bool (H, W), True = to be taken out.
+    """
+    mask = mosaic.mask & ~missing
     return Mosaic(
-        np.where(mask[..., None], np.clip(np.round(image), 0, 255), 0).astype(np.uint8),
+        np.where(mask[..., None], mosaic.image, np.uint8(0)),
         mask,
-        np.where(mask, labels, IGNORE_LABEL).astype(np.uint8),
+        np.where(mask, mosaic.labels, np.uint8(IGNORE_LABEL)),
     )
 
 
@@ -106,12 +121,6 @@ def _draw_tint(rng: np.random.Generator, index: int, tinting: Tinting) -> NDArra
     if rng.random() < 0.5:
         return np.ones(3, np.float32)
     return rng.uniform(0.6, 1.2, 3).astype(np.float32)
-
-
-def _draw_missing(rng: np.random.Generator, config: MosaicConfig) -> NDArray[np.bool_]:
-    if rng.random() < config.complete:
-        return np.zeros(config.size, bool)
-    return draw_missing(rng, config.size, rng.uniform(*config.missing))
 
 
 def iterate_mosaics(
