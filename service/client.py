@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,9 +42,9 @@ class Client:
         url: str,
         *,
         timeout_s: float = 300.0,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_s, transport=transport)
+        self._http = httpx2.Client(base_url=url, timeout=timeout_s, transport=transport)
 
     def segment(
         self, image: Image, mask: Image | None = None, **parameters: str | float | None
@@ -90,7 +90,7 @@ class Client:
             response = self._http.post(
                 "/v1/segment", files=files, data=given, headers={"Accept": media_type}
             )
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise UnreachableError(
                 f"the server must answer; {self._http.base_url} does not: {error}"
             ) from error
@@ -120,7 +120,7 @@ def _read(image: Image) -> bytes:
     return image if isinstance(image, bytes) else Path(image).read_bytes()
 
 
-def _read_error(response: httpx.Response) -> LacunaError:
+def _read_error(response: httpx2.Response) -> LacunaError:
     """Make the error that the server raised."""
     try:
         problem = response.json()

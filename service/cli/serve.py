@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -63,6 +65,8 @@ def serve(
         Segmenter(),
         ImageLimits(limits.image_pixels, limits.image_channels),
     )
+    # Having drained, uvicorn raises the signal again for whoever was there before it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         make_app(Parts(pipeline, BodyLimits(limits.body_bytes))),
         host=settings.host,

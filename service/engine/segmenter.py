@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -30,9 +31,14 @@ class Result:
 
 
 class Segmenter:
-    """Runs models, one sample at a time and never on the event loop."""
+    """Runs models, one sample at a time and never on the event loop.
 
-    def __init__(self) -> None:
+    Args:
+        clock: gives the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="infer")
 
     async def segment(
@@ -56,12 +62,12 @@ class Segmenter:
             DeadlineExceededError: if the answer did not come in time.
             InferenceError: if the model failed.
         """
-        asked = time.perf_counter()
+        asked = self._clock()
 
         def work() -> Result:
-            began = time.perf_counter()
+            began = self._clock()
             segmentation = _segment(model, sample, probabilities)
-            return Result(segmentation, began - asked, time.perf_counter() - began)
+            return Result(segmentation, began - asked, self._clock() - began)
 
         try:
             async with asyncio.timeout(timeout_s):

@@ -1,0 +1,85 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+from click.testing import CliRunner
+
+from service.cli import main
+from service.config import DEMO_REPOSITORY
+
+SAMPLES = DEMO_REPOSITORY.parent / "samples"
+
+
+@contextmanager
+def run_server(**variables):
+    """Start `lacuna serve` on a free port; give the process, its URL and the log so far."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from service.cli import main; main()", "serve", "--port", "0"],
+        env=os.environ | variables,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = []
+    try:
+        for line in process.stderr:
+            lines.append(json.loads(line))
+            found = re.search(r"http://\S+:\d+", lines[-1]["message"])
+            if found:
+                yield process, found[0], lines
+                break
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def read_until_ready(process, lines):
+    for line in process.stderr:
+        lines.append(json.loads(line))
+        if lines[-1]["message"] == "model ready":
+            return
+
+
+def test_a_served_sample_is_segmented_and_sigterm_ends_the_server_well():
+    with run_server() as (process, url, lines):
+        read_until_ready(process, lines)
+        assert httpx2.get(f"{url}/readyz").status_code == 200
+        answer = httpx2.post(
+            f"{url}/v1/segment",
+            files={
+                "image": (SAMPLES / "clouds.png").read_bytes(),
+                "mask": (SAMPLES / "clouds-mask.png").read_bytes(),
+            },
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+    assert answer.status_code == 200
+    assert min(entry["fraction"] for entry in answer.json()["classes"]) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LACUNA_PROT", "1"), ("LACUNA_LIMITS__BODY_BYTES", "many")]
+)
+def test_a_wrong_variable_stops_the_start_in_one_line(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+
+    result = CliRunner().invoke(main, ["serve"])
+
+    assert result.exit_code == 1
+    assert variable in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_teaches_with_examples():
+    result = CliRunner().invoke(main, ["serve", "--help"])
+
+    assert result.exit_code == 0
+    assert "curl -F image=@scene.png" in result.stdout
+    assert "LACUNA_HOST" in result.stdout

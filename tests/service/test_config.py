@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from service.config import DEMO_REPOSITORY, list_variables, read_settings
+from service.errors import ConfigurationError
+from service.formats.limits import ImageLimits
+from service.web.body import BodyLimits
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch):
+    for name in list_variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_defaults_are_those_of_the_parts_that_obey_them():
+    settings = read_settings()
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.model_repository == DEMO_REPOSITORY
+    assert settings.limits.body_bytes == BodyLimits().body_bytes
+    assert settings.limits.image_pixels == ImageLimits().image_pixels
+    assert settings.limits.image_channels == ImageLimits().image_channels
+
+
+def test_variables_are_read_from_the_environment(monkeypatch):
+    monkeypatch.setenv("LACUNA_PORT", "9000")
+    monkeypatch.setenv("LACUNA_LIMITS__BODY_BYTES", "1000")
+    monkeypatch.setenv("LACUNA_MODELS", "a, b,")
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", "/models")
+
+    settings = read_settings()
+
+    assert settings.port == 9000
+    assert settings.limits.body_bytes == 1000
+    assert settings.limits.image_pixels == ImageLimits().image_pixels
+    assert settings.models == ("a", "b")
+    assert settings.model_repository == Path("/models")
+
+
+def test_an_option_goes_before_the_environment(monkeypatch):
+    monkeypatch.setenv("LACUNA_PORT", "9000")
+
+    assert read_settings(port=9001, host=None).port == 9001
+
+
+@pytest.mark.parametrize("name", ["LACUNA_PROT", "LACUNA_LIMITS__BODYBYTES", "lacuna_hosts"])
+def test_a_misspelt_variable_stops_the_start(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+
+    with pytest.raises(ConfigurationError, match=f"{name} is not") as caught:
+        read_settings()
+    assert "LACUNA_PORT" in caught.value.message
+
+
+def test_every_value_out_of_range_is_named(monkeypatch):
+    monkeypatch.setenv("LACUNA_PORT", "70000")
+    monkeypatch.setenv("LACUNA_LIMITS__IMAGE_PIXELS", "0")
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    assert "LACUNA_PORT" in caught.value.message
+    assert "LACUNA_LIMITS__IMAGE_PIXELS" in caught.value.message
+    assert "70000" in caught.value.message
+
+
+def test_nothing_is_read_on_import():
+    import service.config
+
+    assert not any(
+        isinstance(value, service.config.Settings) for value in vars(service.config).values()
+    )

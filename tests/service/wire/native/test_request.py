@@ -1,0 +1,227 @@
+import base64
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from service.errors import (
+    EmptyBodyError,
+    ImageTooLargeError,
+    InvalidImageError,
+    InvalidMaskError,
+    MalformedRequestError,
+    RequestError,
+    UnsupportedMediaTypeError,
+)
+from service.formats import rle
+from service.formats.limits import ImageLimits
+from service.formats.npy import write_npy
+from service.runtime.fake import FAKE_MANIFEST
+from service.wire.native.request import Parameters, parse_request, read_parameters
+from tests.support.apps import encode_image
+
+IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+MASK = np.array([[1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 0]], bool)
+LIMITS = ImageLimits()
+
+
+def read(body, content_type="application/json", query=None):
+    request = parse_request(content_type, query or {}, body)
+    return request.read_sample(FAKE_MANIFEST, LIMITS)
+
+
+def make_json(**content):
+    return json.dumps(content).encode()
+
+
+def encode_base64(data):
+    return base64.b64encode(data).decode()
+
+
+MASKS = {
+    "nested booleans": MASK.tolist(),
+    "nested numbers": MASK.astype(int).tolist(),
+    "base64 PNG": {"b64": encode_base64(encode_image(MASK)), "format": "png"},
+    "base64 NPY": {"b64": encode_base64(write_npy(MASK))},
+    "COCO RLE string": rle.encode(MASK),
+    "COCO RLE counts": {"size": [3, 4], "counts": [0, 1, 1, 4, 1, 4, 1]},
+}
+IMAGES = {
+    "nested": IMAGE.tolist(),
+    "nested with channels": IMAGE[:, :, None].tolist(),
+    "base64 PNG": {"b64": encode_base64(encode_image(IMAGE)), "format": "png"},
+    "base64 NPY": {"b64": encode_base64(write_npy(IMAGE)), "format": "npy"},
+}
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+def test_json_carries_images_and_masks_in_every_form(image, mask):
+    sample = read(make_json(image=image, mask=mask))
+
+    assert np.array_equal(sample.mask, MASK)
+    assert np.array_equal(sample.image[:, :, 0], np.where(MASK, IMAGE, 0))
+
+
+def test_null_in_a_nested_image_is_a_missing_pixel():
+    sample = read(b'{"image": [[1, null], [NaN, 4]]}')
+
+    assert sample.mask.tolist() == [[True, False], [False, True]]
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "image/*", None, "application/octet-stream"])
+def test_a_raw_body_is_the_image(content_type):
+    assert np.array_equal(read(encode_image(IMAGE), content_type).image[:, :, 0], IMAGE)
+
+
+def test_a_raw_npy_body_is_the_image():
+    assert np.array_equal(read(write_npy(IMAGE), "application/x-npy").image[:, :, 0], IMAGE)
+
+
+def test_pixels_of_the_nodata_value_are_invalid():
+    assert not read(make_json(image=IMAGE.tolist(), nodata=20)).mask[0, 1]
+
+
+def test_a_parameter_may_stand_in_the_query():
+    assert not read(write_npy(IMAGE), "application/x-npy", {"nodata": "20"}).mask[0, 1]
+
+
+def test_a_parameter_in_both_query_and_body_is_refused():
+    with pytest.raises(MalformedRequestError, match="nodata must stand in the query or in the bo"):
+        read(make_json(image=[[1]], nodata=1), query={"nodata": "1"})
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "application/json", None])
+def test_an_empty_body_is_refused(content_type):
+    with pytest.raises(EmptyBodyError, match="it has 0 bytes"):
+        read(b"", content_type)
+
+
+def test_json_without_an_image_is_refused_with_what_it_has():
+    with pytest.raises(EmptyBodyError, match="must have an image; it has picture"):
+        read(make_json(picture=[[1]]))
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[1, 2]", b"\xff\xfe", b"[" * 100_000, b"7", b'{"image": ' + b"[" * 1000]
+)
+def test_what_is_not_a_json_object_is_refused(body):
+    with pytest.raises(MalformedRequestError, match="the body must be"):
+        read(body)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ([[1, 2], [3]], "rows of one length"),
+        ([], "an empty list"),
+        (["ab"], "lists of rows"),
+        ([[True]], "bool"),
+        ("text", "lists of rows"),
+        ({"b64": "not base64!"}, "image.b64 must be base64"),
+        ({"base64": "aGk="}, "an object with b64; it has base64"),
+        ({"b64": 7}, "an object with b64"),
+        ({"b64": "aGk=", "format": 3}, "an object with b64"),
+    ],
+)
+def test_a_bad_json_image_is_refused(image, message):
+    with pytest.raises(InvalidImageError, match=message):
+        read(make_json(image=image))
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([[1, 0]], r"image is 3×4, mask is 1×2"),
+        ([[1], [1, 2]], "rows of one length"),
+        ({"size": [3, 4], "counts": [5, 5]}, "add up to height × width, 12"),
+        ({"size": [3, 4], "counts": "~"}, "characters 0 to o"),
+        ({"size": [3, 4], "counts": [-1, 13]}, "must not be negative"),
+        ({"size": [10**9, 10**9], "counts": []}, "at most"),
+        ({"counts": [12]}, "an object with size and counts"),
+        ({"b64": "%%%"}, "mask.b64 must be base64"),
+    ],
+)
+def test_a_bad_json_mask_is_refused(mask, message):
+    with pytest.raises(InvalidMaskError, match=message):
+        read(make_json(image=IMAGE.tolist(), mask=mask))
+
+
+def test_an_image_of_an_unknown_type_is_refused_with_the_known_ones():
+    with pytest.raises(UnsupportedMediaTypeError, match="PNG, JPEG, WebP, TIFF or NPY"):
+        read(b"GIF89a" + bytes(20), "image/gif")
+
+
+def test_a_nested_image_beyond_the_limit_is_refused():
+    request = parse_request("application/json", {}, make_json(image=IMAGE.tolist()))
+
+    with pytest.raises(ImageTooLargeError, match="at most 11 pixels; it is 3×4"):
+        request.read_sample(FAKE_MANIFEST, ImageLimits(image_pixels=11))
+
+
+def test_parameters_are_read_from_text_and_from_json_values():
+    wanted = Parameters("m", "2", -1.5, 3.0)
+
+    text = {"model": "m", "version": "2", "nodata": "-1.5", "timeout_s": "3"}
+    assert read_parameters(text) == wanted
+    assert read_parameters(text | {"version": 2, "nodata": -1.5, "timeout_s": 3}) == wanted
+
+
+def test_empty_parameters_count_as_left_out():
+    assert read_parameters({"model": "", "nodata": "", "timeout_s": None}) == Parameters()
+
+
+def test_nodata_may_be_nan():
+    nodata = read_parameters({"nodata": "nan"}).nodata
+
+    assert nodata is not None
+    assert math.isnan(nodata)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"timeout": "1"}, "one of model, version, nodata, timeout_s; timeout is not"),
+        ({"nodata": "none"}, "nodata must be a number; it is 'none'"),
+        ({"nodata": True}, "nodata must be a number; it is True"),
+        ({"nodata": [1]}, "nodata must be a number"),
+        ({"nodata": 10**400}, "nodata must be a number"),
+        ({"timeout_s": 0}, "timeout_s must be more than 0; it is 0"),
+        ({"timeout_s": "nan"}, "timeout_s must be more than 0; it is nan"),
+        ({"model": 1.5}, "model must be text; it is 1.5"),
+        ({"model": {"name": "m"}}, "model must be text"),
+    ],
+)
+def test_a_bad_parameter_is_refused(given, message):
+    with pytest.raises(MalformedRequestError, match=message):
+        read_parameters(given)
+
+
+@given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12)), st.integers())
+def test_all_bodies_carry_the_same_sample(image, seed):
+    mask = np.random.default_rng(abs(seed)).random(image.shape) < 0.7
+    files = {"image": encode_image(image), "mask": encode_image(mask)}
+    form = b"".join(
+        f'--cut\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n'.encode()
+        + data
+        + b"\r\n"
+        for name, data in files.items()
+    )
+
+    by_form = read(form + b"--cut--\r\n", "multipart/form-data; boundary=cut")
+    by_json = read(make_json(image=image.tolist(), mask=rle.encode(mask)))
+
+    assert np.array_equal(by_form.image, by_json.image)
+    assert np.array_equal(by_form.mask, by_json.mask)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=10))
+def test_no_json_value_breaks_the_reading(value):
+    try:
+        read(json.dumps({"image": value, "mask": value}).encode())
+    except RequestError:
+        pass

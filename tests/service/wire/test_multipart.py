@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import MalformedRequestError
+from service.wire.multipart import parse_form
+
+TYPE = "multipart/form-data; boundary=cut"
+
+
+def make_form(*parts: tuple[str, bytes], end: bytes = b"--cut--\r\n") -> bytes:
+    body = b"".join(
+        b"--cut\r\nContent-Disposition: form-data; " + head.encode() + b"\r\n\r\n" + data + b"\r\n"
+        for head, data in parts
+    )
+    return body + end
+
+
+@given(st.binary(max_size=200).filter(lambda data: b"--cut" not in data))
+def test_a_file_comes_out_as_it_went_in(data):
+    parts = parse_form(make_form(('name="image"; filename="a.png"', data)), TYPE)
+
+    assert parts["image"].data == data
+
+
+def test_a_file_larger_than_memory_limits_of_the_parser_stays_in_memory():
+    data = bytes(3 << 20)
+
+    assert parse_form(make_form(('name="image"; filename="a"', data)), TYPE)["image"].data == data
+
+
+def test_the_declared_type_of_a_file_is_kept():
+    head = 'name="image"; filename="a"\r\nContent-Type: image/png'
+
+    assert parse_form(make_form((head, b"x")), TYPE)["image"].media_type == "image/png"
+
+
+def test_a_field_without_a_file_name_is_a_part_too():
+    assert parse_form(make_form(('name="nodata"', b"7")), TYPE)["nodata"].data == b"7"
+
+
+def test_a_field_given_twice_is_refused():
+    with pytest.raises(MalformedRequestError, match="model is there twice"):
+        parse_form(make_form(('name="model"', b"a"), ('name="model"', b"b")), TYPE)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        make_form(('name="image"; filename="a"', b"x"), end=b""),
+        make_form(('name="image"; filename="a"', b"x"))[:-12],
+        b"--cut",
+        b"",
+    ],
+)
+def test_a_form_that_is_cut_short_is_refused(body):
+    with pytest.raises(MalformedRequestError, match="cut short"):
+        parse_form(body, TYPE)
+
+
+@pytest.mark.parametrize("body", [b"nothing of a form", make_form(("no name here", b"x"))])
+def test_a_damaged_form_is_refused(body):
+    with pytest.raises(MalformedRequestError, match="the form cannot be read"):
+        parse_form(body, TYPE)
+
+
+def test_a_form_without_a_boundary_is_refused():
+    with pytest.raises(MalformedRequestError, match="must name the form's boundary"):
+        parse_form(b"x", "multipart/form-data")
+
+
+@given(st.binary(max_size=100))
+def test_no_body_breaks_the_parser(body):
+    try:
+        parse_form(b"--cut\r\n" + body, TYPE)
+    except MalformedRequestError:
+        pass

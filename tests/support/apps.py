@@ -1,0 +1,62 @@
+"""Applications and repositories around fake models."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from starlette.testclient import TestClient
+
+from service.engine.repository import Repository
+from service.engine.segmenter import Segmenter
+from service.formats.limits import ImageLimits
+from service.pipeline import Pipeline
+from service.runtime.fake import FakeRuntime
+from service.runtime.protocol import Runtime
+from service.web.app import make_app
+from service.web.body import BodyLimits
+from service.web.parts import Parts
+
+
+def make_repository_folder(root: Path, *versions: str) -> Path:
+    """Make empty version folders, `model/version` each."""
+    for version in versions or ("fake/1",):
+        (root / version).mkdir(parents=True)
+    return root
+
+
+def load_fake(_: Path) -> Runtime:
+    return FakeRuntime()
+
+
+def load_repository(
+    root: Path, load: Callable[[Path], Runtime] = load_fake, names: tuple[str, ...] = ()
+) -> Repository:
+    repository = Repository(root, load, names)
+    asyncio.run(repository.load_all())
+    return repository
+
+
+@contextmanager
+def serve(
+    repository: Repository,
+    body_limits: BodyLimits | None = None,
+    image_limits: ImageLimits | None = None,
+) -> Iterator[TestClient]:
+    """Run the application and give a client of it."""
+    pipeline = Pipeline(repository, Segmenter(), image_limits or ImageLimits())
+    app = make_app(Parts(pipeline, body_limits or BodyLimits()))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def encode_image(array: np.ndarray[Any, Any], kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()
