@@ -1,9 +1,11 @@
 """The contract check: does a model keep the promise that lets us pad, batch and tile?
 
 Random images go through the model in several canvases, beside other images, with other values under
-the mask, and cut at other places. Labels must never change. How far a pixel's influence reaches,
-and on which grid the model is the same everywhere, is measured too, and must not exceed what the
-manifest says. A model that fails may still be served, one image at a time and uncut.
+the mask, and cut at other places. Answers must never change: labels not at all, probabilities by no
+more than rounding. (Labels alone would not tell: a model may give one label to all random images.)
+How far a pixel's influence reaches, and on which grid the model is the same everywhere, is measured
+too, and must not exceed what the manifest says. A model that fails may still be served, one image
+at a time and uncut.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.sample import INVALID_LABEL
+from service.errors import InferenceError
 from service.runtime.protocol import Runtime
 
 Images = NDArray[np.float32]
@@ -23,7 +26,7 @@ Masks = NDArray[np.bool_]
 
 # Sides of the images that are moved between canvases: one pixel, odd ones, and whole cells.
 _SIZES = ((1, 1), (7, 5), (37, 53), (64, 48))
-# Below this a difference in probability is rounding and not reach.
+# Below this a difference in probability is rounding.
 _TOLERANCE = 1e-5
 
 
@@ -106,27 +109,42 @@ class _Probe:
         valid = np.array([1.0, 0.7, 0.3])[np.arange(n) % 3]
         return np.asarray(self.rng.random((n, height, width)) < valid[:, None, None])
 
-    def labels(self, images: Images, masks: Masks) -> NDArray[np.uint8]:
-        """Run the model for labels alone."""
-        return self.runtime.run(images, masks, probabilities=False).labels
-
-    def probabilities(self, images: Images, masks: Masks) -> NDArray[np.float32]:
-        """Run the model for probabilities."""
-        result = self.runtime.run(images, masks, probabilities=True).probabilities
-        return np.zeros((*masks.shape, 1), np.float32) if result is None else result
+    def ask(self, images: Images, masks: Masks) -> _Answer:
+        """Run the model for labels and probabilities."""
+        output = self.runtime.run(images, masks, probabilities=True)
+        if output.probabilities is None:
+            raise InferenceError("the model must return probabilities; it returned none")
+        return _Answer(output.labels, output.probabilities)
 
 
-def _count_differing(first: NDArray[Any], second: NDArray[Any]) -> int:
-    return int(np.count_nonzero(first != second))
+@dataclass(frozen=True)
+class _Answer:
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+
+    def __getitem__(self, index: Any) -> _Answer:
+        """Take some images, rows and columns."""
+        return _Answer(self.labels[index], self.probabilities[index])
+
+
+def _differ(first: _Answer, second: _Answer) -> NDArray[np.bool_]:
+    """Tell which pixels were answered otherwise."""
+    shift = np.abs(first.probabilities - second.probabilities).max(axis=-1)
+    # Written so that NaN, which is neither more nor less, counts as different.
+    return np.asarray((first.labels != second.labels) | ~(shift <= _TOLERANCE))
+
+
+def _count_differing(first: _Answer, second: _Answer) -> int:
+    return int(np.count_nonzero(_differ(first, second)))
 
 
 def _judge(name: str, differing: int, pixels: int) -> Check:
-    return Check(name, differing == 0, f"{differing} of {pixels} labels differ")
+    return Check(name, differing == 0, f"{differing} of {pixels} pixels differ")
 
 
 def _check_outputs(probe: _Probe) -> Check:
     images, masks = probe.draw_images(3, 37, 53), probe.draw_masks(3, 37, 53)
-    labels = probe.labels(images, masks)
+    labels = probe.ask(images, masks).labels
     wrong = int(np.count_nonzero((labels == INVALID_LABEL) == masks))
     wrong += int(np.count_nonzero(labels[masks] >= len(probe.manifest.classes)))
     return Check(
@@ -134,13 +152,13 @@ def _check_outputs(probe: _Probe) -> Check:
     )
 
 
-def _embed(probe: _Probe, image: Images, mask: Masks, canvas: tuple[int, int]) -> NDArray[np.uint8]:
-    """Label an image in the top left corner of a canvas full of noise that the mask hides."""
+def _embed(probe: _Probe, image: Images, mask: Masks, canvas: tuple[int, int]) -> _Answer:
+    """Ask about an image in the top left corner of a canvas full of noise that the mask hides."""
     height, width = mask.shape
     images = probe.draw_images(1, *canvas)
     masks = np.zeros((1, *canvas), bool)
     images[0, :height, :width], masks[0, :height, :width] = image, mask
-    return probe.labels(images, masks)[0, :height, :width]
+    return probe.ask(images, masks)[0, :height, :width]
 
 
 def _check_canvas(probe: _Probe) -> Check:
@@ -149,7 +167,7 @@ def _check_canvas(probe: _Probe) -> Check:
     for height, width in _SIZES:
         images, masks = probe.draw_images(2, height, width), probe.draw_masks(2, height, width)
         for image, mask in zip(images, masks, strict=True):
-            alone = probe.labels(image[None], mask[None])[0]
+            alone = probe.ask(image[None], mask[None])[0]
             for bottom, right in ((1, 0), (3, 2 * stride + 1), (2 * stride, 40)):
                 moved = _embed(probe, image, mask, (height + bottom, width + right))
                 differing += _count_differing(moved, alone)
@@ -159,54 +177,52 @@ def _check_canvas(probe: _Probe) -> Check:
 
 def _check_batch_mates(probe: _Probe) -> Check:
     images, masks = probe.draw_images(5, 37, 53), probe.draw_masks(5, 37, 53)
-    together = probe.labels(images, masks)
+    together = probe.ask(images, masks)
     order = np.array([3, 0, 4, 2, 1])
-    shuffled = probe.labels(images[order], masks[order])
-    alone = np.stack(
-        [probe.labels(i[None], m[None])[0] for i, m in zip(images, masks, strict=True)]
-    )
-    differing = _count_differing(together, alone) + _count_differing(shuffled, alone[order])
+    shuffled = probe.ask(images[order], masks[order])
+    differing = _count_differing(shuffled, together[order])
+    for index in range(len(images)):
+        alone = probe.ask(images[index : index + 1], masks[index : index + 1])
+        differing += _count_differing(alone[0], together[index])
     return _judge("batch-mates", differing, 2 * masks.size)
 
 
 def _check_fill(probe: _Probe) -> Check:
     images, masks = probe.draw_images(2, 40, 56), probe.draw_masks(3, 40, 56)[1:]
-    before = probe.labels(np.where(masks[..., None], images, 0).astype(np.float32), masks)
+
+    def fill(value: float) -> _Answer:
+        return probe.ask(np.where(masks[..., None], images, np.float32(value)), masks)
+
     fills = (np.nan, np.inf, -np.inf, 1e30)
-    differing = sum(
-        _count_differing(
-            probe.labels(np.where(masks[..., None], images, fill).astype(np.float32), masks), before
-        )
-        for fill in fills
-    )
+    differing = sum(_count_differing(fill(value), fill(0)) for value in fills)
     return _judge("values under the mask", differing, len(fills) * masks.size)
 
 
 def _check_signatures(probe: _Probe) -> Check:
     images, masks = probe.draw_images(2, 37, 53), probe.draw_masks(2, 37, 53)
-    both = probe.runtime.run(images, masks, probabilities=True).labels
-    return _judge("signatures", _count_differing(both, probe.labels(images, masks)), masks.size)
+    both = probe.ask(images, masks).labels
+    alone = probe.runtime.run(images, masks, probabilities=False).labels
+    return _judge("signatures", int(np.count_nonzero(both != alone)), masks.size)
 
 
 def _check_receptive_radius(probe: _Probe) -> Check:
     """Change everything beyond a line, values and mask, and see how far before it that is felt."""
-    stated = probe.manifest.receptive_radius
-    edge = stated + 2 * probe.manifest.total_stride + 16
+    stated, stride = probe.manifest.receptive_radius, probe.manifest.total_stride
+    tolerance = _measure_rounding(probe)
+    width = 2 * (stated + 2 * stride + 16)
     measured = 0
-    for offset in range(0, probe.manifest.total_stride, max(probe.manifest.total_stride // 4, 1)):
-        line = edge + offset
-        images, masks = probe.draw_images(2, 24, 2 * edge), probe.draw_masks(2, 24, 2 * edge)
+    for line in range(width // 2, width // 2 + stride, max(stride // 8, 1)):
+        images, masks = probe.draw_images(2, 24, width), probe.draw_masks(2, 24, width)
         other, hidden = images.copy(), masks.copy()
-        other[:, :, line:] = probe.draw_images(2, 24, 2 * edge - line)
-        hidden[:, :, line:] = probe.draw_masks(3, 24, 2 * edge - line)[1:]
-        for backwards in (False, True):
-            for sideways in (False, True):
-                first = probe.probabilities(*_orient(images, masks, backwards, sideways))
-                second = probe.probabilities(*_orient(other, hidden, backwards, sideways))
-                felt = (np.abs(first - second) > _TOLERANCE).any(axis=(0, 3))
-                felt = felt.T if sideways else felt
-                columns = np.flatnonzero((felt[:, ::-1] if backwards else felt).any(axis=0))
-                measured = max(measured, line - int(columns.min()) if columns.size else 0)
+        other[:, :, line:] = probe.draw_images(2, 24, width - line)
+        hidden[:, :, line:] = probe.draw_masks(3, 24, width - line)[1:]
+        for turns in range(4):
+            first, second = (
+                np.rot90(probe.ask(*_turn(*pair, turns)).probabilities, -turns, axes=(1, 2))
+                for pair in ((images, masks), (other, hidden))
+            )
+            felt = (np.abs(first - second) > tolerance).any(axis=(0, 1, 3))
+            measured = max(measured, line - int(np.argmax(felt))) if felt.any() else measured
     return Check(
         "receptive radius",
         measured <= stated,
@@ -214,12 +230,19 @@ def _check_receptive_radius(probe: _Probe) -> Check:
     )
 
 
-def _orient(images: Images, masks: Masks, backwards: bool, sideways: bool) -> tuple[Images, Masks]:
-    if backwards:
-        images, masks = images[:, :, ::-1], masks[:, :, ::-1]
-    if sideways:
-        images, masks = images.swapaxes(1, 2), masks.swapaxes(1, 2)
-    return np.ascontiguousarray(images), np.ascontiguousarray(masks)
+def _measure_rounding(probe: _Probe) -> float:
+    """Give how far apart two probabilities may be that should be the same: 0 where bits agree."""
+    images, masks = probe.draw_images(3, 37, 53), probe.draw_masks(3, 37, 53)
+    together, alone = probe.ask(images, masks)[0], probe.ask(images[:1], masks[:1])[0]
+    return min(10 * float(np.abs(together.probabilities - alone.probabilities).max()), _TOLERANCE)
+
+
+def _turn(images: Images, masks: Masks, turns: int) -> tuple[Images, Masks]:
+    """Turn by so many quarters."""
+    return (
+        np.ascontiguousarray(np.rot90(images, turns, axes=(1, 2))),
+        np.ascontiguousarray(np.rot90(masks, turns, axes=(1, 2))),
+    )
 
 
 def _check_total_stride(probe: _Probe) -> Check:
@@ -227,18 +250,17 @@ def _check_total_stride(probe: _Probe) -> Check:
     stated, radius = probe.manifest.total_stride, probe.manifest.receptive_radius
     side = radius + 3 * stated + 32
     images, masks = probe.draw_images(2, side, side), probe.draw_masks(2, side, side)
-    whole = probe.labels(images, masks)
+    whole = probe.ask(images, masks)
 
     def count_differing(shift: int) -> int:
-        cut = probe.labels(
-            np.ascontiguousarray(images[:, shift:, shift:]),
-            np.ascontiguousarray(masks[:, shift:, shift:]),
-        )
-        inner = slice(radius, None)
-        return _count_differing(cut[:, inner, inner], whole[:, shift:, shift:][:, inner, inner])
+        moved = (slice(None), slice(shift, None), slice(shift, None))
+        inner = (slice(None), slice(radius, None), slice(radius, None))
+        cut = probe.ask(np.ascontiguousarray(images[moved]), np.ascontiguousarray(masks[moved]))
+        return _count_differing(cut[inner], whole[moved][inner])
 
     divisors = [n for n in range(1, stated + 1) if stated % n == 0]
     measured = next((n for n in divisors if count_differing(n) == 0), None)
-    holds = count_differing(stated) == 0
     found = f"measured {measured} pixels" if measured else "no grid was found"
-    return Check("total stride", holds, f"{found}; the manifest says {stated}")
+    return Check(
+        "total stride", count_differing(stated) == 0, f"{found}; the manifest says {stated}"
+    )
