@@ -87,6 +87,35 @@ def train(
     """
     keras.utils.set_random_seed(config.seed)
     network = build_network(config.network)
+    history = fit(network, config, callbacks, steps_per_epoch)
+    output.mkdir(parents=True, exist_ok=True)
+    network.save(output / NETWORK_FILE)
+    record = {
+        "config": config.to_json(),
+        "history": history,
+        "versions": {name: version(name) for name in ("lacuna", "keras", "numpy", "scikit-image")},
+    }
+    (output / TRAINING_FILE).write_text(json.dumps(record, indent=2, default=float) + "\n")
+    return network
+
+
+def fit(
+    network: keras.Model,
+    config: TrainingConfig,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    steps_per_epoch: int = 100,
+) -> dict[str, list[float]]:
+    """Fit any network from `[image, mask]` to logits to the mosaics of a configuration.
+
+    Args:
+        network: to be fitted.
+        config: what to train on, for how long, and how fast.
+        callbacks: told of the progress.
+        steps_per_epoch: how many batches make an epoch.
+
+    Returns:
+        Loss and mean IoU after each epoch.
+    """
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=config.steps - config.steps // 20,
@@ -108,15 +137,7 @@ def train(
         callbacks=list(callbacks),
         verbose=0,
     )
-    output.mkdir(parents=True, exist_ok=True)
-    network.save(output / NETWORK_FILE)
-    record = {
-        "config": config.to_json(),
-        "history": history.history,
-        "versions": {name: version(name) for name in ("lacuna", "keras", "numpy", "scikit-image")},
-    }
-    (output / TRAINING_FILE).write_text(json.dumps(record, indent=2, default=float) + "\n")
-    return network
+    return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
 def load_run(folder: Path) -> tuple[keras.Model, dict[str, Any]]:

@@ -18,8 +18,9 @@ def test_a_model_is_described_with_what_it_promises(tmp_path):
     assert model["classes"][0] == {"id": 0, "name": "dark", "color": "#202020"}
     assert (model["total_stride"], model["receptive_radius"]) == (4, 2)
     assert model["contract"]["padding_invariant"] is True
-    assert {"name": "receptive radius", "passed": True} == {
-        key: model["contract"]["checks"][5][key] for key in ("name", "passed")
+    assert {key: model["contract"]["checks"][5][key] for key in ("name", "passed")} == {
+        "name": "receptive radius",
+        "passed": True,
     }
 
 

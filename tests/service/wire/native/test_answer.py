@@ -41,7 +41,7 @@ def test_each_class_is_run_length_encoded_as_coco_tools_read_it():
 
     for entry in content["classes"]:
         decoded = coco.decode(entry["segmentation"])
-        assert np.array_equal(decoded, LABELS == entry["id"])
+        assert np.array_equal(decoded, entry["id"] == LABELS)
 
 
 def test_fractions_of_an_image_without_valid_pixels_are_0():

@@ -1,0 +1,87 @@
+"""The documentation is held to the code."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from service.config import Settings, list_variables
+from service.web.problems import INTERNAL_ERROR, STATUSES
+from service.wire.native.answer import MEDIA_TYPES
+from service.wire.native.request import Parameters
+from tests.support.apps import load_repository, serve
+
+ROOT = Path(__file__).parents[2]
+HTTP = (ROOT / "docs" / "http.md").read_text()
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("kind", STATUSES, ids=lambda kind: kind.code)
+def test_every_error_is_documented_with_its_status(kind):
+    status = STATUSES[kind]
+    row = re.search(rf"^\| (?:(\d+) \| )?`{kind.code}` \|", HTTP, re.MULTILINE)
+
+    assert row
+    # What never reaches a client as an answer has no status in the table.
+    assert row[1] in (str(status), None if status == 500 else "")
+
+
+@pytest.mark.parametrize("code", [INTERNAL_ERROR, "not_found", "method_not_allowed"])
+def test_what_the_framework_refuses_is_documented_too(code):
+    assert f"`{code}`" in HTTP
+
+
+def test_every_route_is_documented(tmp_path):
+    with serve(load_repository(tmp_path)) as client:
+        paths = client.get("/openapi.json").json()["paths"]
+
+    for path, operations in paths.items():
+        for method in operations:
+            assert f"`{method.upper()} {path}`" in HTTP
+
+
+@pytest.mark.parametrize("name", [*MEDIA_TYPES, *Parameters.__dataclass_fields__])
+def test_every_answer_and_parameter_is_documented(name):
+    assert f"`{name}`" in HTTP
+
+
+def test_every_setting_is_documented_and_no_other():
+    assert re.findall(r"^\| `(LACUNA_\w+)`", CONFIGURATION, re.MULTILINE) == list_variables()
+
+
+def test_documented_defaults_are_the_defaults(monkeypatch):
+    for name in list_variables():
+        monkeypatch.delenv(name, raising=False)
+    settings = Settings()
+
+    for name, default in re.findall(
+        r"^\| `LACUNA_(\w+)` \| `([^`]+)`", CONFIGURATION, re.MULTILINE
+    ):
+        value = settings
+        for part in name.lower().split("__"):
+            value = getattr(value, part)
+        assert str(value) == default
+
+
+def test_every_link_leads_somewhere():
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readmes_curl_names_files_that_are_there():
+    (command,) = re.findall(r"^curl (.*?)\n```", README, re.MULTILINE | re.DOTALL)
+
+    files = re.findall(r"=@(\S+)", command)
+    assert len(files) == 2
+    assert all((ROOT / name).is_file() for name in files)
+    assert "http://127.0.0.1:8000/v1/segment" in shlex.split(command.replace("\\\n", ""))
+
+
+def test_the_repository_names_no_registry():
+    for lock in ROOT.glob("requirements/*.txt"):
+        assert "://" not in lock.read_text()
+        assert "--index" not in lock.read_text()
+        assert "--hash=sha256:" in lock.read_text()
