@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model.data.mosaics import Mosaic, MosaicConfig, iterate_mosaics
+from model.data.mosaics import Mosaic, MosaicConfig, draw_mosaic
 from model.data.textures import load_textures
 from model.layers import (
     CropToSize,
@@ -99,19 +99,31 @@ def _end(image: Any, mask: Any, logits: Any) -> keras.Model:
     return keras.Model([image, mask], FillInvalid()([CropToSize()([logits, mask]), mask]))
 
 
-def count_changed(predict: Predict, mosaics: Sequence[Mosaic]) -> tuple[int, int]:
-    """Count labels that change with the canvas, and valid pixels."""
+def draw_test_mosaics(count: int) -> Iterator[Mosaic]:
+    """Draw mosaics of textures held out from training, with sides from 24 to 192 pixels."""
+    rng = np.random.default_rng(2)
+    textures = load_textures("test")
+    for _ in range(count):
+        height, width = np.exp(rng.uniform(np.log(24), np.log(192), 2)).astype(int)
+        config = MosaicConfig(size=(int(height), int(width)), zoom=(1.0, 1.0), missing=(0.1, 0.6))
+        yield draw_mosaic(rng, textures, config)
+
+
+def count_changed(predict: Predict, mosaics: Sequence[Mosaic]) -> tuple[int, int, int]:
+    """Count labels that change with the canvas, valid pixels, and images in which any changes."""
     rng = np.random.default_rng(0)
-    changed = pixels = 0
+    changed = pixels = images = 0
     for mosaic in mosaics:
         height, width = mosaic.mask.shape
         grown = [(0, int(rng.integers(1, 65))), (0, int(rng.integers(1, 65)))]
         image = np.pad(mosaic.image, [*grown, (0, 0)])
         before = predict(mosaic.image, mosaic.mask)
         after = predict(image, np.pad(mosaic.mask, grown))[:height, :width]
-        changed += int(np.count_nonzero((before != after) & mosaic.mask))
+        different = int(np.count_nonzero((before != after) & mosaic.mask))
+        changed += different
+        images += different > 0
         pixels += int(mosaic.mask.sum())
-    return changed, pixels
+    return changed, pixels, images
 
 
 def _predict_with(network: keras.Model) -> Predict:
@@ -135,9 +147,7 @@ def main() -> None:
     """Train, count, print."""
     preset = PRESETS["groundcover"]
     config = dataclasses.replace(preset, steps=int(sys.argv[1]) if len(sys.argv) > 1 else 400)
-    drawing = MosaicConfig(size=(149, 163), zoom=(1.0, 1.0), missing=(0.1, 0.6))
-    drawn = iterate_mosaics(load_textures("test"), drawing, seed=2)
-    mosaics = [next(drawn) for _ in range(24)]
+    mosaics = list(draw_test_mosaics(100))
     contestants = {"shipped": _predict_with_demo()}
     for name, build in (("plain", build_plain), ("textbook", build_textbook)):
         keras.utils.set_random_seed(config.seed)
@@ -145,8 +155,11 @@ def main() -> None:
         fit(network, config)
         contestants[name] = _predict_with(network)
     for name, predict in contestants.items():
-        changed, pixels = count_changed(predict, mosaics)
-        print(f"{name:10} {changed:7} of {pixels} labels change ({changed / pixels:.1%})")
+        changed, pixels, images = count_changed(predict, mosaics)
+        print(
+            f"{name:9} {changed:6} of {pixels} labels ({changed / pixels:.2%}), "
+            f"in {images} of {len(mosaics)} images"
+        )
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def describe_scores(scores: Sequence[Score]) -> dict[str, Any]:
         },
         "class_iou": {
             f"missing_{round(score.missing * 100)}": {
-                texture.name: round(value, 4)
+                texture.name: None if np.isnan(value) else round(value, 4)
                 for texture, value in zip(CLASSES, score.class_iou, strict=True)
             }
             for score in scores

@@ -18,6 +18,7 @@ from model.labels import IGNORE_LABEL
 from model.network import NetworkConfig, fold_batch_norm
 
 MANIFEST_SCHEMA = 1
+IMAGE_DTYPES = ("uint8", "uint16", "float32")
 MANIFEST_FILE = Path("assets.extra") / "manifest.json"
 
 
@@ -96,8 +97,11 @@ def build_manifest(
         The manifest, JSON values only.
 
     Raises:
-        ValueError: if there are not as many classes as the network has outputs.
+        ValueError: if there are not as many classes as the network has outputs, or `image_dtype` is
+            another.
     """
+    if image_dtype not in IMAGE_DTYPES:
+        raise ValueError(f"`image_dtype` must be one of {IMAGE_DTYPES}. Received: {image_dtype!r}")
     if len(classes) != config.classes:
         raise ValueError(
             f"`classes` must be as many as the network's outputs, {config.classes}. "

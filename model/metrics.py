@@ -28,7 +28,7 @@ class MaskedMeanIoU(keras.metrics.Metric):
         super().__init__(name=name, **kwargs)
         self.classes = classes
         self.confusion = self.add_weight(
-            name="confusion", shape=(classes, classes), initializer="zeros", dtype="float32"
+            name="confusion", shape=(classes, classes), initializer="zeros", dtype="float64"
         )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -52,16 +52,16 @@ class MaskedMeanIoU(keras.metrics.Metric):
                 tf.boolean_mask(labels, known),
                 tf.boolean_mask(predicted, known),
                 self.classes,
-                dtype=tf.float32,
+                dtype=tf.float64,
             )
         )
 
     def result(self) -> Any:
-        """Give the mean, float32 scalar; 0 if nothing was labelled."""
+        """Give the mean, float64 scalar; 0 if nothing was labelled."""
         confusion = keras.ops.convert_to_tensor(self.confusion)
         hits = tf.linalg.diag_part(confusion)
         union = tf.reduce_sum(confusion, 0) + tf.reduce_sum(confusion, 1) - hits
-        present = tf.cast(union > 0, tf.float32)
+        present = tf.cast(union > 0, tf.float64)
         total = tf.reduce_sum(tf.math.divide_no_nan(hits, union))
         return tf.math.divide_no_nan(total, tf.reduce_sum(present))
 

@@ -80,7 +80,7 @@ def train(
         config: what to train.
         output: folder for `network.keras` and `training.json`; made if it is not there.
         callbacks: told of the progress.
-        steps_per_epoch: how many batches make an epoch, the step in which progress is recorded.
+        steps_per_epoch: how many batches make an epoch, after which progress is recorded, at most.
 
     Returns:
         The trained network.
@@ -111,7 +111,7 @@ def fit(
         network: to be fitted.
         config: what to train on, for how long, and how fast.
         callbacks: told of the progress.
-        steps_per_epoch: how many batches make an epoch.
+        steps_per_epoch: how many batches make an epoch at most: all are equally long.
 
     Returns:
         Loss and mean IoU after each epoch.
@@ -129,10 +129,11 @@ def fit(
         jit_compile=False,  # XLA is slower than oneDNN on a CPU and compiles for every shape
     )
     dataset = mosaic_dataset(load_textures("train"), config.mosaics, config.seed, config.batch_size)
+    epoch = max(n for n in range(1, steps_per_epoch + 1) if config.steps % n == 0)
     history = network.fit(
         dataset,
-        epochs=max(config.steps // steps_per_epoch, 1),
-        steps_per_epoch=min(steps_per_epoch, config.steps),
+        epochs=config.steps // epoch,
+        steps_per_epoch=epoch,
         shuffle=False,  # every mosaic is new
         callbacks=list(callbacks),
         verbose=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 
@@ -12,9 +13,23 @@ def read_pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
     Raises:
         ValueError: unless it is one positive integer or two.
     """
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(v, int) and v > 0 for v in pair):
+    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(pair) != 2 or not all(isinstance(side, Integral) and side > 0 for side in pair):
         raise ValueError(f"`{name}` must be one or two positive integers. Received: {value!r}")
+    return int(pair[0]), int(pair[1])
+
+
+def read_odd_pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
+    """Read one or two odd integers, of a kernel that reaches equally far to all sides.
+
+    Raises:
+        ValueError: unless they are positive and odd.
+    """
+    pair = read_pair(value, name)
+    if not all(side % 2 for side in pair):
+        raise ValueError(
+            f"`{name}` must be odd, for padding that is alike on both sides. Received: {value!r}"
+        )
     return pair
 
 

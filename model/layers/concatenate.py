@@ -14,8 +14,9 @@ from model.layers.arguments import check_mask
 class MaskedConcatenate(keras.layers.Layer):
     """Joins feature maps along their channels; a pixel is valid if it is in any of the masks.
 
-    No masking is needed: features are 0 where their own mask is invalid, as every layer here leaves
-    them, and that is what a masked convolution reads there.
+    Features must be 0 where their own mask is invalid, as `PartialConv2D` with a `fill_value` of 0
+    and `MaskedUpSampling2D` leave them; put `FillInvalid` behind any other. They are not masked
+    again here.
 
     Call arguments:
         inputs: `[x1, mask1, x2, mask2, …]`: float (N, H, W, C1), bool (N, H, W, 1), …

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from model import ops
-from model.layers.arguments import check_mask, read_choice, read_pair
+from model.layers.arguments import check_mask, read_choice, read_odd_pair, read_pair
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -90,17 +90,13 @@ class PartialConv2D(keras.layers.Layer):
         if not isinstance(filters, int) or filters < 1:
             raise ValueError(f"`filters` must be a positive integer. Received: {filters!r}")
         self.filters = filters
-        self.kernel_size = read_pair(kernel_size, "kernel_size")
         self.strides = read_pair(strides, "strides")
         self.padding = read_choice(padding, ops.PADDINGS, "padding")
+        read_kernel_size = read_odd_pair if self.padding == "same" else read_pair
+        self.kernel_size = read_kernel_size(kernel_size, "kernel_size")
         self.dilation_rate = read_pair(dilation_rate, "dilation_rate")
         self.normalization = read_choice(normalization, ops.NORMALIZATIONS, "normalization")
         self.mask_update = read_choice(mask_update, ops.MASK_UPDATES, "mask_update")
-        if padding == "same" and not all(k % 2 for k in self.kernel_size):
-            raise ValueError(
-                '`kernel_size` must be odd for `padding="same"`, which pads both sides alike. '
-                f"Received: {kernel_size!r}"
-            )
         self.fill_value = float(fill_value)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from model import ops
-from model.layers.arguments import check_mask, read_choice, read_pair
+from model.layers.arguments import check_mask, read_choice, read_odd_pair
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -42,7 +42,7 @@ class CoverageScale(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel_size = read_pair(kernel_size, "kernel_size")
+        self.kernel_size = read_odd_pair(kernel_size, "kernel_size")
         self.normalization = read_choice(normalization, ops.NORMALIZATIONS, "normalization")
 
     def call(self, mask: Any) -> Any:

@@ -17,7 +17,8 @@ class MaskedBatchNormalization(keras.layers.Layer):
         training:  y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
         inference: the same with the moving averages, an affine map that folds into a convolution
 
-    The moving averages stay as they are when a batch has no valid pixel. The output is not masked.
+    Invalid inputs count as 0; the output is not masked. The moving averages stay as they are when a
+    batch has no valid pixel.
 
     Args:
         momentum: of the moving averages.
@@ -59,6 +60,8 @@ class MaskedBatchNormalization(keras.layers.Layer):
         """Normalise, and in training track the moments."""
         x, mask = inputs
         check_mask(mask)
+        # Before any arithmetic: the gradient of a product with NaN is NaN, masked or not.
+        x = ops.fill_invalid(x, mask)
         if training:
             mean, variance, count = ops.masked_moments(x, mask)
             self._track(mean, variance, count)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.errors import InvalidManifestError, MissingManifestError
 
@@ -68,18 +69,19 @@ class Manifest(_Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     description: Annotated[str, Field(max_length=2000)] = ""
     image: ImageSpec
-    classes: Annotated[tuple[ClassSpec, ...], Field(min_length=1, max_length=255)]
+    classes: tuple[ClassSpec, ...]
     total_stride: Annotated[int, Field(ge=1, le=1024)]
     receptive_radius: Annotated[int, Field(ge=0, le=8192)]
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}
 
-    @model_validator(mode="after")
-    def _check_class_ids(self) -> Manifest:
-        ids = [entry.id for entry in self.classes]
-        if ids != list(range(len(ids))):
+    @field_validator("classes")
+    @classmethod
+    def _check_class_ids(cls, classes: tuple[ClassSpec, ...]) -> tuple[ClassSpec, ...]:
+        ids = [entry.id for entry in classes]
+        if not ids or ids != list(range(len(ids))):
             raise ValueError(f"class ids must be 0, 1, 2, … in order; they are {ids}")
-        return self
+        return classes
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -95,12 +97,19 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_FILE
     try:
         text = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise MissingManifestError(
             f"a model folder must hold {MANIFEST_FILE.as_posix()}; {folder.name} does not"
         ) from None
+    except OSError as error:
+        raise InvalidManifestError(f"manifest.json must be readable; {error.strerror}") from error
     try:
-        return Manifest.model_validate_json(text)
+        # NaN is no JSON, and what is told of a model must be.
+        pydantic_core.from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidManifestError(f"manifest.json must be JSON; {error}") from None
+    try:
+        return Manifest.model_validate_json(text, strict=True)
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"

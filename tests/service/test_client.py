@@ -97,7 +97,10 @@ def test_an_error_of_an_unknown_kind_is_told_by_its_status(status, kind, content
 
 
 def test_a_server_that_is_not_there_is_said():
-    with Client("http://127.0.0.1:1") as client, pytest.raises(UnreachableError, match="127.0.0.1"):
+    with (
+        Client("http://127.0.0.1:1") as client,
+        pytest.raises(UnreachableError, match=r"127\.0\.0\.1"),
+    ):
         client.segment(IMAGE)
 
 

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from service.config import DEMO_REPOSITORY, list_variables, read_settings
+from service import config
+from service.config import DEMO_REPOSITORY, Settings, list_variables, read_settings
 from service.errors import ConfigurationError
 from service.formats.limits import ImageLimits
 from service.web.body import BodyLimits
@@ -66,8 +67,4 @@ def test_every_value_out_of_range_is_named(monkeypatch):
 
 
 def test_nothing_is_read_on_import():
-    import service.config
-
-    assert not any(
-        isinstance(value, service.config.Settings) for value in vars(service.config).values()
-    )
+    assert not any(isinstance(value, Settings) for value in vars(config).values())

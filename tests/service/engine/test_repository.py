@@ -86,7 +86,7 @@ def test_a_broken_model_says_why_and_the_others_are_served(tmp_path):
     repository = load_repository(make_repository_folder(tmp_path, "bad/1", "good/1"), load)
 
     assert repository.find("good").name == "good"
-    with pytest.raises(NotReadyError, match="bad is failed: saved_model.pb must be"):
+    with pytest.raises(NotReadyError, match=r"bad is failed: saved_model\.pb must be"):
         repository.find("bad")
     assert not repository.is_ready
 

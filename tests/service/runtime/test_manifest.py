@@ -57,7 +57,13 @@ def test_a_folder_without_a_manifest_is_named(tmp_path):
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"not json", b"\xff\xfe\x00", b"[]", b"null"])
+@pytest.mark.parametrize("text", [b"", b"{", b"not json", b"\xff\xfe\x00", b'{"schema": NaN}'])
+def test_what_is_no_json_is_refused(tmp_path, text):
+    with pytest.raises(InvalidManifestError, match=r"manifest\.json must be JSON; "):
+        read_manifest(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("text", [b"[]", b"null"])
 def test_what_is_no_json_object_is_refused(tmp_path, text):
     with pytest.raises(InvalidManifestError, match="must follow schema 1; file: "):
         read_manifest(write(tmp_path, text))

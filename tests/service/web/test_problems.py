@@ -1,3 +1,4 @@
+from service.errors import RequestError
 from service.web.problems import STATUSES, make_problem
 from tests.service.test_errors import list_leaves
 
@@ -7,8 +8,6 @@ def test_every_error_has_a_status():
 
 
 def test_faults_of_the_request_are_4xx_and_all_others_5xx():
-    from service.errors import RequestError
-
     for kind, status in STATUSES.items():
         assert (400 <= status < 500) is issubclass(kind, RequestError), kind
 

@@ -1,0 +1,121 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from model.data.mosaics import MosaicConfig
+from model.data.textures import CLASSES
+from model.network import NetworkConfig, build_network
+from model.train import PRESETS, TrainingConfig, load_run, read_network_config, train
+from tests.support.strategies import make_scene
+
+CONFIG = TrainingConfig(
+    name="tiny",
+    description="Too small to be of use.",
+    network=NetworkConfig(classes=len(CLASSES), widths=(4, 8), convs_per_level=1),
+    mosaics=MosaicConfig(size=(32, 32), cell=(10, 16), missing=(0.0, 0.2)),
+    steps=80,
+    batch_size=8,
+    learning_rate=5e-2,
+)
+
+
+class Recorder(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.epochs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(logs["loss"])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of a few seconds: its network, its folder and what its callback was told."""
+    folder, recorder = tmp_path_factory.mktemp("runs") / "deep" / "tiny", Recorder()
+    return train(CONFIG, folder, [recorder], steps_per_epoch=20), folder, recorder.epochs
+
+
+def test_the_loss_falls(run):
+    _, _, losses = run
+    assert len(losses) == 4
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_a_run_is_read_back_as_it_was(run):
+    network, folder, _ = run
+    loaded, _ = load_run(folder)
+    for actual, expected in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    scene = make_scene(21, 30, 0.6, seed=0)
+    batch = [scene.image[None], scene.mask[None, ..., None]]
+    np.testing.assert_array_equal(loaded(batch), network(batch, training=False))
+
+
+def test_a_run_records_its_configuration_its_history_and_its_versions(run):
+    _, folder, losses = run
+    _, record = load_run(folder)
+    assert read_network_config(record) == CONFIG.network
+    assert record["config"] == json.loads(json.dumps(CONFIG.to_json()))
+    assert record["history"]["loss"] == pytest.approx(losses)
+    assert len(record["history"]["mean_iou"]) == 4
+    assert record["versions"]["keras"] == keras.__version__
+
+
+def test_training_moves_the_statistics_of_the_batch_normalisation(run):
+    network, _, _ = run
+    layer = network.get_layer("down0_conv0_norm")
+    assert np.all(layer.moving_variance.numpy() != 1)
+    assert np.all(np.isfinite(layer.moving_mean.numpy()))
+
+
+def train_briefly(folder, steps, steps_per_epoch, seed=0):
+    config = TrainingConfig(
+        "brief",
+        "",
+        NetworkConfig(widths=(2,), convs_per_level=1),
+        MosaicConfig(size=(8, 8), cell=(4, 8)),
+        steps,
+        2,
+        seed=seed,
+    )
+    return train(config, folder, steps_per_epoch=steps_per_epoch)
+
+
+def test_the_same_seed_trains_the_same_network(tmp_path):
+    first, again, other = (
+        train_briefly(tmp_path / str(index), 4, 4, seed).get_weights()
+        for index, seed in enumerate((1, 1, 2))
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize(("steps", "steps_per_epoch"), [(4, 4), (3, 100), (6, 2), (5, 2)])
+def test_as_many_batches_are_trained_on_as_were_asked_for(tmp_path, steps, steps_per_epoch):
+    network = train_briefly(tmp_path, steps, steps_per_epoch)
+    assert int(network.optimizer.iterations) == steps
+
+
+@pytest.mark.parametrize("name", ["network.keras", "training.json"])
+def test_a_folder_that_lacks_a_file_is_no_run(run, tmp_path, name):
+    _, folder, _ = run
+    for path in folder.iterdir():
+        if path.name != name:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match=f"Received: .*without {name}$"):
+        load_run(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_no_run(tmp_path):
+    with pytest.raises(ValueError, match=r"without network.keras and training.json"):
+        load_run(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_can_be_built(name):
+    preset = PRESETS[name]
+    assert preset.name == name
+    network = build_network(preset.network)
+    assert network.output_shape[-1] == len(CLASSES)

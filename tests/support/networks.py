@@ -1,0 +1,164 @@
+"""Networks to test with: one with every weight at random, and two that break the promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from model.data.textures import CLASSES
+from model.export import build_manifest, describe_classes, export_network
+from model.layers import CropToSize, FillInvalid, MaskedBatchNormalization, PadToMultiple
+from model.layers import PartialConv2D as Partial
+from model.network import NetworkConfig, build_network
+from service.runtime.manifest import Manifest
+from service.runtime.protocol import BatchOutput
+
+
+class NetworkRuntime:
+    """A Keras network from `[image, mask]` to logits, behind the service's protocol.
+
+    Args:
+        network: the network.
+        manifest: what it is said to be.
+    """
+
+    def __init__(self, network: keras.Model, manifest: Manifest) -> None:
+        channels = manifest.image.channels
+
+        def compute(image: Any, mask: Any) -> Any:
+            return network([image, mask], training=False)
+
+        self._manifest = manifest
+        self._compute = tf.function(
+            compute,
+            input_signature=[
+                tf.TensorSpec((None, None, None, channels), tf.float32),
+                tf.TensorSpec((None, None, None, 1), tf.bool),
+            ],
+            autograph=False,
+        )
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the network is said to be."""
+        return self._manifest
+
+    def run(
+        self, images: NDArray[np.float32], masks: NDArray[np.bool_], *, probabilities: bool
+    ) -> BatchOutput:
+        """Segment a batch; see `Runtime.run`."""
+        logits = self._compute(tf.constant(images), tf.constant(masks[..., None]))
+        labels = np.where(masks, np.argmax(logits, axis=-1), 255).astype(np.uint8)
+        scores = np.where(masks[..., None], tf.nn.softmax(logits), np.float32(0))
+        return BatchOutput(labels, scores if probabilities else None)
+
+
+def manifest_of(config: NetworkConfig, name: str = "random") -> dict[str, Any]:
+    """Give a manifest for a network of the demo's classes."""
+    classes = describe_classes([c.name for c in CLASSES], [c.color for c in CLASSES])
+    return build_manifest(name, "Weights at random.", config, classes)
+
+
+def export_random_network(folder: Path) -> None:
+    """Export a network of the default shape with every weight at random."""
+    config = NetworkConfig()
+    export_network(random_network(config), config, manifest_of(config), folder)
+
+
+def random_network(config: NetworkConfig, seed: int = 0) -> keras.Model:
+    """Build a network whose batch normalisation has statistics, scales and offsets at random.
+
+    Untrained ones would be 0 and 1, and an offset that leaks into the padding would not show.
+    """
+    keras.utils.set_random_seed(seed)
+    network = build_network(config)
+    randomize_batch_norm(network, seed)
+    return network
+
+
+def randomize_batch_norm(network: keras.Model, seed: int) -> None:
+    """Give every batch normalisation, and the logits' bias, numbers at random."""
+    rng = np.random.default_rng(seed)
+    for layer in network.layers:
+        if isinstance(layer, MaskedBatchNormalization):
+            channels = layer.gamma.shape[0]
+            layer.gamma.assign(rng.uniform(0.5, 1.5, channels))
+            layer.beta.assign(rng.normal(0, 0.5, channels))
+            layer.moving_mean.assign(rng.normal(0, 0.5, channels))
+            layer.moving_variance.assign(rng.uniform(0.5, 2.0, channels))
+    logits = network.get_layer("logits")
+    logits.bias.assign(rng.normal(0, 0.1, logits.bias.shape))
+
+
+def plain_twin(config: NetworkConfig, seed: int = 0) -> keras.Model:
+    """Build the same U-Net of plain convolutions with biases: zero-padded, blind to masks.
+
+    It does what is commonly done: missing pixels become 0 once, before the first convolution, and
+    the answer is masked.
+    """
+    keras.utils.set_random_seed(seed)
+    image, mask = _inputs(config)
+    x, padded_mask = PadToMultiple(config.total_stride)([image, mask])
+    x = FillInvalid()([_rescale(config)(x), padded_mask])
+    skips = []
+    for depth, width in enumerate(config.widths):
+        if depth:
+            x = keras.layers.MaxPooling2D(2)(x)
+        for _ in range(config.convs_per_level):
+            x = _plain_conv(width)(x)
+        skips.append(x)
+    for width, skip in list(zip(config.widths, skips, strict=True))[-2::-1]:
+        x = keras.layers.Concatenate()([keras.layers.UpSampling2D(2)(x), skip])
+        for _ in range(config.convs_per_level):
+            x = _plain_conv(width)(x)
+    logits = keras.layers.Conv2D(config.classes, 1)(x)
+    logits = FillInvalid()([CropToSize()([logits, mask]), mask])
+    return keras.Model([image, mask], logits, name="plain_unet")
+
+
+def _plain_conv(width: int) -> keras.layers.Conv2D:
+    return keras.layers.Conv2D(
+        width,
+        3,
+        padding="same",
+        activation="relu",
+        kernel_initializer="he_normal",
+        bias_initializer=keras.initializers.RandomNormal(stddev=0.5),
+    )
+
+
+def textbook_stack(config: NetworkConfig, seed: int = 0, mask_update: str = "any") -> keras.Model:
+    """Build the recipe of the partial-convolution paper: each layer takes the mask the last gave.
+
+    Args:
+        config: its channels, classes and scaling; it has four layers of one resolution.
+        seed: of the weights.
+        mask_update: `"any"` in the paper; with `"keep"` the same stack keeps the promise.
+    """
+    keras.utils.set_random_seed(seed)
+    image, mask = _inputs(config)
+    x, valid = _rescale(config)(image), mask
+    for _ in range(4):
+        x, valid = Partial(
+            8,
+            3,
+            mask_update=mask_update,
+            activation="relu",
+            bias_initializer=keras.initializers.RandomNormal(stddev=0.5),
+        )([x, valid])
+    logits = keras.layers.Conv2D(config.classes, 1)(x)
+    return keras.Model([image, mask], FillInvalid()([logits, mask]), name="textbook")
+
+
+def _inputs(config: NetworkConfig) -> tuple[Any, Any]:
+    image = keras.Input((None, None, config.channels), name="image")
+    return image, keras.Input((None, None, 1), dtype="bool", name="mask")
+
+
+def _rescale(config: NetworkConfig) -> keras.layers.Rescaling:
+    return keras.layers.Rescaling(1.0 / config.pixel_scale, -config.pixel_mean / config.pixel_scale)
