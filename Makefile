@@ -38,6 +38,9 @@ demo: .venv/dev.stamp  ## train, score and export the demo model again, with its
 	$(BIN)/lacuna-model train --preset groundcover --output runs/groundcover
 	$(BIN)/lacuna-model evaluate runs/groundcover
 	$(BIN)/lacuna-model export runs/groundcover service/demo/models/groundcover/1
+	$(BIN)/lacuna check service/demo/models/groundcover/1
+	$(BIN)/lacuna-model samples service/demo/samples
+	$(BIN)/python docs/draw_pictures.py
 
 lock:  ## resolve the dependencies again (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra serve --group build pyproject.toml -o requirements/serve.txt
