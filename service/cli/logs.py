@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -21,8 +22,17 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """Format one record, without a traceback."""
-        facts = [f"{name}={value}" for name, value in vars(record).items() if name not in _ORDINARY]
+        facts = [
+            f"{name}={_quote(value)}"
+            for name, value in vars(record).items()
+            if name not in _ORDINARY
+        ]
         return " ".join([super().formatMessage(record), *facts])
+
+
+def _quote(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
 
 
 def configure_logging(log_format: LogFormat) -> None:

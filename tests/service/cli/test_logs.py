@@ -39,7 +39,11 @@ def test_off_a_terminal_auto_means_json(capfd):
 
 def test_text_ends_with_the_facts():
     record = logging.makeLogRecord(
-        {"msg": "request", "levelname": "INFO", "status": 200, "path": "/livez"}
+        {"msg": "request", "levelname": "INFO", "status": 200, "detail": "a rule; a fact"}
     )
 
-    assert TextFormatter().format(record).endswith("INFO    request status=200 path=/livez")
+    assert (
+        TextFormatter()
+        .format(record)
+        .endswith('INFO    request status=200 detail="a rule; a fact"')
+    )
