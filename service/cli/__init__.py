@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from service.cli.check import check
 from service.cli.segment import segment
 from service.cli.serve import serve
+from service.errors import LacunaError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Tells what people can mend in one line; all else surfaces with its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except LacunaError as error:
+            raise click.ClickException(error.message) from error
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("service"):
+                raise
+            raise click.ClickException(
+                f"{error.name} is not installed; pip install 'lacuna[serve]' brings it"
+            ) from error
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="lacuna")
 def main() -> None:
     """Segment images with missing pixels.

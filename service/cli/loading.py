@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from service.runtime.protocol import Runtime
+if TYPE_CHECKING:
+    from service.runtime.protocol import Runtime
 
 
 @contextmanager
@@ -40,14 +40,8 @@ def load_saved_model(folder: Path) -> Runtime:
 
     Raises:
         ModelError: if it cannot be served.
-        click.ClickException: if TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        with mute_native_stderr():
-            from service.runtime.saved_model import SavedModelRuntime  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"{error.name} is not installed; pip install 'lacuna[serve]' brings it"
-        ) from error
+    with mute_native_stderr():
+        from service.runtime.saved_model import SavedModelRuntime  # noqa: PLC0415
     return SavedModelRuntime(folder)

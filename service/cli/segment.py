@@ -9,7 +9,6 @@ import click
 from rich.console import Console
 
 from service.cli.loading import load_saved_model
-from service.errors import LacunaError
 
 _MEDIA_TYPES = {
     ".png": "image/png",
@@ -77,17 +76,15 @@ def segment(
         raise click.UsageError("--url and --model-repository exclude each other")
     media_type = _MEDIA_TYPES[output.suffix.lower()]
     fields = {"model": model, "version": version, "nodata": nodata, "timeout_s": timeout_s}
+    with Console(stderr=True).status(f"segmenting {image.name}"):
+        if url:
+            answer = _ask_server(url, image, mask, media_type, fields)
+        else:
+            answer = _run_here(model_repository, image, mask, media_type, fields)
     try:
-        with Console(stderr=True).status(f"segmenting {image.name}"):
-            if url:
-                answer = _ask_server(url, image, mask, media_type, fields)
-            else:
-                answer = _run_here(model_repository, image, mask, media_type, fields)
         output.write_bytes(answer)
-    except LacunaError as error:
-        raise click.ClickException(error.message) from error
     except OSError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
     click.echo(f"{output}: {len(answer)} bytes")
 
 

@@ -10,7 +10,6 @@ import click
 
 from service.cli.loading import load_saved_model
 from service.cli.logs import configure_logging
-from service.errors import ConfigurationError
 
 
 @click.command()
@@ -36,28 +35,18 @@ def serve(
     curl -F image=@scene.png -F mask=@mask.png -H 'Accept: image/png' \\
         http://127.0.0.1:8000/v1/segment -o labels.png
     """
-    try:
-        import uvicorn  # noqa: PLC0415 (an extra, and heavy)
+    import uvicorn  # noqa: PLC0415 (an extra, as is all of this; and --help is to answer at once)
 
-        from service.config import read_settings  # noqa: PLC0415
-        from service.engine.repository import Repository  # noqa: PLC0415
-        from service.engine.segmenter import Segmenter  # noqa: PLC0415
-        from service.formats.limits import ImageLimits  # noqa: PLC0415
-        from service.pipeline import Pipeline  # noqa: PLC0415
-        from service.web.app import make_app  # noqa: PLC0415
-        from service.web.body import BodyLimits  # noqa: PLC0415
-        from service.web.parts import Parts  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"{error.name} is not installed; pip install 'lacuna[serve]' brings it"
-        ) from error
-    try:
-        settings = read_settings(
-            host=host, port=port, model_repository=model_repository, models=models
-        )
-    except ConfigurationError as error:
-        raise click.ClickException(error.message) from error
+    from service.config import read_settings  # noqa: PLC0415
+    from service.engine.repository import Repository  # noqa: PLC0415
+    from service.engine.segmenter import Segmenter  # noqa: PLC0415
+    from service.formats.limits import ImageLimits  # noqa: PLC0415
+    from service.pipeline import Pipeline  # noqa: PLC0415
+    from service.web.app import make_app  # noqa: PLC0415
+    from service.web.body import BodyLimits  # noqa: PLC0415
+    from service.web.parts import Parts  # noqa: PLC0415
 
+    settings = read_settings(host=host, port=port, model_repository=model_repository, models=models)
     configure_logging(settings.log_format)
     limits = settings.limits
     pipeline = Pipeline(

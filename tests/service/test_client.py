@@ -104,8 +104,9 @@ def test_a_server_that_is_not_there_is_said():
         client.segment(IMAGE)
 
 
-def test_the_client_needs_neither_tensorflow_nor_fastapi():
+@pytest.mark.parametrize("module", ["service.client", "service.cli"])
+def test_client_and_command_line_load_without_the_servers_extras(module):
     heavy = ("tensorflow", "keras", "fastapi", "starlette", "pydantic", "tifffile", "imagecodecs")
-    code = f"import sys, service.client; sys.exit(any(n in sys.modules for n in {heavy}))"
+    code = f"import sys, {module}; sys.exit(any(name in sys.modules for name in {heavy}))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

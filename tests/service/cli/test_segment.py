@@ -85,3 +85,10 @@ def test_a_repository_without_models_is_said(image, tmp_path):
 
     assert result.exit_code == 1
     assert "a model must be served; there is none" in result.stderr
+
+
+def test_an_output_that_cannot_be_written_is_said(image, tmp_path):
+    result = run(image, "-o", tmp_path / "nowhere" / "labels.png")
+
+    assert result.exit_code == 1
+    assert "labels.png cannot be written: No such file or directory" in result.stderr
