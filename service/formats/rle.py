@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidMaskError
 
-MAX_PIXELS = 8192 * 8192
+MAX_PIXELS = 4096 * 4096
 """As many as an image may have by default (see `service.formats.limits`)."""
 
 _MAX_GROUPS = 10

@@ -108,9 +108,9 @@ def test_one_channel_too_many_is_too_many(build):
 
 
 def test_many_channels_are_not_had_together_with_many_pixels():
-    check_size(LIMITS, 8192, 8192, 4)
+    check_size(LIMITS, 4096, 4096, 4)
     with pytest.raises(ImageTooLargeError, match="at most 268435456 samples"):
-        check_size(LIMITS, 8192, 8192, 5)
+        check_size(LIMITS, 4096, 4096, 5)
 
 
 @pytest.mark.parametrize("size", [(0, 5, 1), (5, 0, 1), (5, 5, 0), (-1, -1, 1)])
