@@ -98,7 +98,7 @@ BAD = {
     "a size of text": ({"size": "22", "counts": [4]}, "two integers"),
     "a side of 0": ({"size": [0, 2], "counts": []}, "two positive integers; it is 0×2"),
     "a negative side": ({"size": [-2, -2], "counts": [4]}, "two positive integers"),
-    "a huge size": ({"size": [10**9, 10**9], "counts": [10**18]}, "at most 67108864 pixels"),
+    "a huge size": ({"size": [10**9, 10**9], "counts": [10**18]}, "at most 16777216 pixels"),
     "counts of None": ({"size": [2, 2], "counts": None}, "a string or a list; they are a NoneType"),
     "no runs": ({"size": [2, 2], "counts": []}, "add up to height × width, 4; they add up to 0"),
     "too short": ({"size": [2, 2], "counts": [1, 2]}, "they add up to 3"),
