@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help serve test check format lock demo clean
+.PHONY: help serve test check format bench lock demo clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ check: .venv/dev.stamp  ## formatting, lint, strict types, import contracts
 format: .venv/dev.stamp  ## put the code into its canonical form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: .venv/dev.stamp  ## benchmarks, as ratios
+	$(BIN)/python benchmarks/speed.py
 
 demo: .venv/dev.stamp  ## train, score and export the demo model again, with its samples and the README's picture
 	$(BIN)/lacuna-model train --preset groundcover --output runs/groundcover

@@ -30,34 +30,13 @@ from model.layers import (
     PadToMultiple,
     PartialConv2D,
 )
-from model.network import NetworkConfig
+from model.network import NetworkConfig, build_network
 from model.train import PRESETS, fit
+from model.twins import PlainForm
 
 DEMO = Path(__file__).parents[1] / "service" / "demo" / "models" / "groundcover" / "1"
 
 Predict = Callable[[Any, Any], Any]
-
-
-def build_plain(config: NetworkConfig) -> keras.Model:
-    """Build the U-Net of plain convolutions; missing pixels are 0 in its input."""
-    image, mask, x, valid = _begin(config)
-    x = FillInvalid()([x, valid])
-    skips = []
-    for depth, width in enumerate(config.widths):
-        x = keras.layers.MaxPooling2D(2)(x) if depth else x
-        x = _convolve_plain(x, width, config)
-        skips.append(x)
-    for width, skip in list(zip(config.widths, skips, strict=True))[-2::-1]:
-        x = keras.layers.Concatenate()([keras.layers.UpSampling2D(2)(x), skip])
-        x = _convolve_plain(x, width, config)
-    return _end(image, mask, keras.layers.Conv2D(config.classes, 1)(x))
-
-
-def _convolve_plain(x: Any, width: int, config: NetworkConfig) -> Any:
-    for _ in range(config.convs_per_level):
-        x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-    return x
 
 
 def build_textbook(config: NetworkConfig) -> keras.Model:
@@ -133,6 +112,10 @@ def _predict_with(network: keras.Model) -> Predict:
     return predict
 
 
+def _build_plain(config: NetworkConfig) -> keras.Model:
+    return build_network(config, PlainForm(config, "mean"))
+
+
 def _predict_with_demo() -> Predict:
     labels = tf.saved_model.load(str(DEMO)).signatures["labels"]
 
@@ -149,7 +132,7 @@ def main() -> None:
     config = dataclasses.replace(preset, steps=int(sys.argv[1]) if len(sys.argv) > 1 else 400)
     mosaics = list(draw_test_mosaics(100))
     contestants = {"shipped": _predict_with_demo()}
-    for name, build in (("plain", build_plain), ("textbook", build_textbook)):
+    for name, build in (("plain", _build_plain), ("textbook", build_textbook)):
         keras.utils.set_random_seed(config.seed)
         network = build(config.network)
         fit(network, config)

@@ -14,16 +14,27 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2 as freeze,
 )
 
+from model.folding import fold_batch_norm
 from model.labels import IGNORE_LABEL
-from model.network import NetworkConfig, fold_batch_norm
+from model.network import NetworkConfig
 
 MANIFEST_SCHEMA = 1
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
 MANIFEST_FILE = Path("assets.extra") / "manifest.json"
 
 
-class _FrozenSegmenter(tf.Module):
-    """The graph that is saved. Both signatures call one frozen function, so weights stand once."""
+class FrozenSegmenter(tf.Module):
+    """The graph that is saved. Both signatures call one frozen function, so weights stand once.
+
+    Args:
+        network: from `[image, mask]` to logits; float32 (N, H, W, C), bool (N, H, W, 1) and
+            float32 (N, H, W, K).
+        config: its shape.
+
+    Attributes:
+        serving_default: the function that gives labels and probabilities.
+        labels: the function that gives labels alone.
+    """
 
     def __init__(self, network: keras.Model, config: NetworkConfig) -> None:
         super().__init__()
@@ -137,7 +148,7 @@ def export_network(
         output: the folder to write, `<repository>/<name>/<version>`. One that is there is replaced,
             once the new one is complete.
     """
-    module = _FrozenSegmenter(fold_batch_norm(network, config), config)
+    module = FrozenSegmenter(fold_batch_norm(network, config), config)
     output.parent.mkdir(parents=True, exist_ok=True)
     # A leading dot, and no number: a server that watches the repository does not take it for a
     # version.

@@ -5,32 +5,19 @@ kernel) and 0 where invalid, and every unit there is a partial convolution:
 
     y = where(mask, relu(affine(conv(x) * c)), 0)
 
-Its input is 0 at invalid pixels already, so it need not be masked again.
-
-`fold_batch_norm` makes the form that is exported. There the mask travels as one more channel of the
-features. Convolved with 1 / k² it is 1 / c, so an offset b multiplied by it and then by c is b
-again, and the same product restores the channel itself to the mask:
-
-    y = relu(conv([x, mask])) * c
-
-One convolution and one product do all of it, batch normalisation included. The maximum of a cell of
-the mask channel is the coarser mask, and cutting an upsampled one with the finer mask gives the
-finer mask, so the channel is right at every level (docs/decisions/0002).
+Its input is 0 at invalid pixels already, so it need not be masked again. The affine map is batch
+normalisation; `model.folding` builds the form without it that is exported.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from model.layers import (
-    AppendMask,
     CoverageScale,
     CropToSize,
     FillInvalid,
@@ -42,6 +29,10 @@ from model.layers import (
 )
 
 KERNEL_SIZE = 3
+FIRST_CONV = "down0_conv0"
+
+Block = Literal["plain", "residual", "separable"]
+BLOCKS: tuple[Block, ...] = get_args(Block)
 
 
 @dataclass(frozen=True)
@@ -54,6 +45,9 @@ class NetworkConfig:
         widths: channels of each level, finest first; the resolution halves from one to the next.
             The exported form adds one, and vector units like multiples of 16.
         convs_per_level: 3×3 convolutions in each level, on the way down and again on the way up.
+        block: what they make in each level: `"plain"`, one after the other; `"residual"`, the same
+            with the level's input added before the last ReLU; `"separable"`, depthwise and then
+            1×1 convolutions, but for the very first.
         pixel_mean: image value that becomes 0.
         pixel_scale: image values are divided by this after `pixel_mean` is taken off.
 
@@ -65,6 +59,7 @@ class NetworkConfig:
     classes: int = 3
     widths: tuple[int, ...] = (15, 31, 47, 63)
     convs_per_level: int = 2
+    block: Block = "plain"
     pixel_mean: float = 127.5
     pixel_scale: float = 64.0
 
@@ -76,6 +71,10 @@ class NetworkConfig:
             raise ValueError(
                 "`channels`, `convs_per_level` and `pixel_scale` must be positive. Received: "
                 f"{self.channels}, {self.convs_per_level}, {self.pixel_scale}"
+            )
+        if self.block not in BLOCKS:
+            raise ValueError(
+                f"`block` must be one of {', '.join(BLOCKS)}. Received: {self.block!r}"
             )
         if not 2 <= self.classes <= 255:
             raise ValueError(f"`classes` must be 2 to 255. Received: {self.classes}")
@@ -101,145 +100,146 @@ class NetworkConfig:
         return dataclasses.asdict(self)
 
 
-class _Level(NamedTuple):
+class Level(NamedTuple):
+    """What all units of one resolution share.
+
+    Attributes:
+        mask: bool (N, H, W, 1).
+        coverage: float (N, H, W, 1), from `CoverageScale`.
+    """
+
     mask: Any
     coverage: Any
 
 
-def build_network(config: NetworkConfig, *, folded: bool = False) -> keras.Model:
-    """Build the network.
+class Form:
+    """How the parts of a network are made: here, as they are trained.
 
     Args:
-        config: its shape.
-        folded: build the inference form, in which batch normalisation is part of the convolutions
-            and the mask is a channel of the features. `fold_batch_norm` gives it its weights.
-
-    Returns:
-        A model from `[image, mask]`, float32 (N, H, W, channels) raw values and bool (N, H, W, 1),
-        any H and W ≥ 1, to logits float32 (N, H, W, classes), 0 where invalid.
+        config: the network's shape.
     """
-    convolve = _convolve_folded if folded else _convolve
-    image = keras.Input((None, None, config.channels), name="image")
-    mask = keras.Input((None, None, 1), dtype="bool", name="mask")
-    x, padded_mask = PadToMultiple(config.total_stride, name="pad")([image, mask])
-    x = keras.layers.Rescaling(
-        1.0 / config.pixel_scale, -config.pixel_mean / config.pixel_scale, name="rescale"
-    )(x)
-    x = FillInvalid(name="fill")([x, padded_mask])
-    if folded:
-        x = AppendMask(name="append_mask")([x, padded_mask])
 
-    levels = _build_levels(padded_mask, config)
-    skips = []
-    for depth, level in enumerate(levels):
-        if depth:
-            # After a ReLU valid values are ≥ 0 and invalid ones 0, so a plain maximum is a masked
-            # one.
-            x = keras.layers.MaxPooling2D(2, name=f"down{depth}_pool")(x)
-        for index in range(config.convs_per_level):
-            x = convolve(x, level, config.widths[depth], f"down{depth}_conv{index}")
-        skips.append(x)
-    for depth in reversed(range(len(levels) - 1)):
-        level = levels[depth]
-        x = MaskedUpSampling2D(2, name=f"up{depth}_upsample")([x, level.mask])
-        x, _ = MaskedConcatenate(name=f"up{depth}_join")([x, level.mask, skips[depth], level.mask])
-        for index in range(config.convs_per_level):
-            x = convolve(x, level, config.widths[depth], f"up{depth}_conv{index}")
-    logits = keras.layers.Conv2D(config.classes, 1, name="logits")(x)
-    logits = CropToSize(name="crop")([logits, mask])
-    logits = FillInvalid(name="output")([logits, mask])
-    return keras.Model([image, mask], logits, name="masked_unet")
+    def __init__(self, config: NetworkConfig) -> None:
+        self.config = config
+
+    def begin(self, image: Any, mask: Any) -> tuple[Any, Any]:
+        """Pad image and mask to whole cells, rescale, and zero what is invalid."""
+        config = self.config
+        x, mask = PadToMultiple(config.total_stride, name="pad")([image, mask])
+        scale, offset = 1.0 / config.pixel_scale, -config.pixel_mean / config.pixel_scale
+        x = keras.layers.Rescaling(scale, offset, name="rescale")(x)
+        return FillInvalid(name="fill")([x, mask]), mask
+
+    def apply_block(self, x: Any, level: Level, width: int, prefix: str) -> Any:
+        """Apply all units of a level."""
+        shortcut = x
+        *names, last = [f"{prefix}_conv{index}" for index in range(self.config.convs_per_level)]
+        for name in names:
+            x = self.apply_unit(x, level, width, name)
+        if self.config.block != "residual":
+            return self.apply_unit(x, level, width, last)
+        x = self.apply_affine(x, level, width, last)
+        return self.add_shortcut(x, shortcut, level, width, f"{prefix}_shortcut")
+
+    def apply_unit(self, x: Any, level: Level, width: int, name: str) -> Any:
+        """Convolve, renormalise, normalise, rectify, mask."""
+        x = self.apply_affine(x, level, width, name)
+        x = keras.layers.ReLU(name=f"{name}_relu")(x)
+        return FillInvalid(name=f"{name}_fill")([x, level.mask])
+
+    def apply_affine(self, x: Any, level: Level, width: int, name: str) -> Any:
+        """Convolve, renormalise, normalise; what is invalid may become anything finite."""
+        x = self.convolve(x, width, name)
+        x = keras.layers.Multiply(name=f"{name}_coverage")([x, level.coverage])
+        return MaskedBatchNormalization(name=f"{name}_norm")([x, level.mask])
+
+    def add_shortcut(self, x: Any, shortcut: Any, level: Level, width: int, name: str) -> Any:
+        """Add a level's input, brought to its width, then rectify and mask."""
+        if shortcut.shape[-1] != width:
+            shortcut = make_conv2d(width, 1, name)(shortcut)
+            shortcut = MaskedBatchNormalization(name=f"{name}_norm")([shortcut, level.mask])
+        x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
+        x = keras.layers.ReLU(name=f"{name}_relu")(x)
+        return FillInvalid(name=f"{name}_fill")([x, level.mask])
+
+    def convolve(self, x: Any, width: int, name: str, *, use_bias: bool = False) -> Any:
+        """Convolve with a kernel of 3×3, whole or separated."""
+        if self.config.block != "separable" or name == FIRST_CONV:
+            return make_conv2d(width, KERNEL_SIZE, name, use_bias=use_bias)(x)
+        depthwise = keras.layers.DepthwiseConv2D(
+            KERNEL_SIZE,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer="he_normal",
+            name=f"{name}_depthwise",
+        )
+        return make_conv2d(width, 1, name, use_bias=use_bias)(depthwise(x))
+
+    def upsample(self, x: Any, level: Level, name: str) -> Any:
+        """Go to the next finer level."""
+        return MaskedUpSampling2D(2, name=name)([x, level.mask])
+
+    def classify(self, x: Any, level: Level, width: int, prefix: str) -> Any:
+        """Apply the last block and give logits, 0 where invalid."""
+        x = self.apply_block(x, level, width, prefix)
+        logits = keras.layers.Conv2D(self.config.classes, 1, name="logits")(x)
+        return FillInvalid(name="output")([logits, level.mask])
 
 
-def _build_levels(mask: Any, config: NetworkConfig) -> list[_Level]:
-    levels = []
-    for depth in range(len(config.widths)):
-        if depth:
-            mask = MaskMaxPooling2D(2, name=f"mask{depth}")(mask)
-        coverage = CoverageScale(KERNEL_SIZE, "area", name=f"coverage{depth}")(mask)
-        levels.append(_Level(mask, coverage))
-    return levels
-
-
-def _convolve(x: Any, level: _Level, width: int, name: str) -> Any:
-    x = _conv2d(width, name)(x)
-    x = keras.layers.Multiply(name=f"{name}_coverage")([x, level.coverage])
-    x = MaskedBatchNormalization(name=f"{name}_norm")([x, level.mask])
-    x = keras.layers.ReLU(name=f"{name}_relu")(x)
-    return FillInvalid(name=f"{name}_fill")([x, level.mask])
-
-
-def _convolve_folded(x: Any, level: _Level, width: int, name: str) -> Any:
-    x = _conv2d(width + 1, name)(x)
-    x = keras.layers.ReLU(name=f"{name}_relu")(x)
-    return keras.layers.Multiply(name=f"{name}_coverage")([x, level.coverage])
-
-
-def _conv2d(filters: int, name: str) -> keras.layers.Conv2D:
+def make_conv2d(
+    filters: int, kernel_size: int, name: str, *, use_bias: bool = False
+) -> keras.layers.Conv2D:
+    """Make a convolution of a unit."""
     return keras.layers.Conv2D(
         filters,
-        KERNEL_SIZE,
+        kernel_size,
         padding="same",
-        use_bias=False,
+        use_bias=use_bias,
         kernel_initializer="he_normal",
         name=name,
     )
 
 
-def fold_batch_norm(network: keras.Model, config: NetworkConfig) -> keras.Model:
-    """Make the inference form of a trained network.
+def build_network(config: NetworkConfig, form: Form | None = None) -> keras.Model:
+    """Build the network.
 
     Args:
-        network: from `build_network(config)`.
-        config: the same.
+        config: its shape.
+        form: how its parts are made; as they are trained if none is given.
 
     Returns:
-        A network without batch normalisation that computes what `network` does in inference, up to
-        rounding.
+        A model from `[image, mask]`, float32 (N, H, W, channels) raw values and bool (N, H, W, 1),
+        any H and W ≥ 1, to logits float32 (N, H, W, classes), 0 where invalid.
     """
-    folded = build_network(config, folded=True)
-    for layer in folded.layers:
-        if not isinstance(layer, keras.layers.Conv2D):
-            continue
-        kernel, *bias = network.get_layer(layer.name).get_weights()
-        if layer.name == "logits":
-            layer.set_weights([np.pad(kernel, [(0, 0), (0, 0), (0, 1), (0, 0)]), *bias])
-            continue
-        scale, offset = (
-            np.asarray(values)
-            for values in network.get_layer(f"{layer.name}_norm").inference_affine()
-        )
-        maps = _split_channels(layer.name, kernel.shape[2], config)
-        layer.set_weights([_carry_mask(kernel * scale, offset, maps)])
-    return folded
+    form = form or Form(config)
+    image = keras.Input((None, None, config.channels), name="image")
+    mask = keras.Input((None, None, 1), dtype="bool", name="mask")
+    x, padded_mask = form.begin(image, mask)
+    levels = _build_levels(padded_mask, config)
+    depths = range(len(levels))
+    *blocks, last = [("down", depth) for depth in depths] + [("up", d) for d in depths[-2::-1]]
+    skips: list[Any] = []
+    for direction, depth in [*blocks, last]:
+        level, prefix = levels[depth], f"{direction}{depth}"
+        if direction == "up":
+            x = form.upsample(x, level, f"{prefix}_upsample")
+            joined = [x, level.mask, skips[depth], level.mask]
+            x, _ = MaskedConcatenate(name=f"{prefix}_join")(joined)
+        elif depth:
+            # After a ReLU valid values are ≥ 0 and invalid ones 0, so a plain maximum is a masked
+            # one.
+            x = keras.layers.MaxPooling2D(2, name=f"{prefix}_pool")(x)
+        apply = form.classify if (direction, depth) == last else form.apply_block
+        x = apply(x, level, config.widths[depth], prefix)
+        skips.append(x)
+    return keras.Model([image, mask], CropToSize(name="crop")([x, mask]), name="masked_unet")
 
 
-def _split_channels(name: str, channels: int, config: NetworkConfig) -> list[int]:
-    """Tell of how many feature maps, and of what widths, the input of a convolution is joined."""
-    if not (name.startswith("up") and name.endswith("conv0")):
-        return [channels]
-    depth = int(name.removeprefix("up").removesuffix("_conv0"))
-    return [config.widths[depth + 1], config.widths[depth]]
-
-
-def _carry_mask(
-    kernel: NDArray[np.float32], offset: NDArray[np.float32], maps: Sequence[int]
-) -> NDArray[np.float32]:
-    """Give a kernel the mask as a last channel to read, and to hand on.
-
-    Args:
-        kernel: float32 (k, k, C, F).
-        offset: float32 (F,), added to the output wherever it is valid.
-        maps: channels of each feature map in the input. Each brings a mask; the last one is read.
-
-    Returns:
-        float32 (k, k, C + number of maps, F + 1).
-    """
-    area = kernel.shape[0] * kernel.shape[1]
-    unread = np.zeros((*kernel.shape[:2], 1, kernel.shape[3]), np.float32)
-    pieces = np.split(kernel, np.cumsum(maps)[:-1], axis=2)
-    widened = np.concatenate([part for piece in pieces for part in (piece, unread)], axis=2)
-    widened[:, :, -1] = offset / area
-    handed_on = np.zeros((*widened.shape[:3], 1), np.float32)
-    handed_on[:, :, -1] = 1 / area
-    return np.concatenate([widened, handed_on], axis=3)
+def _build_levels(mask: Any, config: NetworkConfig) -> list[Level]:
+    levels = []
+    for depth in range(len(config.widths)):
+        if depth:
+            mask = MaskMaxPooling2D(2, name=f"mask{depth}")(mask)
+        coverage = CoverageScale(KERNEL_SIZE, "area", name=f"coverage{depth}")(mask)
+        levels.append(Level(mask, coverage))
+    return levels

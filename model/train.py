@@ -1,9 +1,10 @@
-"""Training a masked network on texture mosaics."""
+"""Training a masked network on texture mosaics, and what every training leaves behind."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,6 +14,18 @@ from typing import Any
 
 import keras
 
+from model.checkpoints import (
+    Progress,
+    abandon,
+    claim_folder,
+    follows_plan,
+    load_progress,
+    read_plan,
+    read_variables,
+    replace_file,
+    save_progress,
+    write_variables,
+)
 from model.data.mosaics import MosaicConfig, mosaic_dataset
 from model.data.textures import CLASSES, load_textures
 from model.losses import MaskedCrossEntropy
@@ -74,28 +87,41 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     steps_per_epoch: int = 100,
 ) -> keras.Model:
-    """Train a network and write it down.
+    """Train a network and write it down, or go on where the same training was cut short.
 
     Args:
         config: what to train.
-        output: folder for `network.keras` and `training.json`; made if it is not there.
+        output: folder for `network.keras` and `training.json`, and for a checkpoint meanwhile; made
+            if it is not there.
         callbacks: told of the progress.
         steps_per_epoch: how many batches make an epoch, after which progress is recorded, at most.
 
     Returns:
         The trained network.
+
+    Raises:
+        ValueError: if `output` belongs to a training on a folder of images.
     """
+    plan = {"config": config.to_json(), "steps_per_epoch": steps_per_epoch}
+    if "dataset" in (read_plan(output) or {}):
+        raise ValueError(
+            f"a run must have a folder of its own. Received: {output}, of a training on images"
+        )
+    if not follows_plan(output, plan):
+        abandon(output)
+        claim_folder(output, plan, anew=True)
     keras.utils.set_random_seed(config.seed)
     network = build_network(config.network)
-    history = fit(network, config, callbacks, steps_per_epoch)
-    output.mkdir(parents=True, exist_ok=True)
-    network.save(output / NETWORK_FILE)
+    history = fit(network, config, callbacks, steps_per_epoch, checkpoints=output)
+    replace_network(output / NETWORK_FILE, network)
     record = {
         "config": config.to_json(),
         "history": history,
         "versions": {name: version(name) for name in ("lacuna", "keras", "numpy", "scikit-image")},
     }
-    (output / TRAINING_FILE).write_text(json.dumps(record, indent=2, default=float) + "\n")
+    text = json.dumps(record, indent=2, default=float) + "\n"
+    replace_file(output / TRAINING_FILE, text.encode())
+    abandon(output)
     return network
 
 
@@ -104,6 +130,7 @@ def fit(
     config: TrainingConfig,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     steps_per_epoch: int = 100,
+    checkpoints: Path | None = None,
 ) -> dict[str, list[float]]:
     """Fit any network from `[image, mask]` to logits to the mosaics of a configuration.
 
@@ -112,33 +139,81 @@ def fit(
         config: what to train on, for how long, and how fast.
         callbacks: told of the progress.
         steps_per_epoch: how many batches make an epoch at most: all are equally long.
+        checkpoints: folder for a checkpoint after each epoch, to go on from if there is one.
 
     Returns:
         Loss and mean IoU after each epoch.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=config.steps - config.steps // 20,
-        warmup_target=config.learning_rate,
-        warmup_steps=config.steps // 20,
-    )
     network.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0),
+        optimizer=make_optimizer(config.steps, config.learning_rate, config.weight_decay),
         loss=MaskedCrossEntropy(),
         metrics=[MaskedMeanIoU(config.network.classes)],
         jit_compile=False,  # XLA is slower than oneDNN on a CPU and compiles for every shape
     )
-    dataset = mosaic_dataset(load_textures("train"), config.mosaics, config.seed, config.batch_size)
     epoch = max(n for n in range(1, steps_per_epoch + 1) if config.steps % n == 0)
-    history = network.fit(
+    keeper = _Keeper(network, checkpoints)
+    done = keeper.progress.step
+    dataset = mosaic_dataset(
+        load_textures("train"), config.mosaics, config.seed, config.batch_size, skip=done
+    )
+    network.fit(
         dataset,
+        initial_epoch=done // epoch,
         epochs=config.steps // epoch,
         steps_per_epoch=epoch,
         shuffle=False,  # every mosaic is new
-        callbacks=list(callbacks),
+        callbacks=[keeper, *callbacks],
         verbose=0,
     )
-    return {name: [float(value) for value in values] for name, values in history.history.items()}
+    names = keeper.progress.history[0]
+    return {name: [entry[name] for entry in keeper.progress.history] for name in names}
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Gathers the history of a fit, keeps checkpoints, and puts the last one back.
+
+    Args:
+        network: compiled.
+        folder: of the checkpoint; none is kept if None.
+    """
+
+    def __init__(self, network: keras.Model, folder: Path | None) -> None:
+        super().__init__()
+        self._folder = folder
+        self.progress = (load_progress(folder) if folder else None) or Progress(step=0)
+        if self.progress.step:
+            network.optimizer.build(network.trainable_variables)
+            write_variables(network.variables, self.progress.weights)
+            write_variables(network.optimizer.variables, self.progress.optimizer)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Write down how far the fit has come."""
+        del epoch
+        self.progress.history.append({name: float(value) for name, value in (logs or {}).items()})
+        if self._folder is not None:
+            self.progress.step = int(self.model.optimizer.iterations)
+            self.progress.weights = read_variables(self.model.variables)
+            self.progress.optimizer = read_variables(self.model.optimizer.variables)
+            save_progress(self._folder, self.progress)
+
+
+def make_optimizer(steps: int, learning_rate: float, weight_decay: float) -> Any:
+    """Make AdamW with a linear warm-up over a twentieth of the steps, then a cosine to 0."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=steps - steps // 20,
+        warmup_target=learning_rate,
+        warmup_steps=steps // 20,
+    )
+    return keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=1.0)
+
+
+def replace_network(path: Path, network: keras.Model) -> None:
+    """Save a network whole or not at all."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / path.name
+        network.save(saved)
+        replace_file(path, saved.read_bytes())
 
 
 def load_run(folder: Path) -> tuple[keras.Model, dict[str, Any]]:
@@ -176,8 +251,15 @@ def describe_training(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     config = record["config"]
     kept = ("steps", "batch_size", "learning_rate", "weight_decay", "seed")
+    dataset = record.get("dataset")
+    data = "mosaics of scikit-image's grass, gravel and brick photographs (CC0)"
+    if dataset is not None:
+        images = dataset["images"]
+        data = (
+            f"{images['training']} images, and {images['validation']} to choose the best weights by"
+        )
     return {
-        "data": "mosaics of scikit-image's grass, gravel and brick photographs (CC0)",
+        "data": data,
         **{name: config[name] for name in kept},
         "network": config["network"],
         "versions": record["versions"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -133,7 +134,11 @@ def iterate_mosaics(
 
 
 def mosaic_dataset(
-    textures: Sequence[NDArray[np.uint8]], config: MosaicConfig, seed: int, batch_size: int
+    textures: Sequence[NDArray[np.uint8]],
+    config: MosaicConfig,
+    seed: int,
+    batch_size: int,
+    skip: int = 0,
 ) -> Any:
     """Make an endless `tf.data.Dataset` of batches for `keras.Model.fit`.
 
@@ -142,13 +147,15 @@ def mosaic_dataset(
         config: what to draw.
         seed: decides every mosaic.
         batch_size: N.
+        skip: batches to draw and leave out.
 
     Returns:
         A dataset of `((image float32 (N, H, W, 3), mask bool (N, H, W, 1)), labels (N, H, W))`.
     """
 
     def generate() -> Iterator[tuple[tuple[Any, Any], Any]]:
-        for image, mask, labels in iterate_mosaics(textures, config, seed):
+        mosaics = islice(iterate_mosaics(textures, config, seed), skip * batch_size, None)
+        for image, mask, labels in mosaics:
             yield (image.astype(np.float32), mask[..., None]), labels
 
     signature = (

@@ -33,6 +33,17 @@ def read_odd_pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
     return pair
 
 
+def read_whole(value: int, name: str) -> int:
+    """Read a positive integer.
+
+    Raises:
+        ValueError: if it is not one.
+    """
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
+    return int(value)
+
+
 def read_choice(value: Any, choices: Sequence[str], name: str) -> Any:
     """Check that a value is one of the choices.
 
@@ -54,4 +65,66 @@ def check_mask(mask: Any) -> None:
     if str(getattr(mask.dtype, "name", mask.dtype)) != "bool" or len(shape) != 4 or shape[-1] != 1:
         raise ValueError(
             f"`mask` must be bool of shape (N, H, W, 1). Received: {mask.dtype} of shape {shape}"
+        )
+
+
+def check_features(x: Any, mask: Any) -> None:
+    """Check that features and mask are of the same images.
+
+    Raises:
+        ValueError: if the mask is not bool (N, H, W, 1), the features not (N, H, W, C), or N, H or
+            W differ where both are known.
+    """
+    check_mask(mask)
+    if len(x.shape) != 4:
+        raise ValueError(f"features must be (N, H, W, C). Received: shape {tuple(x.shape)}")
+    check_same_size(mask, x, "mask")
+
+
+def read_inputs(inputs: Any, third: str | None = None) -> tuple[Any, Any, Any]:
+    """Read a layer's inputs: features, their mask, and maybe a further mask of the same size.
+
+    Args:
+        inputs: `[x, mask]` or `[x, mask, third]`.
+        third: name of the further mask, None if the layer takes none.
+
+    Returns:
+        x, mask, and the third mask or None.
+
+    Raises:
+        ValueError: for another number of tensors, or as `check_features` does.
+    """
+    number = len(inputs) if isinstance(inputs, list | tuple) else 1
+    if number != 2 and (third is None or number != 3):
+        options = "[x, mask]" if third is None else f"[x, mask] or [x, mask, {third}]"
+        raise ValueError(f"the inputs must be {options}. Received: {number} tensors")
+    x, mask, *rest = inputs
+    check_features(x, mask)
+    for further in rest:
+        check_mask(further)
+    return x, mask, rest[0] if rest else None
+
+
+def read_channels(shape: Any) -> int:
+    """Read the number of channels from the shape of features (N, H, W, C).
+
+    Raises:
+        ValueError: if it is unknown.
+    """
+    if shape[-1] is None:
+        raise ValueError(f"the number of channels must be known. Received: {shape}")
+    return int(shape[-1])
+
+
+def check_same_size(mask: Any, x: Any, name: str) -> None:
+    """Check that a mask or confidence has the images' number, height and width.
+
+    Raises:
+        ValueError: if one of them is known of both and differs.
+    """
+    sides = zip(mask.shape[:3], x.shape[:3], strict=True)
+    if any(None not in (one, other) and one != other for one, other in sides):
+        raise ValueError(
+            f"`{name}` must have the features' N, H and W. Received: {tuple(mask.shape)} for "
+            f"features of shape {tuple(x.shape)}"
         )

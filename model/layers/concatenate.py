@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from model.layers.arguments import check_mask
+from model.layers.arguments import check_features, read_inputs
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -25,7 +25,8 @@ class MaskedConcatenate(keras.layers.Layer):
         `(x, mask)`: float (N, H, W, C1 + C2 + …), bool (N, H, W, 1).
 
     Raises:
-        ValueError: unless each feature map comes with a mask that is bool (N, H, W, 1).
+        ValueError: unless each feature map comes with a mask that is bool (N, H, W, 1) and of its
+            size.
     """
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
@@ -34,8 +35,8 @@ class MaskedConcatenate(keras.layers.Layer):
         if not masks or len(features) != len(masks):
             raise ValueError(f"each feature map needs a mask. Received: {len(inputs)} tensors")
         united = masks[0]
-        for mask in masks:
-            check_mask(mask)
+        for x, mask in zip(features, masks, strict=True):
+            check_features(x, mask)
             if mask is not united:
                 united = tf.logical_or(united, mask)
         return tf.concat(features, axis=-1), united
@@ -52,11 +53,10 @@ class AppendMask(keras.layers.Layer):
         float (N, H, W, C + 1).
 
     Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1).
+        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
     """
 
     def call(self, inputs: Any) -> Any:
         """Cast and concatenate."""
-        x, mask = inputs
-        check_mask(mask)
+        x, mask, _ = read_inputs(inputs)
         return tf.concat([x, tf.cast(mask, x.dtype)], axis=-1)

@@ -8,11 +8,12 @@ from typing import Any
 import keras
 
 from model import ops
-from model.layers.arguments import check_mask, read_choice, read_odd_pair, read_pair
+from model.layers.arguments import read_channels, read_whole
+from model.layers.partial import PartialConvolution
 
 
 @keras.saving.register_keras_serializable("lacuna")
-class PartialConv2D(keras.layers.Layer):
+class PartialConv2D(PartialConvolution):
     """2-D convolution over the valid pixels alone, rescaled by how many there were.
 
     With `x` the features, `m` the mask, `w` the kernel, `b` the bias and k² the kernel's area:
@@ -32,6 +33,9 @@ class PartialConv2D(keras.layers.Layer):
         padding: `"same"` pads by the constant (k - 1) / 2 · dilation on every side, whatever the
             size's parity; `"valid"` not at all.
         dilation_rate: one integer or two.
+        groups: into how many parts channels and filters are cut, each part of the filters reading
+            its own part of the channels. Counts do not depend on it: a pixel is valid or not in
+            all channels.
         normalization: scale(cnt), 0 where cnt is 0:
             `"none"` 1, pre-masking alone;
             `"mean"` 1 / cnt;
@@ -43,7 +47,8 @@ class PartialConv2D(keras.layers.Layer):
             image is padded;
             `"any"` cnt > 0, as in the paper, for inpainting. It grows by the kernel's radius in
             every layer, over padding too, which the next layer then reads: **a network of several
-            such layers gives other results in another canvas**;
+            such layers gives other results in another canvas**, unless each is told the image's
+            `extent`, over which it then does not grow;
             `"all"` cnt = k²; it shrinks.
         fill_value: what invalid outputs become.
         activation: applied to y before the invalid outputs are filled.
@@ -55,14 +60,18 @@ class PartialConv2D(keras.layers.Layer):
 
     Call arguments:
         inputs: `[x, mask]`: float (N, H, W, C), where anything may stand under the mask, NaN
-            included; bool (N, H, W, 1).
+            included; bool (N, H, W, 1). With `mask_update="any"` also `[x, mask, extent]`: bool
+            (N, H, W, 1), True over the image and False over its padding; m' is then cnt > 0 where
+            the output's block holds a pixel of the image (`MaskMaxPooling2D(strides)` of the
+            extent is that of the next layer).
 
     Returns:
         `(y, mask)`: float (N, H', W', filters), bool (N, H', W', 1).
 
     Raises:
-        ValueError: for an argument outside its choices, an even kernel with `padding="same"`, or a
-            mask that is not bool (N, H, W, 1).
+        ValueError: for an argument outside its choices, an even kernel with `padding="same"`,
+            groups that do not divide channels and filters, an extent where masks do not grow, or a
+            mask that is not bool (N, H, W, 1) or of another size than x.
 
     Reference:
         Liu et al. 2018, Image Inpainting for Irregular Holes Using Partial Convolutions,
@@ -76,6 +85,7 @@ class PartialConv2D(keras.layers.Layer):
         strides: int | Sequence[int] = 1,
         padding: ops.Padding = "same",
         dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
         normalization: ops.Normalization = "area",
         mask_update: ops.MaskUpdate = "keep",
         fill_value: float = 0.0,
@@ -86,71 +96,39 @@ class PartialConv2D(keras.layers.Layer):
         kernel_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if not isinstance(filters, int) or filters < 1:
-            raise ValueError(f"`filters` must be a positive integer. Received: {filters!r}")
-        self.filters = filters
-        self.strides = read_pair(strides, "strides")
-        self.padding = read_choice(padding, ops.PADDINGS, "padding")
-        read_kernel_size = read_odd_pair if self.padding == "same" else read_pair
-        self.kernel_size = read_kernel_size(kernel_size, "kernel_size")
-        self.dilation_rate = read_pair(dilation_rate, "dilation_rate")
-        self.normalization = read_choice(normalization, ops.NORMALIZATIONS, "normalization")
-        self.mask_update = read_choice(mask_update, ops.MASK_UPDATES, "mask_update")
-        self.fill_value = float(fill_value)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        super().__init__(
+            kernel_size,
+            strides,
+            padding,
+            dilation_rate,
+            normalization,
+            mask_update,
+            fill_value,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            **kwargs,
+        )
+        self.filters = read_whole(filters, "filters")
+        self.groups = read_whole(groups, "groups")
+        if self.filters % self.groups:
+            raise ValueError(f"`groups` must divide {filters} filters. Received: {groups}")
 
     def build(self, input_shape: Any) -> None:
         """Create the kernel and the bias for features of a known number of channels."""
-        channels = input_shape[0][-1]
-        if channels is None:
-            raise ValueError(f"the number of channels must be known. Received: {input_shape[0]}")
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.kernel_size, channels, self.filters),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-        )
-        self.bias = (
-            self.add_weight(name="bias", shape=(self.filters,), initializer=self.bias_initializer)
-            if self.use_bias
-            else None
-        )
+        channels = read_channels(input_shape[0])
+        if channels % self.groups:
+            raise ValueError(f"`groups` must divide {channels} channels. Received: {self.groups}")
+        shape = (*self.kernel_size, channels // self.groups, self.filters)
+        self.kernel = self._add_kernel(shape, self.kernel_initializer)
+        self._add_bias(self.filters)
 
-    def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Convolve the valid pixels and say which outputs are valid."""
-        x, mask = inputs
-        check_mask(mask)
-        place = (self.strides, self.padding, self.dilation_rate)
+    def _convolve(self, x: Any) -> Any:
         kernel = keras.ops.convert_to_tensor(self.kernel)
-        z = ops.convolve(ops.fill_invalid(x, mask), kernel, *place)
-        count = ops.count_valid(mask, self.kernel_size, *place)
-        area = self.kernel_size[0] * self.kernel_size[1]
-        y = z * keras.ops.cast(ops.coverage_scale(count, area, self.normalization), z.dtype)
-        if self.bias is not None:
-            y = y + keras.ops.convert_to_tensor(self.bias)
-        updated = ops.update_mask(mask, count, self.kernel_size, *place, self.mask_update)
-        return ops.fill_invalid(self.activation(y), updated, self.fill_value), updated
+        return ops.convolve(x, kernel, *self._place, self.groups)
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments that make this layer again."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation_rate,
-            "normalization": self.normalization,
-            "mask_update": self.mask_update,
-            "fill_value": self.fill_value,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-        }
+        return {**super().get_config(), "filters": self.filters, "groups": self.groups}

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from model import ops
-from model.layers.arguments import check_mask, read_choice, read_odd_pair
+from model.layers.arguments import check_mask, read_choice, read_inputs, read_odd_pair
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -49,10 +49,11 @@ class CoverageScale(keras.layers.Layer):
         """Compute the map."""
         check_mask(mask)
         area = self.kernel_size[0] * self.kernel_size[1]
-        scale = ops.coverage_scale(
-            ops.count_valid(mask, self.kernel_size), area, self.normalization
-        )
-        return keras.ops.cast(ops.fill_invalid(scale, mask), self.compute_dtype)
+        valid = keras.ops.cast(mask, "float32")
+        count = ops.count_valid(mask, self.kernel_size)
+        scale = ops.coverage_scale(count, area, self.normalization)
+        # A finite map, so that a product masks it as well as a selection does, and faster.
+        return keras.ops.cast(scale * valid, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments that make this layer again."""
@@ -78,7 +79,7 @@ class FillInvalid(keras.layers.Layer):
         Like x.
 
     Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1).
+        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
     """
 
     def __init__(self, fill_value: float = 0.0, **kwargs: Any) -> None:
@@ -87,8 +88,7 @@ class FillInvalid(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Select."""
-        x, mask = inputs
-        check_mask(mask)
+        x, mask, _ = read_inputs(inputs)
         return ops.fill_invalid(x, mask, self.fill_value)
 
     def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from model import ops
-from model.layers.arguments import check_mask
+from model.layers.arguments import read_channels, read_inputs
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -33,7 +33,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
         Like x.
 
     Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1).
+        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
 
     Reference:
         Ioffe & Szegedy 2015, arXiv:1502.03167.
@@ -46,7 +46,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Create the scale, the offset and the moving averages."""
-        shape = (input_shape[0][-1],)
+        shape = (read_channels(input_shape[0]),)
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
         self.moving_mean = self.add_weight(
@@ -58,8 +58,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Normalise, and in training track the moments."""
-        x, mask = inputs
-        check_mask(mask)
+        x, mask, _ = read_inputs(inputs)
         # Before any arithmetic: the gradient of a product with NaN is NaN, masked or not.
         x = ops.fill_invalid(x, mask)
         if training:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from model import ops
-from model.layers.arguments import check_mask
-
-
-def _check_whole(value: int, name: str) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
-    return value
+from model.layers.arguments import (
+    check_features,
+    check_mask,
+    check_same_size,
+    read_choice,
+    read_inputs,
+    read_whole,
+)
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -34,23 +35,21 @@ class PadToMultiple(keras.layers.Layer):
         `(x, mask)` of the padded size; zeros and False in the padding.
 
     Raises:
-        ValueError: if `multiple` is not a positive integer, or the mask not bool (N, H, W, 1).
+        ValueError: if `multiple` is not a positive integer, or the mask not bool (N, H, W, 1) or of
+            another size than x.
     """
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.multiple = _check_whole(multiple, "multiple")
+        self.multiple = read_whole(multiple, "multiple")
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Pad both."""
-        x, mask = inputs
-        check_mask(mask)
-        size = tf.shape(mask)
-        bottom, right = (-size[1]) % self.multiple, (-size[2]) % self.multiple
-        paddings = [[0, 0], [0, bottom], [0, right], [0, 0]]
-        padded = tf.pad(x, paddings)
+        x, mask, _ = read_inputs(inputs)
+        cell = (self.multiple, self.multiple)
+        padded = ops.pad_to_multiple(x, cell)
         padded.set_shape((x.shape[0], None, None, x.shape[-1]))
-        return padded, tf.pad(mask, paddings)
+        return padded, ops.pad_to_multiple(mask, cell)
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments that make this layer again."""
@@ -95,7 +94,7 @@ class MaskMaxPooling2D(keras.layers.Layer):
 
     def __init__(self, factor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.factor = _check_whole(factor, "factor")
+        self.factor = read_whole(factor, "factor")
 
     def call(self, mask: Any) -> Any:
         """Pool the mask."""
@@ -109,36 +108,73 @@ class MaskMaxPooling2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lacuna")
 class MaskedUpSampling2D(keras.layers.Layer):
-    """Nearest-neighbour upsampling onto a finer mask.
+    """Upsampling onto a finer mask, by whole factors.
+
+        "nearest"   y = repeat(x)
+        "bilinear"  y = resize(where(m, x, 0)) / resize(m), a mean of valid neighbours alone
+        then        y = where(finer mask, y, 0)
 
     A coarse cell is valid if any of its pixels was, so its features spill over pixels that are
-    not; they are cut away again: `where(mask, repeat(x), 0)`.
+    not; they are cut away again.
 
     Args:
-        factor: how often a pixel is repeated in each direction.
+        factor: how many finer pixels a pixel becomes in each direction.
+        interpolation: `"nearest"` or `"bilinear"`.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C); bool (N, H · factor, W · factor, 1), the mask of
-            the finer level.
+        inputs: for `"nearest"` `[x, finer]`, for `"bilinear"` `[x, mask, finer]`: float (N, H, W,
+            C); bool (N, H, W, 1); bool (N, H · factor, W · factor, 1), the mask of the finer level.
 
     Returns:
-        float (N, H · factor, W · factor, C), 0 where the finer mask is invalid.
+        float (N, H · factor, W · factor, C), 0 where the finer mask is invalid or, with
+        `"bilinear"`, all neighbours are.
 
     Raises:
-        ValueError: if `factor` is not a positive integer, or the mask not bool (N, H, W, 1).
+        ValueError: if `factor` is not a positive integer, for another interpolation or number of
+            inputs, or a mask that is not bool (N, H, W, 1) or of another size.
+
+    Reference:
+        Interpolation as a normalised convolution: Knutsson & Westin 1993,
+        doi:10.1109/CVPR.1993.341081.
     """
 
-    def __init__(self, factor: int = 2, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        factor: int = 2,
+        interpolation: Literal["nearest", "bilinear"] = "nearest",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.factor = _check_whole(factor, "factor")
+        self.factor = read_whole(factor, "factor")
+        self.interpolation = read_choice(interpolation, ("nearest", "bilinear"), "interpolation")
 
     def call(self, inputs: Any) -> Any:
-        """Repeat and mask."""
-        x, mask = inputs
-        check_mask(mask)
-        return ops.fill_invalid(ops.upsample_nearest(x, self.factor), mask)
+        """Interpolate and mask."""
+        names = ("x", "finer") if self.interpolation == "nearest" else ("x", "mask", "finer")
+        if len(inputs) != len(names):
+            raise ValueError(
+                f"the inputs must be [{', '.join(names)}]. Received: {len(inputs)} tensors"
+            )
+        x, *masks, finer = inputs
+        check_mask(finer)
+        y = self._interpolate(x, *masks)
+        check_same_size(finer, y, "finer")
+        return ops.fill_invalid(y, finer)
+
+    def _interpolate(self, x: Any, mask: Any = None) -> Any:
+        factors = (self.factor, self.factor)
+        if mask is None:
+            return ops.upsample_nearest(x, factors)
+        check_features(x, mask)
+        y = ops.upsample_linear(ops.fill_invalid(x, mask), factors)
+        weight = ops.upsample_linear(tf.cast(mask, tf.float32), factors)
+        return y * tf.cast(tf.math.reciprocal_no_nan(weight), y.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments that make this layer again."""
-        return {**super().get_config(), "factor": self.factor}
+        return {
+            **super().get_config(),
+            "factor": self.factor,
+            "interpolation": self.interpolation,
+        }

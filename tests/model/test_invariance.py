@@ -8,14 +8,23 @@ for the textbook recipe: a test that cannot fail would prove nothing.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from model.folding import fold_batch_norm
 from model.network import NetworkConfig
 from service.runtime.manifest import Manifest
-from tests.support.networks import NetworkRuntime, manifest_of, plain_twin, textbook_stack
+from tests.support.networks import (
+    NetworkRuntime,
+    manifest_of,
+    plain_twin,
+    random_network,
+    textbook_stack,
+)
 from tests.support.strategies import fills, make_scene, scenes, seeds
 
 CONFIG = NetworkConfig(widths=(8, 12, 16))
@@ -59,8 +68,8 @@ def place(scene, height, width, fill, seed):
     return image, mask
 
 
-def canvas_property(runtime):
-    @given(scenes(), st.integers(0, 40), st.integers(0, 40), fills, seeds)
+def canvas_property(runtime, channels=3):
+    @given(scenes(channels=channels), st.integers(0, 40), st.integers(0, 40), fills, seeds)
     def holds(scene, bottom, right, fill, seed):
         height, width = scene.mask.shape
         image, mask = place(scene, height + bottom, width + right, fill, seed)
@@ -71,8 +80,8 @@ def canvas_property(runtime):
     return holds
 
 
-def batch_property(runtime):
-    @given(st.lists(scenes(max_side=64), min_size=2, max_size=5), fills, seeds)
+def batch_property(runtime, channels=3):
+    @given(st.lists(scenes(max_side=64, channels=channels), min_size=2, max_size=5), fills, seeds)
     def holds(batch, fill, seed):
         height = max(scene.mask.shape[0] for scene in batch)
         width = max(scene.mask.shape[1] for scene in batch)
@@ -130,8 +139,8 @@ def tiling_property(runtime, stride=STRIDE, halo=HALO):
     return holds
 
 
-def runtime_of(network):
-    return NetworkRuntime(network, Manifest.model_validate(manifest_of(CONFIG)))
+def runtime_of(network, config=CONFIG):
+    return NetworkRuntime(network, Manifest.model_validate(manifest_of(config)))
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +212,36 @@ def test_half_the_halo_is_too_little(exported):
 def test_tiles_off_the_grid_of_the_total_stride_are_not_exact(exported):
     with pytest.raises(AssertionError):
         biting(tiling_property(exported, stride=STRIDE // 2, halo=HALO + STRIDE // 2))()
+
+
+@pytest.fixture(scope="module", params=["residual", "separable"])
+def other_blocks(request):
+    config = dataclasses.replace(CONFIG, block=request.param)
+    return runtime_of(fold_batch_norm(random_network(config), config))
+
+
+def test_networks_of_other_blocks_keep_the_promise_in_any_canvas(other_blocks):
+    canvas_property(other_blocks)()
+
+
+def test_networks_of_other_blocks_keep_the_promise_beside_any_batch_mates(other_blocks):
+    batch_property(other_blocks)()
+
+
+def test_networks_of_other_blocks_are_tiled_exactly(other_blocks):
+    halo = -(-CONFIG.receptive_radius // CONFIG.total_stride) * CONFIG.total_stride
+    tiling_property(other_blocks, CONFIG.total_stride, halo)()
+
+
+@pytest.fixture(scope="module")
+def grey():
+    config = dataclasses.replace(CONFIG, channels=1)
+    return runtime_of(fold_batch_norm(random_network(config), config), config)
+
+
+def test_a_network_of_one_channel_keeps_the_promise_in_any_canvas(grey):
+    canvas_property(grey, channels=1)()
+
+
+def test_a_network_of_one_channel_keeps_the_promise_beside_any_batch_mates(grey):
+    batch_property(grey, channels=1)()

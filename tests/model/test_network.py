@@ -1,35 +1,26 @@
-import itertools
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.layers import CoverageScale, FillInvalid, MaskedBatchNormalization
-from model.network import NetworkConfig, build_network, fold_batch_norm
+from model.folding import FoldedForm, fold_batch_norm
+from model.layers import CoverageScale, MaskedBatchNormalization
+from model.network import Form, NetworkConfig, build_network
 from service.runtime.manifest import Manifest
-from tests.support.networks import NetworkRuntime, manifest_of, random_network
+from tests.support.networks import (
+    SHAPES,
+    SMALL,
+    NetworkRuntime,
+    make_batch,
+    manifest_of,
+    random_network,
+)
 from tests.support.references import any_in_blocks, coverage
-from tests.support.strategies import FILLS, make_scene
+from tests.support.strategies import FILLS
 
-SMALL = NetworkConfig(widths=(5, 6, 7), convs_per_level=2)
-SHAPES = [
-    NetworkConfig(),
-    *(
-        NetworkConfig(widths=(4, 5, 6, 7)[:levels], convs_per_level=convs)
-        for levels, convs in itertools.product((1, 2, 3, 4), (1, 2, 3))
-    ),
-]
-shapes = pytest.mark.parametrize("config", SHAPES, ids=lambda c: f"{c.widths}×{c.convs_per_level}")
-
-
-def make_batch(height, width, channels=3, value=0.0):
-    scenes = [
-        make_scene(height, width, valid, seed, channels, missing)
-        for seed, (valid, missing) in enumerate([(1.0, "areas"), (0.6, "areas"), (0.2, "pixels")])
-    ]
-    images = np.stack([scene.filled(value) for scene in scenes])
-    return images, np.stack([scene.mask for scene in scenes])[..., None]
+shapes = pytest.mark.parametrize(
+    "config", SHAPES, ids=lambda c: f"{c.block}{c.widths}×{c.convs_per_level}"
+)
 
 
 def open_up(network):
@@ -38,6 +29,8 @@ def open_up(network):
     for layer in network.layers:
         if isinstance(layer, MaskedBatchNormalization):
             layer.beta.assign(np.full(layer.beta.shape, 0.1))
+        elif isinstance(layer, keras.layers.DepthwiseConv2D):
+            layer.kernel.assign(rng.uniform(0.5, 1, layer.kernel.shape) / 9)
         elif isinstance(layer, keras.layers.Conv2D):
             layer.kernel.assign(rng.uniform(0.5, 1, layer.kernel.shape) / layer.kernel.shape[2] / 9)
 
@@ -100,82 +93,11 @@ def test_a_shift_by_the_total_stride_shifts_the_answer_and_no_smaller_one_does(l
     assert all(differs(shift) for shift in smaller)
 
 
-@shapes
-def test_the_folded_network_computes_what_the_trained_one_does_in_inference(config):
-    network = random_network(config, seed=3)
-    folded = fold_batch_norm(network, config)
-    for size in ((1, 1), (5, 9), (33, 47)):
-        batch = make_batch(*size)
-        expected, actual = network(batch, training=False).numpy(), folded(batch).numpy()
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
-
-def test_folding_leaves_the_trained_network_as_it_was():
-    network = random_network(SMALL)
-    before = [weight.copy() for weight in network.get_weights()]
-    fold_batch_norm(network, SMALL)
-    for weight, value in zip(network.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, value)
-
-
-@pytest.mark.parametrize("folded", [False, True])
-def test_the_coverage_map_is_computed_once_a_level(folded):
-    network = build_network(SMALL, folded=folded)
+@pytest.mark.parametrize("form", [Form, FoldedForm])
+def test_the_coverage_map_is_computed_once_a_level(form):
+    network = build_network(SMALL, form(SMALL))
     maps = [layer for layer in network.layers if isinstance(layer, CoverageScale)]
     assert len(maps) == len(SMALL.widths)
-
-
-def consumers(network, layer):
-    return [
-        other
-        for other in network.layers
-        if any(tensor is layer.output for tensor in keras.tree.flatten(other.input))
-        and other is not layer
-    ]
-
-
-def convolutions(network):
-    return [
-        layer
-        for layer in network.layers
-        if isinstance(layer, keras.layers.Conv2D) and layer.name != "logits"
-    ]
-
-
-def test_after_a_folded_convolution_one_multiplication_is_all_that_remains():
-    network = build_network(SMALL, folded=True)
-    found = convolutions(network)
-    assert len(found) == SMALL.convs_per_level * (2 * len(SMALL.widths) - 1)
-    for layer in found:
-        (relu,) = consumers(network, layer)
-        (product,) = consumers(network, relu)
-        assert isinstance(relu, keras.layers.ReLU)
-        assert isinstance(product, keras.layers.Multiply)
-        for following in consumers(network, product):
-            assert not isinstance(following, FillInvalid | MaskedBatchNormalization)
-
-
-def test_the_folded_network_masks_only_its_input_and_its_output():
-    network = build_network(SMALL, folded=True)
-    masking = [layer.name for layer in network.layers if isinstance(layer, FillInvalid)]
-    assert masking == ["fill", "output"]
-    assert not any(isinstance(layer, MaskedBatchNormalization) for layer in network.layers)
-
-
-def test_the_folded_network_carries_the_mask_in_its_last_channel_at_every_level():
-    folded = fold_batch_norm(random_network(SMALL), SMALL)
-    names = [layer.name for layer in convolutions(folded)]
-    products = [folded.get_layer(f"{name}_coverage").output for name in names]
-    _, masks = make_batch(16, 24)
-    images, _ = make_batch(16, 24, value=np.nan)
-    outputs = keras.Model(folded.input, products)([images, masks])
-    for name, output in zip(names, outputs, strict=True):
-        depth = int(name.removeprefix("down").removeprefix("up").split("_")[0])
-        expected = any_in_blocks(masks, 2**depth)
-        np.testing.assert_allclose(output[..., -1:], expected, rtol=1e-5, err_msg=name)
-        np.testing.assert_array_equal(output[..., -1:].numpy() > 0, expected, err_msg=name)
-        features = output.numpy()[~expected[..., 0]]
-        np.testing.assert_array_equal(features, 0, err_msg=name)
 
 
 def test_the_maps_of_every_level_are_those_of_the_formula():

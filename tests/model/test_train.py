@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import keras
@@ -70,16 +71,17 @@ def test_training_moves_the_statistics_of_the_batch_normalisation(run):
     assert np.all(np.isfinite(layer.moving_mean.numpy()))
 
 
+BRIEF = TrainingConfig(
+    "brief",
+    "",
+    NetworkConfig(widths=(2,), convs_per_level=1),
+    MosaicConfig(size=(8, 8), cell=(4, 8)),
+    batch_size=2,
+)
+
+
 def train_briefly(folder, steps, steps_per_epoch, seed=0):
-    config = TrainingConfig(
-        "brief",
-        "",
-        NetworkConfig(widths=(2,), convs_per_level=1),
-        MosaicConfig(size=(8, 8), cell=(4, 8)),
-        steps,
-        2,
-        seed=seed,
-    )
+    config = dataclasses.replace(BRIEF, steps=steps, seed=seed)
     return train(config, folder, steps_per_epoch=steps_per_epoch)
 
 
@@ -119,3 +121,44 @@ def test_a_preset_can_be_built(name):
     assert preset.name == name
     network = build_network(preset.network)
     assert network.output_shape[-1] == len(CLASSES)
+
+
+class Killer(keras.callbacks.Callback):
+    """Stops a training after some batches, as a signal would."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("batches", [1, 4, 7])
+def test_a_training_that_was_cut_short_ends_as_if_it_had_not_been(tmp_path, batches):
+    config = dataclasses.replace(BRIEF, steps=9)
+    train(config, tmp_path / "whole", steps_per_epoch=3)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "cut", [Killer(batches)], steps_per_epoch=3)
+    train(config, tmp_path / "cut", steps_per_epoch=3)
+
+    (whole, record), (cut, cut_record) = load_run(tmp_path / "whole"), load_run(tmp_path / "cut")
+    for actual, expected in zip(cut.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+    for name, values in record["history"].items():
+        assert cut_record["history"][name] == pytest.approx(values, rel=1e-5)
+    assert {path.name for path in (tmp_path / "cut").iterdir()} == {
+        "network.keras",
+        "training.json",
+    }
+
+
+def test_another_training_does_not_go_on_with_the_rest_of_one(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(dataclasses.replace(BRIEF, steps=9), tmp_path, [Killer(7)], steps_per_epoch=3)
+    network = train(dataclasses.replace(BRIEF, steps=2), tmp_path)
+
+    assert int(network.optimizer.iterations) == 2
+    assert len(load_run(tmp_path)[1]["history"]["loss"]) == 1

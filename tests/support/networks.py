@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,32 @@ from model.layers import PartialConv2D as Partial
 from model.network import NetworkConfig, build_network
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput
+from tests.support.strategies import make_scene
+
+SMALL = NetworkConfig(widths=(5, 6, 7), convs_per_level=2)
+SHAPES = [
+    NetworkConfig(),
+    *(
+        NetworkConfig(widths=(4, 5, 6, 7)[:levels], convs_per_level=convs)
+        for levels, convs in itertools.product((1, 2, 3, 4), (1, 2, 3))
+    ),
+    *(
+        NetworkConfig(widths=widths, convs_per_level=convs, block=block)
+        for block, widths, convs in itertools.product(
+            ("residual", "separable"), ((5,), (4, 5, 6)), (1, 2)
+        )
+    ),
+]
+
+
+def make_batch(height, width, channels=3, value=0.0):
+    """Make three images, one complete, two with missing pixels, which hold `value`."""
+    scenes = [
+        make_scene(height, width, valid, seed, channels, missing)
+        for seed, (valid, missing) in enumerate([(1.0, "areas"), (0.6, "areas"), (0.2, "pixels")])
+    ]
+    images = np.stack([scene.filled(value) for scene in scenes])
+    return images, np.stack([scene.mask for scene in scenes])[..., None]
 
 
 class NetworkRuntime:

@@ -331,3 +331,70 @@ def test_an_even_kernel_is_taken_without_padding():
 def test_an_unknown_number_of_channels_is_refused():
     with pytest.raises(ValueError, match="Received: "):
         PartialConv2D(1, 3).build([(None, None, None, None), (None, None, None, 1)])
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"filters": 3, "groups": 2}, {"groups": 0}, {"groups": 1.5}, {"groups": "2"}]
+)
+def test_groups_that_do_not_divide_the_filters_are_refused(arguments):
+    with pytest.raises(ValueError, match="Received: "):
+        PartialConv2D(**{"filters": 4, "kernel_size": 3, **arguments})
+
+
+def test_groups_that_do_not_divide_the_channels_are_refused():
+    with pytest.raises(ValueError, match=r"must divide 3 channels\. Received: 2"):
+        PartialConv2D(4, 3, groups=2).build([(None, None, None, 3), (None, None, None, 1)])
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_where_all_is_valid_groups_are_those_of_keras(groups):
+    x, _ = draw(11, channels=4)
+    layer = make_layer(4, 8, 3, padding="valid", groups=groups)
+    plain = keras.layers.Conv2D(8, 3, groups=groups)
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    assert_close(layer([x, np.ones((*x.shape[:3], 1), bool)])[0], plain(x))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_an_image_of_few_channels_gives_the_same_alone_and_in_a_batch(channels, groups):
+    # TensorFlow's own convolution of a single channel does not.
+    x, mask = draw(12, n=4, channels=channels * groups)
+    layer = make_layer(channels * groups, 4, 3, groups=groups)
+    together, _ = layer([x, mask])
+    for index in range(4):
+        alone, _ = layer([x[index : index + 1], mask[index : index + 1]])
+        np.testing.assert_array_equal(alone[0], together[index])
+
+
+@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_an_extent_of_the_whole_image_is_no_limit(padding, strides):
+    x, mask = draw(13)
+    layer = make_layer(3, 2, 3, strides=strides, padding=padding, mask_update="any")
+    extent = np.ones_like(mask)
+    for one, other in zip(layer([x, mask]), layer([x, mask, extent]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_outside_the_extent_nothing_becomes_valid():
+    x, mask = draw(14)
+    extent = np.zeros_like(mask)
+    extent[:, :5, :7] = True
+    _, updated = make_layer(3, 2, 3, mask_update="any")([x, mask & extent, extent])
+    assert not np.any(updated[:, 5:])
+    assert not np.any(updated[:, :, 7:])
+
+
+@pytest.mark.parametrize("mask_update", ["keep", "all"])
+def test_an_extent_is_refused_where_masks_do_not_grow(mask_update):
+    x, mask = draw(15)
+    with pytest.raises(ValueError, match=r"must be \[x, mask\]. Received: 3 tensors"):
+        PartialConv2D(1, 3, mask_update=mask_update)([x, mask, mask])
+
+
+def test_an_extent_of_another_size_is_refused():
+    x, mask = draw(16)
+    with pytest.raises(ValueError, match="`extent` must have the features' N, H and W"):
+        PartialConv2D(1, 3, mask_update="any")([x, mask, mask[:, 1:]])

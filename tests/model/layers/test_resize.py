@@ -1,8 +1,9 @@
+import keras
 import numpy as np
 import pytest
 
 from model.layers import CropToSize, MaskedUpSampling2D, MaskMaxPooling2D, PadToMultiple
-from tests.support.references import any_in_blocks
+from tests.support.references import any_in_blocks, upsample_bilinear
 
 
 def draw(height=7, width=10, valid=0.3):
@@ -38,3 +39,50 @@ def test_cropping_undoes_padding():
     x, mask = draw()
     padded, _ = PadToMultiple(8)([x, mask])
     np.testing.assert_array_equal(CropToSize()([padded, mask]), x)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 5])
+def test_bilinear_upsampling_equals_weights_of_valid_neighbours(factor):
+    x, mask = draw()
+    _, finer = draw(7 * factor, 10 * factor, valid=0.8)
+    y = MaskedUpSampling2D(factor, "bilinear")([x, mask, finer])
+    np.testing.assert_allclose(y, upsample_bilinear(x, mask, finer, factor), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_where_all_is_valid_bilinear_upsampling_is_that_of_keras(factor):
+    x, mask = draw()
+    finer = np.ones((2, 7 * factor, 10 * factor, 1), bool)
+    y = MaskedUpSampling2D(factor, "bilinear")([x, np.ones_like(mask), finer])
+    expected = keras.layers.UpSampling2D(factor, interpolation="bilinear")(x)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_bilinear_upsampling_fills_a_hole_from_its_neighbours():
+    x = np.array([2.0, 99.0, 6.0], np.float32).reshape(1, 1, 3, 1)
+    mask = np.array([True, False, True]).reshape(1, 1, 3, 1)
+    y = MaskedUpSampling2D(2, "bilinear")([x, mask, np.ones((1, 2, 6, 1), bool)])
+    np.testing.assert_allclose(y[0, 0, :, 0], [2, 2, 2, 6, 6, 6])
+
+
+def test_a_tile_is_interpolated_as_it_is_inside_the_whole_image():
+    x, mask = draw(valid=0.7)
+    layer = MaskedUpSampling2D(3, "bilinear")
+    whole = layer([x, mask, np.ones((2, 21, 30, 1), bool)])
+    tile = layer([x[:, 2:, 3:], mask[:, 2:, 3:], np.ones((2, 15, 21, 1), bool)])
+    np.testing.assert_array_equal(tile[:, 3:, 3:], whole[:, 9:, 12:])
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_a_finer_mask_that_is_not_finer_by_the_factor_is_refused(interpolation):
+    x, mask = draw()
+    inputs = [x, mask, mask] if interpolation == "bilinear" else [x, mask]
+    with pytest.raises(ValueError, match="`finer` must have the features' N, H and W"):
+        MaskedUpSampling2D(2, interpolation)(inputs)
+
+
+def test_another_number_of_inputs_than_the_interpolation_wants_is_refused():
+    x, mask = draw()
+    for interpolation, inputs in (("nearest", [x, mask, mask]), ("bilinear", [x, mask])):
+        with pytest.raises(ValueError, match=f"Received: {len(inputs)} tensors"):
+            MaskedUpSampling2D(1, interpolation)(inputs)

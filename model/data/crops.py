@@ -1,0 +1,159 @@
+"""Crops of samples, varied at random, and batches of them on one canvas.
+
+Whatever moves a pixel moves its mask and its label with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.data.folders import Sample
+from model.data.nodata import draw_missing
+from model.labels import IGNORE_LABEL
+
+_TRIES = 8
+_WHITE = {"uint8": 255.0, "uint16": 65535.0}
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """How samples are varied.
+
+    Attributes:
+        crop: height and width of what is cut out, in pixels; a smaller image is taken whole.
+        turns: turn by quarters and mirror at random.
+        brightness: largest shift of all values, as a part of the images' standard deviation.
+        contrast: largest stretch or squeeze about the images' mean, as a part of 1.
+        missing: smallest and largest fraction of pixels that are taken out.
+        complete: how often none is taken out.
+    """
+
+    crop: int = 256
+    turns: bool = True
+    brightness: float = 0.2
+    contrast: float = 0.2
+    missing: tuple[float, float] = (0.0, 0.6)
+    complete: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "missing", tuple(self.missing))
+        if self.crop < 1:
+            raise ValueError(f"`crop` must be positive. Received: {self.crop}")
+
+
+class Batch(NamedTuple):
+    """Samples on one canvas, each in its upper left corner.
+
+    Attributes:
+        image: float32 (N, H, W, C); 0 where missing and beside a sample.
+        mask: bool (N, H, W, 1), True = valid; False beside a sample.
+        labels: uint8 (N, H, W); `IGNORE_LABEL` where missing or unknown and beside a sample.
+    """
+
+    image: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    labels: NDArray[np.uint8]
+
+
+def vary(
+    rng: np.random.Generator,
+    sample: Sample,
+    config: AugmentationConfig,
+    pixel_mean: float,
+    pixel_scale: float,
+) -> Sample:
+    """Cut a piece out of a sample, turn it, change its light and take pixels out of it.
+
+    Args:
+        rng: decides all of it.
+        sample: not changed.
+        config: how far.
+        pixel_mean: the value that contrast is stretched about.
+        pixel_scale: the unit of brightness.
+
+    Returns:
+        A sample with a float32 image.
+    """
+    piece = _cut(rng, sample, config.crop)
+    if config.turns:
+        piece = turn(piece, int(rng.integers(4)), mirror=bool(rng.integers(2)))
+    gain = 1 + rng.uniform(-config.contrast, config.contrast)
+    shift = rng.uniform(-config.brightness, config.brightness) * pixel_scale
+    image = (piece.image.astype(np.float32) - pixel_mean) * gain + pixel_mean + shift
+    white = _WHITE.get(str(sample.image.dtype))
+    image = image if white is None else np.clip(image, 0, white)
+    image = np.where(piece.mask[..., None], image, 0).astype(np.float32)
+    varied = Sample(image, piece.mask, piece.labels)
+    if rng.random() < config.complete:
+        return varied
+    size = (image.shape[0], image.shape[1])
+    return lose(varied, draw_missing(rng, size, rng.uniform(*config.missing)))
+
+
+def turn(sample: Sample, quarters: int, *, mirror: bool) -> Sample:
+    """Turn a sample by quarters, anticlockwise, then mirror its columns."""
+    turned = sample.move(lambda part: np.rot90(part, quarters))
+    return turned.move(lambda part: part[:, ::-1]) if mirror else turned
+
+
+def lose(sample: Sample, missing: NDArray[np.bool_]) -> Sample:
+    """Take pixels out of a sample.
+
+    Args:
+        sample: not changed.
+        missing: bool (H, W), True = to be taken out.
+    """
+    mask = sample.mask & ~missing
+    return Sample(
+        np.where(mask[..., None], sample.image, sample.image.dtype.type(0)),
+        mask,
+        np.where(mask, sample.labels, np.uint8(IGNORE_LABEL)),
+    )
+
+
+def _cut(rng: np.random.Generator, sample: Sample, crop: int) -> Sample:
+    """Cut at random, but where there is something to learn."""
+    size = sample.mask.shape
+    limits = [max(side - crop, 0) for side in size]
+    for _ in range(_TRIES):
+        corner = [int(rng.integers(limit + 1)) for limit in limits]
+        piece = _slice(sample, corner, crop)
+        if (piece.labels != IGNORE_LABEL).any():
+            return piece
+    labelled = np.argwhere(sample.labels != IGNORE_LABEL)
+    middle = labelled[rng.integers(len(labelled))]
+    corner = [
+        int(np.clip(place - crop // 2, 0, limit))
+        for place, limit in zip(middle, limits, strict=True)
+    ]
+    return _slice(sample, corner, crop)
+
+
+def _slice(sample: Sample, corner: Sequence[int], crop: int) -> Sample:
+    top, left = corner
+    return sample.move(lambda part: part[top : top + crop, left : left + crop])
+
+
+def pad_together(samples: Sequence[Sample], multiple: int) -> Batch:
+    """Put samples of any sizes on one canvas, as large as the largest and a multiple of a number.
+
+    Args:
+        samples: with as many channels each.
+        multiple: sides of the canvas are multiples of this.
+    """
+    sizes = [sample.mask.shape for sample in samples]
+    height, width = (-(-max(sides) // multiple) * multiple for sides in zip(*sizes, strict=True))
+    count, channels = len(samples), samples[0].image.shape[2]
+    image = np.zeros((count, height, width, channels), np.float32)
+    mask = np.zeros((count, height, width, 1), np.bool_)
+    labels = np.full((count, height, width), IGNORE_LABEL, np.uint8)
+    for index, (sample, (rows, columns)) in enumerate(zip(samples, sizes, strict=True)):
+        image[index, :rows, :columns] = sample.image
+        mask[index, :rows, :columns, 0] = sample.mask
+        labels[index, :rows, :columns] = sample.labels
+    return Batch(image, mask, labels)

@@ -1,0 +1,146 @@
+"""`dataset.toml`: what an engineer says of a folder of images."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+DESCRIPTION_FILE = "dataset.toml"
+Depth = Literal["uint8", "uint16", "float32"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True)
+class ClassDescription:
+    """A class that a pixel can belong to.
+
+    Attributes:
+        name: for people.
+        color: `#rrggbb`, in which it is drawn.
+    """
+
+    name: str
+    color: str
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue, 0 to 255."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        return red, green, blue
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """What `dataset.toml` says.
+
+    Attributes:
+        name: of the model, as a server will call it.
+        classes: in the order of their ids.
+        description: one or two sentences for people.
+        nodata: the value of missing pixels, in the images' own units; may be NaN.
+        channels: of the images; what most have if None.
+        dtype: the units of the images; what they are stored in if None.
+        validation_fraction: of the images that are kept from training and scored on.
+    """
+
+    name: str
+    classes: tuple[ClassDescription, ...]
+    description: str = ""
+    nodata: float | None = None
+    channels: int | None = None
+    dtype: Depth | None = None
+    validation_fraction: float | None = None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (
+        lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
+        "must be 1 to 100 letters, digits, dots, dashes and underscores",
+    ),
+    "description": (
+        lambda value: isinstance(value, str) and len(value) <= 2000,
+        "must be a text of at most 2000 characters",
+    ),
+    "nodata": (_is_number, "must be a number"),
+    "channels": (
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64,
+        "must be 1 to 64",
+    ),
+    "dtype": (
+        lambda value: value in ("uint8", "uint16", "float32"),
+        'must be "uint8", "uint16" or "float32"',
+    ),
+    "validation_fraction": (
+        lambda value: _is_number(value) and 0 < value < 1,
+        "must be between 0 and 1",
+    ),
+}
+
+
+def read_description(path: Path) -> tuple[DatasetDescription | None, list[str]]:
+    """Read `dataset.toml`.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The description, None if something is wrong with it; and all that is wrong.
+    """
+    try:
+        values = tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError:
+        return None, ["is missing; it names the model and its classes"]
+    except (OSError, ValueError) as error:
+        return None, [f"must be TOML; {error}"]
+    classes, faults = _read_classes(values.pop("classes", None))
+    if "name" not in values:
+        faults.append("name is missing")
+    for key, value in values.items():
+        if key not in _RULES:
+            known = ", ".join(["classes", *_RULES])
+            faults.append(f"{key} is unknown; there are {known}")
+        elif not _RULES[key][0](value):
+            faults.append(f"{key} {_RULES[key][1]}; it is {value!r}")
+    if faults:
+        return None, faults
+    return DatasetDescription(classes=classes, **values), []
+
+
+def _read_classes(values: Any) -> tuple[tuple[ClassDescription, ...], list[str]]:
+    rule = 'classes must be a list of 2 to 255 like {name = "water", color = "#4477aa"}'
+    if not isinstance(values, list) or not 2 <= len(values) <= 255:
+        return (), [f"{rule}; it is {values!r}"]
+    faults = [
+        f"classes: number {index} must have a name of 1 to 100 letters and a color like #4477aa, "
+        f"and nothing else; it is {value!r}"
+        for index, value in enumerate(values)
+        if not _is_class(value)
+    ]
+    if faults:
+        return (), faults
+    names = [value["name"] for value in values]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        return (), [f"classes must have different names; {', '.join(repeated)} is repeated"]
+    return tuple(ClassDescription(**value) for value in values), []
+
+
+def _is_class(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"name", "color"}
+        and isinstance(value["name"], str)
+        and 1 <= len(value["name"]) <= 100
+        and isinstance(value["color"], str)
+        and _COLOR.fullmatch(value["color"]) is not None
+    )

@@ -1,0 +1,154 @@
+"""Which files make up a folder of images, and which of the images are only scored on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from model.data.description import DESCRIPTION_FILE, DatasetDescription
+from model.data.rasters import IMAGE_SUFFIXES, MAP_SUFFIXES
+
+DEFAULT_VALIDATION_FRACTION = 0.2
+SPLIT_FILES = ("train.txt", "validation.txt")
+_FOLDERS = {"images": IMAGE_SUFFIXES, "labels": MAP_SUFFIXES, "masks": IMAGE_SUFFIXES}
+# What geographic tools write beside an image.
+_SIDECARS = (".xml", ".tfw", ".wld", ".prj", ".pgw", ".jgw", ".ovr")
+
+
+class Entry(NamedTuple):
+    """The files of one image."""
+
+    name: str
+    image: Path
+    labels: Path
+    mask: Path | None
+
+
+def list_entries(folder: Path) -> tuple[list[Entry], list[Path], list[str]]:
+    """Find the images and what belongs to them.
+
+    Args:
+        folder: with `images`, `labels` and, optionally, `masks`.
+
+    Returns:
+        The images that have labels, by name; files that belong to none; and what is wrong.
+    """
+    faults: list[str] = []
+    files = {kind: _list_files(folder, kind, faults) for kind in _FOLDERS}
+    images, labels, masks = files["images"], files["labels"], files["masks"]
+    bare = [images[name] for name in sorted(images.keys() - labels.keys())]
+    orphans = [
+        maps[name] for maps in (labels, masks) for name in sorted(maps.keys() - images.keys())
+    ]
+    faults += [
+        f"{show_path(path, folder)}: has no label map labels/{path.stem}, which may be "
+        f"{', '.join(MAP_SUFFIXES)}"
+        for path in bare
+    ]
+    faults += [f"{show_path(path, folder)}: has no image images/{path.stem}.*" for path in orphans]
+    names = sorted(images.keys() & labels.keys())
+    entries = [Entry(name, images[name], labels[name], masks.get(name)) for name in names]
+    return entries, bare + orphans, faults
+
+
+def _list_files(folder: Path, kind: str, faults: list[str]) -> dict[str, Path]:
+    """Give the files of one kind by their names without suffix, and add what is wrong with them."""
+    directory, suffixes = folder / kind, _FOLDERS[kind]
+    if not directory.is_dir():
+        if kind != "masks":
+            faults.append(f"{kind}/: is missing")
+        return {}
+    files: dict[str, Path] = {}
+    for path in sorted(directory.iterdir()):
+        suffix = path.suffix.lower()
+        if path.name.startswith(".") or path.name == "Thumbs.db" or suffix in _SIDECARS:
+            continue
+        if not path.is_file() or suffix not in suffixes:
+            faults.append(f"{show_path(path, folder)}: must be one of {', '.join(suffixes)}")
+        elif path.stem in files:
+            faults.append(f"{show_path(path, folder)}: {files[path.stem].name} has the same name")
+        else:
+            files[path.stem] = path
+    if not files and kind == "images":
+        faults.append("images/: holds no image")
+    return files
+
+
+def show_path(path: Path, folder: Path) -> str:
+    """Give a path as it stands in the folder."""
+    return path.relative_to(folder).as_posix()
+
+
+def split_entries(
+    folder: Path, entries: Sequence[Entry], description: DatasetDescription | None
+) -> tuple[tuple[Entry, ...], tuple[Entry, ...], list[str]]:
+    """Part the images into those that are learnt from and those that are only scored on.
+
+    Args:
+        folder: may hold the lists of names.
+        entries: to part.
+        description: may tell the fraction.
+
+    Returns:
+        The two parts, and what is wrong with them.
+    """
+    if any((folder / name).exists() for name in SPLIT_FILES):
+        training, validation, faults = _split_by_files(folder, entries)
+        if description and description.validation_fraction is not None:
+            faults.append(
+                f"{DESCRIPTION_FILE}: validation_fraction must not be set where there is "
+                f"{' or '.join(SPLIT_FILES)}"
+            )
+    else:
+        fraction = (description and description.validation_fraction) or DEFAULT_VALIDATION_FRACTION
+        validation = tuple(entry for entry in entries if _draw_place(entry.name) < fraction)
+        training = tuple(entry for entry in entries if _draw_place(entry.name) >= fraction)
+        faults = []
+    for name, part in (("training", training), ("validation", validation)):
+        if entries and not part and not faults:
+            faults.append(
+                f"images/: of {len(entries)} images none is left for {name}; change "
+                f"validation_fraction in {DESCRIPTION_FILE}, or list the names in "
+                f"{' and '.join(SPLIT_FILES)}"
+            )
+    return training, validation, faults
+
+
+def _draw_place(name: str) -> float:
+    """Give a name its number, 0 to 1, whatever other names there are."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+
+
+def _split_by_files(
+    folder: Path, entries: Sequence[Entry]
+) -> tuple[tuple[Entry, ...], tuple[Entry, ...], list[str]]:
+    by_name = {entry.name: entry for entry in entries}
+    known = by_name.keys() | _list_files(folder, "images", []).keys()
+    names: dict[str, list[str]] = {}
+    faults = []
+    for file in SPLIT_FILES:
+        try:
+            lines = (folder / file).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            faults.append(f"{file}: is missing or no text; {' and '.join(SPLIT_FILES)} go together")
+            lines = []
+        listed = [_strip_suffix(line.strip()) for line in lines if line.strip()]
+        names[file] = list(dict.fromkeys(listed))
+        faults += [f"{file}: {name} is no image" for name in names[file] if name not in known]
+        if lines and not listed:
+            faults.append(f"{file}: names no image")
+    for name in names[SPLIT_FILES[0]]:
+        if name in names[SPLIT_FILES[1]]:
+            faults.append(f"{SPLIT_FILES[1]}: {name} is in {SPLIT_FILES[0]} too")
+    training, validation = (
+        tuple(by_name[name] for name in sorted(names[file]) if name in by_name)
+        for file in SPLIT_FILES
+    )
+    return training, validation, faults
+
+
+def _strip_suffix(name: str) -> str:
+    path = Path(name)
+    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else name

@@ -1,0 +1,246 @@
+"""Partial convolutions that take each channel by itself, and mix channels afterwards or not."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from model import ops
+from model.layers.arguments import read_channels, read_whole
+from model.layers.partial import PartialConvolution
+
+
+class _Depthwise(PartialConvolution):
+    """Abstract: a partial convolution with a depthwise kernel (kh, kw, C, depth_multiplier)."""
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int],
+        dilation_rate: int | Sequence[int],
+        depth_multiplier: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(kernel_size, strides, dilation_rate=dilation_rate, **kwargs)
+        self.depth_multiplier = read_whole(depth_multiplier, "depth_multiplier")
+        if self.strides[0] != self.strides[1]:
+            raise ValueError(f"`strides` must be equal in both directions. Received: {strides!r}")
+        if self.strides != (1, 1) and self.dilation_rate != (1, 1):
+            raise ValueError(
+                "only one of `strides` and `dilation_rate` may differ from 1. Received: "
+                f"{strides!r} and {dilation_rate!r}"
+            )
+
+    @abstractmethod
+    def build(self, input_shape: Any) -> None:
+        """Create the weights."""
+
+    def _add_depthwise_kernel(self, channels: int, name: str) -> Any:
+        shape = (*self.kernel_size, channels, self.depth_multiplier)
+        return self._add_kernel(shape, _per_channel(self.kernel_initializer), name)
+
+    def _convolve_depthwise(self, x: Any, kernel: Any) -> Any:
+        return ops.convolve_depthwise(x, keras.ops.convert_to_tensor(kernel), *self._place)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
+
+
+def _per_channel(initializer: Callable[..., Any]) -> Callable[..., Any]:
+    """Draw a depthwise kernel with the fan-in it has: an output reads kh · kw numbers, not · C."""
+
+    def draw(shape: tuple[int, ...], dtype: Any = None) -> Any:
+        height, width, channels, multiplier = shape
+        drawn = initializer((height, width, 1, channels * multiplier), dtype=dtype)
+        return keras.ops.reshape(drawn, shape)
+
+    return draw
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class DepthwisePartialConv2D(_Depthwise):
+    """Partial convolution of every channel by itself.
+
+        z_c = conv(where(m, x_c, 0), w_c)   for each channel c
+        y   = z * scale(cnt) + b;  y = where(m', y, fill_value)
+
+    cnt, scale and m' are those of `PartialConv2D`: all channels of a pixel are valid or none is.
+
+    Args:
+        kernel_size: one integer or two; odd for `padding="same"`.
+        strides: one integer, or two that are equal.
+        padding: as in `PartialConv2D`.
+        dilation_rate: one integer or two; 1 with a stride.
+        depth_multiplier: filters to each channel.
+        normalization: as in `PartialConv2D`.
+        mask_update: as in `PartialConv2D`.
+        fill_value: what invalid outputs become.
+        activation: applied to y before the invalid outputs are filled.
+        use_bias: whether to add b.
+        kernel_initializer: of w; its fan-in is kh · kw.
+        bias_initializer: of b.
+        kernel_regularizer: of w.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, mask]`, or with `mask_update="any"` `[x, mask, extent]`, as in `PartialConv2D`.
+
+    Returns:
+        `(y, mask)`: float (N, H', W', C · depth_multiplier), bool (N, H', W', 1).
+
+    Raises:
+        ValueError: as in `PartialConv2D`; for strides that differ; for a stride with a dilation.
+
+    Reference:
+        Chollet 2017, arXiv:1610.02357, with the normalisation of Liu et al. 2018, arXiv:1804.07723.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: ops.Padding = "same",
+        dilation_rate: int | Sequence[int] = 1,
+        depth_multiplier: int = 1,
+        normalization: ops.Normalization = "area",
+        mask_update: ops.MaskUpdate = "keep",
+        fill_value: float = 0.0,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "he_normal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            kernel_size,
+            strides,
+            dilation_rate,
+            depth_multiplier,
+            padding=padding,
+            normalization=normalization,
+            mask_update=mask_update,
+            fill_value=fill_value,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            **kwargs,
+        )
+
+    def build(self, input_shape: Any) -> None:
+        """Create the kernel and the bias for features of a known number of channels."""
+        channels = read_channels(input_shape[0])
+        self.kernel = self._add_depthwise_kernel(channels, "kernel")
+        self._add_bias(channels * self.depth_multiplier)
+
+    def _convolve(self, x: Any) -> Any:
+        return self._convolve_depthwise(x, self.kernel)
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class SeparablePartialConv2D(_Depthwise):
+    """Depthwise partial convolution, followed by a 1 × 1 convolution that mixes the channels.
+
+        z   = conv(where(m, x, 0), w_depthwise, channel by channel)
+        y   = conv(z, w_pointwise) * scale(cnt) + b;  y = where(m', y, fill_value)
+
+    Between the two there is neither bias nor activation, so the scale, one number a pixel, commutes
+    with the second. cnt, scale and m' are those of `PartialConv2D`.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: one integer or two; odd for `padding="same"`.
+        strides: one integer, or two that are equal.
+        padding: as in `PartialConv2D`.
+        dilation_rate: one integer or two; 1 with a stride.
+        depth_multiplier: channels between the two convolutions to each channel of x.
+        normalization: as in `PartialConv2D`.
+        mask_update: as in `PartialConv2D`.
+        fill_value: what invalid outputs become.
+        activation: applied to y before the invalid outputs are filled.
+        use_bias: whether to add b.
+        kernel_initializer: of the depthwise kernel; its fan-in is kh · kw.
+        pointwise_initializer: of the other kernel.
+        bias_initializer: of b.
+        kernel_regularizer: of both kernels.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, mask]`, or with `mask_update="any"` `[x, mask, extent]`, as in `PartialConv2D`.
+
+    Returns:
+        `(y, mask)`: float (N, H', W', filters), bool (N, H', W', 1).
+
+    Raises:
+        ValueError: as in `PartialConv2D`; for strides that differ; for a stride with a dilation.
+
+    Reference:
+        Chollet 2017, arXiv:1610.02357, with the normalisation of Liu et al. 2018, arXiv:1804.07723.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: ops.Padding = "same",
+        dilation_rate: int | Sequence[int] = 1,
+        depth_multiplier: int = 1,
+        normalization: ops.Normalization = "area",
+        mask_update: ops.MaskUpdate = "keep",
+        fill_value: float = 0.0,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "he_normal",
+        pointwise_initializer: Any = "he_normal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            kernel_size,
+            strides,
+            dilation_rate,
+            depth_multiplier,
+            padding=padding,
+            normalization=normalization,
+            mask_update=mask_update,
+            fill_value=fill_value,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            **kwargs,
+        )
+        self.filters = read_whole(filters, "filters")
+        self.pointwise_initializer = keras.initializers.get(pointwise_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        """Create both kernels and the bias for features of a known number of channels."""
+        channels = read_channels(input_shape[0])
+        self.depthwise_kernel = self._add_depthwise_kernel(channels, "depthwise_kernel")
+        self.pointwise_kernel = self._add_kernel(
+            (1, 1, channels * self.depth_multiplier, self.filters),
+            self.pointwise_initializer,
+            "pointwise_kernel",
+        )
+        self._add_bias(self.filters)
+
+    def _convolve(self, x: Any) -> Any:
+        z = self._convolve_depthwise(x, self.depthwise_kernel)
+        return ops.convolve(z, keras.ops.convert_to_tensor(self.pointwise_kernel))
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "pointwise_initializer": keras.initializers.serialize(self.pointwise_initializer),
+        }

@@ -1,0 +1,84 @@
+"""Layers of the exported form of a network: the same results in fewer passes over the features.
+
+They multiply where the layers to train with select, so what they are given must be finite.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from model import ops
+from model.layers.arguments import check_mask, read_whole
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class EmbedMask(keras.layers.Layer):
+    """Pads to a multiple, zeroes what is invalid and appends the mask as a channel, in two passes.
+
+    The same as `PadToMultiple`, `FillInvalid` and `AppendMask` one after the other: a channel of
+    ones is padded on along with the rows and columns, and the selection that zeroes invalid pixels
+    makes it the mask.
+
+    Args:
+        multiple: of the sides.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
+
+    Returns:
+        `(x, mask)` of the padded size: float (N, H', W', C + 1), bool (N, H', W', 1).
+
+    Raises:
+        ValueError: if `multiple` is not a positive integer, or the mask not bool (N, H, W, 1).
+    """
+
+    def __init__(self, multiple: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.multiple = read_whole(multiple, "multiple")
+
+    def call(self, inputs: Any) -> tuple[Any, Any]:
+        """Pad both and select."""
+        x, mask = inputs
+        check_mask(mask)
+        size = tf.shape(mask)
+        bottom, right = (-size[1]) % self.multiple, (-size[2]) % self.multiple
+        sides = [[0, 0], [0, bottom], [0, right]]
+        padded_mask = tf.pad(mask, [*sides, [0, 0]])
+        padded = tf.pad(x, [*sides, [0, 1]], constant_values=1)
+        padded.set_shape((x.shape[0], None, None, x.shape[-1] + 1))
+        return ops.fill_invalid(padded, padded_mask), padded_mask
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {**super().get_config(), "multiple": self.multiple}
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class CutUpSampling2D(keras.layers.Layer):
+    """Nearest-neighbour upsampling by 2 and cutting with the finer mask, as one product.
+
+    The same as `MaskedUpSampling2D` where features are finite.
+
+    Call arguments:
+        inputs: `[x, mask]`: float (N, H, W, C), finite; bool (N, 2 · H, 2 · W, 1).
+
+    Returns:
+        float (N, 2 · H, 2 · W, C), 0 where the mask is invalid.
+
+    Raises:
+        ValueError: for a mask that is not bool (N, H, W, 1).
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Let each coarse pixel meet the four fine ones that it covers."""
+        x, mask = inputs
+        check_mask(mask)
+        n, h, w = tf.unstack(tf.shape(x)[:3])
+        channels = x.shape[-1]
+        coarse = tf.reshape(x, [n * h, 1, w, 1, channels])
+        fine = tf.reshape(tf.cast(mask, x.dtype), [n * h, 2, w, 2, 1])
+        return tf.reshape(coarse * fine, [n, 2 * h, 2 * w, channels])

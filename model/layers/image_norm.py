@@ -1,0 +1,121 @@
+"""Normalisation by the statistics of each image's own valid pixels."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import keras
+
+from model import ops
+from model.layers.arguments import read_channels, read_inputs, read_whole
+
+
+class _ImageNormalization(keras.layers.Layer):
+    """Abstract: normalises groups of an image's channels."""
+
+    def __init__(self, epsilon: float = 1e-3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = float(epsilon)
+        if not self.epsilon > 0:
+            raise ValueError(f"`epsilon` must be positive. Received: {epsilon!r}")
+
+    @abstractmethod
+    def _count_groups(self, channels: int) -> int:
+        """Say into how many groups the channels are cut."""
+
+    def build(self, input_shape: Any) -> None:
+        """Create the scale and the offset for features of a known number of channels."""
+        channels = read_channels(input_shape[0])
+        self._count_groups(channels)
+        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        """Normalise, in float32."""
+        x, mask, _ = read_inputs(inputs)
+        x = ops.fill_invalid(x, mask)
+        mean, variance = ops.group_moments(x, mask, self._count_groups(x.shape[-1]))
+        scale = keras.ops.cast(self.gamma, "float32") * keras.ops.rsqrt(variance + self.epsilon)
+        deviation = keras.ops.cast(x, "float32") - mean
+        return keras.ops.cast(deviation * scale + keras.ops.cast(self.beta, "float32"), x.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class MaskedGroupNormalization(_ImageNormalization):
+    """Normalises each image's channels in groups, with moments over its valid pixels.
+
+        y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
+
+    mean and variance are taken over the valid pixels of one image and the channels of one group.
+    Invalid inputs count as 0; the output is not masked.
+
+    Statistics over an image agree across canvases up to rounding only, and tiles of an image do not
+    have the image's, so a network with this layer cannot be tiled exactly.
+
+    Args:
+        groups: into how many equal parts the channels are cut.
+        epsilon: added to the variance.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, mask]`: float (N, H, W, C), bool (N, H, W, 1).
+
+    Returns:
+        Like x; beta where an image has no valid pixel.
+
+    Raises:
+        ValueError: if `groups` is not a positive integer that divides the channels, `epsilon` not
+            positive, or the mask not bool (N, H, W, 1) or of another size than x.
+
+    Reference:
+        Wu & He 2018, Group Normalization, arXiv:1803.08494.
+    """
+
+    def __init__(self, groups: int = 32, epsilon: float = 1e-3, **kwargs: Any) -> None:
+        super().__init__(epsilon, **kwargs)
+        self.groups = read_whole(groups, "groups")
+
+    def _count_groups(self, channels: int) -> int:
+        if channels % self.groups:
+            raise ValueError(f"`groups` must divide {channels} channels. Received: {self.groups}")
+        return self.groups
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {**super().get_config(), "groups": self.groups}
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class MaskedInstanceNormalization(_ImageNormalization):
+    """Normalises each channel of each image, with moments over its valid pixels.
+
+        y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
+
+    `MaskedGroupNormalization` with groups of one channel; what is said there of masking, canvases
+    and tiles holds here.
+
+    Args:
+        epsilon: added to the variance.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, mask]`: float (N, H, W, C), bool (N, H, W, 1).
+
+    Returns:
+        Like x; beta where an image has no valid pixel.
+
+    Raises:
+        ValueError: if `epsilon` is not positive, or the mask not bool (N, H, W, 1) or of another
+            size than x.
+
+    Reference:
+        Ulyanov, Vedaldi & Lempitsky 2016, Instance Normalization, arXiv:1607.08022.
+    """
+
+    def _count_groups(self, channels: int) -> int:
+        return channels

@@ -1,0 +1,186 @@
+"""Convolution over data of which each pixel is more or less certain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import keras
+import tensorflow as tf
+
+from model import ops
+from model.layers.arguments import (
+    check_mask,
+    check_same_size,
+    read_channels,
+    read_choice,
+    read_odd_pair,
+    read_pair,
+    read_whole,
+)
+
+Applicability = Literal["softplus", "exp"]
+
+# Below every confidence that means anything; it keeps the division and its gradient finite.
+_LEAST_WEIGHT = 1e-12
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class NormalizedConv2D(keras.layers.Layer):
+    """Normalised convolution: a mean weighted by an applicability and each pixel's confidence.
+
+        a  = softplus(w) or exp(w)          applicability, never negative
+        y  = conv(x · c, a) / conv(c, a) + b
+        c' = conv(c, Σ a) / Σ a             Σ over channels and filters, so that one map stays one
+        y  = where(c' > 0, y, 0)
+
+    x is never read where c is 0. Every filter's output is a mean, within the range of what it has
+    seen, so a layer interpolates and cannot take differences: it stands before others that can.
+
+    Confidence grows by the kernel's radius in every layer, over padding too, which the next layer
+    then reads: **a network of several such layers gives other results in another canvas**, unless
+    each is told the image's `extent`, beyond which it then has no confidence.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: one integer or two; odd for `padding="same"`.
+        strides: one integer or two.
+        padding: as in `PartialConv2D`.
+        dilation_rate: one integer or two.
+        applicability: what makes w non-negative, `"softplus"` or `"exp"`.
+        use_bias: whether to add b.
+        kernel_initializer: of w, before it is made non-negative.
+        bias_initializer: of b.
+        kernel_regularizer: of w.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, confidence]` or `[x, confidence, extent]`: float (N, H, W, C), anything where
+            confidence is 0; float (N, H, W, 1), cut to 0 … 1 and 0 where it is NaN, or a bool mask,
+            which counts as 0 and 1; bool (N, H, W, 1), True over the image and False over its
+            padding.
+
+    Returns:
+        `(y, confidence)`: float (N, H', W', filters); float32 (N, H', W', 1) in 0 … 1.
+
+    Raises:
+        ValueError: for an argument outside its choices, an even kernel with `padding="same"`, or a
+            confidence or extent that is not (N, H, W, 1) or of another size than x.
+
+    Reference:
+        Knutsson & Westin 1993, Normalized and Differential Convolution,
+        doi:10.1109/CVPR.1993.341081; learnt, with propagated confidence: Eldesokey, Felsberg & Khan
+        2018, arXiv:1811.01791.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: ops.Padding = "same",
+        dilation_rate: int | Sequence[int] = 1,
+        applicability: Applicability = "softplus",
+        use_bias: bool = True,
+        kernel_initializer: Any = "he_normal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # Without autocast: confidences and their sums stay float32 under every policy.
+        super().__init__(autocast=False, **kwargs)
+        self.filters = read_whole(filters, "filters")
+        self.strides = read_pair(strides, "strides")
+        self.padding = read_choice(padding, ops.PADDINGS, "padding")
+        read_kernel_size = read_odd_pair if self.padding == "same" else read_pair
+        self.kernel_size = read_kernel_size(kernel_size, "kernel_size")
+        self.dilation_rate = read_pair(dilation_rate, "dilation_rate")
+        self.applicability = read_choice(applicability, get_args(Applicability), "applicability")
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias: Any = None
+
+    def build(self, input_shape: Any) -> None:
+        """Create the kernel and the bias for features of a known number of channels."""
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, read_channels(input_shape[0]), self.filters),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.filters,),
+                initializer=self.bias_initializer,
+                autocast=False,
+            )
+
+    def call(self, inputs: Any) -> tuple[Any, Any]:
+        """Average what is known, and say how well it is known."""
+        x, confidence, extent = _read_inputs(inputs)
+        place = (self.strides, self.padding, self.dilation_rate)
+        known = confidence > 0
+        x = keras.ops.cast(ops.fill_invalid(x, known), self.compute_dtype)
+        kernel = keras.ops.convert_to_tensor(self.kernel)
+        a = tf.exp(kernel) if self.applicability == "exp" else tf.math.softplus(kernel)
+
+        weighted = x * keras.ops.cast(confidence, x.dtype)
+        total = ops.convolve(weighted, keras.ops.cast(a, x.dtype), *place)
+        of_filters = tf.reduce_sum(a, axis=2, keepdims=True)
+        weight = tf.maximum(ops.convolve(confidence, of_filters, *place), _LEAST_WEIGHT)
+        of_pixels = tf.reduce_sum(of_filters, axis=3, keepdims=True)
+        seen = ops.convolve(confidence, of_pixels, *place) / tf.reduce_sum(a)
+        if extent is not None:
+            size = tf.shape(seen)[1:3]
+            inside = ops.keep_mask(extent, size, self.kernel_size, *place)
+            seen = ops.fill_invalid(seen, inside)
+
+        y = keras.ops.cast(total, "float32") / weight
+        if self.bias is not None:
+            y = y + keras.ops.convert_to_tensor(self.bias)
+        y = ops.fill_invalid(y, seen > 0)
+        return keras.ops.cast(y, self.compute_dtype), tf.minimum(seen, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+            "applicability": self.applicability,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+def _read_inputs(inputs: Any) -> tuple[Any, Any, Any]:
+    number = len(inputs) if isinstance(inputs, list | tuple) else 1
+    if number not in (2, 3):
+        raise ValueError(
+            "the inputs must be [x, confidence] or [x, confidence, extent]. Received: "
+            f"{number} tensors"
+        )
+    x, confidence, *rest = inputs
+    for extent in rest:
+        check_mask(extent)
+        check_same_size(extent, x, "extent")
+    is_number = confidence.dtype.is_floating or confidence.dtype.is_bool
+    if not is_number or len(confidence.shape) != 4 or confidence.shape[-1] != 1:
+        raise ValueError(
+            "`confidence` must be float or bool of shape (N, H, W, 1). Received: "
+            f"{confidence.dtype.name} of shape {tuple(confidence.shape)}"
+        )
+    check_same_size(confidence, x, "confidence")
+    confidence = tf.cast(confidence, tf.float32)
+    # NaN is not > 0.
+    confidence = tf.where(confidence > 0, tf.minimum(confidence, 1.0), 0.0)
+    return x, confidence, rest[0] if rest else None

@@ -1,0 +1,94 @@
+"""Convolution that computes only where there is data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from model import ops
+from model.layers.arguments import read_channels, read_whole
+from model.layers.partial import PartialConvolution
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class SubmanifoldConv2D(PartialConvolution):
+    """2-D convolution whose outputs are the sites of its inputs, without normalisation.
+
+        y = where(m, conv(where(m, x, 0), w) + b, fill_value);  m' = m
+
+    However many layers follow each other, the set of valid pixels stays what it was. Missing
+    neighbours count as 0: right where absence is itself a signal, as in strokes, events or point
+    clouds; where missing means unknown, take `PartialConv2D`.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: one odd integer or two.
+        dilation_rate: one integer or two.
+        fill_value: what invalid outputs become.
+        activation: applied to y before the invalid outputs are filled.
+        use_bias: whether to add b.
+        kernel_initializer: of w.
+        bias_initializer: of b.
+        kernel_regularizer: of w.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
+
+    Returns:
+        `(y, mask)`: float (N, H, W, filters), and the mask that came.
+
+    Raises:
+        ValueError: for an argument outside its choices, an even kernel, or a mask that is not bool
+            (N, H, W, 1) or of another size than x.
+
+    Reference:
+        Graham, Engelcke & van der Maaten 2018, 3D Semantic Segmentation with Submanifold Sparse
+        Convolutional Networks, arXiv:1711.10275.
+    """
+
+    fixed = ("strides", "padding", "normalization", "mask_update")
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        dilation_rate: int | Sequence[int] = 1,
+        fill_value: float = 0.0,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "he_normal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self._refuse_fixed(kwargs)
+        super().__init__(
+            kernel_size,
+            dilation_rate=dilation_rate,
+            normalization="none",
+            mask_update="keep",
+            fill_value=fill_value,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            **kwargs,
+        )
+        self.filters = read_whole(filters, "filters")
+
+    def build(self, input_shape: Any) -> None:
+        """Create the kernel and the bias for features of a known number of channels."""
+        shape = (*self.kernel_size, read_channels(input_shape[0]), self.filters)
+        self.kernel = self._add_kernel(shape, self.kernel_initializer)
+        self._add_bias(self.filters)
+
+    def _convolve(self, x: Any) -> Any:
+        return ops.convolve(x, keras.ops.convert_to_tensor(self.kernel), *self._place)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the arguments that make this layer again."""
+        return {**super().get_config(), "filters": self.filters}

@@ -1,0 +1,113 @@
+"""How many valid pixels lie behind each output of a convolution.
+
+Counts are float32 whatever the features' dtype: float16 holds no integer above 2048 exactly, and
+bfloat16 none above 256.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from model.ops.convolution import convolve_in_any_order, convolve_transpose, taps_of_phases
+from model.ops.modes import Normalization, Padding
+
+
+def count_valid(
+    mask: Any,
+    kernel_size: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: Padding = "same",
+    dilation_rate: tuple[int, int] = (1, 1),
+) -> Any:
+    """Count the valid pixels under the kernel at each of its places.
+
+    Args:
+        mask: bool (N, H, W, 1).
+        kernel_size: height and width.
+        strides: vertical and horizontal.
+        padding: as in `convolve`; what lies outside the image is invalid.
+        dilation_rate: of the kernel, vertical and horizontal.
+
+    Returns:
+        float32 (N, H', W', 1), whole numbers from 0 to kh · kw.
+    """
+    ones = tf.ones((*kernel_size, 1, 1), tf.float32)
+    return count_taps(mask, ones, strides, padding, dilation_rate)
+
+
+def count_taps(
+    mask: Any,
+    taps: Any,
+    strides: tuple[int, int] = (1, 1),
+    padding: Padding = "same",
+    dilation_rate: tuple[int, int] = (1, 1),
+) -> Any:
+    """Count the valid pixels under those taps of a kernel that are in use.
+
+    Args:
+        mask: bool (N, H, W, 1).
+        taps: float32 (kh, kw, 1, F), how often each filter uses a pixel; a constant.
+        strides: vertical and horizontal.
+        padding: as in `convolve`.
+        dilation_rate: of the kernel, vertical and horizontal.
+
+    Returns:
+        float32 (N, H', W', F).
+    """
+    return convolve_in_any_order(tf.cast(mask, tf.float32), taps, strides, padding, dilation_rate)
+
+
+def count_valid_transpose(mask: Any, kernel_size: tuple[int, int], strides: tuple[int, int]) -> Any:
+    """Count the valid pixels that reach each output of a transposed convolution.
+
+    Args:
+        mask: bool (N, H, W, 1).
+        kernel_size: height and width.
+        strides: vertical and horizontal.
+
+    Returns:
+        float32 (N, H · sy, W · sx, 1).
+    """
+    ones = tf.ones((*kernel_size, 1, 1), tf.float32)
+    return convolve_transpose(tf.cast(mask, tf.float32), ones, strides)
+
+
+def transpose_area(kernel_size: tuple[int, int], strides: tuple[int, int]) -> NDArray[np.float32]:
+    """Count the taps of a transposed convolution that reach each phase of the finer grid.
+
+    Args:
+        kernel_size: height and width.
+        strides: vertical and horizontal.
+
+    Returns:
+        float32 (1, sy, sx, 1): what `count_valid_transpose` gives, cell by cell, where all is
+        valid.
+    """
+    sides = [
+        taps_of_phases(size, stride).sum(axis=(0, 2))
+        for size, stride in zip(kernel_size, strides, strict=True)
+    ]
+    return np.outer(*sides)[None, ..., None]
+
+
+def coverage_scale(count: Any, area: Any, normalization: Normalization) -> Any:
+    """Say by how much a sum over `count` valid pixels is to be multiplied.
+
+    Args:
+        count: float32 (N, H, W, 1), valid pixels under the kernel.
+        area: kh · kw, the count where everything is valid; a number, or a map like `count`.
+        normalization: `"none"` 1 · `"mean"` 1 / count · `"area"` area / count (Liu et al. 2018,
+            arXiv:1804.07723) · `"variance"` sqrt(area / count), which keeps the output's variance.
+
+    Returns:
+        float32 like `count`; 0 where `count` is 0.
+    """
+    if normalization == "none":
+        return tf.cast(count > 0, tf.float32)
+    full = tf.constant(1.0) if normalization == "mean" else tf.cast(area, tf.float32)
+    scale = tf.math.divide_no_nan(full, count)
+    return tf.sqrt(scale) if normalization == "variance" else scale

@@ -1,0 +1,216 @@
+import contextlib
+import io
+import struct
+import warnings
+import zlib
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from model.data.rasters import UnreadableError, read_image, read_labels, read_mask
+
+RNG = np.random.default_rng(0)
+COLOURS = RNG.integers(0, 256, (5, 7, 3), np.uint8)
+DEEP = RNG.integers(0, 65536, (5, 7, 3), np.uint16)
+IDS = RNG.integers(0, 4, (5, 7), np.uint8)
+
+
+def png(values, mode=None, **options):
+    buffer = io.BytesIO()
+    image = values if isinstance(values, Image.Image) else Image.fromarray(values, mode)
+    image.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def tiff(values, **options):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, **options)
+    return buffer.getvalue()
+
+
+def npy(values):
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "suffix", "expected"),
+    [
+        (png(COLOURS), ".png", COLOURS),
+        (png(COLOURS[..., 0]), ".png", COLOURS[..., :1]),
+        (imagecodecs.png_encode(DEEP), ".png", DEEP),
+        (tiff(DEEP, photometric="rgb"), ".tif", DEEP),
+        (tiff(COLOURS, photometric="rgb", compression="deflate"), ".tiff", COLOURS),
+        (
+            tiff(np.moveaxis(DEEP, 2, 0), photometric="minisblack", planarconfig="separate"),
+            ".tif",
+            DEEP,
+        ),
+        (tiff(COLOURS[..., 0], photometric="miniswhite"), ".tif", 255 - COLOURS[..., :1]),
+        (npy(DEEP), ".npy", DEEP),
+        (npy(DEEP.astype(">u2")), ".npy", DEEP),
+        (npy(COLOURS[..., 0].astype(np.int64) - 7), ".npy", COLOURS[..., :1].astype("f4") - 7),
+    ],
+)
+def test_an_image_has_the_values_of_its_file(data, suffix, expected):
+    raster = read_image(data, suffix)
+
+    np.testing.assert_array_equal(raster.values, expected)
+    assert raster.values.dtype == expected.dtype
+    assert raster.valid.all()
+
+
+def test_a_jpeg_is_read_upright():
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[274] = 6  # the sensor lay on its side: to be turned a quarter clockwise
+    stored = np.repeat(np.repeat(np.array([[0, 255, 0]], np.uint8), 16, 0), 16, 1)
+    Image.fromarray(stored).save(buffer, "JPEG", quality=100, exif=exif)
+
+    values = read_image(buffer.getvalue(), ".jpg").values
+
+    assert values.shape == (48, 16, 1)
+    np.testing.assert_allclose(values[..., 0], stored.T, atol=4)
+
+
+def test_alpha_the_no_data_value_and_what_is_not_finite_are_invalid():
+    alpha = np.full((5, 7), 255, np.uint8)
+    alpha[0] = 0
+    clear = read_image(png(np.dstack([COLOURS, alpha])), ".png")
+    np.testing.assert_array_equal(clear.valid, alpha > 0)
+    assert clear.values.shape == (5, 7, 3)
+
+    holes = DEEP.astype(np.float32)
+    holes[1, 1, 0], holes[2, 2], holes[3, 3, 2] = np.nan, -9999, np.inf
+    valid = read_image(npy(holes), ".npy", nodata=-9999).valid
+    assert np.argwhere(~valid).tolist() == [[1, 1], [2, 2], [3, 3]]
+
+
+def test_a_tiff_tells_its_own_no_data_value():
+    values = DEEP[..., 0].copy()
+    values[2, 3] = 0
+    data = tiff(values, extratags=[(42113, "s", 0, "0", True)])
+
+    np.testing.assert_array_equal(read_image(data, ".tif").valid, values != 0)
+
+
+def test_a_tiff_brings_its_mask():
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(DEEP, photometric="rgb", metadata=None)
+        writer.write(IDS > 0, subfiletype=4, photometric="minisblack", metadata=None)
+
+    raster = read_image(buffer.getvalue(), ".tif")
+    np.testing.assert_array_equal(raster.values, DEEP)
+    np.testing.assert_array_equal(raster.valid, IDS > 0)
+
+
+def test_a_pixel_is_missing_only_if_all_its_channels_hold_the_no_data_value():
+    values = np.array([[[0, 0, 0], [0, 0, 9]]], np.uint8)
+
+    assert read_image(npy(values), ".npy", nodata=0).valid.tolist() == [[False, True]]
+
+
+def palette_png():
+    image = Image.fromarray(IDS, "P")
+    image.putpalette([200, 10, 10, 10, 200, 10, 10, 10, 200, 90, 90, 90])
+    return png(image)
+
+
+@pytest.mark.parametrize(
+    ("data", "suffix"),
+    [
+        (png(IDS), ".png"),
+        (palette_png(), ".png"),
+        (png(IDS.astype(np.uint16)), ".png"),
+        (tiff(IDS), ".tif"),
+        (npy(IDS.astype(np.int64)), ".npy"),
+    ],
+)
+def test_labels_are_what_is_stored(data, suffix):
+    np.testing.assert_array_equal(read_labels(data, suffix), IDS)
+
+
+def test_grey_labels_of_two_bits_are_not_spread():
+    # Signature, IHDR of 4×1 pixels, 2 bits, grey; 0 1 2 3 is 0b00011011.
+    data = imagecodecs.png_encode(np.zeros((1, 4), np.uint8))
+
+    def chunk(kind, body):
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 1, 2, 0, 0, 0, 0))
+    data = data[:8] + header + chunk(b"IDAT", zlib.compress(b"\0\x1b")) + chunk(b"IEND", b"")
+
+    assert read_labels(data, ".png").tolist() == [[0, 1, 2, 3]]
+
+
+def test_every_value_of_a_mask_but_zero_means_valid():
+    mask = IDS > 0
+    for data, suffix in [(png(IDS), ".png"), (png(mask), ".png"), (npy(mask), ".npy")]:
+        np.testing.assert_array_equal(read_mask(data, suffix), mask)
+
+
+@pytest.mark.parametrize(
+    ("read", "data", "suffix", "message"),
+    [
+        (read_image, png(COLOURS)[:60], ".png", "cannot be decoded"),
+        (read_image, b"", ".jpg", "cannot be decoded"),
+        (read_image, tiff(DEEP, photometric="rgb")[:100], ".tif", "cannot be decoded"),
+        (read_image, npy(np.zeros(3)), ".npy", r"\(H, W\) or \(H, W, C\)"),
+        (read_image, npy(np.zeros((2, 2), complex)), ".npy", "real numbers"),
+        (read_labels, png(COLOURS), ".png", "one channel; there are 3"),
+        (read_labels, npy(IDS.astype("f4")), ".npy", "whole numbers"),
+        (read_mask, png(COLOURS), ".png", "3 that differ"),
+        (read_image, tiff(np.stack([IDS, IDS]), metadata=None), ".tif", "holds 2"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused(read, data, suffix, message):
+    with pytest.raises(UnreadableError, match=message):
+        read(data, suffix)
+
+
+def jpeg():
+    buffer = io.BytesIO()
+    Image.fromarray(COLOURS).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+WHOLE = [
+    (png(COLOURS), ".png"),
+    (palette_png(), ".png"),
+    (imagecodecs.png_encode(DEEP), ".png"),
+    (jpeg(), ".jpg"),
+    (tiff(DEEP, photometric="rgb", compression="lzw", predictor=True), ".tif"),
+    (tiff(IDS), ".tif"),
+    (npy(IDS), ".npy"),
+]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(WHOLE),
+    st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4)), max_size=3),
+    st.floats(0, 1),
+)
+def test_damage_ends_in_one_kind_of_error(whole, patches, kept):
+    data = bytearray(whole[0])
+    for place, patch in patches:
+        start = int(place * len(data))
+        data[start : start + len(patch)] = patch
+    if kept < 0.5:
+        del data[int(2 * kept * len(data)) :]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata
+        for read in (read_image, read_labels, read_mask):
+            if read is read_labels and whole[1] == ".jpg":
+                continue
+            with contextlib.suppress(UnreadableError):
+                read(bytes(data), whole[1])

@@ -1,0 +1,217 @@
+"""From a folder of images to a model that a server takes, by one command."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from model.cli import main
+from service.runtime.manifest import read_manifest
+from service.runtime.probe import check_contract
+from service.runtime.saved_model import SavedModelRuntime
+from tests.support.folders import draw_regions, write_description, write_folder
+
+OPTIONS = (
+    "--network", "small", "--crop", 32, "--steps", 60, "--batch-size", 4, "--validate-every", 20,
+)  # fmt: skip
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = write_folder(tmp_path_factory.mktemp("own") / "data")
+    write_description(folder, 'description = "Dark & bright <regions>."')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    """Folder of a run, and what the command said."""
+    output = tmp_path_factory.mktemp("own-runs") / "deep" / "run"
+    result = run("train", "--data", folder, "-o", output, *OPTIONS)
+    assert result.exit_code == 0, result.output
+    return output, result.stdout
+
+
+@pytest.fixture(scope="module")
+def page(trained):
+    return (trained[0] / "report.html").read_text()
+
+
+def test_the_command_says_how_to_check_and_serve_what_it_made(trained):
+    output, said = trained
+
+    assert f"lacuna check {output}/model/regions/1" in said
+    assert f"lacuna serve --model-repository {output}/model" in said
+
+
+def test_the_export_labels_what_it_never_saw(trained):
+    runtime = SavedModelRuntime(trained[0] / "model" / "regions" / "1")
+    image, labels = draw_regions((51, 38), seed=1000)
+    mask = np.ones(labels.shape, np.bool_)
+    mask[10:20] = False
+    output = runtime.run(image[None].astype(np.float32), mask[None], probabilities=False)
+
+    assert (output.labels[0][~mask] == 255).all()
+    assert (output.labels[0] == labels)[mask].mean() > 0.95
+
+
+def test_a_server_may_pad_batch_and_tile_the_export(trained):
+    runtime = SavedModelRuntime(trained[0] / "model" / "regions" / "1")
+
+    assert check_contract(runtime).holds
+
+
+def test_the_manifest_tells_the_folders_classes_and_the_scores(trained):
+    manifest = read_manifest(trained[0] / "model" / "regions" / "1")
+
+    assert [(entry.name, entry.color) for entry in manifest.classes] == [
+        ("dark", "#4477aa"),
+        ("bright", "#ccbb44"),
+    ]
+    assert (manifest.image.channels, manifest.image.dtype) == (3, "uint8")
+    assert list(manifest.scores["mean_iou"]) == ["missing_0", "missing_30", "missing_60"]
+    assert manifest.scores["mean_iou"]["missing_0"] > 0.9
+    assert manifest.scores == json.loads((trained[0] / "scores.json").read_text())
+    assert manifest.training["data"].startswith("9 images")
+
+
+class Reader(HTMLParser):
+    """Gathers what a page would load, and which elements are left open."""
+
+    VOID = frozenset({"meta", "img", "line", "circle", "polyline", "br", "link"})
+
+    def __init__(self):
+        super().__init__()
+        self.sources, self.open, self.unbalanced = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [
+            value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")
+        ]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID and self.open.pop() != tag:
+            self.unbalanced.append(tag)
+
+
+def test_the_report_needs_nothing_but_itself(page):
+    reader = Reader()
+    reader.feed(page)
+
+    assert len(reader.sources) == 3 * 4
+    assert all(source.startswith("data:image/png;base64,") for source in reader.sources)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "url(" not in page
+    assert "<script" not in page
+    assert not reader.open
+    assert not reader.unbalanced
+
+
+def test_the_report_says_what_the_run_reached(page, trained):
+    scores = json.loads((trained[0] / "scores.json").read_text())
+
+    for value in scores["mean_iou"].values():
+        assert f"{value:.3f}" in page
+    assert "Dark &amp; bright &lt;regions&gt;." in page
+    for chart in re.findall(r"<svg.*?</svg>", page):
+        assert len(ET.fromstring(chart).findall("polyline")) == 2  # noqa: S314
+
+
+def test_evaluating_again_gives_the_same_scores(trained):
+    path = trained[0] / "scores.json"
+    before = path.read_text()
+    result = run("evaluate", trained[0])
+
+    assert result.exit_code == 0, result.output
+    assert path.read_text() == before
+    assert "bright" in result.stdout
+
+
+def test_a_run_can_be_exported_as_another_version(trained, tmp_path):
+    result = run("export", trained[0], tmp_path / "regions" / "2")
+
+    assert result.exit_code == 0, result.output
+    assert read_manifest(tmp_path / "regions" / "2").name == "regions"
+
+
+def test_the_same_command_again_trains_nothing_and_ends_as_before(trained, folder):
+    before = (trained[0] / "network.keras").read_bytes()
+    weights = (trained[0] / "checkpoint.npz").stat().st_mtime_ns
+    result = run("train", "--data", folder, "-o", trained[0], *OPTIONS)
+
+    assert result.exit_code == 0, result.output
+    assert (trained[0] / "checkpoint.npz").stat().st_mtime_ns == weights
+    assert len((trained[0] / "network.keras").read_bytes()) == len(before)
+
+
+def test_another_configuration_is_refused_in_one_line(trained, folder):
+    result = run("train", "--data", folder, "-o", trained[0], *OPTIONS, "--seed", 5)
+
+    assert result.exit_code == 1
+    assert "config.seed was 0, and is 5 now" in result.stderr
+
+
+def test_a_preset_does_not_take_the_folder_of_a_run_on_images(trained):
+    result = run("train", "-o", trained[0], "--steps", 2)
+
+    assert result.exit_code == 1
+    assert "a run must have a folder of its own" in result.stderr
+    assert (trained[0] / "checkpoint.npz").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "validate"])
+def test_a_bad_folder_is_told_before_anything_is_done(tmp_path, command):
+    folder = write_folder(tmp_path / "data")
+    (folder / "labels" / "scene00.png").unlink()
+    Image.fromarray(np.full((5, 5), 9, np.uint8)).save(folder / "labels" / "scene01.png")
+    if command == "train":
+        result = run("train", "--data", folder, "-o", tmp_path / "run")
+    else:
+        result = run("validate", folder)
+
+    assert result.exit_code == 1
+    assert "has 3 faults" in result.stderr
+    for fault in ("images/scene00.png: has no label map", "this is 5×5", "it holds 9"):
+        assert fault in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_good_folder_is_described(folder):
+    result = run("validate", folder)
+
+    assert result.exit_code == 0
+    assert "9 images to train on, 3 to validate on; 3 channels of uint8" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--crop", 32), "--crop needs --data"),
+        (("--patience", 3), "--patience needs --data"),
+        (("--data", ".", "--preset", "groundcover"), "exclude each other"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(tmp_path, arguments, message):
+    result = run("train", "-o", tmp_path / "run", *arguments)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_an_unknown_network_is_refused_with_the_known_ones(folder, tmp_path):
+    result = run("train", "--data", folder, "-o", tmp_path / "run", "--network", "huge")
+
+    assert result.exit_code == 2
+    assert "must be one of default, small" in result.stderr
