@@ -24,6 +24,10 @@ CHECKPOINT_FILE = "checkpoint.npz"
 Arrays = list[NDArray[Any]]
 
 
+class RunConflictError(ValueError):
+    """A folder that belongs to another run."""
+
+
 @dataclass
 class Progress:
     """How far a training has come.
@@ -52,19 +56,21 @@ def claim_folder(folder: Path, plan: Mapping[str, Any], *, anew: bool = False) -
         anew: take the folder whatever is in it.
 
     Raises:
-        ValueError: if the folder belongs to another plan; the message names what differs.
+        RunConflictError: if the folder belongs to another plan; the message names what differs.
     """
     path = folder / PLAN_FILE
     text = _write_plan(plan)
     if anew or not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         if not anew and any(path.suffix == ".keras" for path in folder.iterdir()):
-            raise ValueError(f"a run must have a folder of its own. Received: {folder}, of another")
+            raise RunConflictError(
+                f"a run must have a folder of its own. Received: {folder}, of another"
+            )
         replace_file(path, text.encode())
         return
     if path.read_text() != text:
         differences = "; ".join(_compare(json.loads(path.read_text()), json.loads(text)))
-        raise ValueError(
+        raise RunConflictError(
             f"a run goes on with the configuration and the images that it was begun with; name "
             f"another folder for another run. Received: {folder}, where {differences}"
         )

@@ -165,6 +165,7 @@ def train(
 
 
 def _train_preset(preset: str, output: Path, options: Mapping[str, Any]) -> None:
+    from model.checkpoints import RunConflictError  # noqa: PLC0415
     from model.train import PRESETS  # noqa: PLC0415
     from model.train import train as run  # noqa: PLC0415
 
@@ -175,12 +176,13 @@ def _train_preset(preset: str, output: Path, options: Mapping[str, Any]) -> None
     try:
         with _make_progress(*columns) as progress:
             run(config, output, [_make_callback(progress, config.steps)])
-    except ValueError as error:
+    except RunConflictError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{output}: trained; score it with: lacuna-model evaluate {output}")
 
 
 def _train_on_folder(config: FolderTrainingConfig, dataset: Dataset, output: Path) -> None:
+    from model.checkpoints import RunConflictError  # noqa: PLC0415
     from model.folder_training import train_on_folder  # noqa: PLC0415
 
     columns = ("loss {task.fields[loss]:.3f}", "best IoU {task.fields[iou]:.3f}")
@@ -193,7 +195,7 @@ def _train_on_folder(config: FolderTrainingConfig, dataset: Dataset, output: Pat
                 output,
                 lambda step, loss, iou: progress.update(task, completed=step, loss=loss, iou=iou),
             )
-    except ValueError as error:
+    except RunConflictError as error:
         raise click.ClickException(str(error)) from error
     _finish(dataset, output)
 

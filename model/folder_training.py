@@ -109,7 +109,7 @@ def train_on_folder(
         The trained network.
 
     Raises:
-        ValueError: if `output` holds a run of another configuration or of other images.
+        RunConflictError: if `output` holds a run of another configuration or of other images.
     """
     shape = choose_network(config, dataset)
     plan = _describe_plan(config, dataset, shape)

@@ -16,6 +16,7 @@ import keras
 
 from model.checkpoints import (
     Progress,
+    RunConflictError,
     abandon,
     claim_folder,
     follows_plan,
@@ -100,11 +101,11 @@ def train(
         The trained network.
 
     Raises:
-        ValueError: if `output` belongs to a training on a folder of images.
+        RunConflictError: if `output` belongs to a training on a folder of images.
     """
     plan = {"config": config.to_json(), "steps_per_epoch": steps_per_epoch}
     if "dataset" in (read_plan(output) or {}):
-        raise ValueError(
+        raise RunConflictError(
             f"a run must have a folder of its own. Received: {output}, of a training on images"
         )
     if not follows_plan(output, plan):
