@@ -116,7 +116,7 @@ def validate(folder: Path) -> None:
 @click.option(
     "--patience", type=click.IntRange(min=1), help="Scores without a better one to stop at.  [10]"
 )
-@click.option("--network", help="Its shape: default or small.  [default]")
+@click.option("--network", help="Its shape: default, small, residual or separable.  [default]")
 @click.pass_context
 def train(
     context: click.Context,

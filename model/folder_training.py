@@ -37,7 +37,12 @@ from model.train import NETWORK_FILE, TRAINING_FILE, make_optimizer, replace_net
 LOGS_FOLDER = "logs"
 
 NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"default": {}, "small": {"widths": (7, 15, 31)}}
+    {
+        "default": {},
+        "small": {"widths": (7, 15, 31)},
+        "residual": {"block": "residual"},
+        "separable": {"block": "separable"},
+    }
 )
 """Shapes of networks by name, as fields of `NetworkConfig`."""
 

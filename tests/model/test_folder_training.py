@@ -184,3 +184,11 @@ def test_the_record_is_json(uninterrupted):
     text = (uninterrupted / "training.json").read_text()
 
     assert json.dumps(json.loads(text), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_named_network_can_be_built_and_read_back_from_a_record(name):
+    config = NetworkConfig(**NETWORKS[name])
+
+    assert NetworkConfig(**json.loads(json.dumps(config.to_json()))) == config
+    assert build_network(config).output_shape == (None, None, None, config.classes)
