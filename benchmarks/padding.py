@@ -3,8 +3,8 @@
     python benchmarks/padding.py [STEPS]
 
 Compares the shipped model with two networks of the same shape, trained here on the same data for
-STEPS batches (400 by default, a few minutes each): one of plain convolutions that sees the
-mean for missing pixels, and one by the partial-convolution paper's recipe, whose mask grows from layer to
+STEPS batches (400 by default, a few minutes each): one of plain convolutions that sees the mean for
+missing pixels, and one by the partial-convolution paper's recipe, whose mask grows from layer to
 layer. Each image gets up to 64 pixels of padding on the right and at the bottom, all of it invalid;
 what is counted are labels of the image's own valid pixels.
 """
