@@ -12,9 +12,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from service.core.admission import AdmissionPolicy
+from service.core.batching import BatchPolicy
+from service.core.versions import LATEST, VersionPolicy, is_model_name
+from service.engine.repository import RepositoryPolicy
+from service.engine.segmenter import EnginePolicy
+from service.engine.watchdog import WATCHDOG_S
 from service.errors import ConfigurationError
 from service.formats.limits import ImageLimits
 from service.web.body import BodyLimits
@@ -24,6 +41,27 @@ DELIMITER = "__"
 DEMO_REPOSITORY = Path(__file__).parent / "demo" / "models"
 
 LogFormat = Literal["auto", "json", "text"]
+
+
+def _check_versions(text: str) -> str:
+    return str(VersionPolicy.parse(text))
+
+
+def _check_name(name: str) -> str:
+    if not is_model_name(name):
+        raise ValueError("a name must be up to 100 letters, digits, dots, dashes and _")
+    return name
+
+
+def _check_label(name: str) -> str:
+    if name == LATEST:
+        raise ValueError("latest is always the highest version that answers")
+    return _check_name(name)
+
+
+VersionsText = Annotated[str, AfterValidator(_check_versions)]
+ModelName = Annotated[str, AfterValidator(_check_name)]
+LabelName = Annotated[str, AfterValidator(_check_label)]
 
 
 class Limits(BaseModel):
@@ -42,6 +80,84 @@ class Limits(BaseModel):
     image_channels: PositiveInt = ImageLimits.image_channels
 
 
+class Engine(BaseModel):
+    """How models are run.
+
+    Attributes:
+        workers: calls at once; one for each core by default.
+        threads: of TensorFlow for each call; the cores divided by the workers by default.
+        window_pixels: the largest window that a model is given; larger images are tiled.
+        warmup_pixels: how large the calls are, N · H · W, that are run before the model is ready.
+        watchdog_s: seconds that a call may take before `/livez` fails.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: PositiveInt | None = None
+    threads: PositiveInt | None = None
+    window_pixels: PositiveInt = EnginePolicy.window_pixels
+    warmup_pixels: NonNegativeInt = BatchPolicy.max_pixels
+    watchdog_s: PositiveFloat = WATCHDOG_S
+
+
+class Batch(BaseModel):
+    """How windows share calls.
+
+    Attributes:
+        max_pixels: N · H · W of a call; a larger window goes alone.
+        max_wait_s: seconds that a window waits for others to fill its batch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_pixels: PositiveInt = BatchPolicy.max_pixels
+    max_wait_s: NonNegativeFloat = BatchPolicy.max_wait_s
+
+
+class Admission(BaseModel):
+    """When a request is refused with 429.
+
+    Attributes:
+        max_wait_s: predicted seconds in the queue.
+        max_pending: requests that were admitted and not yet answered.
+        max_pending_bytes: their bodies, all together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_wait_s: PositiveFloat = AdmissionPolicy.max_wait_s
+    max_pending: PositiveInt = AdmissionPolicy.max_pending
+    max_pending_bytes: PositiveInt = AdmissionPolicy.max_pending_bytes
+
+
+class Repository(BaseModel):
+    """What is served of the model repository, and when it is looked at.
+
+    Attributes:
+        poll_s: seconds between two looks at its files; 0 for never.
+        versions: which versions of a model are served: `latest`, `latest:2`, `all` or `1,3`.
+        model_versions: the same for single models, by their names.
+        labels: for each model, names of versions.
+        max_pending: for each model, how many requests it may be answering at once.
+        drain_s: seconds that the work of an unloaded version is waited for; it is never cut off.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    poll_s: NonNegativeFloat = RepositoryPolicy.poll_s
+    versions: VersionsText = str(VersionPolicy())
+    model_versions: dict[ModelName, VersionsText] = {}
+    labels: dict[ModelName, dict[LabelName, NonNegativeInt]] = {}
+    max_pending: dict[ModelName, PositiveInt] = {}
+    drain_s: NonNegativeFloat = RepositoryPolicy.drain_s
+
+
+def find_cache_folder() -> Path:
+    """Give the user's folder for what can be made again (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "lacuna"
+
+
 class Settings(BaseSettings):
     """Everything that can be set.
 
@@ -50,7 +166,12 @@ class Settings(BaseSettings):
         port: TCP port to listen on; 0 for any free one.
         model_repository: folder of `<model>/<version>/saved_model.pb`; the demo's by default.
         models: names of the models to serve, with commas between; all that are there by default.
+        repository: what is served of it, and when it is looked at.
         limits: how large a request may be.
+        engine: how models are run.
+        batch: how windows share calls.
+        admission: when a request is refused.
+        cache_folder: where what was measured of a model is kept for the next start.
         drain_s: seconds that running requests are given to finish after SIGTERM.
         log_format: `json`, a line an event; `text`, for people; `auto`, text on a terminal.
     """
@@ -63,7 +184,12 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     model_repository: Path = DEMO_REPOSITORY
     models: Annotated[tuple[str, ...], NoDecode] = ()
+    repository: Repository = Repository()
     limits: Limits = Limits()
+    engine: Engine = Engine()
+    batch: Batch = Batch()
+    admission: Admission = Admission()
+    cache_folder: Path = Field(default_factory=find_cache_folder)
     drain_s: Annotated[float, Field(ge=0)] = 30.0
     log_format: LogFormat = "auto"
 
@@ -112,6 +238,10 @@ def read_settings(**overrides: Any) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"settings must be readable: {error}: {error.__cause__}"
+        ) from error
     except ValidationError as error:
         faults = "; ".join(
             f"{PREFIX}{DELIMITER.join(str(part) for part in fault['loc']).upper()}: "

@@ -14,6 +14,7 @@
     │   ├── UnknownModelError        no such model here
     │   └── UnknownVersionError      the model has no such version
     ├── UnavailableError             the server cannot answer now; sending it again may help
+    │   ├── OverloadedError          there is more to do already than the server promises to
     │   ├── NotReadyError            the model is still loading, or the server is going away
     │   └── DeadlineExceededError    the answer did not come in the time the caller allowed
     ├── ConfigurationError           a setting is misspelt or out of its range
@@ -126,6 +127,23 @@ class NotReadyError(UnavailableError):
     """The model is still loading, or the service is shutting down."""
 
     code = "not_ready"
+
+
+class OverloadedError(UnavailableError):
+    """There is more work already than the server takes upon itself.
+
+    Args:
+        message: one sentence for people.
+        reason: what there is too much of, for metrics.
+        retry_after_s: in how many seconds the same request would be taken in.
+    """
+
+    code = "overloaded"
+
+    def __init__(self, message: str, reason: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineExceededError(UnavailableError):

@@ -1,18 +1,34 @@
-"""The way of a request: decode, segment, encode, each timed and none on the event loop."""
+"""The way of a request: decode, segment, encode, each timed.
+
+Decoding and encoding run on threads beside the event loop, but for small plain arrays: there it is
+a look at some bytes, which takes less time than handing it to a thread and back.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
-from service.engine.repository import Repository, ServedModel
+import numpy as np
+
+from service.core.sample import Sample, Segmentation
+from service.core.statistics import StatisticsBook
+from service.engine.jobs import Result
+from service.engine.repository import Repository
 from service.engine.segmenter import Segmenter
+from service.engine.served import ServedModel
 from service.errors import DeadlineExceededError
 from service.formats.limits import ImageLimits
-from service.wire.native.answer import Answer, render, wants_probabilities
+from service.runtime.manifest import Manifest
+from service.wire.native.answer import NPY, Answer, render, wants_probabilities
 from service.wire.native.request import SegmentRequest
+
+Value = TypeVar("Value")
+
+_LIGHT_PIXELS = 256 * 256
 
 
 @dataclass(frozen=True)
@@ -24,6 +40,7 @@ class Answered:
         model: that gave it.
         size: height and width of the image in pixels.
         valid_pixels: how many of them were valid.
+        computed_pixels: how many the model saw for it, padding and halos included.
         timings_s: seconds spent in `decode`, `queue`, `infer` and `encode`.
     """
 
@@ -31,22 +48,74 @@ class Answered:
     model: ServedModel
     size: tuple[int, int]
     valid_pixels: int
+    computed_pixels: int
+    timings_s: Mapping[str, float]
+
+
+class BatchRequest(Protocol):
+    """A request for one image or several, of whatever protocol."""
+
+    @property
+    def wants_probabilities(self) -> bool:
+        """Whether they are to be computed."""
+        ...
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long the caller will wait; None for as long as it takes."""
+        ...
+
+    @property
+    def priority(self) -> int:
+        """Larger goes first."""
+        ...
+
+    def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
+        """Decode the images, at least one, and fit them to a model."""
+        ...
+
+
+Batch = TypeVar("Batch", bound=BatchRequest)
+
+
+@dataclass(frozen=True)
+class BatchAnswered(Generic[Value]):
+    """What came of a request for one image or several.
+
+    Attributes:
+        content: the answer, as it was rendered.
+        images: how many there were.
+        pixels: of all images together.
+        valid_pixels: how many of them were valid.
+        executions: for how many of them the model was run.
+        computed_pixels: how many the model saw for them, padding and halos included.
+        timings_s: seconds spent in `decode`, `queue`, `infer` and `encode`.
+    """
+
+    content: Value
+    images: int
+    pixels: int
+    valid_pixels: int
+    executions: int
+    computed_pixels: int
     timings_s: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Answers requests of the native protocol.
+    """Answers requests.
 
     Attributes:
         repository: of the models.
         segmenter: that runs them.
         image_limits: how large an image is decoded.
+        statistics: of what was answered by `answer_batch`.
     """
 
     repository: Repository
     segmenter: Segmenter
     image_limits: ImageLimits = field(default_factory=ImageLimits)
+    statistics: StatisticsBook = field(default_factory=StatisticsBook)
 
     async def answer(self, request: SegmentRequest, media_type: str) -> Answered:
         """Answer a request.
@@ -59,11 +128,20 @@ class Pipeline:
             LacunaError: if the request is at fault, or the model.
         """
         asked = request.parameters
-        model = self.repository.find(asked.model, asked.version)
-        manifest = model.runtime.manifest
+        with self.repository.borrow(asked.model, asked.version) as model:
+            return await self._answer(model, request, media_type)
+
+    async def _answer(
+        self, model: ServedModel, request: SegmentRequest, media_type: str
+    ) -> Answered:
+        asked, manifest = request.parameters, model.runtime.manifest
+
+        def decode() -> tuple[Sample, int]:
+            sample = request.read_sample(manifest, self.image_limits)
+            return sample, int(np.count_nonzero(sample.mask))
+
         began = time.perf_counter()
-        sample = await asyncio.to_thread(request.read_sample, manifest, self.image_limits)
-        valid_pixels = int(sample.mask.sum())
+        sample, valid_pixels = await _run(decode, light=request.light)
         decode_s = time.perf_counter() - began
         result = await self.segmenter.segment(
             model,
@@ -74,9 +152,117 @@ class Pipeline:
         timings_s = {"decode": decode_s, "queue": result.queue_s, "infer": result.infer_s}
         answer = Answer(model.name, model.version, manifest, result.segmentation, timings_s)
         began = time.perf_counter()
-        content = await asyncio.to_thread(render, answer, media_type)
+        content = await _run(
+            lambda: render(answer, media_type),
+            light=media_type == NPY and sample.mask.size <= _LIGHT_PIXELS,
+        )
         timings_s = {**timings_s, "encode": time.perf_counter() - began}
-        return Answered(content, model, sample.size, valid_pixels, timings_s)
+        return Answered(
+            content, model, sample.size, valid_pixels, result.computed_pixels, timings_s
+        )
+
+    async def answer_batch(
+        self,
+        model: ServedModel,
+        parse: Callable[[], Batch],
+        render: Callable[[Batch, Sequence[Segmentation]], Value],
+        *,
+        light: bool,
+    ) -> BatchAnswered[Value]:
+        """Answer a request for one image or several, each on its own way through the engine.
+
+        Args:
+            model: that is to do it.
+            parse: reads the request.
+            render: writes the answer.
+            light: reading and decoding take a look at a few bytes only.
+
+        Raises:
+            LacunaError: if the request is at fault, or the model; for all images if for one.
+        """
+        statistics = self.statistics.find(model.name, model.version)
+        began = time.perf_counter()
+        try:
+            answered = await self._answer_batch(model, parse, render, light=light)
+        except Exception:
+            statistics.fail.add(time.perf_counter() - began)
+            raise
+        statistics.count_success(time.time(), time.perf_counter() - began, answered.timings_s)
+        statistics.images += answered.images
+        statistics.executions += answered.executions
+        return answered
+
+    async def _answer_batch(
+        self,
+        model: ServedModel,
+        parse: Callable[[], Batch],
+        render: Callable[[Batch, Sequence[Segmentation]], Value],
+        *,
+        light: bool,
+    ) -> BatchAnswered[Value]:
+        manifest = model.runtime.manifest
+
+        def decode() -> tuple[Batch, list[Sample], int]:
+            request = parse()
+            samples = request.read_samples(manifest, self.image_limits)
+            return request, samples, sum(int(np.count_nonzero(one.mask)) for one in samples)
+
+        began = time.perf_counter()
+        request, samples, valid_pixels = await _run(decode, light=light)
+        decode_s = time.perf_counter() - began
+        timeout_s = _subtract(request.timeout_s, decode_s)
+        results = await self._segment_all(model, samples, request, timeout_s)
+        queue_s = min(result.queue_s for result in results)
+        infer_s = max(result.queue_s + result.infer_s for result in results) - queue_s
+        pixels = sum(sample.mask.size for sample in samples)
+        values = pixels * len(manifest.classes) if request.wants_probabilities else pixels
+        began = time.perf_counter()
+        content = await _run(
+            lambda: render(request, [result.segmentation for result in results]),
+            light=values <= _LIGHT_PIXELS,
+        )
+        encode_s = time.perf_counter() - began
+        computed = [result.computed_pixels for result in results if result.computed_pixels]
+        return BatchAnswered(
+            content,
+            len(samples),
+            pixels,
+            valid_pixels,
+            len(computed),
+            sum(computed),
+            {"decode": decode_s, "queue": queue_s, "infer": infer_s, "encode": encode_s},
+        )
+
+    async def _segment_all(
+        self,
+        model: ServedModel,
+        samples: Sequence[Sample],
+        request: BatchRequest,
+        timeout_s: float | None,
+    ) -> list[Result]:
+        """Segment samples at the same time; if one fails, the others are given up."""
+        calls = [
+            self.segmenter.segment(
+                model,
+                sample,
+                probabilities=request.wants_probabilities,
+                timeout_s=timeout_s,
+                priority=request.priority,
+            )
+            for sample in samples
+        ]
+        if len(calls) == 1:
+            return [await calls[0]]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(call) for call in calls]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+
+async def _run(work: Callable[[], Value], *, light: bool) -> Value:
+    return work() if light else await asyncio.to_thread(work)
 
 
 def _subtract(timeout_s: float | None, spent_s: float) -> float | None:

@@ -109,8 +109,9 @@ def _run_here(
     fields: dict[str, str | float | None],
 ) -> bytes:
     from service.config import DEMO_REPOSITORY  # noqa: PLC0415
+    from service.engine.layout import choose_layout, count_cores  # noqa: PLC0415
     from service.engine.repository import Repository  # noqa: PLC0415
-    from service.engine.segmenter import Segmenter  # noqa: PLC0415
+    from service.engine.segmenter import EnginePolicy, Segmenter  # noqa: PLC0415
     from service.pipeline import Pipeline  # noqa: PLC0415
     from service.wire.native.request import make_request, read_parameters  # noqa: PLC0415
 
@@ -118,8 +119,11 @@ def _run_here(
     request = make_request(
         image.read_bytes(), None if mask is None else mask.read_bytes(), read_parameters(given)
     )
-    repository = Repository(model_repository or DEMO_REPOSITORY, load_saved_model)
-    segmenter = Segmenter()
+    layout = choose_layout(None, None, count_cores())
+    repository = Repository(
+        model_repository or DEMO_REPOSITORY, lambda folder: load_saved_model(folder, layout)
+    )
+    segmenter = Segmenter(EnginePolicy(layout.workers))
 
     async def answer() -> bytes:
         await repository.load_all()

@@ -37,31 +37,22 @@ def serve(
     """
     import uvicorn  # noqa: PLC0415 (an extra, as is all of this; and --help is to answer at once)
 
+    from service.assembly import assemble_parts  # noqa: PLC0415
     from service.config import read_settings  # noqa: PLC0415
-    from service.engine.repository import Repository  # noqa: PLC0415
-    from service.engine.segmenter import Segmenter  # noqa: PLC0415
-    from service.formats.limits import ImageLimits  # noqa: PLC0415
-    from service.pipeline import Pipeline  # noqa: PLC0415
     from service.web.app import make_app  # noqa: PLC0415
-    from service.web.body import BodyLimits  # noqa: PLC0415
-    from service.web.parts import Parts  # noqa: PLC0415
 
     settings = read_settings(host=host, port=port, model_repository=model_repository, models=models)
     configure_logging(settings.log_format)
-    limits = settings.limits
-    pipeline = Pipeline(
-        Repository(settings.model_repository, load_saved_model, settings.models),
-        Segmenter(),
-        ImageLimits(limits.image_pixels, limits.image_channels),
-    )
+    parts = assemble_parts(settings, load_saved_model)
     # Having drained, uvicorn raises the signal again for whoever was there before it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
-        make_app(Parts(pipeline, BodyLimits(limits.body_bytes))),
+        make_app(parts),
         host=settings.host,
         port=settings.port,
         log_config=None,  # ours is set
         access_log=False,  # ours says more
         server_header=False,
+        proxy_headers=False,  # nobody asks for the client's address
         timeout_graceful_shutdown=round(settings.drain_s),
     )

@@ -17,8 +17,8 @@ class Sample:
     """An image and which of its pixels hold data.
 
     Attributes:
-        image: uint8, uint16 or float32 (H, W, C), H and W ≥ 1, in the model's own units; 0 wherever
-            `mask` is False, so that nothing under the mask can travel further.
+        image: uint8, uint16 or float32 (H, W, C), H and W ≥ 1, in the model's own units. What
+            stands where `mask` is False is never read: `buckets.assemble` puts 0 there.
         mask: bool (H, W), True = valid.
 
     Raises:
@@ -38,18 +38,6 @@ class Sample:
                 f"mask must be bool of shape {self.image.shape[:2]}; "
                 f"it is {self.mask.dtype} {self.mask.shape}"
             )
-
-    @classmethod
-    def clean(cls, image: NDArray[Any], mask: NDArray[np.bool_]) -> Sample:
-        """Build a sample from an image that may hold anything under its mask.
-
-        Args:
-            image: (H, W, C); what stands under an invalid mask is replaced by 0, NaN included.
-            mask: bool (H, W), True = valid.
-        """
-        if mask.all():
-            return cls(image, mask)
-        return cls(np.where(mask[:, :, None], image, image.dtype.type(0)), mask)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,14 +1,27 @@
-"""Which part of a sample is worth computing, and how the parts make the whole again."""
+"""Which parts of an image are worth computing, and how their answers make the whole again.
+
+A model's answer for a pixel depends on the valid pixels within its halo, and on where the pixel
+stands on the model's grid. So a cut of an image is answered as in the whole wherever the cut holds
+every valid pixel within the halo, if it starts on the grid: what is empty need not be computed, and
+nothing is blended where parts meet.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.cells import Box, Cells, find_valid_cells
 from service.core.sample import INVALID_LABEL, Sample, Segmentation
+from service.core.splitting import Rates, split
+
+# Of a pixel: whatever prices say, more of them never cost less.
+_LEAST_S = 1e-15
 
 
 class Window(NamedTuple):
@@ -35,6 +48,55 @@ class Window(NamedTuple):
         )
 
 
+class Part(NamedTuple):
+    """What a model is given at once, and what is wanted of its answer; both in the image's pixels.
+
+    Attributes:
+        cut: what the model sees.
+        keep: what is kept of its answer; lies inside the cut.
+    """
+
+    cut: Window
+    keep: Window
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How images may be cut for a model.
+
+    Attributes:
+        total_stride: of the model; cuts start on multiples of it.
+        halo: the model's receptive radius in pixels, rounded up to a multiple of `total_stride`.
+        max_pixels: of a cut. The default is a little more than 1136², a square of 1024² with a halo
+            of 56 around it, and bounds what a window takes in memory.
+
+    Raises:
+        ValueError: if `total_stride` or `max_pixels` is less than 1, or `halo` is negative or no
+            multiple of `total_stride`.
+    """
+
+    total_stride: int
+    halo: int
+    max_pixels: int = 1_300_000
+
+    def __post_init__(self) -> None:
+        if self.total_stride < 1 or self.max_pixels < 1:
+            raise ValueError(
+                "total_stride and max_pixels must be at least 1; "
+                f"they are {self.total_stride} and {self.max_pixels}"
+            )
+        if self.halo < 0 or self.halo % self.total_stride:
+            raise ValueError(
+                "halo must be a multiple of total_stride, 0 or more; "
+                f"they are {self.halo} and {self.total_stride}"
+            )
+
+    @property
+    def limit(self) -> int:
+        """Pixels of the largest cut: `max_pixels`, but one cell and its halo always fit."""
+        return int(max(self.max_pixels, (self.total_stride + 2 * self.halo) ** 2))
+
+
 def find_valid_box(mask: NDArray[np.bool_], total_stride: int) -> Window | None:
     """Find the smallest window that holds every valid pixel and starts on the model's grid.
 
@@ -57,18 +119,72 @@ def find_valid_box(mask: NDArray[np.bool_], total_stride: int) -> Window | None:
     return Window(top, left, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left)
 
 
-def plan_windows(sample: Sample, total_stride: int) -> list[Window]:
-    """Choose the windows of a sample that the model must see.
+def plan_windows(
+    mask: NDArray[np.bool_], tiling: Tiling, price: Callable[[int, int], float]
+) -> list[Part]:
+    """Choose the parts of an image that a model must compute.
+
+    The box of all valid pixels is split where it is too large, or where parts that leave out empty
+    areas are cheaper together, halos included.
 
     Args:
-        sample: the image and its mask.
-        total_stride: of the model.
+        mask: bool (H, W), True = valid.
+        tiling: how the image may be cut.
+        price: gives the seconds that a cut of some height and width takes by itself; asked often.
 
     Returns:
-        Windows that together hold every valid pixel; none where nothing is valid.
+        Parts whose keeps are disjoint and hold every valid pixel, from the top down; none where
+        nothing is valid. All of them together are priced no higher than the box of all valid
+        pixels, if that is not too large for one cut.
     """
-    box = find_valid_box(sample.mask, total_stride)
-    return [] if box is None else [box]
+    stride = tiling.total_stride
+    box = find_valid_box(mask, stride)
+    if box is None:
+        return []
+    inside = mask[box.slices]
+    rates = _rate(box, tiling, price)
+    if box.height * box.width <= tiling.limit:
+        whole_s = price(box.height, box.width)
+        # In a box so small, every pixel may depend on every other.
+        if max(box.height, box.width) <= stride + tiling.halo or not rates.could_gain(
+            whole_s, np.count_nonzero(inside) / stride**2
+        ):
+            return [Part(box, box)]
+    pieces = split(Cells(find_valid_cells(inside, stride), rates.halo), rates)
+    if len(pieces) == 1:
+        return [Part(box, box)]
+    return sorted(
+        Part(_place(piece.cut, box, stride), _place(piece.keep, box, stride)) for piece in pieces
+    )
+
+
+def _rate(box: Window, tiling: Tiling, price: Callable[[int, int], float]) -> Rates:
+    """Tell in cells what decides about splitting a box."""
+    stride, limit = tiling.total_stride, tiling.limit
+    call_s = price(stride, stride)
+    height = min(box.height, math.isqrt(limit))
+    width = min(box.width, limit // height)
+    pixel_s = (price(height, width) - call_s) / (height * width)
+
+    def price_cut(cut: Box) -> float:
+        window = _place(cut, box, stride)
+        fits = window.height * window.width <= limit
+        return price(window.height, window.width) if fits else math.inf
+
+    return Rates(
+        price=price_cut,
+        call_s=call_s,
+        cell_s=max(_LEAST_S, pixel_s) * stride**2,
+        limit=limit // stride**2,
+        halo=tiling.halo // stride,
+    )
+
+
+def _place(cells: Box, box: Window, stride: int) -> Window:
+    """Give the window of cells that are counted from a box, and end where it ends."""
+    top, left = cells.top * stride, cells.left * stride
+    bottom, right = min(cells.bottom * stride, box.height), min(cells.right * stride, box.width)
+    return Window(box.top + top, box.left + left, bottom - top, right - left)
 
 
 def cut(sample: Sample, window: Window) -> Sample:
@@ -76,27 +192,36 @@ def cut(sample: Sample, window: Window) -> Sample:
     return Sample(sample.image[window.slices], sample.mask[window.slices])
 
 
-def stitch(
-    size: tuple[int, int],
-    parts: Iterable[tuple[Window, Segmentation]],
-    classes: int | None,
-) -> Segmentation:
-    """Put the answers for windows together.
+def blank(size: tuple[int, int], classes: int | None) -> Segmentation:
+    """Make the answer for an image of which nothing is known yet, to paste parts into.
 
     Args:
-        size: height and width of the whole.
-        parts: each window with its answer, of the window's size.
+        size: height and width.
         classes: number of classes K if probabilities are wanted, else None.
-
-    Returns:
-        The answer for the whole; invalid wherever no window was.
     """
     labels = np.full(size, INVALID_LABEL, np.uint8)
-    scores: NDArray[Any] | None = (
-        None if classes is None else np.zeros((*size, classes), np.float32)
-    )
-    for window, part in parts:
-        labels[window.slices] = part.labels
-        if scores is not None and part.probabilities is not None:
-            scores[window.slices] = part.probabilities
-    return Segmentation(labels, scores)
+    return Segmentation(labels, None if classes is None else np.zeros((*size, classes), np.float32))
+
+
+def paste(whole: Segmentation, part: Part, answer: Segmentation) -> None:
+    """Put what is kept of a part's answer in its place, leaving all else alone.
+
+    Args:
+        whole: the answer for the image, which is changed.
+        part: which of its parts this is.
+        answer: for the part's cut, and of its size.
+
+    Raises:
+        ValueError: if the answer has another size, or lacks the probabilities that the whole has.
+    """
+    size = part.cut.height, part.cut.width
+    if answer.labels.shape != size:
+        raise ValueError(
+            f"an answer must be of its cut's size, {size}; it is {answer.labels.shape}"
+        )
+    window = Window(part.keep.top - part.cut.top, part.keep.left - part.cut.left, *part.keep[2:])
+    whole.labels[part.keep.slices] = answer.labels[window.slices]
+    if whole.probabilities is not None:
+        if answer.probabilities is None:
+            raise ValueError("an answer must hold probabilities where the whole does; it has none")
+        whole.probabilities[part.keep.slices] = answer.probabilities[window.slices]

@@ -2,200 +2,297 @@
 
     <root>/<model>/<version>/saved_model.pb, as TensorFlow Serving lays it out
 
-The highest version of each model is loaded. A model is LOADING until its graph is loaded and its
-contract checked, then READY; or it is FAILED, with the reason, and the others are served all the
-same.
+1. One version is loaded at a time, on a thread beside the event loop.
+2. At the start, and where `load` is called, the files are taken as they are. A poll takes only
+   files that were the same at two looks in a row.
+3. A model that was unloaded by call stays so until it is loaded by call.
+4. The server is ready while every model that it was started with answers, and every one that has
+   answered since. What fails beside that is told, and takes nothing away.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.errors import (
-    LacunaError,
-    MalformedRequestError,
-    NotReadyError,
-    UnknownModelError,
-    UnknownVersionError,
-)
-from service.runtime.probe import ContractReport, check_contract
+from service.core.versions import Found, Snapshot, VersionPolicy, settle, trust
+from service.engine.calibration import CalibrationStore
+from service.engine.preparation import Preparation
+from service.engine.scan import Look, find_models, scan_model
+from service.engine.served import ServedModel
+from service.engine.shelf import NO_VERSION, Shelf, ShelfPolicy
+from service.engine.standing import ModelState, ModelStatus
+from service.engine.turnover import Turnover
+from service.engine.warmup import WarmupPolicy
+from service.errors import LacunaError, MalformedRequestError, NotReadyError, UnknownModelError
 from service.runtime.protocol import Runtime
+
+__all__ = ["ModelState", "ModelStatus", "Repository", "RepositoryPolicy"]
 
 log = logging.getLogger(__name__)
 
 
-class ModelState(StrEnum):
-    """Where a model stands."""
-
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, eq=False)
-class ServedModel:
-    """A model that answers.
-
-    Attributes:
-        name: of its folder in the repository.
-        version: of its sub-folder, digits.
-        runtime: that runs it.
-        contract: what the contract check found.
-    """
-
-    name: str
-    version: str
-    runtime: Runtime
-    contract: ContractReport
-
-
 @dataclass(frozen=True)
-class ModelStatus:
-    """What is known of a model, served or not.
+class RepositoryPolicy:
+    """What is served of a repository, and when it is looked at.
 
     Attributes:
-        name: of its folder in the repository.
-        version: digits; empty where none was found.
-        state: where it stands.
-        reason: why it failed; empty otherwise.
+        poll_s: seconds between two looks; 0 for never. A look costs a `stat` for each file, and a
+            new version is taken at the second one that finds it.
+        versions: which of a model's versions are served.
+        model_versions: the same for single models.
+        labels: for each model, names of versions.
+        max_pending: for each model, how many requests it may be answering at once.
+        drain_s: seconds that work with a retired version is waited for; it is never cut off.
     """
 
-    name: str
-    version: str
-    state: ModelState
-    reason: str = ""
+    poll_s: float = 10.0
+    versions: VersionPolicy = field(default_factory=VersionPolicy)
+    model_versions: Mapping[str, VersionPolicy] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    max_pending: Mapping[str, int] = field(default_factory=dict)
+    drain_s: float = 30.0
 
-
-def find_versions(folder: Path) -> list[str]:
-    """List the versions in a model's folder, lowest first."""
-    if not folder.is_dir():
-        return []
-    names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
-    return sorted((name for name in names if name.isascii() and name.isdigit()), key=int)
-
-
-def find_models(root: Path) -> list[str]:
-    """List the models of a repository: the folders that hold a version."""
-    if not root.is_dir():
-        return []
-    return sorted(entry.name for entry in root.iterdir() if find_versions(entry))
+    def choose_for(self, name: str) -> ShelfPolicy:
+        """Give what is to be done with a model."""
+        return ShelfPolicy(
+            self.model_versions.get(name, self.versions),
+            self.labels.get(name, {}),
+            self.max_pending.get(name),
+        )
 
 
 class Repository:
-    """Loads the models of a folder and hands them out.
+    """Keeps the models of a folder, and hands them out. On the event loop only.
 
     Args:
-        root: the folder.
+        root: the folder. It is looked at once here, so that its models are known at once.
         load: makes a runtime of `<root>/<model>/<version>`.
         names: the models to serve; all that are there if none is named.
+        warmup: how far each is warmed; not at all if None, and its calls count as the demo's then.
+        policy: what is served, and when the folder is looked at.
+        store: of what was found out about models before; nothing is kept if None.
     """
 
     def __init__(
-        self, root: Path, load: Callable[[Path], Runtime], names: Sequence[str] = ()
+        self,
+        root: Path,
+        load: Callable[[Path], Runtime],
+        names: Sequence[str] = (),
+        warmup: WarmupPolicy | None = None,
+        policy: RepositoryPolicy | None = None,
+        store: CalibrationStore | None = None,
     ) -> None:
+        self.policy = policy or RepositoryPolicy()
         self._root = root
-        self._load = load
-        self._models: dict[str, ServedModel] = {}
-        self._statuses: dict[str, ModelStatus] = {}
-        for name in names or find_models(root):
-            self._statuses[name] = self._find_latest(name)
+        self._names = tuple(names)
+        preparation = Preparation(root, load, warmup, store or CalibrationStore())
+        self._turnover = Turnover(preparation, self.policy.drain_s)
+        self._shelves: dict[str, Shelf] = {}
+        self._seen: dict[str, Mapping[str, Snapshot]] = {}
+        self._changing = asyncio.Lock()
+        self._calls: set[asyncio.Task[LacunaError | None]] = set()
+        self._has_begun = False
+        for name, look in self._look().items():
+            found = self._note(name, look, trusting=True, expected=True)
+            self._shelves[name].plan(found)
 
     @property
     def statuses(self) -> list[ModelStatus]:
-        """What is known of each model."""
-        return list(self._statuses.values())
+        """What is known of each version of each model."""
+        return [status for shelf in self._shelves.values() for status in shelf.statuses]
 
     @property
     def models(self) -> list[ServedModel]:
-        """The models that answer."""
-        return list(self._models.values())
+        """The models that answer, every version of each."""
+        shelves = self._shelves.values()
+        return [tenancy.model for shelf in shelves for tenancy in shelf.answering.values()]
 
     @property
     def is_ready(self) -> bool:
-        """Whether there are models and every one of them answers."""
-        return bool(self._statuses) and all(
-            status.state is ModelState.READY for status in self._statuses.values()
-        )
+        """Whether the start is over, there are models, and each that is expected answers."""
+        expected = [shelf for shelf in self._shelves.values() if shelf.expected]
+        return self._has_begun and bool(expected) and all(shelf.answering for shelf in expected)
 
-    async def load_all(self) -> None:
-        """Load every model that is waiting to be, one after the other and off the event loop."""
-        if not self._statuses:
-            log.error("no models found", extra={"repository": str(self._root)})
-        for status in self.statuses:
-            if status.state is ModelState.LOADING:
-                await asyncio.to_thread(self._load_model, status)
-
-    def find(self, name: str | None, version: str | None = None) -> ServedModel:
+    def find(
+        self, name: str | None, version: str | None = None, label: str | None = None
+    ) -> ServedModel:
         """Give the model that a request names.
 
         Args:
             name: may be left out where only one model is served.
-            version: may be left out.
+            version: the highest that answers, if neither it nor a label is given.
+            label: `latest`, `stable`, or one of the policy's.
 
         Raises:
-            MalformedRequestError: if no name is given and there are several models.
+            MalformedRequestError: if no name is given and there are several models, or both a
+                version and a label are.
             UnknownModelError: if there is no such model.
-            UnknownVersionError: if the model has no such version.
+            UnknownVersionError: if the model has no such version or label.
             NotReadyError: if the model is loading, or failed to.
         """
-        status = self._find_status(name)
-        if version is not None and version != status.version:
-            raise UnknownVersionError(
-                f"version must be one that is served; {status.name} has {status.version}, "
-                f"not {version}"
+        return self._find_shelf(name, version, label).choose(version, label).model
+
+    @contextmanager
+    def borrow(
+        self, name: str | None, version: str | None = None, label: str | None = None
+    ) -> Iterator[ServedModel]:
+        """Lend the model that a request names: as long as the context lasts it is not unloaded.
+
+        Args and errors are those of `find`, and:
+
+        Raises:
+            OverloadedError: if the model is answering as many requests as it may.
+        """
+        with self._find_shelf(name, version, label).lend(version, label) as model:
+            yield model
+
+    def list_versions(self, name: str) -> list[str]:
+        """List the versions of a model that answer, lowest first.
+
+        Raises:
+            UnknownModelError: if there is no such model.
+        """
+        return list(self._find_shelf(name).answering)
+
+    def list_labels(self, name: str, version: str) -> list[str]:
+        """List the labels that stand for a version of a model now.
+
+        Raises:
+            UnknownModelError: if there is no such model.
+        """
+        return self._find_shelf(name).list_labels(version)
+
+    async def load_all(self) -> None:
+        """Load all that is to be served. To be called at the start."""
+        await self._refresh(trusting=True)
+        if not self._shelves:
+            log.error("no models found", extra={"repository": str(self._root)})
+        self._has_begun = True
+
+    async def refresh(self) -> None:
+        """Look at the folder, and follow what has settled since the last look."""
+        await self._refresh(trusting=False)
+
+    async def load(self, name: str) -> None:
+        """Load what is on the disk of a model now, whatever failed or was unloaded before.
+
+        Raises:
+            UnknownModelError: if there is no such model, or it is none of those to be served.
+            NotReadyError: if its folder holds nothing to load.
+            ModelError: if a version cannot be served. Others may answer all the same.
+        """
+        # A caller who leaves must not leave a model half loaded.
+        task = asyncio.create_task(self._load(name))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        error = await asyncio.shield(task)
+        if error is not None:
+            raise error
+
+    async def unload(self, name: str) -> None:
+        """Serve a model no more, and wait until its work is done and its memory free.
+
+        Raises:
+            UnknownModelError: if there is no such model.
+        """
+        shelf = self._find_shelf(name)
+        shelf.wanted = shelf.expected = False
+        for standing in shelf.standings:
+            self._turnover.retire(name, standing)
+        await self._turnover.finish_draining(name)
+
+    async def drain(self) -> None:
+        """Wait until all versions that were retired are gone."""
+        await self._turnover.finish_draining()
+
+    async def close(self) -> None:
+        """Begin nothing more: what is being loaded is abandoned."""
+        await self._turnover.close()
+
+    def _find_shelf(
+        self, name: str | None, version: str | None = None, label: str | None = None
+    ) -> Shelf:
+        if version is not None and label is not None:
+            raise MalformedRequestError(
+                f"a version or a label must be given; {version:.100} and {label:.100} are"
             )
-        if status.state is not ModelState.READY:
-            raise NotReadyError(
-                f"the model must be ready; {status.name} is {status.state}"
-                + (f": {status.reason}" if status.reason else "")
+        known = ", ".join(self._shelves) or "none"
+        if name is not None:
+            if name not in self._shelves:
+                raise UnknownModelError(
+                    f"model must be one that is served: {known}; not {name:.100}"
+                )
+            return self._shelves[name]
+        # A model that has just come must not make a name necessary before it answers.
+        shelves = list(self._shelves.values())
+        shelves = [shelf for shelf in shelves if shelf.expected] or shelves
+        if len(shelves) > 1:
+            raise MalformedRequestError(f"model must be named where there are several: {known}")
+        if not shelves:
+            raise NotReadyError("a model must be served; there is none")
+        return shelves[0]
+
+    async def _refresh(self, *, trusting: bool) -> None:
+        async with self._changing:
+            looks = await asyncio.to_thread(self._look)
+            found = {name: self._note(name, look, trusting) for name, look in looks.items()}
+            for name, look in looks.items():
+                if not look.fault:
+                    await self._turnover.follow(self._shelves[name], found[name])
+                    self._tidy(name, look)
+
+    async def _load(self, name: str) -> LacunaError | None:
+        if self._names and name not in self._names:
+            return UnknownModelError(
+                f"model must be one that is served: {', '.join(self._names)}; not {name:.100}"
             )
-        return self._models[status.name]
+        async with self._changing:
+            look = await asyncio.to_thread(scan_model, self._root, name)
+            if name not in self._shelves and not look.snapshots:
+                return UnknownModelError(f"model must be one in the repository; {name:.100} is not")
+            found = self._note(name, look, trusting=True)
+            shelf = self._shelves[name]
+            if not look.snapshots:
+                return NotReadyError(f"the model must be in the repository; {name}: {shelf.fault}")
+            shelf.wanted = True
+            shelf.forgive()
+            errors = await self._turnover.follow(shelf, found)
+        if not shelf.wanted:
+            return NotReadyError(f"the model must not be unloaded while it loads; {name} was")
+        return errors[0] if errors else None
 
-    def _find_status(self, name: str | None) -> ModelStatus:
-        known = ", ".join(self._statuses) or "none"
-        if name is None:
-            if len(self._statuses) > 1:
-                raise MalformedRequestError(f"model must be named where there are several: {known}")
-            if not self._statuses:
-                raise NotReadyError("a model must be served; there is none")
-            return next(iter(self._statuses.values()))
-        if name not in self._statuses:
-            raise UnknownModelError(f"model must be one that is served: {known}; not {name}")
-        return self._statuses[name]
-
-    def _find_latest(self, name: str) -> ModelStatus:
-        versions = find_versions(self._root / name)
-        if versions:
-            return ModelStatus(name, versions[-1], ModelState.LOADING)
-        return ModelStatus(name, "", ModelState.FAILED, "no version of it is in the repository")
-
-    def _load_model(self, status: ModelStatus) -> None:
-        name, version = status.name, status.version
-        what = {"model": name, "version": version}
+    def _look(self) -> dict[str, Look]:
+        """Look at the folders of all models that are to be served. Takes time."""
         try:
-            runtime = self._load(self._root / name / version)
-            contract = check_contract(runtime)
-        except LacunaError as error:
-            log.error("model failed to load", extra=what | {"reason": error.message})
-            self._statuses[name] = ModelStatus(name, version, ModelState.FAILED, error.message)
-            return
-        except Exception:
-            log.exception("model failed to load", extra=what)
-            self._statuses[name] = ModelStatus(
-                name, version, ModelState.FAILED, "unexpected error; see the log"
-            )
-            return
-        if contract.holds:
-            log.info("model ready", extra=what)
-        else:
-            log.warning(
-                "model ready, but breaks the contract: served unpadded, one image at a time",
-                extra=what | {"failed": list(contract.failed)},
-            )
-        self._models[name] = ServedModel(name, version, runtime, contract)
-        self._statuses[name] = ModelStatus(name, version, ModelState.READY)
+            names = self._names or sorted({*find_models(self._root), *self._shelves})
+        except OSError as error:
+            told = {"repository": str(self._root), "reason": error.strerror}
+            log.warning("the repository cannot be looked at", extra=told)
+            return {}
+        return {name: scan_model(self._root, name) for name in names}
+
+    def _note(
+        self, name: str, look: Look, trusting: bool, *, expected: bool = False
+    ) -> list[Found]:
+        """Take note of what a look at a model's folder has shown, and tell what to make of it."""
+        shelf = self._shelves.get(name)
+        if shelf is None:
+            shelf = Shelf(name, self.policy.choose_for(name), expected=expected)
+            self._shelves[name] = shelf
+        shelf.fault = look.fault or NO_VERSION
+        if look.fault:
+            return []
+        before, self._seen[name] = self._seen.get(name, {}), look.snapshots
+        return trust(look.snapshots) if trusting else settle(before, look.snapshots)
+
+    def _tidy(self, name: str, look: Look) -> None:
+        """Forget a model of which nothing is left, on the disk or here."""
+        shelf = self._shelves[name]
+        is_served = shelf.standings if shelf.wanted else shelf.answering
+        if not (look.snapshots or is_served or name in self._names):
+            del self._shelves[name], self._seen[name]

@@ -4,42 +4,56 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from service.core.buckets import Ladder, assemble
-from service.core.sample import Sample, Segmentation
-from service.core.windows import Window, cut, plan_windows, stitch
-from service.engine.repository import ServedModel
+from service.core.batching import BatchPolicy, Lane, Waiting, stagger
+from service.core.sample import Sample
+from service.core.windows import Part, Tiling, Window, blank, plan_windows
+from service.engine.dispatcher import Clock, Dispatcher
+from service.engine.jobs import Job, LaneKey, Result, Task
+from service.engine.served import ServedModel
 from service.errors import DeadlineExceededError
+
+_QUICK_PIXELS = 256 * 256
+"""Up to here planning takes less time than handing it to a thread and back."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """An answer and how long it took.
+class EnginePolicy:
+    """How samples become batches.
 
     Attributes:
-        segmentation: of the whole sample.
-        queue_s: seconds from the call until work on it began.
-        infer_s: seconds of work, all windows together.
+        workers: how many batches run at once.
+        window_pixels: the largest window that a model is given; larger ones are tiled. Each running
+            one takes some hundred bytes a pixel.
+        batch: how windows share calls.
     """
 
-    segmentation: Segmentation
-    queue_s: float
-    infer_s: float
+    workers: int = 1
+    window_pixels: int = Tiling.max_pixels
+    batch: BatchPolicy = field(default_factory=BatchPolicy)
 
 
 class Segmenter:
-    """Runs models, one sample at a time and never on the event loop.
+    """Runs models on samples, never on the event loop.
 
     Args:
+        policy: how samples become batches.
         clock: gives the time in seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, policy: EnginePolicy | None = None, clock: Clock = time.perf_counter
+    ) -> None:
+        self._policy = policy or EnginePolicy()
         self._clock = clock
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="infer")
+        self._dispatcher = Dispatcher(self._policy.batch, self._policy.workers, clock)
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What runs the windows."""
+        return self._dispatcher
 
     async def segment(
         self,
@@ -48,6 +62,7 @@ class Segmenter:
         *,
         probabilities: bool = False,
         timeout_s: float | None = None,
+        priority: int = 0,
     ) -> Result:
         """Segment a sample.
 
@@ -55,53 +70,74 @@ class Segmenter:
             model: that is to do it.
             sample: whose image has as many channels as the model takes.
             probabilities: whether they are wanted.
-            timeout_s: how long the caller will wait. A sample whose time is up before its turn has
+            timeout_s: how long the caller will wait. Work whose time is up before its turn has
                 come is never run.
+            priority: larger goes first.
 
         Raises:
             DeadlineExceededError: if the answer did not come in time.
             InferenceError: if the model failed.
         """
-        asked = self._clock()
-
-        def work() -> Result:
-            began = self._clock()
-            segmentation = _segment(model, sample, probabilities)
-            return Result(segmentation, began - asked, self._clock() - began)
-
+        asked_s = self._clock()
+        key = LaneKey(model, probabilities)
+        if sample.mask.size <= _QUICK_PIXELS:
+            parts = self._plan(model, sample)
+        else:
+            parts = await asyncio.to_thread(self._plan, model, sample)
+        classes = len(model.runtime.manifest.classes) if probabilities else None
+        if not parts:
+            return Result(blank(sample.size, classes), 0.0, 0.0, 0)
+        loop = asyncio.get_running_loop()
+        job = Job(key, sample, asked_s, loop, loop.create_future())
+        whole = Window(0, 0, *sample.size)
+        if parts != [Part(whole, whole)]:
+            job.whole = blank(sample.size, classes)
+        deadline_s = None if timeout_s is None else asked_s + timeout_s
+        job.windows = _line_up(job, parts, deadline_s, priority)
+        self._dispatcher.submit(job)
         try:
             async with asyncio.timeout(timeout_s):
-                return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+                return await job.done
         except TimeoutError:
             raise DeadlineExceededError(
                 f"the answer must come within timeout_s; {timeout_s:g} s were not enough"
             ) from None
+        finally:
+            if not job.done.done() or job.done.cancelled():
+                self._dispatcher.cancel(job)
 
     def close(self) -> None:
-        """Finish what has begun and take nothing more."""
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        """Finish what is running and take nothing more."""
+        self._dispatcher.close()
+
+    def _plan(self, model: ServedModel, sample: Sample) -> list[Part]:
+        if not model.contract.holds:
+            # Cutting would change what such a model answers.
+            whole = Window(0, 0, *sample.size)
+            return [Part(whole, whole)] if sample.mask.any() else []
+        tiling = model.tile(self._policy.window_pixels)
+        return plan_windows(sample.mask, tiling, model.predict_s)
 
 
-def _segment(model: ServedModel, sample: Sample, probabilities: bool) -> Segmentation:
-    manifest = model.runtime.manifest
-    windows = plan_windows(sample, manifest.total_stride)
-    ladder: Ladder | None = Ladder(manifest.total_stride)
-    if windows and not model.contract.holds:
-        # Cutting or padding would change what such a model answers.
-        windows, ladder = [Window(0, 0, *sample.size)], None
-    parts = [
-        (window, _run(model, cut(sample, window), ladder, probabilities)) for window in windows
+def _line_up(
+    job: Job, parts: Sequence[Part], deadline_s: float | None, priority: int
+) -> list[Waiting]:
+    """Make the windows of a job wait in the lanes of their buckets, each at its due time."""
+    model = job.key.model
+    costs_s = [model.predict_s(part.cut.height, part.cut.width) for part in parts]
+    due = stagger(job.asked_s, costs_s)
+    return [
+        Waiting(
+            lane=Lane(
+                job.key,
+                model.choose_bucket(part.cut.height, part.cut.width),
+                may_pad=model.contract.holds,
+            ),
+            due_s=due_s,
+            arrived_s=job.asked_s,
+            deadline_s=deadline_s,
+            priority=priority,
+            payload=Task(job, part, cost_s),
+        )
+        for part, cost_s, due_s in zip(parts, costs_s, due, strict=True)
     ]
-    return stitch(sample.size, parts, len(manifest.classes) if probabilities else None)
-
-
-def _run(
-    model: ServedModel, part: Sample, ladder: Ladder | None, probabilities: bool
-) -> Segmentation:
-    height, width = part.size
-    bucket = ladder.choose_bucket(part.size) if ladder else part.size
-    output = model.runtime.run(*assemble([part], bucket), probabilities=probabilities)
-    return Segmentation(
-        output.labels[0, :height, :width],
-        None if output.probabilities is None else output.probabilities[0, :height, :width],
-    )

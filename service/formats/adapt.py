@@ -82,7 +82,7 @@ def to_sample(
         check_mask_fits(mask, raster.size)
         raster = replace(raster, valid=mask if raster.valid is None else mask & raster.valid)
     values, valid = fit_to_model(raster, channels, dtype, nodata=nodata, model=model)
-    return Sample.clean(values, valid)
+    return Sample(values, valid)
 
 
 def _find_valid(raster: Raster, nodata: float | None) -> NDArray[np.bool_]:

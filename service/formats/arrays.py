@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidImageError, InvalidMaskError
 from service.formats.limits import ImageLimits, check_size
-from service.formats.npy import read_npy, read_npy_header
+from service.formats.npy import Buffer, read_npy, read_npy_header
 from service.formats.raster import Raster, narrow
 
 _NUMBERS = frozenset({int, float})
@@ -18,7 +18,7 @@ _IMAGE_TYPES = _NUMBERS | {type(None)}
 _MASK_TYPES = _NUMBERS | {bool}
 
 
-def decode_npy(data: bytes, limits: ImageLimits) -> Raster:
+def decode_npy(data: Buffer, limits: ImageLimits) -> Raster:
     """Decode an NPY file as an image.
 
     Args:

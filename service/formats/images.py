@@ -7,6 +7,7 @@ from collections.abc import Callable
 from service.formats.arrays import decode_npy
 from service.formats.jpeg import decode_jpeg
 from service.formats.limits import ImageLimits
+from service.formats.npy import Buffer
 from service.formats.png import decode_png
 from service.formats.raster import Raster
 from service.formats.sniff import Format, sniff
@@ -18,11 +19,10 @@ _DECODERS: dict[Format, Callable[[bytes, ImageLimits], Raster]] = {
     "jpeg": decode_jpeg,
     "webp": decode_webp,
     "tiff": decode_tiff,
-    "npy": decode_npy,
 }
 
 
-def decode_image(data: bytes, limits: ImageLimits, media_type: str | None = None) -> Raster:
+def decode_image(data: Buffer, limits: ImageLimits, media_type: str | None = None) -> Raster:
     """Decode an image file.
 
     Args:
@@ -36,4 +36,7 @@ def decode_image(data: bytes, limits: ImageLimits, media_type: str | None = None
         InvalidImageError: if it is not an image, a damaged one, or more than one.
         ImageTooLargeError: if its header exceeds the limits.
     """
-    return _DECODERS[sniff(data, media_type)](data, limits)
+    found = sniff(data, media_type)
+    if found == "npy":
+        return decode_npy(data, limits)
+    return _DECODERS[found](bytes(data), limits)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from service.errors import EmptyBodyError, InvalidImageError, InvalidMaskError
 from service.formats.images import decode_image
 from service.formats.limits import ImageLimits
+from service.formats.npy import Buffer
 from service.formats.raster import Raster
 from service.formats.sniff import ACCEPTED, sniff
 
@@ -16,7 +17,7 @@ _JPEG_THRESHOLD = 128
 
 
 def decode_mask(
-    data: bytes, limits: ImageLimits, media_type: str | None = None
+    data: Buffer, limits: ImageLimits, media_type: str | None = None
 ) -> NDArray[np.bool_]:
     """Decode a mask: a picture or array of which every value but 0 means valid.
 

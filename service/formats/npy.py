@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidImageError
 
+Buffer = bytes | memoryview
+
 MAGIC = b"\x93NUMPY"
 
 MAX_HEADER_BYTES = 10_000
@@ -46,7 +48,7 @@ class NpyHeader:
     data_start: int
 
 
-def read_npy_header(data: bytes) -> NpyHeader:
+def read_npy_header(data: Buffer) -> NpyHeader:
     """Parse the header of an NPY file, format versions 1 to 3.
 
     Its dictionary is read by pattern and not as Python: `numpy.load` evaluates it, and warns
@@ -59,7 +61,7 @@ def read_npy_header(data: bytes) -> NpyHeader:
         InvalidImageError: if it is not an NPY header, or of numbers that are not real.
     """
     start, end = _find_header(data)
-    text = data[start:end].decode("latin-1")
+    text = bytes(data[start:end]).decode("latin-1")
     descr, order, shape = _DESCR.search(text), _ORDER.search(text), _SHAPE.search(text)
     if order is None or shape is None or not _SIDES.fullmatch(shape[2]) or len(data) < end:
         raise InvalidImageError(
@@ -74,7 +76,7 @@ def read_npy_header(data: bytes) -> NpyHeader:
     return NpyHeader(sides, np.dtype(descr[3]), order[2] == "True", end)
 
 
-def read_npy(data: bytes, header: NpyHeader | None = None) -> NDArray[Any]:
+def read_npy(data: Buffer, header: NpyHeader | None = None) -> NDArray[Any]:
     """Give the array of an NPY file, without a copy.
 
     Args:
@@ -82,7 +84,7 @@ def read_npy(data: bytes, header: NpyHeader | None = None) -> NDArray[Any]:
         header: what `read_npy_header` found, if that was looked at before.
 
     Returns:
-        Of the shape and dtype saved, byte order included; read-only, backed by `data`.
+        Of the shape and dtype saved, byte order included; backed by `data`.
 
     Raises:
         InvalidImageError: if the numbers are fewer or more than the shape says.
@@ -134,10 +136,10 @@ def labels_npz(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) ->
     return buffer.getvalue()
 
 
-def _find_header(data: bytes) -> tuple[int, int]:
+def _find_header(data: Buffer) -> tuple[int, int]:
     # Version 1 has a length of two bytes, 2 and 3 of four; 3 differs from 2 only in how names of
     # fields are encoded, and arrays with fields are refused.
-    if not data.startswith(MAGIC) or len(data) < 12:
+    if data[: len(MAGIC)] != MAGIC or len(data) < 12:
         raise InvalidImageError("NPY must begin with its magic bytes and version; it does not")
     if data[6] not in (1, 2, 3):
         raise InvalidImageError(f"NPY must be of format version 1, 2 or 3; it is {data[6]}")

@@ -32,6 +32,8 @@ NAMES = {"png", "jpeg", "jpg", "webp", "tiff", "tif", "npy"}
 UNTYPED = {"", "application/octet-stream", "binary/octet-stream", "image/*", "*/*"}
 """Declarations that say nothing."""
 
+_HEAD_BYTES = 64
+
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _OTHERS = (
@@ -48,7 +50,7 @@ _OTHERS = (
 )
 
 
-def sniff(data: bytes, media_type: str | None = None) -> Format:
+def sniff(data: bytes | memoryview, media_type: str | None = None) -> Format:
     """Tell the format of an image by its first bytes.
 
     What the bytes say goes before what was declared, because clients guess media types from file
@@ -67,10 +69,11 @@ def sniff(data: bytes, media_type: str | None = None) -> Format:
     """
     if not data:
         raise EmptyBodyError(f"image must be a {ACCEPTED} file; it has 0 bytes")
-    found = _ours(data)
+    head = bytes(data[:_HEAD_BYTES])
+    found = _ours(head)
     if found is not None:
         return found
-    other = _other(data)
+    other = _other(head)
     if other is not None:
         raise UnsupportedMediaTypeError(f"image must be {ACCEPTED}; it is {other}")
     declared = (media_type or "").split(";")[0].strip().lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,29 @@ from service.errors import InferenceError, InvalidGraphError, SignatureMismatchE
 from service.runtime.manifest import Manifest, read_manifest
 from service.runtime.protocol import BatchOutput
 
+log = logging.getLogger(__name__)
+
 LABELS = "labels"
 SERVING_DEFAULT = "serving_default"
+
+
+def share_threads(calls: int, threads: int) -> None:
+    """Tell TensorFlow how many calls will run at once, and how many threads each may use.
+
+    Args:
+        calls: at once.
+        threads: for each. What has once been in use stays as it was: TensorFlow fixes its threads
+            when the first model is loaded.
+    """
+    wanted = {
+        tf.config.threading.set_inter_op_parallelism_threads: calls,
+        tf.config.threading.set_intra_op_parallelism_threads: threads,
+    }
+    try:
+        for set_threads, number in wanted.items():
+            set_threads(number)
+    except RuntimeError:  # "Inter op parallelism cannot be modified after initialization"
+        log.debug("TensorFlow's threads are fixed already")
 
 
 class SavedModelRuntime:

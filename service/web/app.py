@@ -10,23 +10,19 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
+from service.engine.watcher import keep_watch
 from service.errors import LacunaError
 from service.web.parts import Parts
-from service.web.problems import (
-    INTERNAL_ERROR,
-    answer_error,
-    answer_http_exception,
-    make_problem,
-)
+from service.web.protocol_errors import answer_error, answer_http_exception, answer_unexpected
 from service.web.request_log import RequestLog
-from service.web.routes import health, models, segment
+from service.web.routes import health, metrics, models, oip, oip_control, segment, tfserving
 
 
 def make_app(parts: Parts) -> FastAPI:
     """Make the application.
 
     Models load in the background once it has started: until they are there, the port is open and
-    `/readyz` says 503.
+    `/readyz` says 503. As long as it lives, the repository is watched.
 
     Args:
         parts: what it is made of. The segmenter is closed when the application ends.
@@ -34,9 +30,10 @@ def make_app(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(parts.repository.load_all())
+        watching = asyncio.create_task(keep_watch(parts.repository))
         yield
-        loading.cancel()
+        watching.cancel()
+        await parts.repository.close()
         await asyncio.to_thread(parts.pipeline.segmenter.close)
 
     app = FastAPI(
@@ -47,12 +44,7 @@ def make_app(parts: Parts) -> FastAPI:
     )
     app.add_exception_handler(LacunaError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_middleware(
-        RequestLog,
-        answer_unexpected=make_problem(
-            500, INTERNAL_ERROR, "unexpected error; the log knows more under this request's id"
-        ),
-    )
-    for routes in (segment, models, health):
+    app.add_middleware(RequestLog, answer_unexpected=answer_unexpected)
+    for routes in (segment, models, health, metrics, oip, oip_control, tfserving):
         app.include_router(routes.make_router(parts))
     return app

@@ -21,7 +21,13 @@ class BodyLimits:
     body_bytes: int = 224 * 1024 * 1024
 
 
-async def read_body(request: Request, limits: BodyLimits) -> bytes:
+def read_declared_length(request: Request) -> int:
+    """Give the length in bytes that a request announces for its body, 0 if it announces none."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdigit() else 0
+
+
+async def read_body(request: Request, limits: BodyLimits) -> bytearray:
     """Read the whole body into memory.
 
     Args:
@@ -32,17 +38,15 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
     Raises:
         BodyTooLargeError: if it is too large.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limits.body_bytes:
+    declared = read_declared_length(request)
+    if declared > limits.body_bytes:
         raise _too_large(limits, f"{declared} bytes are announced")
-    chunks: list[bytes] = []
-    size = 0
+    body = bytearray()
     async for chunk in request.stream():
-        size += len(chunk)
-        if size > limits.body_bytes:
+        body += chunk
+        if len(body) > limits.body_bytes:
             raise _too_large(limits, "more have come")
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return body
 
 
 def _too_large(limits: BodyLimits, found: str) -> BodyTooLargeError:

@@ -29,6 +29,7 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
         errors.ChannelMismatchError: 422,
         errors.UnknownModelError: 404,
         errors.UnknownVersionError: 404,
+        errors.OverloadedError: 429,
         errors.NotReadyError: 503,
         errors.DeadlineExceededError: 504,
         errors.ConfigurationError: 500,
@@ -72,9 +73,12 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.LacunaError):
         raise error
     note(request.scope, code=error.code, detail=error.message)
-    # A client that is still sending a body we refused would not read the answer otherwise.
-    closing = isinstance(error, errors.BodyTooLargeError)
-    headers = {"Connection": "close"} if closing else None
+    headers = {}
+    if isinstance(error, errors.BodyTooLargeError):
+        # A client that is still sending a body we refused would not read the answer otherwise.
+        headers["Connection"] = "close"
+    if isinstance(error, errors.OverloadedError):
+        headers["Retry-After"] = f"{error.retry_after_s:.0f}"
     return make_problem(STATUSES[type(error)], error.code, error.message, headers)
 
 

@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 
 from service import config
+from service.assembly import make_repository_policy
 from service.config import DEMO_REPOSITORY, Settings, list_variables, read_settings
+from service.core.versions import VersionPolicy
+from service.engine.repository import RepositoryPolicy
 from service.errors import ConfigurationError
 from service.formats.limits import ImageLimits
 from service.web.body import BodyLimits
@@ -64,6 +67,48 @@ def test_every_value_out_of_range_is_named(monkeypatch):
     assert "LACUNA_PORT" in caught.value.message
     assert "LACUNA_LIMITS__IMAGE_PIXELS" in caught.value.message
     assert "70000" in caught.value.message
+
+
+def test_what_is_served_of_the_repository_is_read(monkeypatch):
+    monkeypatch.setenv("LACUNA_REPOSITORY__POLL_S", "0")
+    monkeypatch.setenv("LACUNA_REPOSITORY__VERSIONS", "latest:2")
+    monkeypatch.setenv("LACUNA_REPOSITORY__MODEL_VERSIONS", '{"a": "3, 1"}')
+    monkeypatch.setenv("LACUNA_REPOSITORY__LABELS", '{"a": {"stable": 3}}')
+    monkeypatch.setenv("LACUNA_REPOSITORY__MAX_PENDING", '{"a": 8}')
+
+    policy = make_repository_policy(read_settings().repository)
+
+    assert policy == RepositoryPolicy(
+        0.0,
+        VersionPolicy(2),
+        {"a": VersionPolicy(None, ("1", "3"))},
+        {"a": {"stable": "3"}},
+        {"a": 8},
+    )
+
+
+def test_by_default_the_repository_is_served_as_it_is_without_settings():
+    assert make_repository_policy(read_settings().repository) == RepositoryPolicy()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VERSIONS", "newest"),
+        ("MODEL_VERSIONS", '{"a": "01"}'),
+        ("MODEL_VERSIONS", '{"../a": "1"}'),
+        ("LABELS", '{"a": {"latest": 1}}'),
+        ("LABELS", '{"a": {"stable": "one"}}'),
+        ("LABELS", '{"a": '),
+        ("MAX_PENDING", '{"a": 0}'),
+        ("POLL_S", "-1"),
+    ],
+)
+def test_what_cannot_be_served_of_a_repository_stops_the_start(monkeypatch, name, value):
+    monkeypatch.setenv(f"LACUNA_REPOSITORY__{name}", value)
+
+    with pytest.raises(ConfigurationError, match=r"(?i)repository"):
+        read_settings()
 
 
 def test_nothing_is_read_on_import():

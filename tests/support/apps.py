@@ -13,12 +13,15 @@ import numpy as np
 from PIL import Image
 from starlette.testclient import TestClient
 
+from service.engine.gate import Gate
 from service.engine.repository import Repository
 from service.engine.segmenter import Segmenter
+from service.engine.watchdog import Watchdog
 from service.formats.limits import ImageLimits
 from service.pipeline import Pipeline
 from service.runtime.fake import FakeRuntime
 from service.runtime.protocol import Runtime
+from service.telemetry import Telemetry
 from service.web.app import make_app
 from service.web.body import BodyLimits
 from service.web.parts import Parts
@@ -51,7 +54,15 @@ def serve(
 ) -> Iterator[TestClient]:
     """Run the application and give a client of it."""
     pipeline = Pipeline(repository, Segmenter(), image_limits or ImageLimits())
-    app = make_app(Parts(pipeline, body_limits or BodyLimits()))
+    dispatcher = pipeline.segmenter.dispatcher
+    parts = Parts(
+        pipeline,
+        Gate(dispatcher),
+        Watchdog(dispatcher),
+        Telemetry(dispatcher, repository),
+        body_limits or BodyLimits(),
+    )
+    app = make_app(parts)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from model.data.textures import CLASSES
 from model.export import build_manifest, describe_classes, export_network
-from model.layers import CropToSize, FillInvalid, MaskedBatchNormalization, PadToMultiple
+from model.layers import FillInvalid, MaskedBatchNormalization
 from model.layers import PartialConv2D as Partial
-from model.network import NetworkConfig, build_network
+from model.network import BLOCKS, NetworkConfig, build_network
+from model.twins import PlainForm
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput
 from tests.support.strategies import make_scene
@@ -32,6 +33,10 @@ SHAPES = [
         for block, widths, convs in itertools.product(
             ("residual", "separable"), ((5,), (4, 5, 6)), (1, 2)
         )
+    ),
+    *(
+        NetworkConfig(widths=(4, 5), block=block, normalization=normalization)
+        for block, normalization in itertools.product(BLOCKS, ("none", "mean", "variance"))
     ),
 ]
 
@@ -129,34 +134,12 @@ def plain_twin(config: NetworkConfig, seed: int = 0) -> keras.Model:
     the answer is masked.
     """
     keras.utils.set_random_seed(seed)
-    image, mask = _inputs(config)
-    x, padded_mask = PadToMultiple(config.total_stride)([image, mask])
-    x = FillInvalid()([_rescale(config)(x), padded_mask])
-    skips = []
-    for depth, width in enumerate(config.widths):
-        if depth:
-            x = keras.layers.MaxPooling2D(2)(x)
-        for _ in range(config.convs_per_level):
-            x = _plain_conv(width)(x)
-        skips.append(x)
-    for width, skip in list(zip(config.widths, skips, strict=True))[-2::-1]:
-        x = keras.layers.Concatenate()([keras.layers.UpSampling2D(2)(x), skip])
-        for _ in range(config.convs_per_level):
-            x = _plain_conv(width)(x)
-    logits = keras.layers.Conv2D(config.classes, 1)(x)
-    logits = FillInvalid()([CropToSize()([logits, mask]), mask])
-    return keras.Model([image, mask], logits, name="plain_unet")
-
-
-def _plain_conv(width: int) -> keras.layers.Conv2D:
-    return keras.layers.Conv2D(
-        width,
-        3,
-        padding="same",
-        activation="relu",
-        kernel_initializer="he_normal",
-        bias_initializer=keras.initializers.RandomNormal(stddev=0.5),
-    )
+    network = build_network(config, PlainForm(config, folded=True))
+    rng = np.random.default_rng(seed)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            layer.bias.assign(rng.normal(0, 0.5, layer.bias.shape))
+    return network
 
 
 def textbook_stack(config: NetworkConfig, seed: int = 0, mask_update: str = "any") -> keras.Model:

@@ -18,9 +18,17 @@ def make_router(parts: Parts) -> APIRouter:
     """
     router = APIRouter()
 
-    @router.get("/livez", summary="Whether the process answers")
-    async def check_alive() -> dict[str, str]:
-        return {"status": "alive"}
+    @router.get(
+        "/livez",
+        summary="Whether the process answers and its engine makes progress",
+        responses={503: {"description": "a call has been running beyond the watchdog's limit"}},
+    )
+    async def check_alive(response: Response) -> dict[str, Any]:
+        hang_s = parts.watchdog.find_hang_s()
+        if hang_s is None:
+            return {"status": "alive"}
+        response.status_code = 503
+        return {"status": "hangs", "running_s": round(hang_s, 1)}
 
     @router.get(
         "/readyz",
@@ -38,6 +46,7 @@ def make_router(parts: Parts) -> APIRouter:
                     "version": status.version,
                     "state": status.state,
                     "reason": status.reason,
+                    "warmed": round(status.warmed, 3),
                 }
                 for status in parts.repository.statuses
             ],

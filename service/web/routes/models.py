@@ -6,7 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.engine.repository import ModelStatus, ServedModel
+from service.engine.repository import ModelStatus
+from service.engine.served import ServedModel
 from service.web.parts import Parts
 
 
@@ -18,24 +19,29 @@ def make_router(parts: Parts) -> APIRouter:
     """
     router = APIRouter()
 
-    @router.get("/v1/models", summary="List the models, their classes and what they promise")
+    @router.get(
+        "/v1/models", summary="List the models and versions, their classes and what they promise"
+    )
     async def list_models() -> dict[str, Any]:
-        served = {model.name: model for model in parts.repository.models}
-        return {
-            "models": [
-                _describe(status, served.get(status.name)) for status in parts.repository.statuses
-            ]
-        }
+        repository = parts.repository
+        served = {(model.name, model.version): model for model in repository.models}
+        described = []
+        for status in repository.statuses:
+            model = served.get((status.name, status.version))
+            labels = repository.list_labels(status.name, status.version)
+            described.append(_describe(status, labels, model))
+        return {"models": described}
 
     return router
 
 
-def _describe(status: ModelStatus, model: ServedModel | None) -> dict[str, Any]:
+def _describe(status: ModelStatus, labels: list[str], model: ServedModel | None) -> dict[str, Any]:
     description: dict[str, Any] = {
         "name": status.name,
         "version": status.version,
         "state": status.state,
         "reason": status.reason,
+        "labels": labels,
     }
     if model is None:
         return description

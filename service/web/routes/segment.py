@@ -9,13 +9,18 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.web.body import read_body
+from service.pipeline import Answered
+from service.web.body import read_body, read_declared_length
+from service.web.departure import while_connected
 from service.web.parts import Parts
 from service.web.problems import describe_responses
 from service.web.request_log import note
 from service.wire.accept import choose_media_type
 from service.wire.native.answer import MEDIA_TYPES
 from service.wire.native.request import parse_request
+
+_QUICK_BYTES = 256 * 1024
+"""Up to here reading a form takes less time than handing it to a thread and back."""
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -91,18 +96,20 @@ def make_router(parts: Parts) -> APIRouter:
                 "labels as NPY, or labels and probabilities as NPZ",
                 "content": {media_type: {} for media_type in MEDIA_TYPES},
             },
-            **describe_responses(400, 404, 406, 413, 415, 422, 500, 503, 504),
+            **describe_responses(400, 404, 406, 413, 415, 422, 429, 500, 503, 504),
         },
         openapi_extra=_OPENAPI,
     )
     async def segment(request: Request) -> Response:
-        media_type = choose_media_type(request.headers.get("accept"), MEDIA_TYPES)
-        body = await read_body(request, parts.body_limits)
-        note(request.scope, received_bytes=len(body))
-        asked = await asyncio.to_thread(
-            parse_request, request.headers.get("content-type"), request.query_params, body
-        )
-        answered = await parts.pipeline.answer(asked, media_type)
+        with parts.telemetry.measure("native") as meter:
+            answered, media_type = await answer(request)
+            meter.model = answered.model.name
+            meter.stages_s = answered.timings_s
+            meter.pixels = {
+                "image": answered.size[0] * answered.size[1],
+                "valid": answered.valid_pixels,
+                "computed": answered.computed_pixels,
+            }
         milliseconds = {stage: seconds * 1000 for stage, seconds in answered.timings_s.items()}
         note(
             request.scope,
@@ -111,9 +118,27 @@ def make_router(parts: Parts) -> APIRouter:
             height=answered.size[0],
             width=answered.size[1],
             valid_pixels=answered.valid_pixels,
+            computed_pixels=answered.computed_pixels,
             **{f"{stage}_ms": round(value, 2) for stage, value in milliseconds.items()},
         )
         timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in milliseconds.items())
-        return Response(answered.content, media_type=media_type, headers={"Server-Timing": timing})
+        headers = {
+            "Server-Timing": timing,
+            "Lacuna-Computed-Pixels": str(answered.computed_pixels),
+        }
+        return Response(answered.content, media_type=media_type, headers=headers)
+
+    async def answer(request: Request) -> tuple[Answered, str]:
+        media_type = choose_media_type(request.headers.get("accept"), MEDIA_TYPES)
+        with parts.gate.hold(read_declared_length(request)):
+            body = await read_body(request, parts.body_limits)
+            note(request.scope, received_bytes=len(body))
+            given = (request.headers.get("content-type"), request.query_params, body)
+            async with while_connected(request.receive):
+                if len(body) <= _QUICK_BYTES:
+                    asked = parse_request(*given)
+                else:
+                    asked = await asyncio.to_thread(parse_request, *given)
+                return await parts.pipeline.answer(asked, media_type), media_type
 
     return router

@@ -25,7 +25,7 @@ from service.errors import (
     MalformedRequestError,
     RequestError,
 )
-from service.formats import rle
+from service.formats import npy, rle
 from service.formats.adapt import to_sample
 from service.formats.arrays import array_from_nested, mask_from_nested
 from service.formats.images import decode_image
@@ -37,6 +37,8 @@ from service.wire.multipart import FormPart, parse_form
 
 FORM = "multipart/form-data"
 JSON = "application/json"
+
+_LIGHT_BYTES = 256 * 1024
 
 ReadImage = Callable[[ImageLimits], Raster]
 ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
@@ -67,11 +69,13 @@ class SegmentRequest:
         parameters: what it says beside the image.
         read_image: decodes the image within limits.
         read_mask: decodes the mask within limits; None if there is none.
+        light: decoding takes a look at a few bytes only: small arrays, not compressed.
     """
 
     parameters: Parameters
     read_image: ReadImage
     read_mask: ReadMask | None
+    light: bool = False
 
     def read_sample(self, manifest: Manifest, limits: ImageLimits) -> Sample:
         """Decode image and mask and fit them to a model.
@@ -96,8 +100,8 @@ class SegmentRequest:
 
 
 def make_request(
-    image: bytes,
-    mask: bytes | None,
+    image: npy.Buffer,
+    mask: npy.Buffer | None,
     parameters: Parameters,
     image_type: str | None = None,
     mask_type: str | None = None,
@@ -115,11 +119,16 @@ def make_request(
         parameters,
         lambda limits: decode_image(image, limits, image_type),
         None if mask is None else lambda limits: decode_mask(mask, limits, mask_type),
+        light=_is_light(image) and (mask is None or _is_light(mask)),
     )
 
 
+def _is_light(data: npy.Buffer) -> bool:
+    return len(data) <= _LIGHT_BYTES and data[: len(npy.MAGIC)] == npy.MAGIC
+
+
 def parse_request(
-    content_type: str | None, query: Mapping[str, str], body: bytes
+    content_type: str | None, query: Mapping[str, str], body: bytes | bytearray
 ) -> SegmentRequest:
     """Read a request.
 
@@ -140,7 +149,7 @@ def parse_request(
         return _read_form(parse_form(body, content_type or ""), query)
     if essence == JSON:
         return _read_json(body, query)
-    return make_request(body, None, read_parameters(query), essence or None)
+    return make_request(memoryview(body), None, read_parameters(query), essence or None)
 
 
 def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> SegmentRequest:
@@ -148,7 +157,7 @@ def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> Segme
     image, mask = fields.pop("image", None), fields.pop("mask", None)
     if image is None:
         raise EmptyBodyError(f"the form must have a field image; it has {_list(parts)}")
-    text = {name: part.data.decode("utf-8", "replace") for name, part in fields.items()}
+    text = {name: str(part.data, "utf-8", "replace") for name, part in fields.items()}
     return make_request(
         image.data,
         None if mask is None else mask.data,
@@ -158,7 +167,7 @@ def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> Segme
     )
 
 
-def _read_json(body: bytes, query: Mapping[str, str]) -> SegmentRequest:
+def _read_json(body: bytes | bytearray, query: Mapping[str, str]) -> SegmentRequest:
     try:
         content = pydantic_core.from_json(body, allow_inf_nan=True)
     except ValueError as error:

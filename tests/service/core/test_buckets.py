@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from service.core.buckets import Ladder, assemble
 from service.core.sample import Sample
 
-LADDERS = st.builds(Ladder, st.integers(1, 64), st.floats(1.01, 3))
+LADDERS = st.builds(Ladder, st.integers(1, 64), st.floats(1.01, 3), st.integers(1, 500))
 SIDES = st.integers(1, 20_000)
 
 
@@ -37,20 +38,50 @@ def test_padding_is_bounded_by_the_growth_and_one_multiple(ladder, side):
     assert ladder.choose_side(side) < side * ladder.growth + ladder.multiple
 
 
-def test_the_rungs_of_a_real_model_are_few():
-    ladder = Ladder(8)
+@given(LADDERS, SIDES)
+def test_padding_is_less_than_the_longest_step(ladder, side):
+    assert ladder.choose_side(side) - side < max(ladder.max_step, ladder.multiple)
 
-    assert len({ladder.choose_side(side) for side in range(1, 8193)}) < 60
+
+def test_steps_double_until_the_longest_and_stay_so():
+    assert np.diff(Ladder(8).rungs(384)).tolist() == [8] * 15 + [16] * 8 + [32] * 4
+
+
+def test_a_longest_step_between_multiples_is_rounded_down():
+    assert np.diff(Ladder(12, max_step=32).rungs(1000)[-10:]).tolist() == [24] * 9
+
+
+@pytest.mark.parametrize("multiple", [1, 8, 16, 32])
+def test_usual_sizes_are_not_padded(multiple):
+    ladder = Ladder(multiple)
+
+    assert [
+        side for side in (64, 96, 128, 256, 320, 512, 640, 1024) if ladder.choose_side(side) > side
+    ] == []
+
+
+@given(LADDERS, st.integers(0, 2000))
+def test_the_rungs_up_to_a_limit_are_the_sides_ever_chosen_up_to_there(ladder, limit):
+    chosen = {ladder.choose_side(side) for side in range(1, limit + 1)}
+
+    assert ladder.rungs(limit) == tuple(sorted(side for side in chosen if side <= limit))
+
+
+def test_the_rungs_of_a_real_model_are_few():
+    assert len(Ladder(8).rungs(256)) == 24
+    assert len(Ladder(8).rungs(1024)) == 48
 
 
 def test_height_and_width_are_chosen_apart():
     assert Ladder(8).choose_bucket((7, 17)) == (8, 24)
 
 
-@pytest.mark.parametrize(("multiple", "growth"), [(0, 1.5), (8, 1.0)])
-def test_a_ladder_that_leads_nowhere_is_refused(multiple, growth):
+@pytest.mark.parametrize(
+    ("multiple", "growth", "max_step"), [(0, 1.5, 32), (8, 1.0, 32), (8, 1.5, 0)]
+)
+def test_a_ladder_that_leads_nowhere_is_refused(multiple, growth, max_step):
     with pytest.raises(ValueError, match="multiple must be at least 1"):
-        Ladder(multiple, growth)
+        Ladder(multiple, growth, max_step)
 
 
 def test_samples_stand_in_the_top_left_corner_of_their_canvases():
@@ -63,3 +94,56 @@ def test_samples_stand_in_the_top_left_corner_of_their_canvases():
     assert images[0, :, :, 0].tolist() == [[5, 5, 0, 0], [0, 0, 0, 0]]
     assert images[1, :, :, 2].tolist() == [[6, 6, 6, 0], [6, 6, 6, 0]]
     assert masks.sum(axis=(1, 2)).tolist() == [2, 6]
+
+
+@st.composite
+def samples(draw):
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4)))
+    dtype = draw(st.sampled_from([np.uint8, np.uint16, np.float32]))
+    elements = (
+        st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -1.5, 0.1, 0.0])
+        if dtype is np.float32
+        else None
+    )
+    image = draw(arrays(dtype, shape, elements=elements))
+    return Sample(image, draw(arrays(bool, shape[:2])))
+
+
+@given(samples())
+def test_valid_pixels_come_through_and_nothing_else(sample):
+    before = sample.image.copy()
+
+    images, masks = assemble([sample], (8, 7))
+
+    height, width = sample.size
+    expected = np.zeros((1, 8, 7, sample.image.shape[2]), np.float32)
+    expected[0, :height, :width] = np.where(sample.mask[:, :, None], sample.image, 0)
+    np.testing.assert_array_equal(images, expected)
+    assert masks.sum() == sample.mask.sum()
+    np.testing.assert_array_equal(sample.image, before)
+
+
+def test_a_part_of_a_larger_image_is_assembled_as_it_lies_there():
+    image = np.arange(2 * 6 * 8, dtype=np.float32).reshape(6, 8, 2)
+    mask = image[:, :, 0] % 3 > 0
+
+    images, _ = assemble([Sample(image[1:5, 2:7], mask[1:5, 2:7])], (4, 5))
+
+    np.testing.assert_array_equal(images[0], (image * mask[:, :, None])[1:5, 2:7])
+
+
+def test_canvases_beyond_the_samples_are_empty():
+    sample = Sample(np.full((2, 2, 1), 9, np.uint8), np.ones((2, 2), bool))
+
+    images, masks = assemble([sample, sample, sample], (2, 2), count=4)
+
+    assert images.shape == (4, 2, 2, 1)
+    assert masks.sum(axis=(1, 2)).tolist() == [4, 4, 4, 0]
+    assert images.sum(axis=(1, 2, 3)).tolist() == [36, 36, 36, 0]
+
+
+def test_more_samples_than_canvases_are_refused():
+    sample = Sample(np.zeros((2, 2, 1), np.uint8), np.ones((2, 2), bool))
+
+    with pytest.raises(ValueError, match="count must be at least the number of samples, 2; it is"):
+        assemble([sample, sample], (2, 2), count=1)

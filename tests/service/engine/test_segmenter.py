@@ -1,82 +1,106 @@
 import asyncio
-import threading
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.core.batching import BatchPolicy
+from service.core.cost import BatchCost
 from service.core.sample import Sample
-from service.engine.repository import ServedModel
-from service.engine.segmenter import Segmenter
+from service.engine.segmenter import EnginePolicy, Segmenter
+from service.engine.served import ServedModel
 from service.errors import DeadlineExceededError, InferenceError
 from service.runtime.fake import FakeRuntime
 from service.runtime.probe import Check, ContractReport
+from tests.support.runtimes import Failing, Gated, Poisoned, Recording
 
 HOLDS = ContractReport(())
 BROKEN = ContractReport((Check("canvas", False, "7 of 9 labels differ"),))
-
-
-class Recording(FakeRuntime):
-    """Remembers the shapes it was called with."""
-
-    def __init__(self):
-        super().__init__()
-        self.shapes = []
-
-    def run(self, images, masks, *, probabilities):
-        self.shapes.append(images.shape)
-        return super().run(images, masks, probabilities=probabilities)
-
-
-class Failing(FakeRuntime):
-    def run(self, images, masks, *, probabilities):
-        raise InferenceError("the model failed: no memory")
-
-
-class Waiting(FakeRuntime):
-    """Runs only once it is let."""
-
-    def __init__(self):
-        super().__init__()
-        self.begun, self.go, self.calls = threading.Event(), threading.Event(), 0
-
-    def run(self, images, masks, *, probabilities):
-        self.calls += 1
-        self.begun.set()
-        assert self.go.wait(10)
-        return super().run(images, masks, probabilities=probabilities)
+ALONE = BatchPolicy(max_pixels=1)
+# So cheap a call that whatever can be left out by cutting pays.
+EAGER = BatchCost(call_s=0.0, pixel_s=1e-6)
 
 
 def draw_sample(rng, height, width, valid):
     image = rng.integers(0, 256, (height, width, 1)).astype(np.uint8)
-    return Sample.clean(image, rng.random((height, width)) < valid)
+    return Sample(image, rng.random((height, width)) < valid)
 
 
-def segment(runtime, sample, contract=HOLDS, **options):
-    segmenter = Segmenter()
+def fill_sample(height, width, brightness=100):
+    return Sample(np.full((height, width, 1), brightness, np.uint8), np.ones((height, width), bool))
+
+
+def serve_model(runtime, contract=HOLDS, **options):
+    return ServedModel("fake", "1", runtime, contract, **options)
+
+
+@asynccontextmanager
+async def run_segmenter(policy=None):
+    segmenter = Segmenter(policy)
     try:
-        model = ServedModel("fake", "1", runtime, contract)
-        return asyncio.run(segmenter.segment(model, sample, **options))
+        yield segmenter
     finally:
-        segmenter.close()
+        await asyncio.to_thread(segmenter.close)
 
 
-@settings(deadline=None, max_examples=50)
-@given(
-    st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 0.05, 0.6, 1.0]), st.integers()
-)
-def test_cropping_and_padding_change_no_answer(height, width, valid, seed):
-    sample = draw_sample(np.random.default_rng(abs(seed)), height, width, valid)
-    whole = FakeRuntime().run(
-        sample.image[None].astype(np.float32), sample.mask[None], probabilities=True
+def segment(model, *samples, policy=None, **options):
+    """Segment samples, all at once."""
+
+    async def scenario():
+        async with run_segmenter(policy) as segmenter:
+            return await asyncio.gather(
+                *(segmenter.segment(model, sample, **options) for sample in samples),
+                return_exceptions=True,
+            )
+
+    results = asyncio.run(scenario())
+    for result in results:
+        if isinstance(result, Exception) and len(results) == 1:
+            raise result
+    return results
+
+
+def answer_alone(sample, probabilities=False):
+    """Give the answer for the whole sample, alone and unpadded."""
+    image = np.where(sample.mask[..., None], sample.image, 0).astype(np.float32)
+    output = FakeRuntime().run(image[None], sample.mask[None], probabilities=True)
+    return output.labels[0], output.probabilities[0]
+
+
+async def hold_worker(segmenter, model):
+    """Keep the only worker busy until the model's runtime is let go."""
+    task = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
+    await asyncio.to_thread(model.runtime.begun.wait, 30)
+    return task
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_no_answer_depends_on_mates_windows_padding_or_workers(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    side, valid = st.integers(1, 60), st.sampled_from([0.0, 0.03, 0.6, 1.0])
+    samples = [
+        draw_sample(rng, data.draw(side), data.draw(side), data.draw(valid))
+        for _ in range(data.draw(st.integers(1, 6)))
+    ]
+    policy = EnginePolicy(
+        workers=data.draw(st.integers(1, 3)),
+        window_pixels=data.draw(st.sampled_from([400, 10_000])),
+        batch=BatchPolicy(max_pixels=data.draw(st.sampled_from([1, 2000, 65_536]))),
     )
+    model = serve_model(FakeRuntime(), cost=data.draw(st.sampled_from([EAGER, BatchCost(1, 1e-9)])))
 
-    segmentation = segment(FakeRuntime(), sample, probabilities=True).segmentation
+    results = segment(model, *samples, policy=policy, probabilities=True)
 
-    assert np.array_equal(segmentation.labels, whole.labels[0])
-    kept = np.where(sample.mask[..., None], whole.probabilities[0], 0)
-    assert np.array_equal(segmentation.probabilities * sample.mask[..., None], kept)
+    for sample, result in zip(samples, results, strict=True):
+        labels, probabilities = answer_alone(sample)
+        np.testing.assert_array_equal(result.segmentation.labels, labels)
+        np.testing.assert_array_equal(
+            result.segmentation.probabilities * sample.mask[..., None],
+            probabilities * sample.mask[..., None],
+        )
 
 
 def test_only_the_box_of_valid_pixels_is_computed():
@@ -84,63 +108,212 @@ def test_only_the_box_of_valid_pixels_is_computed():
     mask = np.zeros((100, 200), bool)
     mask[50:60, 120:130] = True
 
-    segment(runtime, Sample(np.zeros((100, 200, 1), np.uint8), mask))
+    (result,) = segment(serve_model(runtime), Sample(np.zeros((100, 200, 1), np.uint8), mask))
 
     assert runtime.shapes == [(1, 12, 12, 1)]
+    assert result.computed_pixels == 144
 
 
 def test_without_a_valid_pixel_the_model_is_not_asked():
     runtime = Recording()
+    sample = draw_sample(np.random.default_rng(0), 9, 9, 0.0)
 
-    result = segment(runtime, draw_sample(np.random.default_rng(0), 9, 9, 0.0), probabilities=True)
+    (result,) = segment(serve_model(runtime), sample, probabilities=True)
 
     assert runtime.shapes == []
     assert (result.segmentation.labels == 255).all()
-    assert result.segmentation.probabilities is not None
     assert not result.segmentation.probabilities.any()
+    assert result.computed_pixels == 0
 
 
-def test_a_model_that_breaks_the_contract_sees_the_exact_image():
+def test_a_large_image_comes_in_windows():
     runtime = Recording()
+    sample = fill_sample(64, 64)
+
+    (result,) = segment(serve_model(runtime), sample, policy=EnginePolicy(window_pixels=24 * 24))
+
+    assert sum(shape[0] for shape in runtime.shapes) > 4
+    assert max(height * width for _, height, width, _ in runtime.shapes) <= 24 * 24
+    np.testing.assert_array_equal(result.segmentation.labels, answer_alone(sample)[0])
+
+
+def test_a_model_that_breaks_the_contract_sees_exact_images_with_mates_of_their_size():
+    runtime = Gated()
+    model = serve_model(runtime, BROKEN)
     mask = np.zeros((13, 17), bool)
     mask[5, 5] = True
+    odd = Sample(np.zeros((13, 17, 1), np.uint8), mask)
 
-    segment(runtime, Sample(np.zeros((13, 17, 1), np.uint8), mask), BROKEN)
+    async def scenario():
+        async with run_segmenter(EnginePolicy(window_pixels=100)) as segmenter:
+            first = await hold_worker(segmenter, model)
+            rest = [
+                asyncio.create_task(segmenter.segment(model, sample))
+                for sample in (odd, fill_sample(12, 17), odd)
+            ]
+            await asyncio.sleep(0)
+            runtime.go.set()
+            await asyncio.gather(first, *rest)
 
-    assert runtime.shapes == [(1, 13, 17, 1)]
+    asyncio.run(scenario())
+
+    assert runtime.shapes == [(1, 4, 4, 1), (2, 13, 17, 1), (1, 12, 17, 1)]
+
+
+def test_what_waits_shares_a_call():
+    runtime = Gated()
+    model = serve_model(runtime)
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            first = await hold_worker(segmenter, model)
+            rest = [
+                asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value)))
+                for value in (10, 100, 200, 250)
+            ]
+            await asyncio.sleep(0)
+            runtime.go.set()
+            return await asyncio.gather(first, *rest)
+
+    results = asyncio.run(scenario())
+
+    assert runtime.shapes == [(1, 4, 4, 1), (4, 8, 8, 1)]
+    assert [result.segmentation.labels[0, 0] for result in results[1:]] == [0, 1, 2, 2]
 
 
 def test_a_failing_model_fails_its_request():
     with pytest.raises(InferenceError, match="no memory"):
-        segment(Failing(), draw_sample(np.random.default_rng(0), 4, 4, 1.0))
+        segment(serve_model(Failing()), fill_sample(4, 4))
+
+
+def test_a_poisoned_image_fails_alone():
+    runtime = Poisoned(66)
+    holder = Gated()
+    model = serve_model(runtime)
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            first = await hold_worker(segmenter, serve_model(holder))
+            rest = [
+                asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value)))
+                for value in (10, 66, 200, 250)
+            ]
+            await asyncio.sleep(0)
+            holder.go.set()
+            await first
+            return await asyncio.gather(*rest, return_exceptions=True)
+
+    results = asyncio.run(scenario())
+
+    assert [shape[0] for shape in runtime.shapes] == [4, 2, 1, 1, 2]
+    assert isinstance(results[1], ZeroDivisionError)
+    assert [results[index].segmentation.labels[0, 0] for index in (0, 2, 3)] == [0, 2, 2]
+
+
+def test_one_window_that_fails_fails_its_image_and_the_rest_is_not_run():
+    runtime = Poisoned(66)
+    sample = fill_sample(64, 64, 66)
+
+    with pytest.raises(ZeroDivisionError):
+        segment(
+            serve_model(runtime), sample, policy=EnginePolicy(window_pixels=24 * 24, batch=ALONE)
+        )
+
+    assert len(runtime.shapes) == 1
 
 
 def test_work_whose_time_is_up_in_the_queue_never_runs():
-    runtime = Waiting()
-    model = ServedModel("fake", "1", runtime, HOLDS)
-    sample = draw_sample(np.random.default_rng(0), 4, 4, 1.0)
+    runtime = Gated()
+    model = serve_model(runtime)
 
     async def scenario():
-        segmenter = Segmenter()
-        first = asyncio.create_task(segmenter.segment(model, sample))
-        await asyncio.to_thread(runtime.begun.wait, 10)
-        with pytest.raises(DeadlineExceededError, match=r"0\.01 s were not enough"):
-            await segmenter.segment(model, sample, timeout_s=0.01)
-        runtime.go.set()
-        await first
-        await asyncio.to_thread(segmenter.close)
+        async with run_segmenter() as segmenter:
+            first = await hold_worker(segmenter, model)
+            with pytest.raises(DeadlineExceededError, match=r"0\.01 s were not enough"):
+                await segmenter.segment(model, fill_sample(4, 4), timeout_s=0.01)
+            runtime.go.set()
+            await first
 
     asyncio.run(scenario())
 
-    assert runtime.calls == 1
+    assert len(runtime.shapes) == 1
+
+
+def test_of_three_callers_one_may_leave_and_the_others_get_their_answers():
+    runtime = Gated()
+    model = serve_model(runtime)
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            first = await hold_worker(segmenter, model)
+            rest = [
+                asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value)))
+                for value in (10, 100, 200)
+            ]
+            await asyncio.sleep(0)
+            rest[1].cancel()
+            await asyncio.sleep(0)
+            runtime.go.set()
+            return await asyncio.gather(first, rest[0], rest[2])
+
+    results = asyncio.run(scenario())
+
+    assert runtime.shapes[1:] == [(2, 8, 8, 1)]
+    assert [result.segmentation.labels[0, 0] for result in results[1:]] == [0, 2]
+
+
+def test_whoever_leaves_while_being_run_holds_nobody_up():
+    runtime = Gated()
+    model = serve_model(runtime)
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            first = await hold_worker(segmenter, model)
+            first.cancel()
+            second = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
+            await asyncio.sleep(0)
+            runtime.go.set()
+            return await second
+
+    assert asyncio.run(scenario()).segmentation.labels.shape == (4, 4)
+
+
+def test_a_higher_priority_goes_first():
+    runtime = Gated()
+    model = serve_model(runtime)
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            first = await hold_worker(segmenter, model)
+            low = asyncio.create_task(segmenter.segment(model, fill_sample(8, 8)))
+            await asyncio.sleep(0)
+            high = asyncio.create_task(segmenter.segment(model, fill_sample(40, 40), priority=1))
+            await asyncio.sleep(0)
+            runtime.go.set()
+            await asyncio.gather(first, low, high)
+
+    asyncio.run(scenario())
+
+    assert runtime.shapes[1:] == [(1, 40, 40, 1), (1, 8, 8, 1)]
 
 
 def test_the_time_in_the_queue_is_told_apart_from_the_work():
-    asked, began, done = 10.0, 13.0, 18.0
-    segmenter = Segmenter(clock=iter([asked, began, done]).__next__)
-    model = ServedModel("fake", "1", FakeRuntime(), HOLDS)
+    runtime = Gated()
+    model = serve_model(runtime)
+    now = [10.0]
 
-    result = asyncio.run(segmenter.segment(model, draw_sample(np.random.default_rng(0), 4, 4, 1.0)))
-    segmenter.close()
+    async def scenario():
+        segmenter = Segmenter(clock=lambda: now[0])
+        first = await hold_worker(segmenter, model)
+        second = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
+        await asyncio.sleep(0)
+        now[0] = 13.0
+        runtime.go.set()
+        results = await asyncio.gather(first, second)
+        await asyncio.to_thread(segmenter.close)
+        return results
 
-    assert (result.queue_s, result.infer_s) == (3.0, 5.0)
+    first, second = asyncio.run(scenario())
+
+    assert (first.queue_s, first.infer_s) == (0.0, 3.0)
+    assert (second.queue_s, second.infer_s) == (3.0, 0.0)

@@ -1,11 +1,15 @@
+import asyncio
 import threading
 
 import numpy as np
 
+from service.core.batching import BatchPolicy
 from service.engine.repository import Repository
+from service.engine.warmup import WarmupPolicy
 from service.errors import InvalidGraphError
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
+from tests.support.repositories import BROKEN, Unwarmed, run_repository, settle, write_version
 
 
 def test_a_process_that_answers_is_alive_even_without_models(tmp_path):
@@ -21,7 +25,7 @@ def test_a_service_whose_models_are_loaded_is_ready(tmp_path):
     assert response.status_code == 200
     assert response.json() == {
         "status": "ready",
-        "models": [{"name": "fake", "version": "1", "state": "ready", "reason": ""}],
+        "models": [{"name": "fake", "version": "1", "state": "ready", "reason": "", "warmed": 1.0}],
     }
 
 
@@ -61,3 +65,50 @@ def test_a_model_that_failed_keeps_the_service_from_being_ready_and_says_why(tmp
         ("failed", "saved_model.pb must be one that loads"),
         ("ready", ""),
     ]
+
+
+def test_a_broken_new_version_is_told_of_and_the_service_stays_ready(tmp_path):
+    write_version(tmp_path, "m/1")
+    repository = run_repository(tmp_path)
+    write_version(tmp_path, "m/2", BROKEN)
+    asyncio.run(settle(repository))
+
+    with serve(repository) as client:
+        response = client.get("/readyz")
+
+    assert response.status_code == 200
+    assert [
+        (model["version"], model["state"], model["reason"]) for model in response.json()["models"]
+    ] == [("1", "ready", ""), ("2", "failed", "saved_model.pb must be one that loads")]
+
+
+def test_a_model_that_was_unloaded_by_call_is_not_waited_for(tmp_path):
+    write_version(tmp_path, "a/1")
+    write_version(tmp_path, "b/1")
+    repository = run_repository(tmp_path)
+    asyncio.run(repository.unload("a"))
+
+    with serve(repository) as client:
+        response = client.get("/readyz")
+
+    assert response.status_code == 200
+    assert [model["state"] for model in response.json()["models"]] == ["unloaded", "ready"]
+
+
+def test_while_a_model_warms_the_service_tells_how_far_it_is(tmp_path):
+    runtime = Unwarmed()
+    repository = Repository(
+        make_repository_folder(tmp_path),
+        lambda _: runtime,
+        warmup=WarmupPolicy(1, BatchPolicy(), 64, 64),
+    )
+
+    with serve(repository) as client:
+        assert runtime.begun.wait(30)
+        response = client.get("/readyz")
+        runtime.go.set()
+
+    (model,) = response.json()["models"]
+    assert response.status_code == 503
+    assert model["state"] == "warming"
+    assert 0 < model["warmed"] < 1

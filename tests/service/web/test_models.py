@@ -1,5 +1,9 @@
+import asyncio
+
+from service.core.versions import VersionPolicy
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import load_repository, make_repository_folder, serve
+from tests.support.repositories import BROKEN, run_repository, settle, write_version
 
 
 class ReadsTheBatch(FakeRuntime):
@@ -38,3 +42,38 @@ def test_a_model_that_is_not_there_is_listed_with_the_reason(tmp_path):
         (model,) = client.get("/v1/models").json()["models"]
 
     assert (model["state"], model["reason"]) == ("failed", "no version of it is in the repository")
+
+
+def list_models(repository):
+    with serve(repository) as client:
+        return client.get("/v1/models").json()["models"]
+
+
+def test_each_version_is_listed_with_its_labels(tmp_path):
+    for version in (1, 2):
+        write_version(tmp_path, f"m/{version}")
+    repository = run_repository(
+        tmp_path, versions=VersionPolicy(None), labels={"m": {"stable": "1"}}
+    )
+
+    models = list_models(repository)
+
+    assert [(model["version"], model["labels"]) for model in models] == [
+        ("1", ["stable"]),
+        ("2", ["latest"]),
+    ]
+    assert all("classes" in model for model in models)
+
+
+def test_a_broken_new_version_is_listed_with_its_reason_beside_the_old_one(tmp_path):
+    write_version(tmp_path, "m/1")
+    repository = run_repository(tmp_path)
+    write_version(tmp_path, "m/2", BROKEN)
+    asyncio.run(settle(repository))
+
+    old, new = list_models(repository)
+
+    assert (old["state"], old["labels"]) == ("ready", ["latest", "stable"])
+    assert (new["state"], new["labels"]) == ("failed", [])
+    assert new["reason"] == "saved_model.pb must be one that loads"
+    assert "classes" not in new

@@ -1,4 +1,4 @@
-from service.errors import RequestError
+from service.errors import OverloadedError, RequestError
 from service.web.problems import STATUSES, make_problem
 from tests.service.test_errors import list_leaves
 
@@ -7,9 +7,11 @@ def test_every_error_has_a_status():
     assert set(STATUSES) == set(list_leaves())
 
 
-def test_faults_of_the_request_are_4xx_and_all_others_5xx():
+def test_what_the_client_must_change_is_4xx_and_all_else_5xx():
     for kind, status in STATUSES.items():
-        assert (400 <= status < 500) is issubclass(kind, RequestError), kind
+        # 429 asks the client to come later, which is its part as well.
+        asks_client = issubclass(kind, (RequestError, OverloadedError))
+        assert (400 <= status < 500) is asks_client, kind
 
 
 def test_a_problem_is_rfc_9457():

@@ -251,7 +251,7 @@ def test_another_method_is_refused_as_a_problem(client):
 
 
 def test_an_unknown_path_is_refused_as_a_problem(client):
-    check_problem(client.get("/v2/segment"), 404, "not_found", "/v2/segment")
+    check_problem(client.get("/v3/segment"), 404, "not_found", "/v3/segment")
 
 
 def serve_runtime(tmp_path, runtime_class):

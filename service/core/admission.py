@@ -1,0 +1,161 @@
+"""Whether a request is taken in, decided before its body is decoded.
+
+1. A request is refused if it would have to wait longer than the server promises (`wait`), or longer
+   than it can itself (`deadline`): a queue that only grows helps nobody, and a caller who knows at
+   once can go elsewhere.
+2. It is refused if too many have been taken in and not answered (`pending`), or if their bodies
+   hold too many bytes (`bytes`): memory is bounded whatever the prediction says.
+3. A single body is never too large here: what one request may hold is limited elsewhere, and a
+   refusal that says "later" must not be for ever.
+4. A refusal says when to come again: when so much will have been worked off that the same request
+   would be taken in.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Reason = Literal["wait", "deadline", "pending", "bytes"]
+
+# Retry-After counts whole seconds; beyond a minute a prediction is worth nothing.
+_MIN_RETRY_S = 1
+_MAX_RETRY_S = 60
+
+
+@dataclass(frozen=True)
+class AdmissionPolicy:
+    """What the server takes upon itself.
+
+    Attributes:
+        max_wait_s: predicted seconds until work on a request begins, above which it is refused. 10
+            is what stock clients and proxies bear with, whose timeouts are from 15 s to 60 s.
+        max_pending: requests taken in and not yet answered; each holds a connection and a task.
+        max_pending_bytes: of their bodies together; decoded images take several times as much.
+
+    Raises:
+        ValueError: if nothing would ever be admitted.
+    """
+
+    max_wait_s: float = 10.0
+    max_pending: int = 1024
+    max_pending_bytes: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        if not self.max_wait_s >= 0 or self.max_pending < 1 or self.max_pending_bytes < 1:
+            raise ValueError(
+                "max_wait_s must be at least 0, max_pending and max_pending_bytes at least 1; they "
+                f"are {self.max_wait_s}, {self.max_pending} and {self.max_pending_bytes}"
+            )
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the server has taken upon itself already.
+
+    Attributes:
+        waiting_s: predicted seconds of work in the queue, for one worker.
+        running_s: predicted seconds that running calls still take, all workers together.
+        workers: how many there are.
+        pending: requests taken in and not yet answered.
+        pending_bytes: of their bodies.
+        idle: how many of the workers run nothing.
+
+    Raises:
+        ValueError: if there is no worker, or more are idle than there are.
+    """
+
+    waiting_s: float
+    running_s: float
+    workers: int
+    pending: int
+    pending_bytes: int
+    idle: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.idle <= self.workers or self.workers < 1:
+            raise ValueError(
+                "workers must be at least 1 and idle at most as many; "
+                f"they are {self.workers} and {self.idle}"
+            )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is not taken in.
+
+    Attributes:
+        reason: stable name, for programs and metrics.
+        retry_after_s: when to come again, in whole seconds.
+        message: one sentence for people.
+    """
+
+    reason: Reason
+    retry_after_s: float
+    message: str
+
+
+def predict_wait(load: Load) -> float:
+    """Give the seconds until a worker would begin with what is added now."""
+    wait_s = (load.waiting_s + load.running_s) / load.workers
+    # An idle worker takes what waits before the busy ones are done.
+    return min(wait_s, load.waiting_s / load.idle) if load.idle else wait_s
+
+
+def admit(
+    policy: AdmissionPolicy, load: Load, body_bytes: int, timeout_s: float | None
+) -> Refusal | None:
+    """Decide whether a request is taken in.
+
+    Args:
+        policy: what the server takes upon itself.
+        load: what it has taken already, this request not counted.
+        body_bytes: of this request.
+        timeout_s: how long its caller will wait; None if for ever.
+
+    Returns:
+        None if it is taken in.
+    """
+    if load.pending >= policy.max_pending:
+        share = (load.pending + 1 - policy.max_pending) / load.pending
+        return _refuse(
+            "pending",
+            share * _predict_drain(load),
+            f"requests being answered must be at most {policy.max_pending}; {load.pending} are",
+        )
+    bytes_over = load.pending_bytes + body_bytes - policy.max_pending_bytes
+    if bytes_over > 0 and load.pending_bytes > 0:
+        share = min(1.0, bytes_over / load.pending_bytes)
+        return _refuse(
+            "bytes",
+            share * _predict_drain(load),
+            f"bodies of requests being answered must be at most {policy.max_pending_bytes} bytes; "
+            f"they are {load.pending_bytes}, and this one is {body_bytes}",
+        )
+    wait_s = predict_wait(load)
+    if wait_s > policy.max_wait_s:
+        return _refuse(
+            "wait",
+            wait_s - policy.max_wait_s,
+            f"work on a request must begin within {policy.max_wait_s:g} s; "
+            f"it would in {wait_s:.3g} s",
+        )
+    if timeout_s is not None and wait_s > timeout_s:
+        return _refuse(
+            "deadline",
+            wait_s - timeout_s,
+            f"work on a request must begin within its timeout of {timeout_s:g} s; "
+            f"it would in {wait_s:.3g} s",
+        )
+    return None
+
+
+def _predict_drain(load: Load) -> float:
+    """Give the seconds until everything that waits and runs is done."""
+    return (load.waiting_s + load.running_s) / load.workers
+
+
+def _refuse(reason: Reason, retry_after_s: float, message: str) -> Refusal:
+    bounded_s = min(max(retry_after_s, _MIN_RETRY_S), _MAX_RETRY_S)
+    return Refusal(reason, float(math.ceil(bounded_s)), message)

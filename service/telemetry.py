@@ -1,0 +1,211 @@
+"""Counts what happens, for Prometheus.
+
+Names and labels are documented in docs/operations.md, and held to it by a test. Labels have few
+values: a model that a request names counts only once the repository knows it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from service import errors
+from service.engine.dispatcher import BatchRecord, Dispatcher
+from service.engine.repository import ModelState, Repository
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_WINDOWS = (1, 2, 4, 8, 16, 32, 64)
+_PIXELS = tuple(4**power for power in range(4, 12))
+
+_OUTCOMES: Mapping[type[errors.LacunaError], str] = {
+    errors.RequestError: "invalid",
+    errors.OverloadedError: "refused",
+    errors.DeadlineExceededError: "deadline",
+    errors.NotReadyError: "unavailable",
+}
+STAGES = ("decode", "queue", "infer", "encode")
+KINDS = ("image", "valid", "computed")
+OUTCOMES = ("ok", *_OUTCOMES.values(), "failed", "gone")
+
+
+class RequestMeter:
+    """What one request tells of itself while it is being answered.
+
+    Attributes:
+        model: that answers it; empty as long as it is not known.
+        stages_s: seconds spent in each stage.
+        pixels: of its image, by kind: `image`, `valid` and `computed`.
+    """
+
+    __slots__ = ("model", "pixels", "stages_s")
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.stages_s: Mapping[str, float] = {}
+        self.pixels: Mapping[str, int] = {}
+
+
+class Telemetry:
+    """The metrics of a server.
+
+    Args:
+        dispatcher: whose queue and calls are looked at when metrics are asked for.
+        repository: of the models.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, repository: Repository) -> None:
+        self._registry = registry = CollectorRegistry()
+        for process in (ProcessCollector, PlatformCollector, GCCollector):
+            process(registry=registry)
+        self._requests = Counter(
+            "lacuna_requests",
+            "Requests that were answered.",
+            ("model", "protocol", "outcome"),
+            registry=registry,
+        )
+        self._found: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._request_s = Histogram(
+            "lacuna_request_seconds",
+            "Time from a request's headers to its answer.",
+            ("model", "protocol"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        stage_s = Histogram(
+            "lacuna_stage_seconds",
+            "Time that answered requests spent in a stage.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        pixels = Counter(
+            "lacuna_pixels",
+            "Pixels of answered images, valid ones, and those computed for them.",
+            ("kind",),
+            registry=registry,
+        )
+        # Finding a metric by its labels takes longer than counting, so it is done once.
+        self._stage_s = {stage: stage_s.labels(stage) for stage in STAGES}
+        self._pixels = {kind: pixels.labels(kind) for kind in KINDS}
+        self._refused = Counter(
+            "lacuna_refused", "Requests that were not taken in.", ("reason",), registry=registry
+        )
+        self._batch_windows = Histogram(
+            "lacuna_batch_windows", "Windows in a call.", buckets=_WINDOWS, registry=registry
+        )
+        self._batch_pixels = Histogram(
+            "lacuna_batch_pixels", "Pixels of a call.", buckets=_PIXELS, registry=registry
+        )
+        registry.register(_Snapshot(dispatcher, repository))
+        dispatcher.on_batch = self._note_batch
+
+    def render(self) -> bytes:
+        """Write all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    @contextmanager
+    def measure(self, protocol: str) -> Iterator[RequestMeter]:
+        """Measure the answering of one request.
+
+        Args:
+            protocol: `native`, `oip` or `tfserving`.
+        """
+        meter = RequestMeter()
+        began_s = time.perf_counter()
+        outcome = "gone"
+        try:
+            yield meter
+            outcome = "ok"
+        except errors.LacunaError as error:
+            outcome = find_outcome(error)
+            if isinstance(error, errors.OverloadedError):
+                self._refused.labels(error.reason).inc()
+            raise
+        except Exception:
+            outcome = "failed"
+            raise
+        finally:
+            requests, duration = self._find(meter.model, protocol, outcome)
+            requests.inc()
+            duration.observe(time.perf_counter() - began_s)
+            for stage, seconds in meter.stages_s.items():
+                self._stage_s[stage].observe(seconds)
+            for kind, count in meter.pixels.items():
+                self._pixels[kind].inc(count)
+
+    def _find(self, model: str, protocol: str, outcome: str) -> tuple[Counter, Histogram]:
+        key = (model, protocol, outcome)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = (
+                self._requests.labels(*key),
+                self._request_s.labels(model, protocol),
+            )
+        return found
+
+    def _note_batch(self, batch: BatchRecord) -> None:
+        self._batch_windows.observe(batch.windows)
+        self._batch_pixels.observe(batch.pixels)
+
+
+def find_outcome(error: errors.LacunaError) -> str:
+    """Tell how a request ended that was answered with an error."""
+    for kind, outcome in _OUTCOMES.items():
+        if isinstance(error, kind):
+            return outcome
+    return "failed"
+
+
+class _Snapshot(Collector):
+    """What is looked up when metrics are asked for."""
+
+    def __init__(self, dispatcher: Dispatcher, repository: Repository) -> None:
+        self._dispatcher = dispatcher
+        self._repository = repository
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the gauges."""
+        load = self._dispatcher.measure_load()
+        numbers = {
+            "lacuna_queue_windows": (
+                "Windows that wait for a worker.",
+                self._dispatcher.count_waiting(),
+            ),
+            "lacuna_queue_predicted_seconds": (
+                "Predicted seconds of one worker for what waits.",
+                load.waiting_s,
+            ),
+            "lacuna_engine_longest_run_seconds": (
+                "For how long the oldest running call has been running.",
+                self._dispatcher.find_longest_run_s(),
+            ),
+        }
+        for name, (text, value) in numbers.items():
+            yield GaugeMetricFamily(name, text, value)
+        states = GaugeMetricFamily(
+            "lacuna_model_state",
+            "1 for the state that a model is in.",
+            labels=("model", "version", "state"),
+        )
+        for status in self._repository.statuses:
+            for state in ModelState:
+                labels = (status.name, status.version, state.value)
+                states.add_metric(labels, float(status.state is state))
+        yield states
+        build = GaugeMetricFamily("lacuna_build_info", "Always 1.", labels=("version",))
+        build.add_metric((version("lacuna"),), 1.0)
+        yield build

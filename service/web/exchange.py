@@ -1,0 +1,140 @@
+"""Taking in a request for a batch of images, and answering it, in any protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.core.sample import Segmentation
+from service.engine.served import ServedModel
+from service.pipeline import BatchAnswered, BatchRequest
+from service.web.body import read_body, read_declared_length
+from service.web.departure import while_connected
+from service.web.parts import Parts
+from service.web.request_log import note
+from service.wire.coding import compress_for, decompress, read_coding
+
+Asked = TypeVar("Asked", bound=BatchRequest)
+
+Body = bytes | bytearray
+Content = tuple[dict[str, str], bytes]
+"""Headers and body of an answer."""
+
+
+@dataclass(frozen=True)
+class Dialect(Generic[Asked]):
+    """How a protocol puts things.
+
+    Attributes:
+        protocol: its name in the metrics.
+        parse: reads a request.
+        render: writes the answer that a model gives.
+        quick_bytes: up to here a body is read in less time than handing it to a thread and back
+            takes.
+    """
+
+    protocol: str
+    parse: Callable[[Body], Asked]
+    render: Callable[[ServedModel, Asked, Sequence[Segmentation]], Content]
+    quick_bytes: int
+
+
+async def answer_batch(
+    parts: Parts,
+    request: Request,
+    dialect: Dialect[Asked],
+    name: str,
+    version: str | None = None,
+    label: str | None = None,
+) -> Response:
+    """Answer a request for a batch of images.
+
+    Args:
+        parts: what the application is made of.
+        request: whose body was not read yet.
+        dialect: of the protocol.
+        name: of the model.
+        version: of the model; the highest, if neither it nor a label is given.
+        label: of the version.
+
+    Raises:
+        LacunaError: if there is too much to do, or the request is at fault, or the model.
+    """
+    with parts.telemetry.measure(dialect.protocol) as meter:
+        async with take_in(parts, request) as body:
+            with parts.repository.borrow(name, version, label) as model:
+                meter.model = model.name
+                note(request.scope, model=model.name, version=model.version)
+                answered = await _answer(parts, request, dialect, model, body)
+        meter.stages_s = answered.timings_s
+        meter.pixels = {
+            "image": answered.pixels,
+            "valid": answered.valid_pixels,
+            "computed": answered.computed_pixels,
+        }
+    return _send(request, answered)
+
+
+@asynccontextmanager
+async def take_in(parts: Parts, request: Request) -> AsyncIterator[Body]:
+    """Let a request pass the gate, read its body, and undo its coding.
+
+    What is inside the context is cancelled when the client goes.
+
+    Args:
+        parts: what the application is made of.
+        request: whose body was not read yet.
+
+    Raises:
+        OverloadedError: if there is too much to do already.
+        RequestError: if the body is too large, or cannot be decompressed.
+    """
+    coding = read_coding(request.headers.get("content-encoding"))
+    limits = parts.body_limits
+    with ExitStack() as held:
+        held.enter_context(parts.gate.hold(read_declared_length(request)))
+        body: Body = await read_body(request, limits)
+        note(request.scope, received_bytes=len(body))
+        async with while_connected(request.receive):
+            if coding is not None:
+                body = await asyncio.to_thread(decompress, body, coding, limits.body_bytes)
+                # From here on it is what the body unfolds to that takes memory.
+                held.close()
+                held.enter_context(parts.gate.hold(len(body)))
+            yield body
+
+
+async def _answer(
+    parts: Parts, request: Request, dialect: Dialect[Asked], model: ServedModel, body: Body
+) -> BatchAnswered[Content]:
+    def render(asked: Asked, segmentations: Sequence[Segmentation]) -> Content:
+        headers, content = dialect.render(model, asked, segmentations)
+        coding, content = compress_for(request.headers.get("accept-encoding"), content)
+        return headers | coding, content
+
+    return await parts.pipeline.answer_batch(
+        model, lambda: dialect.parse(body), render, light=len(body) <= dialect.quick_bytes
+    )
+
+
+def _send(request: Request, answered: BatchAnswered[Content]) -> Response:
+    milliseconds = {stage: seconds * 1000 for stage, seconds in answered.timings_s.items()}
+    note(
+        request.scope,
+        images=answered.images,
+        valid_pixels=answered.valid_pixels,
+        computed_pixels=answered.computed_pixels,
+        **{f"{stage}_ms": round(value, 2) for stage, value in milliseconds.items()},
+    )
+    headers, content = answered.content
+    told = {
+        "Server-Timing": ", ".join(f"{name};dur={ms:.3f}" for name, ms in milliseconds.items()),
+        "Lacuna-Computed-Pixels": str(answered.computed_pixels),
+    }
+    return Response(content, headers=headers | told)

@@ -1,0 +1,72 @@
+"""Errors as the protocol that was spoken has them.
+
+Under the paths of the Open Inference Protocol and of TensorFlow Serving every error is
+`{"error": "…"}`, whoever raised it: their clients cannot read anything else. Everywhere else it is
+a problem (see `service.web.problems`).
+"""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from service.errors import LacunaError, UnsupportedMediaTypeError
+from service.web import problems
+from service.wire.coding import CODINGS
+
+_OIP = "/v2"
+_TFSERVING = "/v1/models/"
+
+# Both protocols say 400 to whatever is wrong with a request's content.
+_STATUSES = {406: 400, 422: 400}
+
+_UNEXPECTED = "unexpected error; the log knows more under this request's id"
+
+
+async def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error that the service raised on purpose."""
+    problem = await problems.answer_error(request, error)
+    if not isinstance(error, LacunaError) or not _has_own_shape(request.scope):
+        return problem
+    if isinstance(error, UnsupportedMediaTypeError) and "content-encoding" in request.headers:
+        problem.headers["Accept-Encoding"] = ", ".join(CODINGS)
+    return _restate(problem, error.message)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework refused: an unknown path, another method."""
+    problem = await problems.answer_http_exception(request, error)
+    if not isinstance(error, HTTPException) or not _has_own_shape(request.scope):
+        return problem
+    return _restate(problem, f"{error.detail}: {request.method} {request.url.path}")
+
+
+async def answer_unexpected(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer an exception that nobody caught."""
+    problem = problems.make_problem(500, problems.INTERNAL_ERROR, _UNEXPECTED)
+    response = _restate(problem, _UNEXPECTED) if _has_own_shape(scope) else problem
+    await response(scope, receive, send)
+
+
+def make_error(status: int, message: str) -> JSONResponse:
+    """Make the response of an error.
+
+    Args:
+        status: of HTTP.
+        message: for people.
+    """
+    return JSONResponse({"error": message}, status)
+
+
+def _has_own_shape(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path == _OIP or path.startswith((f"{_OIP}/", _TFSERVING))
+
+
+def _restate(problem: JSONResponse, message: str) -> JSONResponse:
+    response = make_error(_STATUSES.get(problem.status_code, problem.status_code), message)
+    for name, value in problem.headers.items():
+        response.headers.setdefault(name, value)
+    return response

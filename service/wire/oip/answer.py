@@ -1,0 +1,75 @@
+"""Writing the answer of `POST …/infer`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.core.sample import Segmentation
+from service.wire.json_numbers import write_flat
+from service.wire.oip.outputs import RequestedOutput
+from service.wire.oip.request import HEADER_LENGTH, InferRequest
+from service.wire.outputs import LABELS, choose_output
+
+JSON = "application/json"
+BINARY = "application/octet-stream"
+
+
+class Answer(NamedTuple):
+    """An answer as it is sent.
+
+    Attributes:
+        headers: that belong to it.
+        content: the body.
+    """
+
+    headers: dict[str, str]
+    content: bytes
+
+
+def render_infer(
+    model: str, version: str, request: InferRequest, segmentations: Sequence[Segmentation]
+) -> Answer:
+    """Write an answer.
+
+    Args:
+        model: name of the model that gave it.
+        version: of the model.
+        request: that is answered.
+        segmentations: for each of its images, all of one size; with probabilities if it wants them.
+    """
+    head: dict[str, Any] = {"model_name": model, "model_version": version}
+    if request.id is not None:
+        head["id"] = request.id
+    outputs = [
+        (output, [choose_output(segmentation, output.name) for segmentation in segmentations])
+        for output in request.outputs
+    ]
+    described = b",".join(_describe(output, arrays) for output, arrays in outputs)
+    text = _dump(head)[:-1] + b',"outputs":[' + described + b"]}"
+    raw = [array for output, arrays in outputs if output.binary for array in arrays]
+    if not raw:
+        return Answer({"Content-Type": JSON}, text)
+    headers = {"Content-Type": BINARY, HEADER_LENGTH: str(len(text))}
+    return Answer(headers, b"".join([text, *(np.ascontiguousarray(array).data for array in raw)]))
+
+
+def _describe(output: RequestedOutput, arrays: Sequence[NDArray[Any]]) -> bytes:
+    described = {
+        "name": output.name,
+        "datatype": "UINT8" if output.name == LABELS else "FP32",
+        "shape": [len(arrays), *arrays[0].shape],
+    }
+    if output.binary:
+        size = sum(array.nbytes for array in arrays)
+        return _dump(described | {"parameters": {"binary_data_size": size}})
+    data = b",".join(write_flat(array) for array in arrays)
+    return _dump(described)[:-1] + b',"data":[' + data + b"]}"
+
+
+def _dump(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,139 @@
+"""The inputs of a request: which there are, and where each one's numbers stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from service.errors import MalformedRequestError
+from service.wire.json_object import read_member
+from service.wire.oip.tensors import IMAGE_DATATYPES, MASK_DATATYPES, Tensor, count_bytes
+
+_MAX_SIDE = 1 << 32
+"""More than any limit allows, and small enough for every product of sides to be written out."""
+
+
+class InputSpec(NamedTuple):
+    """What an input must be.
+
+    Attributes:
+        datatypes: that it may have.
+        ranks: numbers of sides that its shape may have.
+        layout: of the shape, for people.
+    """
+
+    datatypes: tuple[str, ...]
+    ranks: tuple[int, ...]
+    layout: str
+
+
+INPUTS: Mapping[str, InputSpec] = MappingProxyType(
+    {
+        "image": InputSpec(IMAGE_DATATYPES, (4,), "[N, H, W, C]"),
+        "mask": InputSpec(MASK_DATATYPES, (3, 4), "[N, H, W] or [N, H, W, 1]"),
+    }
+)
+
+
+def read_inputs(inputs: list[Any], raw: memoryview) -> dict[str, Tensor]:
+    """Find the inputs of a request.
+
+    Args:
+        inputs: as they stand in the JSON.
+        raw: the bytes behind the JSON.
+
+    Returns:
+        Each input by its name; raw bytes are not copied.
+
+    Raises:
+        MalformedRequestError: if an input is unknown, there twice, of a wrong datatype or shape,
+            or the bytes are fewer or more than the inputs say.
+    """
+    tensors: dict[str, Tensor] = {}
+    start = 0
+    for given in inputs:
+        if not isinstance(given, dict):
+            raise MalformedRequestError(f"an input must be an object; it is {given!r:.100}")
+        name = _read_name(given, tensors)
+        datatype, shape = _read_datatype(given, name), _read_shape(given, name)
+        size = _read_size(given, name)
+        if size is None:
+            data: memoryview | list[Any] = _read_data(given, name)
+        else:
+            _check_size(name, datatype, shape, size, len(raw) - start)
+            data, start = raw[start : start + size], start + size
+        tensors[name] = Tensor(name, datatype, shape, data)
+    if start != len(raw):
+        raise MalformedRequestError(
+            f"the bytes behind the JSON must be those of the inputs, {start}; they are {len(raw)}"
+        )
+    return tensors
+
+
+def _read_name(given: dict[str, Any], before: Mapping[str, Tensor]) -> str:
+    name = read_member(given, "name", str, "an input")
+    if name not in INPUTS:
+        raise MalformedRequestError(
+            f"name of an input must be one of {', '.join(INPUTS)}; it is {name!r:.100}"
+        )
+    if name in before:
+        raise MalformedRequestError(f"an input must be there once; {name} is there twice")
+    return str(name)
+
+
+def _read_datatype(given: dict[str, Any], name: str) -> str:
+    datatype = read_member(given, "datatype", str, name)
+    accepted = INPUTS[name].datatypes
+    if datatype not in accepted:
+        raise MalformedRequestError(
+            f"datatype of {name} must be one of {', '.join(accepted)}; it is {datatype!r:.100}"
+        )
+    return str(datatype)
+
+
+def _read_shape(given: dict[str, Any], name: str) -> tuple[int, ...]:
+    shape = read_member(given, "shape", list, name) or []
+    if len(shape) not in INPUTS[name].ranks or set(map(type, shape)) != {int}:
+        raise MalformedRequestError(
+            f"shape of {name} must be {INPUTS[name].layout}; it is {shape!r:.100}"
+        )
+    if not 1 <= min(shape) <= max(shape) <= _MAX_SIDE:
+        raise MalformedRequestError(
+            f"sides of {name} must be from 1 to {_MAX_SIDE}; its shape is {shape!r:.100}"
+        )
+    return tuple(shape)
+
+
+def _read_size(given: dict[str, Any], name: str) -> int | None:
+    parameters = read_member(given, "parameters", dict, name) or {}
+    if "shared_memory_region" in parameters:
+        raise MalformedRequestError(
+            f"data of {name} must come in the body; shared memory is not supported"
+        )
+    size = read_member(parameters, "binary_data_size", int, f"{name}'s parameters")
+    return None if size is None else int(size)
+
+
+def _read_data(given: dict[str, Any], name: str) -> list[Any]:
+    data = read_member(given, "data", list, name)
+    if data is None:
+        raise MalformedRequestError(
+            f"{name} must have data, or binary_data_size in its parameters; it has neither"
+        )
+    return list(data)
+
+
+def _check_size(
+    name: str, datatype: str, shape: tuple[int, ...], size: int, left_bytes: int
+) -> None:
+    expected = count_bytes(datatype, shape)
+    if size != expected:
+        raise MalformedRequestError(
+            f"binary_data_size of {name} must be the {expected} bytes that {datatype} "
+            f"{list(shape)} takes; it is {size}"
+        )
+    if size > left_bytes:
+        raise MalformedRequestError(
+            f"the body must hold the {size} bytes of {name}; {left_bytes} are left for it"
+        )

@@ -1,0 +1,100 @@
+"""What the server and its models say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from service.runtime.manifest import Manifest
+from service.wire.batch import MAX_IMAGES
+
+PLATFORM = "tensorflow_savedmodel"
+
+EXTENSIONS = (
+    "binary_tensor_data",
+    "model_configuration",
+    "model_repository",
+    "schedule_policy",
+    "statistics",
+)
+
+_DATATYPES = {"uint8": "UINT8", "uint16": "UINT16", "float32": "FP32"}
+
+
+def describe_server(version: str) -> dict[str, Any]:
+    """Answer `GET /v2`.
+
+    Args:
+        version: of the service.
+    """
+    return {"name": "lacuna", "version": version, "extensions": list(EXTENSIONS)}
+
+
+def describe_model(name: str, versions: Sequence[str], manifest: Manifest) -> dict[str, Any]:
+    """Answer `GET /v2/models/{name}`.
+
+    Shapes begin with the number of images; -1 stands for any.
+
+    Args:
+        name: of the model.
+        versions: that are served.
+        manifest: of the one that was asked for.
+    """
+    return {
+        "name": name,
+        "versions": list(versions),
+        "platform": PLATFORM,
+        "inputs": [
+            {"name": tensor, "datatype": datatype, "shape": [-1, *sides]}
+            for tensor, datatype, sides in _list_inputs(manifest)
+        ],
+        "outputs": [
+            {"name": tensor, "datatype": datatype, "shape": [-1, *sides]}
+            for tensor, datatype, sides in _list_outputs(manifest)
+        ],
+    }
+
+
+def describe_config(name: str, manifest: Manifest) -> dict[str, Any]:
+    """Answer `GET /v2/models/{name}/config`.
+
+    As `max_batch_size` is more than 0, `dims` are those of one image.
+
+    Args:
+        name: of the model.
+        manifest: of the version that was asked for.
+    """
+    return {
+        "name": name,
+        "platform": PLATFORM,
+        "backend": "tensorflow",
+        "max_batch_size": MAX_IMAGES,
+        "input": [
+            {
+                "name": tensor,
+                "data_type": f"TYPE_{datatype}",
+                "dims": sides,
+                "optional": tensor == "mask",
+            }
+            for tensor, datatype, sides in _list_inputs(manifest)
+        ],
+        "output": [
+            {"name": tensor, "data_type": f"TYPE_{datatype}", "dims": sides}
+            for tensor, datatype, sides in _list_outputs(manifest)
+        ],
+    }
+
+
+def _list_inputs(manifest: Manifest) -> list[tuple[str, str, list[int]]]:
+    datatype = _DATATYPES[manifest.image.dtype]
+    return [
+        ("image", datatype, [-1, -1, manifest.image.channels]),
+        ("mask", "BOOL", [-1, -1, 1]),
+    ]
+
+
+def _list_outputs(manifest: Manifest) -> list[tuple[str, str, list[int]]]:
+    return [
+        ("labels", "UINT8", [-1, -1]),
+        ("probabilities", "FP32", [-1, -1, len(manifest.classes)]),
+    ]

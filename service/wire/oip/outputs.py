@@ -1,0 +1,68 @@
+"""The outputs that a request asks for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from service.errors import MalformedRequestError
+from service.wire.json_object import read_member
+from service.wire.outputs import LABELS, PROBABILITIES
+
+OUTPUTS = (LABELS, PROBABILITIES)
+
+
+class RequestedOutput(NamedTuple):
+    """What an answer is to hold.
+
+    Attributes:
+        name: one of `OUTPUTS`.
+        binary: as raw bytes behind the JSON.
+    """
+
+    name: str
+    binary: bool
+
+
+def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[RequestedOutput]:
+    """Read which outputs are wanted, and how.
+
+    Args:
+        content: the request.
+        parameters: its parameters.
+
+    Returns:
+        In the order asked for. Labels alone where nothing is named: probabilities are many times
+        as large, and are computed only for those who ask.
+
+    Raises:
+        MalformedRequestError: if an output is unknown, there twice, or asked for in a way that is
+            not supported.
+    """
+    binary = _read_flag(parameters, "binary_data_output", default=False)
+    wanted = [
+        _read_output(given, binary)
+        for given in read_member(content, "outputs", list, "the request") or []
+    ]
+    names = [output.name for output in wanted]
+    if len(set(names)) < len(names):
+        raise MalformedRequestError(f"an output must be there once; they are {', '.join(names)}")
+    return wanted or [RequestedOutput(LABELS, binary)]
+
+
+def _read_output(given: Any, binary: bool) -> RequestedOutput:
+    if not isinstance(given, dict) or given.get("name") not in OUTPUTS:
+        raise MalformedRequestError(
+            f"name of an output must be one of {', '.join(OUTPUTS)}; it is {given!r:.100}"
+        )
+    parameters = read_member(given, "parameters", dict, "an output") or {}
+    for name in ("classification", "shared_memory_region"):
+        if parameters.get(name):
+            raise MalformedRequestError(
+                f"{given['name']} must be asked for as a tensor; {name} is not supported"
+            )
+    return RequestedOutput(given["name"], _read_flag(parameters, "binary_data", default=binary))
+
+
+def _read_flag(parameters: dict[str, Any], name: str, *, default: bool) -> bool:
+    value = read_member(parameters, name, bool, "the parameters")
+    return default if value is None else bool(value)

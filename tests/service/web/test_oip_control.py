@@ -1,0 +1,121 @@
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from service.engine.gate import Gate
+from service.engine.segmenter import Segmenter
+from service.engine.watchdog import Watchdog
+from service.errors import InvalidGraphError, LacunaError
+from service.pipeline import Pipeline
+from service.runtime.fake import FakeRuntime
+from service.telemetry import Telemetry
+from service.web.parts import Parts
+from service.web.protocol_errors import answer_error
+from service.web.routes import oip, oip_control
+from tests.support.apps import load_repository, make_repository_folder
+
+BROKEN = "no graph"
+
+
+def load(folder):
+    if BROKEN in [entry.name for entry in folder.iterdir()]:
+        raise InvalidGraphError("saved_model.pb must be one that loads")
+    return FakeRuntime()
+
+
+@contextmanager
+def serve(root, *, allow_control):
+    repository = load_repository(make_repository_folder(root), load)
+    pipeline = Pipeline(repository, Segmenter())
+    dispatcher = pipeline.segmenter.dispatcher
+    watch = Gate(dispatcher), Watchdog(dispatcher), Telemetry(dispatcher, repository)
+    parts = Parts(pipeline, *watch)
+    app = FastAPI()
+    app.add_exception_handler(LacunaError, answer_error)
+    app.include_router(oip.make_router(parts))
+    app.include_router(oip_control.make_router(parts, allow_control=allow_control))
+    with TestClient(app) as client:
+        yield client
+    pipeline.segmenter.close()
+
+
+@pytest.fixture
+def client(tmp_path):
+    with serve(tmp_path, allow_control=True) as client:
+        yield client
+
+
+def control(client, action, model="fake", **content):
+    return client.post(f"/v2/repository/models/{model}/{action}", json=content)
+
+
+def infer(client):
+    data = np.zeros(4, int).tolist()
+    tensor = {"name": "image", "shape": [1, 2, 2, 1], "datatype": "UINT8", "data": data}
+    return client.post("/v2/models/fake/infer", json={"inputs": [tensor]})
+
+
+def list_states(client):
+    return [
+        (entry["version"], entry["state"]) for entry in client.post("/v2/repository/index").json()
+    ]
+
+
+def test_a_model_is_unloaded_and_loaded_again(client):
+    assert infer(client).status_code == 200
+
+    assert control(client, "unload", parameters={"unload_dependents": False}).status_code == 200
+    assert infer(client).status_code == 503
+    assert client.get("/v2/models/fake/ready").status_code == 503
+    assert ("1", "READY") not in list_states(client)
+
+    assert control(client, "load").status_code == 200
+    assert infer(client).status_code == 200
+    assert list_states(client) == [("1", "READY")]
+
+
+def test_an_empty_body_will_do(client):
+    assert client.post("/v2/repository/models/fake/load").status_code == 200
+
+
+def test_loading_takes_what_is_on_the_disk_by_now(client, tmp_path):
+    (tmp_path / "fake" / "2").mkdir()
+    assert control(client, "load").status_code == 200
+
+    assert infer(client).json()["model_version"] == "2"
+
+
+def test_a_version_that_cannot_be_served_is_said_and_the_other_goes_on(client, tmp_path):
+    (tmp_path / "fake" / "2" / BROKEN).mkdir(parents=True)
+    response = control(client, "load")
+
+    assert (response.status_code, list(response.json())) == (500, ["error"])
+    assert "saved_model.pb must be one that loads" in response.json()["error"]
+    assert infer(client).json()["model_version"] == "1"
+    assert ("2", "UNAVAILABLE") in list_states(client)
+
+
+@pytest.mark.parametrize("action", ["load", "unload"])
+def test_an_unknown_model_is_refused(client, action):
+    response = control(client, action, "other")
+
+    assert (response.status_code, list(response.json())) == (404, ["error"])
+
+
+def test_a_model_that_is_brought_along_is_refused(client):
+    response = control(client, "load", parameters={"config": "{}"})
+
+    assert response.status_code == 400
+    assert "as it stands in the repository; config cannot be given" in response.json()["error"]
+
+
+@pytest.mark.parametrize("action", ["load", "unload"])
+def test_without_an_admin_key_nobody_controls_anything(tmp_path, action):
+    with serve(tmp_path, allow_control=False) as client:
+        response = control(client, action)
+
+        assert (response.status_code, list(response.json())) == (403, ["error"])
+        assert infer(client).status_code == 200

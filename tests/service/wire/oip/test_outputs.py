@@ -1,0 +1,52 @@
+import pytest
+
+from service.errors import MalformedRequestError
+from service.wire.oip.outputs import RequestedOutput, read_outputs
+
+
+def read(*outputs, **parameters):
+    return read_outputs({"outputs": list(outputs)}, parameters)
+
+
+def test_labels_alone_are_sent_to_whoever_names_nothing():
+    assert read_outputs({}, {}) == [RequestedOutput("labels", binary=False)]
+    assert read(binary_data_output=True) == [RequestedOutput("labels", binary=True)]
+
+
+def test_outputs_come_in_the_order_in_which_they_are_named():
+    assert [output.name for output in read({"name": "probabilities"}, {"name": "labels"})] == [
+        "probabilities",
+        "labels",
+    ]
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize("here", [True, False])
+def test_what_is_said_of_one_output_goes_before_what_is_said_of_all(everywhere, here):
+    named = {"name": "labels", "parameters": {"binary_data": here}}
+
+    assert read(named, binary_data_output=everywhere)[0].binary is here
+    assert read({"name": "labels"}, binary_data_output=everywhere)[0].binary is everywhere
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ({"name": "scores"}, "one of labels, probabilities; it is .*scores"),
+        ({"name": ["labels"]}, "one of labels, probabilities"),
+        ({}, "one of labels, probabilities"),
+        ("labels", "one of labels, probabilities"),
+        ({"name": "labels", "parameters": {"classification": 3}}, "classification is not support"),
+        ({"name": "labels", "parameters": {"shared_memory_region": "x"}}, "is not supported"),
+        ({"name": "labels", "parameters": {"binary_data": 1}}, "true or false; it is of type int"),
+        ({"name": "labels", "parameters": 1}, "parameters of an output must be an object"),
+    ],
+)
+def test_an_output_that_cannot_be_had_is_refused(output, message):
+    with pytest.raises(MalformedRequestError, match=message):
+        read(output)
+
+
+def test_an_output_that_is_named_twice_is_refused():
+    with pytest.raises(MalformedRequestError, match="must be there once; they are labels, labels"):
+        read({"name": "labels"}, {"name": "labels"})

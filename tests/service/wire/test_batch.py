@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from service.core.sample import Segmentation
+from service.errors import (
+    EmptyBodyError,
+    ImageTooLargeError,
+    InvalidMaskError,
+    MalformedRequestError,
+)
+from service.formats.limits import ImageLimits
+from service.formats.raster import Raster
+from service.runtime.fake import FAKE_MANIFEST
+from service.wire.batch import MAX_IMAGES, Entry, check_count, read_samples
+from service.wire.outputs import choose_output
+
+IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
+MASK = IMAGE[:, :, 0] % 2 == 0
+
+
+def make_entry(image=IMAGE, mask=None):
+    return Entry(lambda _: Raster(image), None if mask is None else lambda _: mask)
+
+
+def read(*entries, image_pixels=100):
+    return read_samples(entries, FAKE_MANIFEST, ImageLimits(image_pixels))
+
+
+def test_each_image_becomes_a_sample_with_its_mask():
+    first, second = read(make_entry(mask=MASK), make_entry(IMAGE[:2]))
+
+    assert np.array_equal(first.mask, MASK)
+    assert np.array_equal(first.image, IMAGE)
+    assert second.size == (2, 4)
+    assert second.mask.all()
+
+
+def test_an_error_tells_which_image_it_is_about():
+    with pytest.raises(InvalidMaskError, match=r"image 1: mask must have .* mask is 2×4"):
+        read(make_entry(), make_entry(mask=MASK[:2]))
+
+
+def test_where_there_is_one_image_it_has_no_number():
+    with pytest.raises(InvalidMaskError, match=r"^mask must have"):
+        read(make_entry(mask=MASK[:2]))
+
+
+def test_the_limit_is_that_of_all_images_together():
+    assert len(read(*[make_entry()] * 2, image_pixels=24)) == 2
+    with pytest.raises(ImageTooLargeError, match="at most 23 pixels together; they have 24"):
+        read(*[make_entry()] * 2, image_pixels=23)
+
+
+def test_there_are_as_many_images_as_a_request_may_hold():
+    check_count(1)
+    check_count(MAX_IMAGES)
+    with pytest.raises(EmptyBodyError, match="it holds none"):
+        check_count(0)
+    with pytest.raises(MalformedRequestError, match="at most 256 images; it holds 257"):
+        check_count(MAX_IMAGES + 1)
+
+
+def test_an_output_is_chosen_by_its_name():
+    labels, probabilities = np.zeros((3, 4), np.uint8), np.zeros((3, 4, 2), np.float32)
+    segmentation = Segmentation(labels, probabilities)
+
+    assert choose_output(segmentation, "labels") is labels
+    assert choose_output(segmentation, "probabilities") is probabilities
+    with pytest.raises(ValueError, match="probabilities are to be sent"):
+        choose_output(Segmentation(labels), "probabilities")

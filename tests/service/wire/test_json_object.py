@@ -1,0 +1,76 @@
+import math
+
+import pytest
+
+from service.errors import EmptyBodyError, ImageTooLargeError, MalformedRequestError
+from service.formats.limits import ImageLimits
+from service.wire.json_object import read_member, read_object
+
+LIMITS = ImageLimits(image_pixels=100)
+
+
+def test_an_object_is_read_with_numbers_that_are_none():
+    content = read_object(b'{"a": [NaN, Infinity, -Infinity, 1e3]}', LIMITS)
+
+    assert math.isnan(content["a"][0])
+    assert content["a"][1:] == [math.inf, -math.inf, 1000]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"[1]",
+        b"7",
+        b'{"a": 1} x',
+        b"\xff",
+        b'{"a": ' + b"[" * 1000,
+        b'{"a": ' + b"1" * 100_000_000 + b"}",
+        b'{"a": "\xed\xa0\x80"}',
+    ],
+    ids=["open", "list", "number", "trailing", "no UTF-8", "deep", "100 MB of digits", "surrogate"],
+)
+def test_what_is_no_object_is_refused(text):
+    with pytest.raises(MalformedRequestError, match="the body must be"):
+        read_object(text, LIMITS)
+
+
+def test_an_empty_body_is_said_to_be_empty():
+    with pytest.raises(EmptyBodyError, match="it has 0 bytes"):
+        read_object(b"", LIMITS)
+
+
+def test_numbers_are_counted_before_they_are_read():
+    # Not even JSON: it is refused for its commas.
+    with pytest.raises(ImageTooLargeError, match="at most 10500 numbers; it holds more"):
+        read_object(b"," * 10_500, LIMITS)
+
+
+def test_the_largest_image_and_its_mask_are_not_too_many_numbers():
+    numbers = b",".join([b"1"] * 400)
+    read_object(b'{"image": [' + numbers + b'], "mask": [' + numbers[:199] + b"]}", LIMITS)
+
+
+def test_a_member_is_of_its_kind_or_there_is_none():
+    content = {"a": 1, "b": "x", "c": None}
+
+    assert read_member(content, "a", int, "it") == 1
+    assert read_member(content, "b", str, "it") == "x"
+    assert read_member(content, "c", list, "it") is None
+    assert read_member(content, "d", dict, "it") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        (True, int, "a of an input must be an integer; it is of type bool"),
+        (1.0, int, "an integer; it is of type float"),
+        (1, bool, "true or false; it is of type int"),
+        ({}, list, "a list; it is of type dict"),
+        ([], dict, "an object; it is of type list"),
+        (1, str, "text; it is of type int"),
+    ],
+)
+def test_a_member_of_another_kind_is_refused(value, kind, message):
+    with pytest.raises(MalformedRequestError, match=message):
+        read_member({"a": value}, "a", kind, "an input")
