@@ -13,16 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from model.data.mosaics import Mosaic, MosaicConfig, draw_mosaic
-from model.data.textures import load_textures
+from model.flips import Label, count_flips, draw_test_mosaics, label_with
 from model.layers import (
     CropToSize,
     FillInvalid,
@@ -35,8 +32,6 @@ from model.train import PRESETS, fit
 from model.twins import PlainForm
 
 DEMO = Path(__file__).parents[1] / "service" / "demo" / "models" / "groundcover" / "1"
-
-Predict = Callable[[Any, Any], Any]
 
 
 def build_textbook(config: NetworkConfig) -> keras.Model:
@@ -78,71 +73,33 @@ def _end(image: Any, mask: Any, logits: Any) -> keras.Model:
     return keras.Model([image, mask], FillInvalid()([CropToSize()([logits, mask]), mask]))
 
 
-def draw_test_mosaics(count: int) -> Iterator[Mosaic]:
-    """Draw mosaics of textures held out from training, with sides from 24 to 192 pixels."""
-    rng = np.random.default_rng(2)
-    textures = load_textures("test")
-    for _ in range(count):
-        height, width = np.exp(rng.uniform(np.log(24), np.log(192), 2)).astype(int)
-        config = MosaicConfig(size=(int(height), int(width)), zoom=(1.0, 1.0), missing=(0.1, 0.6))
-        yield draw_mosaic(rng, textures, config)
-
-
-def count_changed(predict: Predict, mosaics: Sequence[Mosaic]) -> tuple[int, int, int]:
-    """Count labels that change with the canvas, valid pixels, and images in which any changes."""
-    rng = np.random.default_rng(0)
-    changed = pixels = images = 0
-    for mosaic in mosaics:
-        height, width = mosaic.mask.shape
-        grown = [(0, int(rng.integers(1, 65))), (0, int(rng.integers(1, 65)))]
-        image = np.pad(mosaic.image, [*grown, (0, 0)])
-        before = predict(mosaic.image, mosaic.mask)
-        after = predict(image, np.pad(mosaic.mask, grown))[:height, :width]
-        different = int(np.count_nonzero((before != after) & mosaic.mask))
-        changed += different
-        images += different > 0
-        pixels += int(mosaic.mask.sum())
-    return changed, pixels, images
-
-
-def _predict_with(network: keras.Model) -> Predict:
-    def predict(image: Any, mask: Any) -> Any:
-        return np.argmax(network([image[None].astype("f"), mask[None, ..., None]])[0], axis=-1)
-
-    return predict
-
-
 def _build_plain(config: NetworkConfig) -> keras.Model:
     return build_network(config, PlainForm(config, "mean"))
 
 
-def _predict_with_demo() -> Predict:
+def _label_with_demo() -> Label:
     labels = tf.saved_model.load(str(DEMO)).signatures["labels"]
 
-    def predict(image: Any, mask: Any) -> Any:
+    def label(image: Any, mask: Any) -> Any:
         answer = labels(image=tf.constant(image[None].astype("f")), mask=mask[None, ..., None])
         return answer["labels"][0].numpy()
 
-    return predict
+    return label
 
 
 def main() -> None:
     """Train, count, print."""
     preset = PRESETS["groundcover"]
     config = dataclasses.replace(preset, steps=int(sys.argv[1]) if len(sys.argv) > 1 else 400)
-    mosaics = list(draw_test_mosaics(100))
-    contestants = {"shipped": _predict_with_demo()}
+    scenes = [(mosaic.image, mosaic.mask) for mosaic in draw_test_mosaics()]
+    contestants = {"shipped": _label_with_demo()}
     for name, build in (("plain", _build_plain), ("textbook", build_textbook)):
         keras.utils.set_random_seed(config.seed)
         network = build(config.network)
         fit(network, config)
-        contestants[name] = _predict_with(network)
-    for name, predict in contestants.items():
-        changed, pixels, images = count_changed(predict, mosaics)
-        print(
-            f"{name:9} {changed:6} of {pixels} labels ({changed / pixels:.2%}), "
-            f"in {images} of {len(mosaics)} images"
-        )
+        contestants[name] = label_with(network)
+    for name, label in contestants.items():
+        print(f"{name:9} {count_flips(label, scenes)}")
 
 
 if __name__ == "__main__":

@@ -9,15 +9,18 @@
    refusal that says "later" must not be for ever.
 4. A refusal says when to come again: when so much will have been worked off that the same request
    would be taken in.
+5. No client takes it all (`share`): of the places and the bytes it gets its share at most, and
+   while it holds more than its share of what was taken in, it is refused at its share of the wait.
+   So whoever else comes finds room, and a queue that is not full of one client's work.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-Reason = Literal["wait", "deadline", "pending", "bytes"]
+Reason = Literal["wait", "deadline", "pending", "bytes", "share"]
 
 # Retry-After counts whole seconds; beyond a minute a prediction is worth nothing.
 _MIN_RETRY_S = 1
@@ -33,6 +36,9 @@ class AdmissionPolicy:
             is what stock clients and proxies bear with, whose timeouts are from 15 s to 60 s.
         max_pending: requests taken in and not yet answered; each holds a connection and a task.
         max_pending_bytes: of their bodies together; decoded images take several times as much.
+        max_share: of all that, for one client. With a half, a client that is alone still has 512
+            places and a queue of 5 s, which fills every batch; and it takes two to fill the server.
+            1 where all clients come through one proxy's address.
 
     Raises:
         ValueError: if nothing would ever be admitted.
@@ -41,8 +47,11 @@ class AdmissionPolicy:
     max_wait_s: float = 10.0
     max_pending: int = 1024
     max_pending_bytes: int = 1 << 30
+    max_share: float = 0.5
 
     def __post_init__(self) -> None:
+        if not 0 < self.max_share <= 1:
+            raise ValueError(f"max_share must be above 0 and at most 1; it is {self.max_share}")
         if not self.max_wait_s >= 0 or self.max_pending < 1 or self.max_pending_bytes < 1:
             raise ValueError(
                 "max_wait_s must be at least 0, max_pending and max_pending_bytes at least 1; they "
@@ -81,6 +90,18 @@ class Load:
             )
 
 
+class Holding(NamedTuple):
+    """What one client has of the load.
+
+    Attributes:
+        pending: its requests.
+        pending_bytes: of their bodies.
+    """
+
+    pending: int
+    pending_bytes: int
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Why a request is not taken in.
@@ -104,7 +125,11 @@ def predict_wait(load: Load) -> float:
 
 
 def admit(
-    policy: AdmissionPolicy, load: Load, body_bytes: int, timeout_s: float | None
+    policy: AdmissionPolicy,
+    load: Load,
+    body_bytes: int,
+    timeout_s: float | None,
+    holding: Holding | None = None,
 ) -> Refusal | None:
     """Decide whether a request is taken in.
 
@@ -113,6 +138,7 @@ def admit(
         load: what it has taken already, this request not counted.
         body_bytes: of this request.
         timeout_s: how long its caller will wait; None if for ever.
+        holding: what its client has of the load; None if it is not known who that is.
 
     Returns:
         None if it is taken in.
@@ -124,15 +150,11 @@ def admit(
             share * _predict_drain(load),
             f"requests being answered must be at most {policy.max_pending}; {load.pending} are",
         )
-    bytes_over = load.pending_bytes + body_bytes - policy.max_pending_bytes
-    if bytes_over > 0 and load.pending_bytes > 0:
-        share = min(1.0, bytes_over / load.pending_bytes)
-        return _refuse(
-            "bytes",
-            share * _predict_drain(load),
-            f"bodies of requests being answered must be at most {policy.max_pending_bytes} bytes; "
-            f"they are {load.pending_bytes}, and this one is {body_bytes}",
-        )
+    refusal = admit_bytes(policy, load, body_bytes)
+    if refusal is None and holding is not None and policy.max_share < 1:
+        refusal = _admit_client(policy, load, body_bytes, holding)
+    if refusal is not None:
+        return refusal
     wait_s = predict_wait(load)
     if wait_s > policy.max_wait_s:
         return _refuse(
@@ -147,6 +169,60 @@ def admit(
             wait_s - timeout_s,
             f"work on a request must begin within its timeout of {timeout_s:g} s; "
             f"it would in {wait_s:.3g} s",
+        )
+    return None
+
+
+def admit_bytes(policy: AdmissionPolicy, load: Load, body_bytes: int) -> Refusal | None:
+    """Decide whether so many more bytes are taken in.
+
+    Args:
+        policy: what the server takes upon itself.
+        load: what it has taken already, these bytes not counted.
+        body_bytes: more of them.
+
+    Returns:
+        None if they are taken in.
+    """
+    bytes_over = load.pending_bytes + body_bytes - policy.max_pending_bytes
+    if bytes_over <= 0 or load.pending_bytes <= 0:
+        return None
+    share = min(1.0, bytes_over / load.pending_bytes)
+    return _refuse(
+        "bytes",
+        share * _predict_drain(load),
+        f"bodies of requests being answered must be at most {policy.max_pending_bytes} bytes; "
+        f"they are {load.pending_bytes}, and this one is {body_bytes}",
+    )
+
+
+def _admit_client(
+    policy: AdmissionPolicy, load: Load, body_bytes: int, holding: Holding
+) -> Refusal | None:
+    """Decide whether a client is let have one more request."""
+    share = policy.max_share
+    places = max(1, int(policy.max_pending * share))
+    if holding.pending >= places:
+        return _refuse(
+            "share",
+            _predict_drain(load) / holding.pending,
+            f"a client's requests must be at most {places}; {holding.pending} are being answered",
+        )
+    most_bytes = policy.max_pending_bytes * share
+    if holding.pending_bytes and holding.pending_bytes + body_bytes > most_bytes:
+        return _refuse(
+            "share",
+            _predict_drain(load),
+            f"bodies of one client's requests must be at most {most_bytes:.0f} bytes; "
+            f"they are {holding.pending_bytes}, and this one is {body_bytes}",
+        )
+    wait_s = predict_wait(load)
+    if holding.pending > share * load.pending and wait_s > share * policy.max_wait_s:
+        return _refuse(
+            "share",
+            wait_s - share * policy.max_wait_s,
+            f"a client with most of the requests must find a wait within "
+            f"{share * policy.max_wait_s:g} s; it is {wait_s:.3g} s",
         )
     return None
 

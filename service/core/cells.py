@@ -104,17 +104,18 @@ def find_valid_cells(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     Returns:
         bool (⌈H / side⌉, ⌈W / side⌉).
     """
-    height, width = (-(-pixels // side) for pixels in mask.shape)
-    if (height * side, width * side) != mask.shape:
-        whole = np.zeros((height * side, width * side), np.bool_)
-        whole[: mask.shape[0], : mask.shape[1]] = mask
-        mask = whole
-    blocks = mask.reshape(height, side, width * side)
-    rows: NDArray[np.bool_] = np.logical_or.reduce(blocks, axis=1)
+    height, width = mask.shape
+    whole = height // side
+    rows = np.empty((-(-height // side), width), np.bool_)
+    blocks = mask[: whole * side].reshape(whole, side, width)
+    np.logical_or.reduce(blocks, axis=1, out=rows[:whole])
+    if whole < len(rows):
+        np.logical_or.reduce(mask[whole * side :], axis=0, out=rows[whole])
     # Laying a cell's columns over each other is many times quicker than any() on so short an axis.
-    valid = rows[:, ::side].copy()
-    for column in range(1, side):
-        valid |= rows[:, column::side]
+    valid = np.zeros((len(rows), -(-width // side)), np.bool_)
+    for column in range(min(side, width)):
+        columns = rows[:, column::side]
+        valid[:, : columns.shape[1]] |= columns
     return valid
 
 

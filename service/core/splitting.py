@@ -11,8 +11,8 @@ A box of cells is split by one straight line after another, across all that is l
    searches that lead nowhere end there.
 3. Lines that pay at once, with no further ones, are tried too: they do where estimates mislead.
 
-This comes within some percent of the best that such splitting can do (found by trying all, on a
-grid of 32 × 32), at some ten lines weighed for each that is taken.
+Over 85 masks of 512² and 2048² pixels this was 0.7 % dearer on average, and 13 % at worst, than the
+best that lines on a grid of 32 × 32 can do, which takes a hundred times as long to find.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ _MIN_GAIN = 0.05
 _UNEVEN = 1e-3
 # Lines may, as an exception, cut off slice after slice; from this depth on they halve.
 _MAX_DEPTH = 100
+
+# Of lines across each axis; between more than these, only every second or third is weighed.
+_MAX_LINES = 4096
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +89,7 @@ def split(cells: Cells, rates: Rates) -> list[Piece]:
     """Split a mask where that is cheaper, and where a cut would be too large.
 
     Args:
-        cells: of the mask, at least one of them valid.
+        cells: of the mask, cropped to the valid ones.
         rates: what decides.
 
     Returns:
@@ -124,7 +127,7 @@ class _Search:
             return best
         self._left_s -= _SEARCH_S
         lines = _Lines(self._cells, piece.keep)
-        if lines.count == 0:
+        if lines.areas.size == 0:
             return best
         best = self._try_alone(lines, best)
         return self._follow(lines, best, enough_s, depth)
@@ -162,17 +165,18 @@ class _Search:
 
 
 class _Lines:
-    """All lines that split a box of cells, between rows first, then between columns.
+    """The n lines that may split a box of cells, between rows first, then between columns.
 
     Args:
         cells: of the mask.
         keep: the box, with a valid cell at least; what is empty around its valid cells is left out.
 
     Attributes:
-        count: of lines, n.
         cuts: int64 (4, 2, n): top, left, bottom and right of what a model must see to answer for
             either side of each line.
-        areas: int64 (2, n), of the cuts, in cells.
+        heights: int64 (2, n), of the cuts, in cells.
+        widths: int64 (2, n), of the cuts.
+        areas: int64 (2, n), of the cuts.
     """
 
     def __init__(self, cells: Cells, keep: Box) -> None:
@@ -187,13 +191,18 @@ class _Lines:
             keep.top + rows[1] + 1,
             keep.left + columns[1] + 1,
         )
-        self._between_rows = rows[1] - rows[0]
-        self.count = self._between_rows + columns[1] - columns[0]
-        self.cuts = np.empty((4, 2, self.count), np.int64)
-        _accumulate(by_row[:, rows[0] : rows[1] + 1], self.cuts[:, :, : self._between_rows])
-        _accumulate(
-            by_column[:, columns[0] : columns[1] + 1], self.cuts[:, :, self._between_rows :]
-        )
+        gaps = rows[1] - rows[0], columns[1] - columns[0]
+        self._every = gaps[0] // _MAX_LINES + 1, gaps[1] // _MAX_LINES + 1
+        self._between_rows = -(-gaps[0] // self._every[0])
+        between_columns = -(-gaps[1] // self._every[1])
+        self.cuts = np.empty((4, 2, self._between_rows + between_columns), np.int64)
+        for needs, (first, last), every, cuts in (
+            (by_row, rows, self._every[0], self.cuts[:, :, : self._between_rows]),
+            (by_column, columns, self._every[1], self.cuts[:, :, self._between_rows :]),
+        ):
+            before, after = needs[:, first:last], needs[:, last:first:-1]
+            cuts[:, 0] = np.minimum.accumulate(before, axis=1)[:, ::every]
+            cuts[:, 1] = np.minimum.accumulate(after, axis=1)[:, ::-1][:, ::every]
         self.cuts[2:] *= -1
         top, left, bottom, right = self.cuts
         self.heights, self.widths = bottom - top, right - left
@@ -203,19 +212,13 @@ class _Lines:
         """Give the two sides of a line."""
         top, left, bottom, right = self._keep
         if index < self._between_rows:
-            row = top + index + 1
+            row = top + 1 + index * self._every[0]
             keeps = Box(top, left, row, right), Box(row, left, bottom, right)
         else:
-            column = left + index - self._between_rows + 1
+            column = left + 1 + (index - self._between_rows) * self._every[1]
             keeps = Box(top, left, bottom, column), Box(top, column, bottom, right)
         first, second = self.cuts[:, :, index].T.tolist()
         return Piece(keeps[0], Box(*first)), Piece(keeps[1], Box(*second))
-
-
-def _accumulate(needs: NDArray[Any], sides: NDArray[np.int64]) -> None:
-    """Fill in (4, 2, n) the least needs of all lines (4, n + 1) before and after each gap."""
-    np.minimum.accumulate(needs[:, :-1], axis=1, out=sides[:, 0])
-    np.minimum.accumulate(needs[:, :0:-1], axis=1, out=sides[:, 1, ::-1])
 
 
 def _estimate(lines: _Lines, cells: Cells, rates: Rates) -> tuple[Floats, Floats]:

@@ -1,0 +1,1 @@
+"""Driving a running server as its users would, and measuring it. Needs NumPy alone."""

@@ -1,0 +1,213 @@
+"""Images to ask with: of which sizes, with how many valid pixels, and where the missing ones lie.
+
+Everything is drawn from a seed: the same workload is the same pixels in every process.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.core.sample import Sample
+
+_SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5})|-(\d{1,5}))?")
+_PATCH_PIXELS = 24
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A size, or a range of them from which height and width are drawn apart, log-uniformly.
+
+    Attributes:
+        low: smallest height and width in pixels.
+        high: largest height and width in pixels; what `low` is for a single size.
+
+    Raises:
+        ValueError: if a side is less than 1, or more than its upper end.
+    """
+
+    low: tuple[int, int]
+    high: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if not all(1 <= low <= high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError(
+                f"sizes must rise from at least 1; they go from {self.low} to {self.high}"
+            )
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Draw a height and a width in pixels."""
+        height, width = (
+            # Every whole number has a share, the ends included.
+            min(int(math.exp(rng.uniform(math.log(low), math.log(high + 1)))), high)
+            for low, high in zip(self.low, self.high, strict=True)
+        )
+        return height, width
+
+
+def parse_sizes(text: str) -> Sizes:
+    """Read sizes as people write them.
+
+    Args:
+        text: `512` for a square, `480x640` for height and width, `48-384` for a range.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"a size must be like 512, 480x640 or 48-384; it is {text}")
+    first, second, upper = found.groups()
+    low = (int(first), int(second or first))
+    return Sizes(low, low if upper is None else (int(upper), int(upper)))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What images to draw.
+
+    Attributes:
+        images: how many.
+        sizes: taken in turn.
+        valid: fractions of valid pixels from 0 to 1, each taken in turn with every size.
+        region: where the missing pixels lie, one of `REGIONS`.
+        channels: of the images.
+        seed: that everything is drawn from.
+
+    Raises:
+        ValueError: if one is out of its range.
+    """
+
+    images: int
+    sizes: tuple[Sizes, ...]
+    valid: tuple[float, ...] = (1.0,)
+    region: str = "side"
+    channels: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.images < 1 or self.channels < 1 or not self.sizes or not self.valid:
+            raise ValueError(
+                "a workload must have images, channels, sizes and valid fractions; it has "
+                f"{self.images}, {self.channels}, {len(self.sizes)} and {len(self.valid)}"
+            )
+        if not all(0 <= fraction <= 1 for fraction in self.valid):
+            raise ValueError(f"valid fractions must be from 0 to 1; they are {self.valid}")
+        if self.region not in REGIONS:
+            raise ValueError(f"region must be one of {', '.join(REGIONS)}; it is {self.region}")
+
+
+def draw_samples(workload: Workload) -> list[Sample]:
+    """Draw the images of a workload and their masks.
+
+    Args:
+        workload: what to draw.
+
+    Returns:
+        Samples uint8; under invalid pixels stands what would be there anyway.
+    """
+    combinations = [(sizes, valid) for valid in workload.valid for sizes in workload.sizes]
+    samples = []
+    for index in range(workload.images):
+        # Each image has a generator of its own, so that more of them change none of the first.
+        rng = np.random.default_rng((workload.seed, index))
+        sizes, valid = combinations[index % len(combinations)]
+        size = sizes.draw(rng)
+        image = _draw_image(rng, size, workload.channels)
+        samples.append(Sample(image, draw_mask(rng, size, valid, workload.region)))
+    return samples
+
+
+def draw_mask(
+    rng: np.random.Generator, size: tuple[int, int], valid: float, region: str
+) -> NDArray[np.bool_]:
+    """Draw which pixels are valid.
+
+    Args:
+        rng: to draw with.
+        size: height and width in pixels.
+        valid: fraction of valid pixels, which is kept to the pixel.
+        region: where the missing ones lie, one of `REGIONS`.
+
+    Returns:
+        bool (H, W), True = valid.
+    """
+    pixels = size[0] * size[1]
+    missing = pixels - round(valid * pixels)
+    if missing in (0, pixels):
+        return np.full(size, missing == 0)
+    order = REGIONS[region](rng, size).ravel()
+    edge = np.partition(order, missing - 1)[missing - 1]
+    mask = order > edge
+    # Of the pixels on the edge, the first ones are missing, so that the region stays in one piece.
+    on_edge = np.flatnonzero(order == edge)
+    mask[on_edge[missing - np.count_nonzero(order < edge) :]] = True
+    return np.asarray(mask.reshape(size))
+
+
+def _draw_image(
+    rng: np.random.Generator, size: tuple[int, int], channels: int
+) -> NDArray[np.uint8]:
+    """Draw patches that differ in brightness and in grain, so that their labels differ too."""
+    level = _draw_patches(rng, size, 30, 220)
+    grain = _draw_patches(rng, size, 0, 90)
+    noise = rng.random((*size, channels), np.float32) * 2 - 1
+    return np.clip(level + grain * noise, 0, 255).astype(np.uint8)
+
+
+def _draw_patches(
+    rng: np.random.Generator, size: tuple[int, int], low: float, high: float
+) -> NDArray[np.float32]:
+    coarse = [-(-side // _PATCH_PIXELS) for side in size]
+    values = rng.uniform(low, high, coarse).astype(np.float32)
+    patches = values.repeat(_PATCH_PIXELS, axis=0).repeat(_PATCH_PIXELS, axis=1)
+    return patches[: size[0], : size[1], None]
+
+
+Order = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float32]]
+"""Gives each pixel of a size a number; the missing pixels are those of the lowest numbers."""
+
+
+def _scatter(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
+    return rng.random(size, np.float32)
+
+
+def _from_left(_: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.broadcast_to(np.arange(size[1], dtype=np.float32), size)
+
+
+def _from_a_side(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
+    quarters = int(rng.integers(4))
+    turned = _from_left(rng, size if quarters % 2 == 0 else size[::-1])
+    return np.rot90(turned, quarters)
+
+
+def _from_a_slant(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
+    angle = rng.uniform(0, 2 * math.pi)
+    y, x = np.ogrid[: size[0], : size[1]]
+    return (y * math.sin(angle) + x * math.cos(angle)).astype(np.float32)
+
+
+def _from_the_centre(_: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
+    y, x = np.ogrid[: size[0], : size[1]]
+    y, x = abs(y - (size[0] - 1) / 2) / size[0], abs(x - (size[1] - 1) / 2) / size[1]
+    return np.maximum(y, x).astype(np.float32)
+
+
+REGIONS: Mapping[str, Order] = MappingProxyType(
+    {
+        "side": _from_a_side,
+        "left": _from_left,
+        "slant": _from_a_slant,
+        "centre": _from_the_centre,
+        "scattered": _scatter,
+    }
+)
+"""Where missing pixels may lie: from any of the four sides, from the left, beyond a slanted edge,
+in a rectangle around the centre, or anywhere."""

@@ -1,0 +1,190 @@
+"""`lacuna bench`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from service.bench.report import Report
+
+REGIONS = ("side", "left", "slant", "centre", "scattered")
+
+
+@click.command()
+@click.argument("url", default="http://127.0.0.1:8000")
+@click.option(
+    "--connections",
+    type=click.IntRange(1),
+    help="Open at once. Each sends its next request when its last is answered.  "
+    "[default: 8; with --rate 128]",
+)
+@click.option(
+    "--rate",
+    "rate_per_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Requests a second, arriving by chance whether the server keeps up or not; latencies "
+    "count from the arrival.",
+)
+@click.option(
+    "--duration",
+    "duration_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds to measure.  [default: 10]",
+)
+@click.option("--requests", type=click.IntRange(1), help="Requests to measure, instead.")
+@click.option(
+    "--warmup",
+    "warmup_s",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Seconds of load before that.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    default=["48-384"],
+    show_default=True,
+    help="Pixels: 512, 480x640 (height, width), or a range to draw both from. Repeatable.",
+)
+@click.option(
+    "--valid",
+    type=click.FloatRange(0, 1),
+    multiple=True,
+    default=[1.0],
+    show_default=True,
+    help="Fraction of valid pixels. Repeatable.",
+)
+@click.option(
+    "--region",
+    type=click.Choice(REGIONS),
+    default="side",
+    show_default=True,
+    help="Where the missing pixels lie.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Different images, asked in turn.",
+)
+@click.option("--model", help="Name of the model, where there are several.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds after which a request is given up.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def bench(
+    url: str,
+    connections: int | None,
+    rate_per_s: float | None,
+    duration_s: float | None,
+    requests: int | None,
+    warmup_s: float,
+    sizes: tuple[str, ...],
+    valid: tuple[float, ...],
+    region: str,
+    images: int,
+    model: str | None,
+    seed: int,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Load the server at URL as its users would, and measure it.
+
+    Every image is first asked alone. Then all are asked again and again, many at once, and each
+    answer is held against the one that came alone: no label may differ, whatever shares a batch.
+
+    The exit status is 0 if every answer was right; 1 if one differed, or a request failed. Refusals
+    (429, 503) are counted, and are no failure.
+
+    \b
+    lacuna bench                                              many sizes, eight connections
+    lacuna bench --size 512 --valid 0.4 --region slant        much of each image missing
+    lacuna bench --size 64 --rate 100 --json                  an open loop, for machines
+    """
+    if duration_s is not None and requests is not None:
+        raise click.UsageError("--duration and --requests exclude each other")
+    from service.bench.load import run_in_loop  # noqa: PLC0415 (NumPy; --help is to answer at once)
+    from service.bench.plan import Plan  # noqa: PLC0415
+    from service.bench.question import parse_address  # noqa: PLC0415
+    from service.bench.session import measure_server  # noqa: PLC0415
+    from service.bench.workload import Workload, parse_sizes  # noqa: PLC0415
+
+    if requests is None and duration_s is None:
+        duration_s = 10.0
+    if connections is None:
+        connections = 8 if rate_per_s is None else 128
+    plan = Plan(connections, rate_per_s, duration_s, requests, warmup_s, timeout_s, seed)
+    try:
+        address = parse_address(url)
+        workload = Workload(images, tuple(map(parse_sizes, sizes)), valid, region, seed=seed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    with Console(stderr=True).status("") as status:
+        report = run_in_loop(lambda: measure_server(address, workload, plan, model, status.update))
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        Console().print(_draw_table(report))
+    if not report.is_clean:
+        raise SystemExit(1)
+
+
+def _draw_table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in _list_rows(report):
+        table.add_row(name, value)
+    return table
+
+
+def _list_rows(report: Report) -> Iterator[tuple[str, str]]:
+    latency = report.latency_s
+    times = {"p50": latency.p50, "p95": latency.p95, "p99": latency.p99, "longest": latency.max}
+    rates = f"{report.images_per_s:.1f} images/s, {report.valid_megapixels_per_s:.2f}"
+    yield "measured", f"{report.duration_s:.1f} s, {report.answered} answers"
+    yield "throughput", f"{rates} valid megapixels/s"
+    yield "latency", ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in times.items())
+    if report.stages_ms:
+        yield "of that", ", ".join(f"{name} {ms:.1f} ms" for name, ms in report.stages_ms.items())
+    if report.computed_per_pixel is not None:
+        valid = report.computed_per_valid_pixel
+        yield (
+            "computed",
+            f"{report.computed_per_pixel:.2f} × the images' pixels"
+            + ("" if valid is None else f", {valid:.2f} × the valid ones"),
+        )
+    yield "refused", _list_outcomes(report.refused)
+    yield "failed", _list_outcomes(report.failed, "red")
+    color = "red" if report.differing_answers else "green"
+    yield (
+        "compared",
+        f"{report.checked_answers} answers: [{color}]{report.differing_labels} labels differ[/]"
+        + (f" in {report.differing_answers} of them" if report.differing_answers else ""),
+    )
+    yield (
+        "traffic",
+        f"{report.sent_bytes / 1e6:.1f} MB out, {report.received_bytes / 1e6:.1f} MB in",
+    )
+    yield "generator", f"{report.generator_us:.0f} µs of processor time a request"
+
+
+def _list_outcomes(outcomes: Mapping[str, int], color: str = "yellow") -> str:
+    if not outcomes:
+        return "0"
+    listed = ", ".join(f"{reason} × {count}" for reason, count in outcomes.items())
+    return f"[{color}]{sum(outcomes.values())}[/] ({listed})"
