@@ -2,7 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help serve test check format bench lock demo clean
+# Of `make image`: the engine is the first that answers; flags go to its build.
+ENGINE ?= $(firstword $(foreach name,docker podman,$(shell $(name) info >/dev/null 2>&1 && echo $(name))))
+BASE_IMAGE ?= python:3.11-slim
+IMAGE ?= lacuna
+IMAGE_FLAGS ?=
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+.PHONY: help serve test check format bench lock demo image clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +43,7 @@ format: .venv/dev.stamp  ## put the code into its canonical form
 
 bench: .venv/dev.stamp  ## benchmarks, as ratios
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/serving.py
 
 demo: .venv/dev.stamp  ## train, score and export the demo model again, with its samples and the README's picture
 	$(BIN)/lacuna-model train --preset groundcover --output runs/groundcover
@@ -44,6 +52,14 @@ demo: .venv/dev.stamp  ## train, score and export the demo model again, with its
 	$(BIN)/lacuna check service/demo/models/groundcover/1
 	$(BIN)/lacuna-model samples service/demo/samples
 	$(BIN)/python docs/draw_pictures.py
+
+image:  ## build the container image, with docker or podman
+	@test -n "$(ENGINE)" || { echo "docker or podman is needed, and its daemon where it has one"; exit 1; }
+	$(ENGINE) build $(if $(filter podman,$(notdir $(ENGINE))),--format docker) $(IMAGE_FLAGS) \
+		--build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg VERSION=$(VERSION) \
+		-t $(IMAGE):latest -t $(IMAGE):$(VERSION) .
+	@$(ENGINE) image inspect --format '{{.Size}}' $(IMAGE):$(VERSION) \
+		| awk '{ printf "$(IMAGE):$(VERSION) has %.2f GB\n", $$1 / 1e9 }'
 
 lock:  ## resolve the dependencies again (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra serve --group build pyproject.toml -o requirements/serve.txt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +76,32 @@ def evaluate(
     config = config or EvaluationConfig()
     scores = []
     for fraction in missing:
-        confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
         mosaics = list(_draw_test_mosaics(config, fraction))
-        for start in range(0, len(mosaics), config.batch_size):
-            batch = mosaics[start : start + config.batch_size]
-            truth = np.stack([mosaic.labels for mosaic in batch])
-            confusion += confusion_matrix(truth, _predict(network, batch), len(CLASSES))
-            on_batch()
-        scores.append(Score(fraction, tuple(class_iou(confusion).tolist())))
+        scores.append(Score(fraction, score_mosaics(network, mosaics, config.batch_size, on_batch)))
     return scores
+
+
+def score_mosaics(
+    network: keras.Model,
+    mosaics: Sequence[Mosaic],
+    batch_size: int,
+    on_batch: Callable[[], None] = lambda: None,
+) -> tuple[float, ...]:
+    """Give the intersection over union of each class, over the valid pixels of all mosaics.
+
+    Args:
+        network: from `[image, mask]` to logits.
+        mosaics: of one size.
+        batch_size: how many go through the network at once.
+        on_batch: called after each batch.
+    """
+    confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
+    for start in range(0, len(mosaics), batch_size):
+        batch = mosaics[start : start + batch_size]
+        truth = np.stack([mosaic.labels for mosaic in batch])
+        confusion += confusion_matrix(truth, _predict(network, batch), len(CLASSES))
+        on_batch()
+    return tuple(class_iou(confusion).tolist())
 
 
 def count_batches(config: EvaluationConfig, missing: Sequence[float] = MISSING_FRACTIONS) -> int:
@@ -92,13 +110,20 @@ def count_batches(config: EvaluationConfig, missing: Sequence[float] = MISSING_F
 
 
 def _draw_test_mosaics(config: EvaluationConfig, fraction: float) -> Iterator[Mosaic]:
+    scenes = draw_complete_mosaics(config)
+    rng = np.random.default_rng([config.seed, 1])
+    for pattern in PATTERNS.values():
+        for mosaic in islice(scenes, config.mosaics):
+            yield lose_pixels(mosaic, pattern(rng, config.size, fraction))
+
+
+def draw_complete_mosaics(config: EvaluationConfig) -> Iterator[Mosaic]:
+    """Draw mosaics of the test textures without end, nothing missing; the same for a seed."""
     textures = load_textures("test")
     drawing = MosaicConfig(size=config.size, zoom=(1.0, 1.0), complete=1.0)
-    scene_rng, loss_rng = (np.random.default_rng([config.seed, stream]) for stream in (0, 1))
-    for pattern in PATTERNS.values():
-        for _ in range(config.mosaics):
-            mosaic = draw_mosaic(scene_rng, textures, drawing)
-            yield lose_pixels(mosaic, pattern(loss_rng, config.size, fraction))
+    rng = np.random.default_rng([config.seed, 0])
+    while True:
+        yield draw_mosaic(rng, textures, drawing)
 
 
 def _predict(network: keras.Model, batch: Sequence[Mosaic]) -> NDArray[np.int64]:

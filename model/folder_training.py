@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from model import ops
 from model.checkpoints import (
     Progress,
     claim_folder,
@@ -61,6 +62,7 @@ class FolderTrainingConfig:
         validate_every: steps from one score on the validation images, and checkpoint, to the next.
         patience: how many such scores may pass without a better one before training stops.
         seed: of the weights and of the data.
+        normalization: as in `NetworkConfig`.
     """
 
     network: str = "default"
@@ -72,6 +74,7 @@ class FolderTrainingConfig:
     validate_every: int = 100
     patience: int = 10
     seed: int = 0
+    normalization: ops.Normalization = "area"
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON values."""
@@ -89,6 +92,7 @@ def choose_network(config: FolderTrainingConfig, dataset: Dataset) -> NetworkCon
         classes=len(dataset.description.classes),
         pixel_mean=dataset.pixel_mean,
         pixel_scale=dataset.pixel_scale,
+        normalization=config.normalization,
         **NETWORKS[config.network],
     )
 

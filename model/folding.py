@@ -13,6 +13,10 @@ an upsampled one with the finer mask gives the finer mask, so the channel is rig
 The image's rescaling is in the first kernel, and the last product waits for the logits, which have
 fewer channels (docs/decisions/0002).
 
+With `"mean"` the mask is convolved with ones instead of 1 / k², and with `"none"` 1 / c is 1, so
+that all of b is a bias. With `"variance"` 1 / c is no sum over the mask: there the offset is added
+after the product, and what is invalid is set to 0 by selection.
+
 Where convolutions are separable the depthwise one makes 1 / c of the mask and the 1 × 1 one adds b
 and hands the mask on. Where a shortcut is added it brings the mask along, so the convolution beside
 it does not.
@@ -20,14 +24,16 @@ it does not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.layers import CutUpSampling2D, EmbedMask
+from model import ops
+from model.layers import CutUpSampling2D, EmbedMask, FillInvalid, ScaleAndShift
 from model.network import (
     FIRST_CONV,
     KERNEL_SIZE,
@@ -41,6 +47,15 @@ from model.network import (
 Kernel = NDArray[np.float32]
 Bias = NDArray[np.float32]
 
+_SHIFT = "_shift"
+
+_CENTRE = np.zeros((KERNEL_SIZE, KERNEL_SIZE, 1, 1), np.float32)
+_CENTRE[KERNEL_SIZE // 2, KERNEL_SIZE // 2] = 1
+_TAPS: Mapping[ops.Normalization, Any] = MappingProxyType(
+    {"area": 1 / KERNEL_SIZE**2, "mean": 1, "none": _CENTRE, "variance": 0}
+)
+"""What makes 1 / c of the mask in a depthwise convolution; nothing does for `"variance"`."""
+
 
 class FoldedForm(Form):
     """How the parts of an exported network are made."""
@@ -50,13 +65,12 @@ class FoldedForm(Form):
         return EmbedMask(self.config.total_stride, name="embed")([image, mask])
 
     def apply_unit(self, x: Any, level: Level, width: int, name: str) -> Any:
-        """Convolve, rectify, multiply."""
-        return self._multiply(self._rectify(x, width, name), level, name)
+        """Convolve, rectify, mask."""
+        return self._mask(self._rectify(x, level, width, name), level, name)
 
     def apply_affine(self, x: Any, level: Level, width: int, name: str) -> Any:
-        """Convolve, multiply."""
-        x = self.convolve(x, width + 1, name, use_bias=self._has_bias(name))
-        return self._multiply(x, level, name)
+        """Convolve, mask."""
+        return self._mask(self._convolve(x, level, width, name), level, name)
 
     def add_shortcut(self, x: Any, shortcut: Any, level: Level, width: int, name: str) -> Any:
         """Add a level's input, brought to its width, and rectify: all is 0 where invalid."""
@@ -79,17 +93,27 @@ class FoldedForm(Form):
         *names, last = [f"{prefix}_conv{index}" for index in range(config.convs_per_level)]
         for name in names:
             x = self.apply_unit(x, level, width, name)
-        return self._multiply(logits(self._rectify(x, width, last)), level, "output")
+        return self._mask(logits(self._rectify(x, level, width, last)), level, "output")
 
-    def _rectify(self, x: Any, width: int, name: str) -> Any:
-        x = self.convolve(x, width + 1, name, use_bias=self._has_bias(name))
-        return keras.layers.ReLU(name=f"{name}_relu")(x)
+    def _rectify(self, x: Any, level: Level, width: int, name: str) -> Any:
+        return keras.layers.ReLU(name=f"{name}_relu")(self._convolve(x, level, width, name))
 
-    def _multiply(self, x: Any, level: Level, name: str) -> Any:
+    def _convolve(self, x: Any, level: Level, width: int, name: str) -> Any:
+        if _is_shifted(self.config):
+            x = self.convolve(x, width + 1, name)
+            return ScaleAndShift(name=f"{name}{_SHIFT}")([x, level.coverage])
+        has_bias = self.config.block != "separable" or name == FIRST_CONV
+        return self.convolve(x, width + 1, name, use_bias=has_bias)
+
+    def _mask(self, x: Any, level: Level, name: str) -> Any:
+        if _is_shifted(self.config):
+            return FillInvalid(name=f"{name}_fill")([x, level.mask])
         return keras.layers.Multiply(name=f"{name}_coverage")([x, level.coverage])
 
-    def _has_bias(self, name: str) -> bool:
-        return self.config.block != "separable" or name == FIRST_CONV
+
+def _is_shifted(config: NetworkConfig) -> bool:
+    """Tell whether offsets are added after the product, since they cannot be before."""
+    return config.normalization == "variance"
 
 
 def fold_batch_norm(network: keras.Model, config: NetworkConfig) -> keras.Model:
@@ -105,28 +129,45 @@ def fold_batch_norm(network: keras.Model, config: NetworkConfig) -> keras.Model:
     """
     folded = build_network(config, FoldedForm(config))
     for layer in folded.layers:
-        if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D):
+        if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D | ScaleAndShift):
             layer.set_weights(_fold_layer(layer.name, network, config))
     return folded
 
 
 def _fold_layer(name: str, network: keras.Model, config: NetworkConfig) -> list[Kernel]:
-    """Make the weights of one convolution of the folded network from the trained one's."""
+    """Make the weights of one layer of the folded network from the trained one's."""
+    if name.endswith(_SHIFT):
+        _, share = _read_affine(name.removesuffix(_SHIFT), network, config)
+        return [share]
     kernel, *bias = (np.asarray(weight) for weight in network.get_layer(name).get_weights())
     maps = _split_channels(name, kernel.shape[2], config)
     if name.endswith("_depthwise"):
-        return [_insert_masks(kernel, maps, axis=2, last=1 / KERNEL_SIZE**2)]
+        return [_insert_masks(kernel, maps, axis=2, last=_TAPS[config.normalization])]
     if name == "logits":
         # The mask channel is 1 / c before the product with c, and carries the bias over it.
         return [_insert_masks(kernel, maps, axis=2, last=bias[0])]
+    scale, share = _read_affine(name, network, config)
+    # A shortcut's kernel of 1 × 1 is not renormalised: what it adds is the mask's share.
+    shifted = _is_shifted(config) and not name.endswith("_shortcut")
+    weights = _carry_mask(
+        kernel * scale, np.zeros_like(share) if shifted else share, maps, config.normalization
+    )
+    if name in (FIRST_CONV, "down0_shortcut"):
+        weights[0] = _fold_rescaling(weights[0], config)
+    return weights[:1] if shifted else weights
+
+
+def _read_affine(name: str, network: keras.Model, config: NetworkConfig) -> tuple[Kernel, Bias]:
+    """Give what a unit's normalisation multiplies by, and what it adds.
+
+    Returns:
+        float32 (F,), and float32 (F + 1,): the last channel is the mask, 1, where it is handed on.
+    """
     scale, offset = (
         np.asarray(values) for values in network.get_layer(f"{name}_norm").inference_affine()
     )
     hands_on = config.block != "residual" or not name.endswith(f"conv{config.convs_per_level - 1}")
-    folded, share = _carry_mask(kernel * scale, offset, maps, hands_on=hands_on)
-    if name in (FIRST_CONV, "down0_shortcut"):
-        folded = _fold_rescaling(folded, config)
-    return [folded] if share is None else [folded, share]
+    return scale, np.append(offset, np.float32(hands_on))
 
 
 def _split_channels(name: str, channels: int, config: NetworkConfig) -> list[int]:
@@ -147,29 +188,32 @@ def _insert_masks(kernel: Kernel, maps: Sequence[int], axis: int, last: Any) -> 
 
 
 def _carry_mask(
-    kernel: Kernel, offset: Bias, maps: Sequence[int], *, hands_on: bool
-) -> tuple[Kernel, Bias | None]:
+    kernel: Kernel, share: Bias, maps: Sequence[int], normalization: ops.Normalization
+) -> list[Kernel]:
     """Give a convolution the mask as a last channel to read, and to hand on.
 
     Args:
         kernel: float32 (k, k, C, F).
-        offset: float32 (F,), added to the output wherever it is valid.
+        share: float32 (F + 1,), what is to be added to the product with c.
         maps: channels of each feature map in the input. Each brings a mask; the last one is read.
-        hands_on: whether the last output channel is the mask; if not it is 0.
+        normalization: what c is.
 
     Returns:
-        The kernel float32 (k, k, C + number of maps, F + 1), and the bias float32 (F + 1,), or
-        None for a kernel of 1 × 1, which reads the mask only where it is 1 / c already.
+        The kernel float32 (k, k, C + number of maps, F + 1), and the bias float32 (F + 1,), but for
+        a kernel of 1 × 1, which reads the mask only where it is 1 / c already.
     """
     size = kernel.shape[0]
     kernel = np.concatenate([kernel, np.zeros((*kernel.shape[:3], 1), np.float32)], axis=3)
-    share = np.append(offset, np.float32(hands_on)) / np.float32(size * size)
-    folded = _insert_masks(kernel, maps, axis=2, last=share)
     if size == 1:
-        return folded, None
+        return [_insert_masks(kernel, maps, axis=2, last=share)]
+    if normalization == "none":
+        return [_insert_masks(kernel, maps, axis=2, last=0), share]
+    if normalization == "area":
+        share = share / np.float32(size * size)
+    folded = _insert_masks(kernel, maps, axis=2, last=share)
     # Where the output is valid the middle pixel is: its share is always there, as a bias.
     folded[size // 2, size // 2, -1] = 0
-    return folded, share
+    return [folded, share]
 
 
 def _fold_rescaling(kernel: Kernel, config: NetworkConfig) -> Kernel:

@@ -5,8 +5,9 @@ kernel) and 0 where invalid, and every unit there is a partial convolution:
 
     y = where(mask, relu(affine(conv(x) * c)), 0)
 
-Its input is 0 at invalid pixels already, so it need not be masked again. The affine map is batch
-normalisation; `model.folding` builds the form without it that is exported.
+(or another c, see `NetworkConfig.normalization`). Its input is 0 at invalid pixels already, so it
+need not be masked again. The affine map is batch normalisation; `model.folding` builds the form
+without it that is exported.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import keras
 
+from model import ops
 from model.layers import (
     CoverageScale,
     CropToSize,
@@ -48,6 +50,10 @@ class NetworkConfig:
         block: what they make in each level: `"plain"`, one after the other; `"residual"`, the same
             with the level's input added before the last ReLU; `"separable"`, depthwise and then
             1×1 convolutions, but for the very first.
+        normalization: what c is, as in `PartialConv2D`: `"area"`, `"mean"`, `"variance"`, or
+            `"none"`, 1 wherever the pixel is valid. Group and instance normalisation are not to be
+            had here: they take statistics over the image, so that neither canvases nor tiles would
+            give the same to the last bit.
         pixel_mean: image value that becomes 0.
         pixel_scale: image values are divided by this after `pixel_mean` is taken off.
 
@@ -60,6 +66,7 @@ class NetworkConfig:
     widths: tuple[int, ...] = (15, 31, 47, 63)
     convs_per_level: int = 2
     block: Block = "plain"
+    normalization: ops.Normalization = "area"
     pixel_mean: float = 127.5
     pixel_scale: float = 64.0
 
@@ -75,6 +82,11 @@ class NetworkConfig:
         if self.block not in BLOCKS:
             raise ValueError(
                 f"`block` must be one of {', '.join(BLOCKS)}. Received: {self.block!r}"
+            )
+        if self.normalization not in ops.NORMALIZATIONS:
+            raise ValueError(
+                f"`normalization` must be one of {', '.join(ops.NORMALIZATIONS)}. "
+                f"Received: {self.normalization!r}"
             )
         if not 2 <= self.classes <= 255:
             raise ValueError(f"`classes` must be 2 to 255. Received: {self.classes}")
@@ -240,6 +252,6 @@ def _build_levels(mask: Any, config: NetworkConfig) -> list[Level]:
     for depth in range(len(config.widths)):
         if depth:
             mask = MaskMaxPooling2D(2, name=f"mask{depth}")(mask)
-        coverage = CoverageScale(KERNEL_SIZE, "area", name=f"coverage{depth}")(mask)
+        coverage = CoverageScale(KERNEL_SIZE, config.normalization, name=f"coverage{depth}")(mask)
         levels.append(Level(mask, coverage))
     return levels

@@ -1,4 +1,4 @@
-"""Training a masked network on texture mosaics, and what every training leaves behind."""
+"""Training a network on texture mosaics, and what every training leaves behind."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from model.data.textures import CLASSES, load_textures
 from model.losses import MaskedCrossEntropy
 from model.metrics import MaskedMeanIoU
 from model.network import NetworkConfig, build_network
+from model.twins import FILLS, Fill, PlainForm
 
 NETWORK_FILE = "network.keras"
 TRAINING_FILE = "training.json"
@@ -51,6 +52,11 @@ class TrainingConfig:
         learning_rate: at its peak, reached after a twentieth of the steps; then a cosine to 0.
         weight_decay: of AdamW.
         seed: of the weights and of the data.
+        twin: None for a masked network; else what stands against it, a plain one of the same shape,
+            to which missing pixels are filled thus.
+
+    Raises:
+        ValueError: if `twin` is another.
     """
 
     name: str
@@ -62,6 +68,11 @@ class TrainingConfig:
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
     seed: int = 0
+    twin: Fill | None = None
+
+    def __post_init__(self) -> None:
+        if self.twin is not None and self.twin not in FILLS:
+            raise ValueError(f"`twin` must be one of {', '.join(FILLS)}. Received: {self.twin!r}")
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON values."""
@@ -112,7 +123,8 @@ def train(
         abandon(output)
         claim_folder(output, plan, anew=True)
     keras.utils.set_random_seed(config.seed)
-    network = build_network(config.network)
+    form = PlainForm(config.network, config.twin) if config.twin else None
+    network = build_network(config.network, form)
     history = fit(network, config, callbacks, steps_per_epoch, checkpoints=output)
     replace_network(output / NETWORK_FILE, network)
     record = {

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 from collections.abc import Callable
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from service.config import Repository as RepositorySettings
 from service.config import Settings
@@ -17,12 +21,20 @@ from service.engine.repository import Repository, RepositoryPolicy
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.warmup import WarmupPolicy
 from service.engine.watchdog import Watchdog
+from service.errors import ConfigurationError
 from service.formats.limits import ImageLimits
 from service.pipeline import Pipeline
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
+from service.web.access import Access
+from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
-from service.web.parts import Parts
+from service.web.connection import Patience
+from service.web.keys import KeyRing, read_keys
+from service.web.parts import Parts, Surface
+from service.web.server import Server
+
+log = logging.getLogger(__name__)
 
 Load = Callable[[Path, Layout], Runtime]
 
@@ -54,8 +66,90 @@ def assemble_parts(settings: Settings, load: Load) -> Parts:
         Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
         Watchdog(segmenter.dispatcher, engine.watchdog_s),
         Telemetry(segmenter.dispatcher, repository),
-        BodyLimits(limits.body_bytes),
+        BodyLimits(limits.body_bytes, limits.idle_s, limits.body_s),
+        Access(make_key_ring(settings)),
+        Surface(settings.docs, metrics=settings.metrics_port is None),
     )
+
+
+def make_server(
+    settings: Settings, parts: Parts, end: Callable[[int], object] | None = None
+) -> Server:
+    """Make the server of an application.
+
+    Args:
+        settings: of the server.
+        parts: of the application.
+        end: ends the process with a code, whatever still runs.
+    """
+    limits = settings.limits
+    port = settings.metrics_port
+    return Server(
+        make_app(parts),
+        parts.gate,
+        settings.host,
+        settings.port,
+        patience=Patience(
+            head_s=limits.head_s,
+            idle_s=limits.idle_s,
+            answer_s=limits.body_s,
+            keep_alive_s=limits.keep_alive_s,
+        ),
+        drain_s=settings.drain_s,
+        metrics_app=None if port is None else make_metrics_app(parts),
+        metrics_port=port or 0,
+        end=end,
+    )
+
+
+def make_key_ring(settings: Settings) -> KeyRing:
+    """Read the keys, from wherever they are.
+
+    Raises:
+        ConfigurationError: if a place where keys should be holds none, or one that is no key. No
+            key is ever in the message.
+    """
+    keys = _read_secret("LACUNA_API_KEYS", settings.api_keys, settings.api_keys_file)
+    admin = _read_secret("LACUNA_ADMIN_KEY", settings.admin_key, settings.admin_key_file)
+    if len(admin) > 1:
+        raise ConfigurationError(f"the admin key must be one; there are {len(admin)}")
+    return KeyRing(keys, admin[0] if admin else None)
+
+
+def warn_of_open_doors(settings: Settings, parts: Parts) -> None:
+    """Say so, loudly, if everybody who reaches this machine may use the server."""
+    if parts.access.needs_keys or _is_loopback(settings.host):
+        return
+    log.warning(
+        "EVERYBODY WHO REACHES THIS ADDRESS MAY USE THIS SERVER: it listens beyond this machine "
+        "and asks for no key; set LACUNA_API_KEYS_FILE or LACUNA_API_KEYS",
+        extra={"host": settings.host},
+    )
+
+
+def _read_secret(name: str, secret: SecretStr | None, file: Path | None) -> list[str]:
+    texts = {} if secret is None else {name: secret.get_secret_value()}
+    if file is not None:
+        try:
+            texts[f"{name}_FILE"] = file.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+            raise ConfigurationError(
+                f"{name}_FILE must name a file that can be read; {file}: {reason}"
+            ) from None
+    found = {source: read_keys(text) for source, text in texts.items()}
+    for source, keys in found.items():
+        if not keys:
+            # Whoever names a place for keys does not want the doors open.
+            raise ConfigurationError(f"{source} must hold a key where it is set; it holds none")
+    return [key for keys in found.values() for key in keys]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def make_repository_policy(settings: RepositorySettings) -> RepositoryPolicy:

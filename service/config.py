@@ -21,6 +21,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     field_validator,
 )
@@ -35,6 +36,7 @@ from service.engine.watchdog import WATCHDOG_S
 from service.errors import ConfigurationError
 from service.formats.limits import ImageLimits
 from service.web.body import BodyLimits
+from service.web.connection import Patience
 
 PREFIX = "LACUNA_"
 DELIMITER = "__"
@@ -61,16 +63,21 @@ def _check_label(name: str) -> str:
 
 VersionsText = Annotated[str, AfterValidator(_check_versions)]
 ModelName = Annotated[str, AfterValidator(_check_name)]
+TcpPort = Annotated[int, Field(ge=0, le=65535)]
 LabelName = Annotated[str, AfterValidator(_check_label)]
 
 
 class Limits(BaseModel):
-    """How large a request may be.
+    """How large a request may be, and how long it is waited for.
 
     Attributes:
         body_bytes: bytes of a request's body.
         image_pixels: height × width of an image.
         image_channels: samples per pixel, alpha included.
+        head_s: seconds in which the head of a request must come.
+        idle_s: seconds in which something of a body must come, or of an answer be taken.
+        body_s: seconds in which all of it must.
+        keep_alive_s: seconds that a connection may be idle between two requests.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,6 +85,10 @@ class Limits(BaseModel):
     body_bytes: PositiveInt = BodyLimits.body_bytes
     image_pixels: PositiveInt = ImageLimits.image_pixels
     image_channels: PositiveInt = ImageLimits.image_channels
+    head_s: PositiveFloat = Patience.head_s
+    idle_s: PositiveFloat = BodyLimits.idle_s
+    body_s: PositiveFloat = BodyLimits.body_s
+    keep_alive_s: PositiveInt = Patience.keep_alive_s
 
 
 class Engine(BaseModel):
@@ -95,7 +106,8 @@ class Engine(BaseModel):
 
     workers: PositiveInt | None = None
     threads: PositiveInt | None = None
-    window_pixels: PositiveInt = EnginePolicy.window_pixels
+    # With less, images would fall into windows that are mostly halo.
+    window_pixels: Annotated[int, Field(ge=256 * 256)] = EnginePolicy.window_pixels
     warmup_pixels: NonNegativeInt = BatchPolicy.max_pixels
     watchdog_s: PositiveFloat = WATCHDOG_S
 
@@ -121,6 +133,7 @@ class Admission(BaseModel):
         max_wait_s: predicted seconds in the queue.
         max_pending: requests that were admitted and not yet answered.
         max_pending_bytes: their bodies, all together.
+        max_share: of all that, for one client.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,6 +141,7 @@ class Admission(BaseModel):
     max_wait_s: PositiveFloat = AdmissionPolicy.max_wait_s
     max_pending: PositiveInt = AdmissionPolicy.max_pending
     max_pending_bytes: PositiveInt = AdmissionPolicy.max_pending_bytes
+    max_share: Annotated[float, Field(gt=0, le=1)] = AdmissionPolicy.max_share
 
 
 class Repository(BaseModel):
@@ -164,6 +178,12 @@ class Settings(BaseSettings):
     Attributes:
         host: address to listen on.
         port: TCP port to listen on; 0 for any free one.
+        api_keys: that requests are answered for, with commas; nobody needs one if there is none.
+        api_keys_file: of the same, one a line.
+        admin_key: that models may be loaded and unloaded with.
+        admin_key_file: of the same.
+        docs: whether `/docs` and `/openapi.json` are there.
+        metrics_port: TCP port that `/metrics` is on instead; 0 for any free one.
         model_repository: folder of `<model>/<version>/saved_model.pb`; the demo's by default.
         models: names of the models to serve, with commas between; all that are there by default.
         repository: what is served of it, and when it is looked at.
@@ -172,7 +192,8 @@ class Settings(BaseSettings):
         batch: how windows share calls.
         admission: when a request is refused.
         cache_folder: where what was measured of a model is kept for the next start.
-        drain_s: seconds that running requests are given to finish after SIGTERM.
+        drain_s: seconds that running requests are given to finish after SIGTERM. The default ends
+            within the 30 s that Kubernetes gives.
         log_format: `json`, a line an event; `text`, for people; `auto`, text on a terminal.
     """
 
@@ -181,7 +202,13 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    port: TcpPort = 8000
+    api_keys: SecretStr | None = None
+    api_keys_file: Path | None = None
+    admin_key: SecretStr | None = None
+    admin_key_file: Path | None = None
+    docs: bool = True
+    metrics_port: TcpPort | None = None
     model_repository: Path = DEMO_REPOSITORY
     models: Annotated[tuple[str, ...], NoDecode] = ()
     repository: Repository = Repository()
@@ -190,7 +217,7 @@ class Settings(BaseSettings):
     batch: Batch = Batch()
     admission: Admission = Admission()
     cache_folder: Path = Field(default_factory=find_cache_folder)
-    drain_s: Annotated[float, Field(ge=0)] = 30.0
+    drain_s: Annotated[float, Field(ge=0)] = 25.0
     log_format: LogFormat = "auto"
 
     @field_validator("models", mode="before")

@@ -12,7 +12,10 @@
     │   ├── InvalidMaskError         not a mask, or not one that fits the image
     │   ├── ChannelMismatchError     the model wants another number of channels
     │   ├── UnknownModelError        no such model here
-    │   └── UnknownVersionError      the model has no such version
+    │   ├── UnknownVersionError      the model has no such version
+    │   ├── UnauthenticatedError     a key is needed, and none came that is known
+    │   ├── ForbiddenError           the key does not open this door
+    │   └── SlowBodyError            the body did not arrive in time
     ├── UnavailableError             the server cannot answer now; sending it again may help
     │   ├── OverloadedError          there is more to do already than the server promises to
     │   ├── NotReadyError            the model is still loading, or the server is going away
@@ -119,6 +122,24 @@ class UnknownVersionError(RequestError):
     code = "unknown_version"
 
 
+class UnauthenticatedError(RequestError):
+    """A key is needed, and the request has none that is known."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(RequestError):
+    """The request asks for what its key does not allow, or nobody may do."""
+
+    code = "forbidden"
+
+
+class SlowBodyError(RequestError):
+    """The body did not arrive in the time that the server gives it."""
+
+    code = "slow_body"
+
+
 class UnavailableError(LacunaError):
     """The service cannot answer at the moment."""
 
@@ -140,7 +161,7 @@ class OverloadedError(UnavailableError):
 
     code = "overloaded"
 
-    def __init__(self, message: str, reason: str, retry_after_s: float) -> None:
+    def __init__(self, message: str, reason: str = "", retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.reason = reason
         self.retry_after_s = retry_after_s

@@ -22,6 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.requests import ClientDisconnect
 
 from service import errors
 from service.engine.dispatcher import BatchRecord, Dispatcher
@@ -134,6 +135,8 @@ class Telemetry:
             outcome = find_outcome(error)
             if isinstance(error, errors.OverloadedError):
                 self._refused.labels(error.reason).inc()
+            raise
+        except ClientDisconnect:
             raise
         except Exception:
             outcome = "failed"

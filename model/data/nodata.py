@@ -88,9 +88,22 @@ def dead_pixels(rng: np.random.Generator, size: tuple[int, int], fraction: float
     return np.asarray(lines | (rng.random(size) < remaining))
 
 
+def padding(rng: np.random.Generator, size: tuple[int, int], fraction: float) -> BoolMap:
+    """Lose strips on the right and at the bottom, as an image does that shares a server's batch."""
+    share = rng.random()
+    height = round(size[0] * (1 - fraction) ** share)
+    width = round(size[1] * (1 - fraction) ** (1 - share))
+    missing = np.ones(size, bool)
+    missing[:height, :width] = False
+    return missing
+
+
 PATTERNS: Mapping[str, Pattern] = MappingProxyType(
     {"clouds": clouds, "stripes": stripes, "swath": swath, "dead_pixels": dead_pixels}
 )
+"""What networks are trained on. Another entry, or order, would train other networks."""
+
+PATTERNS_TO_COMPARE: Mapping[str, Pattern] = MappingProxyType({**PATTERNS, "padding": padding})
 
 
 def draw_missing(rng: np.random.Generator, size: tuple[int, int], fraction: float) -> BoolMap:

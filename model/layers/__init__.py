@@ -8,7 +8,7 @@ from model.layers.concatenate import AppendMask, MaskedConcatenate
 from model.layers.conv import PartialConv2D
 from model.layers.coverage import CoverageScale, FillInvalid
 from model.layers.depthwise import DepthwisePartialConv2D, SeparablePartialConv2D
-from model.layers.exported import CutUpSampling2D, EmbedMask
+from model.layers.exported import CutUpSampling2D, EmbedMask, ScaleAndShift
 from model.layers.image_norm import MaskedGroupNormalization, MaskedInstanceNormalization
 from model.layers.kernel_masked import KernelMaskedConv2D
 from model.layers.norm import MaskedBatchNormalization
@@ -47,6 +47,7 @@ __all__ = [
     "PadToMultiple",
     "PartialConv2D",
     "PartialConv2DTranspose",
+    "ScaleAndShift",
     "SeparablePartialConv2D",
     "SubmanifoldConv2D",
     "ValidityFromNoData",

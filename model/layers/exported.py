@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from model import ops
-from model.layers.arguments import check_mask, read_whole
+from model.layers.arguments import check_mask, read_channels, read_whole
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -82,3 +82,28 @@ class CutUpSampling2D(keras.layers.Layer):
         coarse = tf.reshape(x, [n * h, 1, w, 1, channels])
         fine = tf.reshape(tf.cast(mask, x.dtype), [n * h, 2, w, 2, 1])
         return tf.reshape(coarse * fine, [n, 2 * h, 2 * w, channels])
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class ScaleAndShift(keras.layers.Layer):
+    """Renormalises the sums of a convolution, then adds an offset: `y = x · scale + shift`.
+
+    Of a unit whose normalisation is folded into its kernel this is what is left. The output is not
+    masked: it is `shift` where the scale is 0.
+
+    Call arguments:
+        inputs: `[x, scale]`: float (N, H, W, C), finite; float (N, H, W, 1), from `CoverageScale`.
+
+    Returns:
+        Like x.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Create the offset."""
+        channels = read_channels(input_shape[0])
+        self.shift = self.add_weight(name="shift", shape=(channels,), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        """Multiply, add."""
+        x, scale = inputs
+        return x * scale + keras.ops.cast(self.shift, x.dtype)

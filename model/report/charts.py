@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _HEIGHT = 520, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 14, 34
 _TICKS = 5
 
 
@@ -27,6 +25,73 @@ class Line:
     values: Sequence[float]
 
 
+@dataclass(frozen=True)
+class Plane:
+    """Where values stand in a chart: from 0 to `end` across, from the first tick to the last up.
+
+    Attributes:
+        end: of the horizontal axis.
+        ticks: of the vertical axis.
+        left, top, width, height: of the lines' area in pixels.
+    """
+
+    end: float
+    ticks: Sequence[float]
+    left: float = 48
+    top: float = 14
+    width: float = 460
+    height: float = 212
+
+    def x(self, place: float) -> float:
+        """Give the distance from the left in pixels."""
+        return self.left + self.width * place / (self.end or 1)
+
+    def y(self, value: float) -> float:
+        """Give the distance from the top in pixels."""
+        share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
+        return self.top + self.height * (1 - share)
+
+    def draw_axes(self, places: Sequence[float], tell: Callable[[float], str]) -> list[str]:
+        """Draw a line for each vertical tick, and the numbers.
+
+        Args:
+            places: to name on the horizontal axis.
+            tell: writes one of them.
+        """
+        bottom = self.top + self.height
+        return [
+            *(
+                f'<line class="grid" x1="{self.left:g}" x2="{self.left + self.width:g}" '
+                f'y1="{self.y(tick):.1f}" y2="{self.y(tick):.1f}"/>'
+                f'<text x="{self.left - 8:g}" y="{self.y(tick) + 4:.1f}" '
+                f'text-anchor="end">{tick:g}</text>'
+                for tick in self.ticks
+            ),
+            *(
+                f'<text x="{self.x(place):.1f}" y="{bottom + 22:g}" '
+                f'text-anchor="middle">{escape(tell(place))}</text>'
+                for place in places
+            ),
+        ]
+
+    def draw_line(self, places: Sequence[float], line: Line) -> list[str]:
+        """Draw a line through its finite values, with a dot at each."""
+        points = [
+            f"{self.x(place):.1f},{self.y(value):.1f}"
+            for place, value in zip(places, line.values, strict=True)
+            if math.isfinite(value)
+        ]
+        return [
+            f'<polyline class="line {line.style}" points="{" ".join(points)}"/>',
+            *(
+                '<circle class="dot {}" cx="{}" cy="{}" r="2.5"/>'.format(
+                    line.style, *point.split(",")
+                )
+                for point in points
+            ),
+        ]
+
+
 def draw_chart(
     title: str, places: Sequence[float], lines: Sequence[Line], mark: float | None = None
 ) -> str:
@@ -42,46 +107,20 @@ def draw_chart(
         An `<svg>` element.
     """
     finite = [value for line in lines for value in line.values if math.isfinite(value)]
-    ticks = choose_ticks(min(finite, default=0.0), max(finite, default=1.0))
     end = max(places, default=1.0)
-
-    def x(place: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * place / (end or 1)
-
-    def y(value: float) -> float:
-        share = (value - ticks[0]) / (ticks[-1] - ticks[0])
-        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share
-
+    plane = Plane(end, choose_ticks(min(finite, default=0.0), max(finite, default=1.0)))
+    named = [place for place in choose_ticks(0, end) if place <= end]
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">',
-        *(
-            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" '
-            f'y2="{y(tick):.1f}"/><text x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" '
-            f'text-anchor="end">{tick:g}</text>'
-            for tick in ticks
-        ),
-        *(
-            f'<text x="{x(place):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{place:g}</text>'
-            for place in choose_ticks(0, end)
-            if place <= end
-        ),
+        f'<svg viewBox="0 0 520 260" role="img" aria-label="{escape(title)}">',
+        *plane.draw_axes(named, lambda place: f"{place:g}"),
     ]
     if mark is not None:
         parts.append(
-            f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{_TOP}" '
-            f'y2="{_HEIGHT - _BOTTOM}"/>'
+            f'<line class="mark" x1="{plane.x(mark):.1f}" x2="{plane.x(mark):.1f}" '
+            f'y1="{plane.top:g}" y2="{plane.top + plane.height:g}"/>'
         )
     for line in lines:
-        points = [
-            f"{x(place):.1f},{y(value):.1f}"
-            for place, value in zip(places, line.values, strict=True)
-            if math.isfinite(value)
-        ]
-        parts.append(f'<polyline class="line {line.style}" points="{" ".join(points)}"/>')
-        parts += [
-            '<circle class="dot {}" cx="{}" cy="{}" r="2.5"/>'.format(line.style, *point.split(","))
-            for point in points
-        ]
+        parts += plane.draw_line(places, line)
     return "".join([*parts, "</svg>"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
 from pathlib import Path
 
@@ -21,8 +21,29 @@ from service.cli.logs import configure_logging
     help="Folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
 )
 @click.option("--models", help="Names of the models to serve, with commas.  [default: all]")
+@click.option(
+    "--api-keys-file",
+    type=click.Path(path_type=Path),
+    help="File of the keys that requests need, one a line.  [default: no key is needed]",
+)
+@click.option(
+    "--admin-key-file",
+    type=click.Path(path_type=Path),
+    help="File of the key that models may be loaded and unloaded with.  [default: nobody may]",
+)
+@click.option(
+    "--metrics-port", type=int, help="Port for /metrics alone.  [default: that of all else]"
+)
+@click.option("--docs/--no-docs", default=None, help="Whether /docs is there.  [default: it is]")
 def serve(
-    host: str | None, port: int | None, model_repository: Path | None, models: str | None
+    host: str | None,
+    port: int | None,
+    model_repository: Path | None,
+    models: str | None,
+    api_keys_file: Path | None,
+    admin_key_file: Path | None,
+    metrics_port: int | None,
+    docs: bool | None,
 ) -> None:
     """Serve models over HTTP until SIGTERM or Ctrl-C.
 
@@ -30,29 +51,33 @@ def serve(
     LACUNA_MODEL_REPOSITORY and so on; an option goes before it.
 
     The port opens at once. /readyz says 503 until every model is loaded and checked, then 200.
+    SIGTERM and Ctrl-C finish what was taken in, then end; a second one ends at once.
 
     \b
     curl -F image=@scene.png -F mask=@mask.png -H 'Accept: image/png' \\
         http://127.0.0.1:8000/v1/segment -o labels.png
     """
-    import uvicorn  # noqa: PLC0415 (an extra, as is all of this; and --help is to answer at once)
-
-    from service.assembly import assemble_parts  # noqa: PLC0415
+    # All of this is an extra; and --help is to answer at once.
+    from service.assembly import (  # noqa: PLC0415
+        assemble_parts,
+        make_server,
+        warn_of_open_doors,
+    )
     from service.config import read_settings  # noqa: PLC0415
-    from service.web.app import make_app  # noqa: PLC0415
 
-    settings = read_settings(host=host, port=port, model_repository=model_repository, models=models)
+    settings = read_settings(
+        host=host,
+        port=port,
+        model_repository=model_repository,
+        models=models,
+        api_keys_file=api_keys_file,
+        admin_key_file=admin_key_file,
+        metrics_port=metrics_port,
+        docs=docs,
+    )
     configure_logging(settings.log_format)
     parts = assemble_parts(settings, load_saved_model)
-    # Having drained, uvicorn raises the signal again for whoever was there before it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
-        make_app(parts),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,  # ours is set
-        access_log=False,  # ours says more
-        server_header=False,
-        proxy_headers=False,  # nobody asks for the client's address
-        timeout_graceful_shutdown=round(settings.drain_s),
-    )
+    warn_of_open_doors(settings, parts)
+    server = make_server(settings, parts, end=os._exit)
+    server.run()
+    sys.exit(int(server.has_cut_off))

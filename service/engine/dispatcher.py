@@ -25,7 +25,8 @@ from service.core.cost import BatchCost
 from service.core.sample import Segmentation
 from service.core.windows import cut
 from service.engine.jobs import Job, LaneKey, Task
-from service.errors import DeadlineExceededError
+from service.errors import DeadlineExceededError, InferenceError
+from service.runtime.protocol import BatchOutput
 
 log = logging.getLogger(__name__)
 
@@ -241,8 +242,9 @@ def run_windows(
     tasks: list[Task] = [window.payload for window in windows]
     runtime, probabilities = tasks[0].job.key.model.runtime, tasks[0].job.key.probabilities
     try:
-        batch = assemble([cut(task.job.sample, task.part.cut) for task in tasks], bucket)
-        output = runtime.run(*batch, probabilities=probabilities)
+        images, masks = assemble([cut(task.job.sample, task.part.cut) for task in tasks], bucket)
+        output = runtime.run(images, masks, probabilities=probabilities)
+        _check_shapes(output, masks.shape, probabilities=probabilities)
     except Exception as error:  # noqa: BLE001 (told to the caller, whatever it is)
         if len(windows) > 1:
             middle = len(windows) // 2
@@ -261,6 +263,16 @@ def run_windows(
                 None if scores is None else scores[index, :height, :width],
             ),
         )
+
+
+def _check_shapes(output: BatchOutput, wanted: tuple[int, ...], *, probabilities: bool) -> None:
+    """See that what came back can be cut: a smaller array would be cut to a wrong answer."""
+    scores = output.probabilities
+    if output.labels.shape != wanted:
+        raise InferenceError(f"labels must be {wanted}; {output.labels.shape} came back")
+    if probabilities and (scores is None or scores.shape[:3] != wanted):
+        shape = None if scores is None else scores.shape
+        raise InferenceError(f"probabilities must be {wanted} and classes; {shape} came back")
 
 
 def _find_cost(key: LaneKey) -> BatchCost:

@@ -5,44 +5,128 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.core.admission import AdmissionPolicy, admit
+from service.core.admission import AdmissionPolicy, Holding, Refusal, admit, admit_bytes
 from service.engine.dispatcher import Dispatcher
-from service.errors import OverloadedError
+from service.errors import NotReadyError, OverloadedError
+
+
+class Place:
+    """What a request has been given of the server.
+
+    Args:
+        gate: that gave it.
+        client: whose request it is.
+        body_bytes: that it counts with.
+    """
+
+    __slots__ = ("_gate", "body_bytes", "client")
+
+    def __init__(self, gate: Gate, client: str, body_bytes: int) -> None:
+        self._gate = gate
+        self.client = client
+        self.body_bytes = body_bytes
+
+    def grow(self, body_bytes: int) -> None:
+        """Count the request with so many bytes, if it has not announced as many.
+
+        Raises:
+            OverloadedError: if all bodies together are too much then.
+        """
+        if body_bytes > self.body_bytes:
+            self._gate.add_bytes(self, body_bytes - self.body_bytes)
 
 
 class Gate:
-    """Counts the requests that were taken in, and refuses what is too much.
+    """Counts the requests that were taken in, and refuses what is too much. On the event loop only.
 
     Args:
         dispatcher: whose queue they will wait in.
         policy: what the server takes upon itself.
+
+    Attributes:
+        is_closed: whether nothing more is taken in.
+        pending: requests taken in and not yet answered.
     """
 
     def __init__(self, dispatcher: Dispatcher, policy: AdmissionPolicy | None = None) -> None:
         self._dispatcher = dispatcher
         self._policy = policy or AdmissionPolicy()
-        self._pending = 0
+        self.is_closed = False
+        self.pending = 0
         self._pending_bytes = 0
+        self._clients: dict[str, Holding] = {}
+
+    def close(self) -> None:
+        """Take nothing more in. What was taken in is not touched."""
+        self.is_closed = True
+
+    def check_open(self) -> None:
+        """See that the server still begins something.
+
+        Raises:
+            NotReadyError: if it is going away.
+        """
+        if self.is_closed:
+            raise NotReadyError("the server must not be shutting down; it is")
 
     @contextmanager
-    def hold(self, body_bytes: int, timeout_s: float | None = None) -> Iterator[None]:
-        """Take a request in for as long as the context lasts. On the event loop only.
+    def hold(
+        self, body_bytes: int, timeout_s: float | None = None, client: str = ""
+    ) -> Iterator[Place]:
+        """Take a request in for as long as the context lasts.
 
         Args:
-            body_bytes: that its body has.
+            body_bytes: that its body has, as far as is known.
             timeout_s: how long its caller will wait; None if for ever.
+            client: whose it is; empty if that is not known, and then it has no share to keep to.
 
         Raises:
             OverloadedError: if there is too much to do already.
+            NotReadyError: if the server is going away.
         """
-        load = self._dispatcher.measure_load(self._pending, self._pending_bytes)
-        refusal = admit(self._policy, load, body_bytes, timeout_s)
+        self.check_open()
+        holding = self._clients.get(client, _NOTHING) if client else None
+        load = self._dispatcher.measure_load(self.pending, self._pending_bytes)
+        refusal = admit(self._policy, load, body_bytes, timeout_s, holding)
         if refusal is not None:
-            raise OverloadedError(refusal.message, refusal.reason, refusal.retry_after_s)
-        self._pending += 1
-        self._pending_bytes += body_bytes
+            raise _tell(refusal)
+        place = Place(self, client, body_bytes)
+        self._count(client, 1, body_bytes)
         try:
-            yield
+            yield place
         finally:
-            self._pending -= 1
-            self._pending_bytes -= body_bytes
+            self._count(client, -1, -place.body_bytes)
+
+    def add_bytes(self, place: Place, body_bytes: int) -> None:
+        """Let a request that was taken in have more bytes.
+
+        Raises:
+            OverloadedError: if all bodies together are too much then.
+        """
+        if self._pending_bytes + body_bytes > self._policy.max_pending_bytes:
+            others = self._pending_bytes - place.body_bytes
+            load = self._dispatcher.measure_load(self.pending, others)
+            refusal = admit_bytes(self._policy, load, place.body_bytes + body_bytes)
+            if refusal is not None:
+                raise _tell(refusal)
+        place.body_bytes += body_bytes
+        self._count(place.client, 0, body_bytes)
+
+    def _count(self, client: str, requests: int, body_bytes: int) -> None:
+        self.pending += requests
+        self._pending_bytes += body_bytes
+        if not client:
+            return
+        before = self._clients.get(client, _NOTHING)
+        after = Holding(before.pending + requests, before.pending_bytes + body_bytes)
+        if after.pending:
+            self._clients[client] = after
+        else:
+            del self._clients[client]
+
+
+_NOTHING = Holding(0, 0)
+
+
+def _tell(refusal: Refusal) -> OverloadedError:
+    return OverloadedError(refusal.message, refusal.reason, refusal.retry_after_s)

@@ -13,9 +13,24 @@ from starlette.exceptions import HTTPException
 from service.engine.watcher import keep_watch
 from service.errors import LacunaError
 from service.web.parts import Parts
-from service.web.protocol_errors import answer_error, answer_http_exception, answer_unexpected
+from service.web.protocol_errors import (
+    answer_error,
+    answer_http_exception,
+    answer_unexpected,
+    refuse,
+)
 from service.web.request_log import RequestLog
-from service.web.routes import health, metrics, models, oip, oip_control, segment, tfserving
+from service.web.routes import (
+    docs,
+    health,
+    metrics,
+    models,
+    oip,
+    oip_control,
+    page,
+    segment,
+    tfserving,
+)
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -41,10 +56,40 @@ def make_app(parts: Parts) -> FastAPI:
         summary="Segmentation of images with missing pixels",
         version=version("lacuna"),
         lifespan=live,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if parts.surface.docs else None,
     )
     app.add_exception_handler(LacunaError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_middleware(RequestLog, answer_unexpected=answer_unexpected)
-    for routes in (segment, models, health, metrics, oip, oip_control, tfserving):
+    _log_requests(app, parts)
+    for routes in (segment, models, health, oip, oip_control, tfserving, page):
         app.include_router(routes.make_router(parts))
+    if parts.surface.metrics:
+        app.include_router(metrics.make_router(parts))
+    if parts.surface.docs:
+        app.include_router(docs.make_router())
     return app
+
+
+def make_metrics_app(parts: Parts) -> FastAPI:
+    """Make an application of the metrics alone, for a port of their own.
+
+    Args:
+        parts: of the application whose metrics they are.
+    """
+    app = FastAPI(openapi_url=None)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    _log_requests(app, parts)
+    app.include_router(metrics.make_router(parts))
+    return app
+
+
+def _log_requests(app: FastAPI, parts: Parts) -> None:
+    app.add_middleware(
+        RequestLog,
+        access=parts.access,
+        gate=parts.gate,
+        refuse=refuse,
+        answer_unexpected=answer_unexpected,
+    )

@@ -2,51 +2,121 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from types import TracebackType
 
 from starlette.requests import Request
 
-from service.errors import BodyTooLargeError
+from service.engine.gate import Place
+from service.errors import BodyTooLargeError, SlowBodyError
 
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """How much is read.
+    """How much is read, and for how long.
 
     Attributes:
         body_bytes: the default takes a 4096 × 4096 RGB image as float32 together with its mask,
             218 million.
+        idle_s: in which something of it must come: a phone that has lost its network for a moment
+            is borne with, one that is gone is not.
+        body_s: in which all of it must come: the largest at 6 Mbit/s.
     """
 
     body_bytes: int = 224 * 1024 * 1024
+    idle_s: float = 20.0
+    body_s: float = 300.0
 
 
 def read_declared_length(request: Request) -> int:
     """Give the length in bytes that a request announces for its body, 0 if it announces none."""
     declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdigit() else 0
+    return int(declared) if declared.isdecimal() else 0
 
 
-async def read_body(request: Request, limits: BodyLimits) -> bytearray:
+async def read_body(request: Request, limits: BodyLimits, place: Place | None = None) -> bytearray:
     """Read the whole body into memory.
 
     Args:
         request: whose body was not read yet.
         limits: beyond which it is refused, by its declared length if it has one, else as soon as
             it is exceeded.
+        place: of the request, which grows with a body that did not declare its length.
 
     Raises:
         BodyTooLargeError: if it is too large.
+        SlowBodyError: if it does not come in time.
+        OverloadedError: if there is no room for what its place has grown to.
     """
     declared = read_declared_length(request)
     if declared > limits.body_bytes:
         raise _too_large(limits, f"{declared} bytes are announced")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limits.body_bytes:
-            raise _too_large(limits, "more have come")
+    with _Patience(body, limits):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limits.body_bytes:
+                raise _too_large(limits, "more have come")
+            if place is not None and len(body) > place.body_bytes:
+                place.grow(len(body))
     return body
+
+
+class _Patience:
+    """Ends the reading of a body that does not come.
+
+    Like asyncio.timeout, but one timer serves a whole period however many pieces come in it: that
+    is a fifth of the time, in the way of every request.
+
+    Args:
+        body: that grows as it comes.
+        limits: of its time.
+
+    Raises:
+        SlowBodyError: on leaving, if it was too slow.
+    """
+
+    def __init__(self, body: bytearray, limits: BodyLimits) -> None:
+        self._body = body
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._end_s = self._loop.time() + limits.body_s
+        self._had = 0
+        self._expired = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("must be entered inside a task; there is none")
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._wait(min(self._limits.idle_s, self._limits.body_s))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        if self._expired and self._task.uncancel() <= self._cancelling:
+            raise SlowBodyError(
+                f"some of the body must come every {self._limits.idle_s:g} s, and all of it within "
+                f"{self._limits.body_s:g} s; {len(self._body)} bytes have come"
+            ) from None
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        left_s = self._end_s - self._loop.time()
+        if len(self._body) > self._had and left_s > 0:
+            self._had = len(self._body)
+            self._wait(min(self._limits.idle_s, left_s))
+        else:
+            self._expired = True
+            self._task.cancel()
 
 
 def _too_large(limits: BodyLimits, found: str) -> BodyTooLargeError:

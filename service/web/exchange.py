@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from service.core.sample import Segmentation
 from service.engine.served import ServedModel
 from service.pipeline import BatchAnswered, BatchRequest
+from service.web.access import name_client
 from service.web.body import read_body, read_declared_length
 from service.web.departure import while_connected
 from service.web.parts import Parts
@@ -93,20 +94,21 @@ async def take_in(parts: Parts, request: Request) -> AsyncIterator[Body]:
 
     Raises:
         OverloadedError: if there is too much to do already.
+        NotReadyError: if the server is going away.
+        SlowBodyError: if the body does not come in time.
         RequestError: if the body is too large, or cannot be decompressed.
     """
     coding = read_coding(request.headers.get("content-encoding"))
     limits = parts.body_limits
-    with ExitStack() as held:
-        held.enter_context(parts.gate.hold(read_declared_length(request)))
-        body: Body = await read_body(request, limits)
+    client = name_client(request.scope)
+    with parts.gate.hold(read_declared_length(request), client=client) as place:
+        body: Body = await read_body(request, limits, place)
         note(request.scope, received_bytes=len(body))
         async with while_connected(request.receive):
             if coding is not None:
                 body = await asyncio.to_thread(decompress, body, coding, limits.body_bytes)
                 # From here on it is what the body unfolds to that takes memory.
-                held.close()
-                held.enter_context(parts.gate.hold(len(body)))
+                place.grow(len(body))
             yield body
 
 

@@ -29,6 +29,9 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
         errors.ChannelMismatchError: 422,
         errors.UnknownModelError: 404,
         errors.UnknownVersionError: 404,
+        errors.UnauthenticatedError: 401,
+        errors.ForbiddenError: 403,
+        errors.SlowBodyError: 408,
         errors.OverloadedError: 429,
         errors.NotReadyError: 503,
         errors.DeadlineExceededError: 504,
@@ -40,6 +43,9 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
         errors.InferenceError: 500,
     }
 )
+
+COME_AGAIN: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
+"""Of every 503: nobody knows how long a model takes to load, and asking is cheap."""
 
 INTERNAL_ERROR = "internal_error"
 
@@ -74,11 +80,15 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         raise error
     note(request.scope, code=error.code, detail=error.message)
     headers = {}
-    if isinstance(error, errors.BodyTooLargeError):
+    if isinstance(error, (errors.BodyTooLargeError, errors.SlowBodyError)):
         # A client that is still sending a body we refused would not read the answer otherwise.
         headers["Connection"] = "close"
     if isinstance(error, errors.OverloadedError):
         headers["Retry-After"] = f"{error.retry_after_s:.0f}"
+    if isinstance(error, errors.NotReadyError):
+        headers |= COME_AGAIN
+    if isinstance(error, errors.UnauthenticatedError):
+        headers["WWW-Authenticate"] = 'Bearer realm="lacuna"'
     return make_problem(STATUSES[type(error)], error.code, error.message, headers)
 
 

@@ -7,6 +7,10 @@ a problem (see `service.web.problems`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -22,6 +26,23 @@ _TFSERVING = "/v1/models/"
 # Both protocols say 400 to whatever is wrong with a request's content.
 _STATUSES = {406: 400, 422: 400}
 
+_SHAPE = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {"error": {"type": "string"}},
+        }
+    }
+}
+ERRORS: Mapping[int | str, dict[str, Any]] = MappingProxyType(
+    {
+        "4XX": {"description": "the request is at fault, or comes too early", "content": _SHAPE},
+        "5XX": {"description": "the server or the model is", "content": _SHAPE},
+    }
+)
+"""The OpenAPI description of what every route of both protocols may answer."""
+
 _UNEXPECTED = "unexpected error; the log knows more under this request's id"
 
 
@@ -33,6 +54,11 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, UnsupportedMediaTypeError) and "content-encoding" in request.headers:
         problem.headers["Accept-Encoding"] = ", ".join(CODINGS)
     return _restate(problem, error.message)
+
+
+async def refuse(scope: Scope, error: LacunaError) -> JSONResponse:
+    """Answer an error that was found before the application was asked."""
+    return await answer_error(Request(scope), error)
 
 
 async def answer_http_exception(request: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,9 @@
 """From nothing to a model that a server takes, by the command line alone."""
 
 import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
@@ -44,9 +47,12 @@ def test_training_keeps_what_was_asked_for(trained):
     assert (config["steps"], config["seed"]) == (2, 3)
 
 
-def test_evaluation_prints_a_row_for_each_missing_fraction(scored):
-    assert [line.split()[0] for line in scored.splitlines()[-3:]] == ["0%", "30%", "60%"]
+def test_evaluation_prints_a_row_for_each_missing_fraction_and_what_the_canvas_changes(scored):
+    *rows, flips = scored.splitlines()[-4:]
+
+    assert [line.split()[0] for line in rows] == ["0%", "30%", "60%"]
     assert "mean IoU" in scored
+    assert flips.endswith("only the canvas does: 0 of 472,634 labels (0.00%), in 0 of 100 images")
 
 
 def test_the_export_carries_its_training_and_its_scores(exported):
@@ -85,6 +91,85 @@ def test_an_export_must_go_to_a_version(trained, tmp_path):
 
     assert result.exit_code == 2
     assert "a version, which is digits" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "twin"
+    result = run("train", "-o", folder, "--steps", 1, "--batch-size", 2, "--twin", "nearest")
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_a_twin_is_not_exported(twin, tmp_path):
+    result = run("export", twin, tmp_path / "groundcover" / "1")
+
+    assert result.exit_code == 1
+    assert "holds a plain twin" in result.stderr
+    assert not (tmp_path / "groundcover").exists()
+
+
+@pytest.mark.slow
+def test_several_runs_are_compared_printed_and_plotted(trained, twin, tmp_path):
+    plot = tmp_path / "deep" / "curves.svg"
+    result = run("evaluate", trained, twin, "--curves", plot)
+    described = json.loads(plot.with_suffix(".json").read_text())
+
+    assert result.exit_code == 0, result.output
+    names = [entry["name"] for entry in described["contestants"]]
+    assert [name.split(", batch_size")[0] for name in names] == ["masked", "plain, nearest"]
+    assert all(result.stdout.count(name) == 1 + 6 for name in names)
+    assert [entry["flips"][0]["labels"] > 0 for entry in described["contestants"]] == [False, True]
+    assert "padding" in ET.parse(plot).getroot().itertext()  # noqa: S314
+    # Comparing leaves the runs alone.
+    assert not (twin / "scores.json").exists()
+
+
+def test_runs_of_one_seed_are_refused(trained):
+    result = run("evaluate", trained, trained)
+
+    assert result.exit_code == 1
+    assert "Received: two of seed 3" in result.stderr
+
+
+def test_curves_are_drawn_into_an_svg_file_only(trained, tmp_path):
+    result = run("evaluate", trained, "--curves", tmp_path / "curves.png")
+
+    assert result.exit_code == 2
+    assert "--curves must end in .svg" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--twin", "median"), "--twin must be one of zero, mean, mask, nearest; it is median"),
+        (("--normalization", "all"), "must be one of none, mean, area, variance; it is all"),
+        (("--normalization", "none", "--twin", "mean"), "exclude each other"),
+    ],
+)
+def test_contestants_that_are_none_are_refused(tmp_path, arguments, message):
+    result = run("train", "-o", tmp_path / "run", *arguments)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_preset_can_be_normalised_otherwise(tmp_path):
+    options = ("--steps", 1, "--batch-size", 2, "--normalization", "variance")
+    trained = run("train", "-o", tmp_path / "run", *options)
+    exported = run("export", tmp_path / "run", tmp_path / "models" / "1")
+
+    assert (trained.exit_code, exported.exit_code) == (0, 0)
+    network = read_manifest(tmp_path / "models" / "1").training["network"]
+    assert network["normalization"] == "variance"
+
+
+def test_nothing_is_written_to_the_standard_error_but_progress(tmp_path):
+    command = [sys.executable, "-c", "from model.cli import main; main()", "samples", tmp_path]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert finished.stderr == ""
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones(tmp_path):

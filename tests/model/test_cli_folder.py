@@ -137,6 +137,7 @@ def test_evaluating_again_gives_the_same_scores(trained):
     assert result.exit_code == 0, result.output
     assert path.read_text() == before
     assert "bright" in result.stdout
+    assert re.search(r"the canvas does: 0 of [\d,]+ labels .* in 0 of 3 images", result.stdout)
 
 
 def test_a_run_can_be_exported_as_another_version(trained, tmp_path):
@@ -201,6 +202,7 @@ def test_a_good_folder_is_described(folder):
         (("--crop", 32), "--crop needs --data"),
         (("--patience", 3), "--patience needs --data"),
         (("--data", ".", "--preset", "groundcover"), "exclude each other"),
+        (("--data", ".", "--twin", "zero"), "--twin is for presets"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tmp_path, arguments, message):
@@ -208,6 +210,13 @@ def test_options_that_do_not_go_together_are_refused(tmp_path, arguments, messag
 
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_run_on_images_is_not_compared(trained, tmp_path):
+    result = run("evaluate", trained[0], "--curves", tmp_path / "curves.svg")
+
+    assert result.exit_code == 1
+    assert "only trainings of a preset can be compared" in result.stderr
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones(folder, tmp_path):

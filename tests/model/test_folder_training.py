@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -105,6 +106,12 @@ def test_a_run_records_its_images_its_history_and_its_network(folder, uninterrup
     assert read_network_config(record).widths == tuple(NETWORKS["small"]["widths"])
     assert read_network_config(record).pixel_mean == dataset.pixel_mean
     assert describe_training(record)["data"].startswith("6 images, and 2 to choose")
+
+
+def test_the_network_is_renormalised_as_was_asked_for(folder):
+    config = dataclasses.replace(CONFIG, normalization="mean")
+
+    assert choose_network(config, read_dataset(folder)).normalization == "mean"
 
 
 def test_tensorboard_finds_a_curve_of_every_number(uninterrupted):

@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from model.folding import fold_batch_norm
-from model.network import NetworkConfig
+from model.network import BLOCKS, NetworkConfig
 from service.runtime.manifest import Manifest
 from tests.support.networks import (
     NetworkRuntime,
@@ -214,10 +214,13 @@ def test_tiles_off_the_grid_of_the_total_stride_are_not_exact(exported):
         biting(tiling_property(exported, stride=STRIDE // 2, halo=HALO + STRIDE // 2))()
 
 
+def exported_form(config):
+    return runtime_of(fold_batch_norm(random_network(config), config))
+
+
 @pytest.fixture(scope="module", params=["residual", "separable"])
 def other_blocks(request):
-    config = dataclasses.replace(CONFIG, block=request.param)
-    return runtime_of(fold_batch_norm(random_network(config), config))
+    return exported_form(dataclasses.replace(CONFIG, block=request.param))
 
 
 def test_networks_of_other_blocks_keep_the_promise_in_any_canvas(other_blocks):
@@ -245,3 +248,28 @@ def test_a_network_of_one_channel_keeps_the_promise_in_any_canvas(grey):
 
 def test_a_network_of_one_channel_keeps_the_promise_beside_any_batch_mates(grey):
     batch_property(grey, channels=1)()
+
+
+@pytest.fixture(scope="module", params=["none", "mean", "variance"])
+def other_normalizations(request):
+    return exported_form(dataclasses.replace(CONFIG, normalization=request.param))
+
+
+def test_networks_of_other_normalizations_keep_the_promise_in_any_canvas(other_normalizations):
+    canvas_property(other_normalizations)()
+
+
+def test_networks_of_other_normalizations_keep_the_promise_beside_any_batch_mates(
+    other_normalizations,
+):
+    batch_property(other_normalizations)()
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_single_channel_is_no_exception_where_offsets_come_after_the_product(block):
+    config = NetworkConfig(1, widths=(1, 2), block=block, normalization="variance")
+    runtime = NetworkRuntime(
+        fold_batch_norm(random_network(config), config),
+        Manifest.model_validate(manifest_of(config)),
+    )
+    batch_property(runtime, channels=1)()

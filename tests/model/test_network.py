@@ -6,6 +6,7 @@ import tensorflow as tf
 from model.folding import FoldedForm, fold_batch_norm
 from model.layers import CoverageScale, MaskedBatchNormalization
 from model.network import Form, NetworkConfig, build_network
+from model.ops import NORMALIZATIONS
 from service.runtime.manifest import Manifest
 from tests.support.networks import (
     SHAPES,
@@ -146,6 +147,21 @@ def test_a_saved_network_gives_the_same_output_once_loaded(tmp_path):
     np.testing.assert_array_equal(loaded(batch), network(batch))
 
 
+def test_a_configuration_from_before_there_were_normalisations_is_renormalised_by_area():
+    config = {name: v for name, v in SMALL.to_json().items() if name != "normalization"}
+    assert NetworkConfig(**config) == SMALL
+    assert SMALL.normalization == "area"
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_every_level_is_renormalised_as_was_asked_for(normalization):
+    config = NetworkConfig(widths=(4, 5), normalization=normalization)
+    network = build_network(config)
+    assert [network.get_layer(f"coverage{depth}").normalization for depth in (0, 1)] == [
+        normalization
+    ] * 2
+
+
 def test_a_configuration_survives_json():
     config = NetworkConfig(channels=5, classes=7, widths=(3, 4), pixel_scale=2.0)
     assert NetworkConfig(**config.to_json()) == config
@@ -163,6 +179,7 @@ def test_a_configuration_survives_json():
         {"pixel_scale": -1.0},
         {"classes": 1},
         {"classes": 256},
+        {"normalization": "group"},
     ],
 )
 def test_a_configuration_out_of_range_is_refused(arguments):

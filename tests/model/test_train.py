@@ -7,8 +7,10 @@ import pytest
 
 from model.data.mosaics import MosaicConfig
 from model.data.textures import CLASSES
+from model.layers import MaskedBatchNormalization
 from model.network import NetworkConfig, build_network
 from model.train import PRESETS, TrainingConfig, load_run, read_network_config, train
+from model.twins import FILLS
 from tests.support.strategies import make_scene
 
 CONFIG = TrainingConfig(
@@ -121,6 +123,25 @@ def test_a_preset_can_be_built(name):
     assert preset.name == name
     network = build_network(preset.network)
     assert network.output_shape[-1] == len(CLASSES)
+
+
+@pytest.mark.parametrize("twin", FILLS)
+def test_a_twin_is_trained_in_its_place_and_read_back(tmp_path, twin):
+    network = train(dataclasses.replace(BRIEF, steps=1, twin=twin), tmp_path)
+    loaded, record = load_run(tmp_path)
+    scene = make_scene(9, 10, 0.6, seed=0)
+    batch = [scene.image[None], scene.mask[None, ..., None]]
+
+    kinds = {type(layer) for layer in network.layers}
+    assert keras.layers.BatchNormalization in kinds
+    assert MaskedBatchNormalization not in kinds
+    assert record["config"]["twin"] == twin
+    np.testing.assert_array_equal(loaded(batch), network(batch, training=False))
+
+
+def test_an_unknown_twin_is_refused():
+    with pytest.raises(ValueError, match=r"one of zero, mean, mask, nearest\. Received: 'median'"):
+        dataclasses.replace(BRIEF, twin="median")
 
 
 class Killer(keras.callbacks.Callback):

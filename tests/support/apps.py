@@ -13,10 +13,11 @@ import numpy as np
 from PIL import Image
 from starlette.testclient import TestClient
 
+from service.core.admission import AdmissionPolicy
 from service.engine.gate import Gate
 from service.engine.repository import Repository
 from service.engine.segmenter import Segmenter
-from service.engine.watchdog import Watchdog
+from service.engine.watchdog import WATCHDOG_S, Watchdog
 from service.formats.limits import ImageLimits
 from service.pipeline import Pipeline
 from service.runtime.fake import FakeRuntime
@@ -46,23 +47,36 @@ def load_repository(
     return repository
 
 
+def make_parts(
+    repository: Repository,
+    body_limits: BodyLimits | None = None,
+    image_limits: ImageLimits | None = None,
+    admission: AdmissionPolicy | None = None,
+    watchdog_s: float = WATCHDOG_S,
+    **options: Any,
+) -> Parts:
+    """Make the parts of an application."""
+    pipeline = Pipeline(repository, Segmenter(), image_limits or ImageLimits())
+    dispatcher = pipeline.segmenter.dispatcher
+    return Parts(
+        pipeline,
+        Gate(dispatcher, admission),
+        Watchdog(dispatcher, watchdog_s),
+        Telemetry(dispatcher, repository),
+        body_limits or BodyLimits(),
+        **options,
+    )
+
+
 @contextmanager
 def serve(
     repository: Repository,
     body_limits: BodyLimits | None = None,
     image_limits: ImageLimits | None = None,
+    **options: Any,
 ) -> Iterator[TestClient]:
     """Run the application and give a client of it."""
-    pipeline = Pipeline(repository, Segmenter(), image_limits or ImageLimits())
-    dispatcher = pipeline.segmenter.dispatcher
-    parts = Parts(
-        pipeline,
-        Gate(dispatcher),
-        Watchdog(dispatcher),
-        Telemetry(dispatcher, repository),
-        body_limits or BodyLimits(),
-    )
-    app = make_app(parts)
+    app = make_app(make_parts(repository, body_limits, image_limits, **options))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

@@ -6,20 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx2
-import uvicorn
 
-from service.engine.gate import Gate
 from service.engine.repository import Repository
-from service.engine.segmenter import Segmenter
-from service.engine.watchdog import Watchdog
 from service.formats.limits import ImageLimits
-from service.pipeline import Pipeline
-from service.telemetry import Telemetry
-from service.web.app import make_app
+from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
 from service.web.parts import Parts
+from service.web.server import Server
+from tests.support.apps import make_parts
 
 
 @contextmanager
@@ -31,30 +28,31 @@ def serve_live(
     wait: bool = True,
 ) -> Iterator[str]:
     """Run the application in a thread and give its host and port, by default once it is ready."""
-    pipeline = Pipeline(repository, Segmenter(), image_limits or ImageLimits())
-    dispatcher = pipeline.segmenter.dispatcher
-    parts = Parts(
-        pipeline,
-        Gate(dispatcher),
-        Watchdog(dispatcher),
-        Telemetry(dispatcher, repository),
-        body_limits or BodyLimits(),
-    )
-    server = uvicorn.Server(uvicorn.Config(make_app(parts), port=0, log_config=None))
+    parts = make_parts(repository, body_limits, image_limits)
+    with run_server(parts) as server:
+        yield find_address(server, ready=wait)
+
+
+@contextmanager
+def run_server(parts: Parts, *, metrics_apart: bool = False, **options: Any) -> Iterator[Server]:
+    """Run a server of the application in a thread."""
+    metrics = make_metrics_app(parts) if metrics_apart else None
+    server = Server(make_app(parts), parts.gate, port=0, metrics_app=metrics, **options)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        yield _find_address(server, ready=wait)
+        yield server
     finally:
         server.should_exit = True
         thread.join(30)
 
 
-def _find_address(server: uvicorn.Server, *, ready: bool) -> str:
+def find_address(server: Server, *, ready: bool = True, listener: int = 0) -> str:
+    """Give host and port of a server once it is there."""
     give_up_s = time.monotonic() + 30
     while time.monotonic() < give_up_s:
-        if server.started:
-            host, port = server.servers[0].sockets[0].getsockname()[:2]
+        if server.started and len(server.servers) > listener:
+            host, port = server.servers[listener].sockets[0].getsockname()[:2]
             if not ready or httpx2.get(f"http://{host}:{port}/readyz").status_code == 200:
                 return f"{host}:{port}"
         time.sleep(0.01)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from service.errors import InferenceError
 from service.runtime.fake import FakeRuntime
+from service.runtime.protocol import BatchOutput
 
 
 class Recording(FakeRuntime):
@@ -52,3 +54,56 @@ class Gated(Recording):
         self.begun.set()
         assert self.go.wait(30)
         return super().run(images, masks, probabilities=probabilities)
+
+
+SEVEN = 7
+
+
+class OnSevens(FakeRuntime):
+    """Passes the contract check; does what its heirs do to images of nothing but sevens."""
+
+    def run(self, images, masks, *, probabilities):
+        if masks.any() and (images[masks] == SEVEN).all():
+            self.misbehave()
+        return super().run(images, masks, probabilities=probabilities)
+
+    def misbehave(self):
+        raise NotImplementedError
+
+
+class HeldOnSevens(OnSevens):
+    """Is held up by them until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def misbehave(self):
+        self.begun.set()
+        assert self.go.wait(60)
+
+
+class Misshapen(OnSevens):
+    """Answers them with a row too few."""
+
+    def run(self, images, masks, *, probabilities):
+        output = FakeRuntime.run(self, images, masks, probabilities=probabilities)
+        if not (masks.any() and (images[masks] == SEVEN).all()):
+            return output
+        scores = output.probabilities
+        return BatchOutput(output.labels[:, 1:], None if scores is None else scores[:, 1:])
+
+
+class Timed(OnSevens):
+    """Takes a time that its pixels decide, 20 s more for sevens, and no processor for it."""
+
+    def __init__(self, call_s=0.01, pixel_s=0.0):
+        super().__init__()
+        self.call_s, self.pixel_s = call_s, pixel_s
+
+    def run(self, images, masks, *, probabilities):
+        time.sleep(self.call_s + self.pixel_s * masks.size)
+        return super().run(images, masks, probabilities=probabilities)
+
+    def misbehave(self):
+        time.sleep(20)

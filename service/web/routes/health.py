@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service.web.parts import Parts
+from service.web.problems import COME_AGAIN
 
 
 def make_router(parts: Parts) -> APIRouter:
@@ -28,18 +29,26 @@ def make_router(parts: Parts) -> APIRouter:
         if hang_s is None:
             return {"status": "alive"}
         response.status_code = 503
+        response.headers.update(COME_AGAIN)
         return {"status": "hangs", "running_s": round(hang_s, 1)}
 
     @router.get(
         "/readyz",
         summary="Whether every model that should serve does",
-        responses={503: {"description": "a model is loading, or failed to; the body says which"}},
+        responses={
+            503: {
+                "description": "a model is not there, and the body says which; or the server drains"
+            }
+        },
     )
     async def check_ready(response: Response) -> dict[str, Any]:
-        ready = parts.repository.is_ready
-        response.status_code = 200 if ready else 503
+        ready = parts.is_ready
+        if not ready:
+            response.status_code = 503
+            response.headers.update(COME_AGAIN)
+        draining = parts.gate.is_closed
         return {
-            "status": "ready" if ready else "not ready",
+            "status": "ready" if ready else "draining" if draining else "not ready",
             "models": [
                 {
                     "name": status.name,

@@ -15,6 +15,8 @@ from service.engine.served import ServedModel
 from service.errors import NotReadyError
 from service.web.exchange import Content, Dialect, answer_batch
 from service.web.parts import Parts
+from service.web.problems import COME_AGAIN
+from service.web.protocol_errors import ERRORS
 from service.wire.oip.answer import render_infer
 from service.wire.oip.metadata import describe_config, describe_model, describe_server
 from service.wire.oip.request import HEADER_LENGTH, InferRequest, parse_infer
@@ -36,7 +38,7 @@ def make_router(parts: Parts) -> APIRouter:
     Args:
         parts: what the application is made of.
     """
-    router = APIRouter(tags=["Open Inference Protocol"])
+    router = APIRouter(tags=["Open Inference Protocol"], responses=dict(ERRORS))
     _add_health(router, parts)
     _add_metadata(router, parts)
     _add_infer(router, parts)
@@ -51,17 +53,21 @@ def _add_health(router: APIRouter, parts: Parts) -> None:
 
     @router.get("/v2/health/ready", summary="Whether every model that should serve does")
     async def check_ready() -> Response:
-        ready = parts.repository.is_ready
-        return JSONResponse({"ready": ready}, 200 if ready else 503)
+        return JSONResponse({"ready": True}) if parts.is_ready else _refuse({"ready": False})
 
     @router.get(f"{_MODEL}/ready", summary="Whether a model answers")
     @router.get(f"{_VERSION}/ready", include_in_schema=False)
     async def check_model_ready(request: Request, name: str) -> Response:
         try:
+            parts.gate.check_open()
             _find(parts, request, name)
         except NotReadyError:
-            return JSONResponse({"name": name, "ready": False}, 503)
+            return _refuse({"name": name, "ready": False})
         return JSONResponse({"name": name, "ready": True})
+
+
+def _refuse(content: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(content, 503, dict(COME_AGAIN))
 
 
 def _add_metadata(router: APIRouter, parts: Parts) -> None:

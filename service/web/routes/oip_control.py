@@ -10,25 +10,21 @@ from starlette.responses import Response
 
 from service.web.body import BodyLimits, read_body
 from service.web.parts import Parts
-from service.web.protocol_errors import make_error
+from service.web.protocol_errors import ERRORS
 from service.wire.oip.control import check_control, describe_index, wants_ready_only
 
-_LIMITS = BodyLimits(1 << 20)
-
-_FORBIDDEN = (
-    "loading and unloading must be allowed by an admin key, since models are code; "
-    "this server has none"
-)
+_LIMITS = BodyLimits(1 << 16)
 
 
-def make_router(parts: Parts, *, allow_control: bool = False) -> APIRouter:
+def make_router(parts: Parts) -> APIRouter:
     """Make the routes.
 
     Args:
         parts: what the application is made of.
-        allow_control: whether models may be loaded and unloaded by call.
     """
-    router = APIRouter(prefix="/v2/repository", tags=["Open Inference Protocol"])
+    router = APIRouter(
+        prefix="/v2/repository", tags=["Open Inference Protocol"], responses=dict(ERRORS)
+    )
 
     @router.post("/index", summary="List all versions of all models, and what has become of each")
     async def list_versions(request: Request) -> list[dict[str, Any]]:
@@ -41,16 +37,16 @@ def make_router(parts: Parts, *, allow_control: bool = False) -> APIRouter:
 
     @router.post("/models/{name}/load", summary="Load a model as it is on the disk now")
     async def load(request: Request, name: str) -> Response:
-        if not allow_control:
-            return make_error(403, _FORBIDDEN)
+        parts.access.check_control(request.scope)
+        parts.gate.check_open()
         check_control(await read_body(request, _LIMITS))
         await parts.repository.load(name)
         return Response()
 
     @router.post("/models/{name}/unload", summary="Finish a model's work and serve it no more")
     async def unload(request: Request, name: str) -> Response:
-        if not allow_control:
-            return make_error(403, _FORBIDDEN)
+        parts.access.check_control(request.scope)
+        parts.gate.check_open()
         check_control(await read_body(request, _LIMITS))
         await parts.repository.unload(name)
         return Response()

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.pipeline import Answered
+from service.web.access import name_client
 from service.web.body import read_body, read_declared_length
 from service.web.departure import while_connected
 from service.web.parts import Parts
@@ -96,7 +97,7 @@ def make_router(parts: Parts) -> APIRouter:
                 "labels as NPY, or labels and probabilities as NPZ",
                 "content": {media_type: {} for media_type in MEDIA_TYPES},
             },
-            **describe_responses(400, 404, 406, 413, 415, 422, 429, 500, 503, 504),
+            **describe_responses(400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504),
         },
         openapi_extra=_OPENAPI,
     )
@@ -130,8 +131,9 @@ def make_router(parts: Parts) -> APIRouter:
 
     async def answer(request: Request) -> tuple[Answered, str]:
         media_type = choose_media_type(request.headers.get("accept"), MEDIA_TYPES)
-        with parts.gate.hold(read_declared_length(request)):
-            body = await read_body(request, parts.body_limits)
+        client = name_client(request.scope)
+        with parts.gate.hold(read_declared_length(request), client=client) as place:
+            body = await read_body(request, parts.body_limits, place)
             note(request.scope, received_bytes=len(body))
             given = (request.headers.get("content-type"), request.query_params, body)
             async with while_connected(request.receive):

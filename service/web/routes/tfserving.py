@@ -15,6 +15,7 @@ from service.engine.served import ServedModel
 from service.errors import UnknownVersionError
 from service.web.exchange import Content, Dialect, answer_batch
 from service.web.parts import Parts
+from service.web.protocol_errors import ERRORS
 from service.wire.tfserving.answer import render_predict
 from service.wire.tfserving.metadata import describe_metadata, describe_status
 from service.wire.tfserving.request import PredictRequest, parse_predict
@@ -33,7 +34,7 @@ def make_router(parts: Parts) -> APIRouter:
     Args:
         parts: what the application is made of.
     """
-    router = APIRouter(tags=["TensorFlow Serving"])
+    router = APIRouter(tags=["TensorFlow Serving"], responses=dict(ERRORS))
     _add_predict(router, parts)
     _add_metadata(router, parts)
     return router

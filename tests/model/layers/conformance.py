@@ -35,6 +35,7 @@ from model.layers import (
     PadToMultiple,
     PartialConv2D,
     PartialConv2DTranspose,
+    ScaleAndShift,
     SeparablePartialConv2D,
     SubmanifoldConv2D,
     ValidityFromNoData,
@@ -374,6 +375,27 @@ def scale_by_coverage(layer: Any, x: Any, mask: Any) -> tuple[Any, Any]:
     return filled * layer(mask), mask
 
 
+def make_scale_and_shift(**kwargs: Any) -> Any:
+    """Build the layer with an offset that shows."""
+    layer = ScaleAndShift(**kwargs)
+    layer.build([(None, None, None, CHANNELS), (None, None, None, 1)])
+    layer.shift.assign(np.linspace(-1, 1, CHANNELS))
+    return layer
+
+
+def scale_and_shift(layer: Any, x: Any, mask: Any) -> tuple[Any, Any]:
+    """Renormalise features that are 0 where invalid, and mask what comes of it."""
+    filled = keras.ops.cast(FillInvalid()([x, mask]), layer.compute_dtype)
+    coverage = CoverageScale(3, dtype=layer.dtype_policy)(mask)
+    return FillInvalid(dtype=layer.dtype_policy)([layer([filled, coverage]), mask]), mask
+
+
+def scale_and_shift_reference(layer: Any, x: Any, mask: Any) -> tuple[Any, Any]:
+    """Do the same in NumPy."""
+    y = known(x, mask) * references.coverage(mask, 3) + np.asarray(layer.shift)
+    return np.where(mask, y, 0), mask
+
+
 def pool_mask(layer: Any, x: Any, mask: Any) -> tuple[Any, Any]:
     """Pool features along with the mask that the layer pools."""
     y, _ = MaskedMaxPooling2D(layer.factor)([x, mask])
@@ -462,6 +484,7 @@ CASES: dict[str, Case] = {
         scale_by_coverage,
         lambda layer, x, mask: (known(x, mask) * references.coverage(mask, 5), mask),
     ),
+    "scale and shift": Case(make_scale_and_shift, scale_and_shift, scale_and_shift_reference),
     "mask pooling": Case(
         lambda **kwargs: MaskMaxPooling2D(3, **kwargs),
         pool_mask,

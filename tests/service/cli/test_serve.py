@@ -77,6 +77,28 @@ def test_a_wrong_variable_stops_the_start_in_one_line(monkeypatch, variable, val
     assert "Traceback" not in result.stderr
 
 
+def test_a_server_that_asks_for_no_key_says_so_where_others_reach_it():
+    with run_server(LACUNA_HOST="0.0.0.0") as (_, _, lines):  # noqa: S104 (for a moment)
+        warnings = [line["message"] for line in lines if line["level"] == "WARNING"]
+
+    assert len(warnings) == 1
+    assert warnings[0].startswith("EVERYBODY")
+
+
+def test_a_file_of_keys_that_is_not_there_stops_the_start_in_one_line(tmp_path):
+    code = "from service.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "serve", "--api-keys-file", str(tmp_path / "none")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert "LACUNA_API_KEYS_FILE must name a file that can be read" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_help_teaches_with_examples():
     result = CliRunner().invoke(main, ["serve", "--help"])
 

@@ -6,7 +6,7 @@ from service.core.admission import AdmissionPolicy
 from service.core.cost import BatchCost
 from service.engine.gate import Gate
 from service.engine.segmenter import Segmenter
-from service.errors import OverloadedError
+from service.errors import NotReadyError, OverloadedError
 from tests.service.engine.test_segmenter import (
     fill_sample,
     hold_worker,
@@ -41,7 +41,7 @@ def test_bodies_are_bounded_together():
 
 
 async def fill_queue(segmenter, model):
-    """Keep the worker busy and let two samples wait behind: 12 s of work, as the model predicts."""
+    """Keep the worker busy and let two samples wait: 11.7 s of work, as the model predicts."""
     tasks = [await hold_worker(segmenter, model)]
     for _ in range(2):
         tasks.append(asyncio.create_task(segmenter.segment(model, fill_sample(4, 4))))
@@ -52,15 +52,15 @@ async def fill_queue(segmenter, model):
 @pytest.mark.parametrize(
     ("policy", "timeout_s", "rule", "retry_after_s"),
     [
-        (AdmissionPolicy(max_wait_s=10), None, "within 10 s; it would in 1[12]", 2),
-        (AdmissionPolicy(max_wait_s=100), 3, "timeout of 3 s; it would in 1[12]", 9),
+        (AdmissionPolicy(max_wait_s=10), None, "within 10 s; it would in 11.7", 2),
+        (AdmissionPolicy(max_wait_s=100), 3, "timeout of 3 s; it would in 11.7", 9),
     ],
 )
 def test_a_long_queue_refuses_and_says_when_to_come_again(policy, timeout_s, rule, retry_after_s):
-    model = serve_model(Gated(), cost=BatchCost(call_s=4.0, pixel_s=1e-9))
+    model = serve_model(Gated(), cost=BatchCost(call_s=3.9, pixel_s=1e-9))
 
     async def scenario():
-        async with run_segmenter() as segmenter:
+        async with run_segmenter(clock=lambda: 0.0) as segmenter:
             gate = Gate(segmenter.dispatcher, policy)
             tasks = await fill_queue(segmenter, model)
             with pytest.raises(OverloadedError, match=rule) as caught, gate.hold(1, timeout_s):
@@ -71,3 +71,72 @@ def test_a_long_queue_refuses_and_says_when_to_come_again(policy, timeout_s, rul
                 return caught.value.retry_after_s
 
     assert asyncio.run(scenario()) == retry_after_s
+
+
+def test_one_client_leaves_places_to_others():
+    segmenter = Segmenter()
+    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending=4, max_share=0.5))
+
+    with gate.hold(1, client="one"), gate.hold(1, client="one"):
+        with (
+            pytest.raises(OverloadedError, match="at most 2; 2 are") as caught,
+            gate.hold(1, client="one"),
+        ):
+            pytest.fail("it was taken in")
+        assert caught.value.reason == "share"
+        with gate.hold(1, client="two"), gate.hold(1, client="three"):
+            pass
+    with gate.hold(1, client="one"):
+        pass  # what was held has been given back
+    segmenter.close()
+
+
+def test_one_client_leaves_room_for_the_bodies_of_others():
+    segmenter = Segmenter()
+    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100, max_share=0.5))
+
+    with gate.hold(40, client="one"):
+        with pytest.raises(OverloadedError, match="at most 50 bytes"), gate.hold(11, client="one"):
+            pytest.fail("it was taken in")
+        with gate.hold(60, client="two"):
+            pass
+    with gate.hold(100, client="one"):
+        pass  # a single body is limited elsewhere
+    segmenter.close()
+
+
+def test_a_client_that_fills_the_queue_alone_leaves_some_of_the_wait_to_others():
+    model = serve_model(Gated(), cost=BatchCost(call_s=3.9, pixel_s=1e-9))
+    policy = AdmissionPolicy(max_wait_s=20, max_share=0.5)
+
+    async def scenario():
+        async with run_segmenter(clock=lambda: 0.0) as segmenter:
+            gate = Gate(segmenter.dispatcher, policy)
+            tasks = await fill_queue(segmenter, model)
+            with gate.hold(1, client="one"), gate.hold(1, client="two"):
+                with (
+                    gate.hold(1, client="two"),
+                    pytest.raises(OverloadedError, match=r"within 10 s; it is 1[12]"),
+                    gate.hold(1, client="two"),
+                ):
+                    pytest.fail("it was taken in")
+                with gate.hold(1, client="three"):
+                    pass
+            model.runtime.go.set()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+
+
+def test_a_gate_that_is_closed_takes_nothing_in_and_lets_out_what_it_has():
+    segmenter = Segmenter()
+    gate = Gate(segmenter.dispatcher)
+
+    with gate.hold(1) as place:
+        gate.close()
+        with pytest.raises(NotReadyError), gate.hold(1):
+            pytest.fail("it was taken in")
+        place.grow(10)
+        assert gate.pending == 1
+    assert gate.pending == 0
+    segmenter.close()

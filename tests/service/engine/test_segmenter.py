@@ -37,8 +37,8 @@ def serve_model(runtime, contract=HOLDS, **options):
 
 
 @asynccontextmanager
-async def run_segmenter(policy=None):
-    segmenter = Segmenter(policy)
+async def run_segmenter(policy=None, **options):
+    segmenter = Segmenter(policy, **options)
     try:
         yield segmenter
     finally:

@@ -48,6 +48,8 @@ def test_while_a_model_loads_the_service_answers_and_is_not_ready(tmp_path):
     assert ready.status_code == 503
     assert ready.json()["models"][0]["state"] == "loading"
     assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
+    assert int(ready.headers["retry-after"]) >= 1
+    assert int(refused.headers["retry-after"]) >= 1
 
 
 def test_a_model_that_failed_keeps_the_service_from_being_ready_and_says_why(tmp_path):

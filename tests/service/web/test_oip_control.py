@@ -2,21 +2,14 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from fastapi import FastAPI
-from starlette.testclient import TestClient
 
-from service.engine.gate import Gate
-from service.engine.segmenter import Segmenter
-from service.engine.watchdog import Watchdog
-from service.errors import InvalidGraphError, LacunaError
-from service.pipeline import Pipeline
+from service.errors import InvalidGraphError
 from service.runtime.fake import FakeRuntime
-from service.telemetry import Telemetry
-from service.web.parts import Parts
-from service.web.protocol_errors import answer_error
-from service.web.routes import oip, oip_control
-from tests.support.apps import load_repository, make_repository_folder
+from service.web.access import Access
+from service.web.keys import KeyRing
+from tests.support.apps import load_repository, make_repository_folder, serve
 
+CLIENT, ADMIN = "a-key-of-a-client", "the-key-of-an-admin"
 BROKEN = "no graph"
 
 
@@ -27,24 +20,16 @@ def load(folder):
 
 
 @contextmanager
-def serve(root, *, allow_control):
+def serve_controlled(root, keys):
     repository = load_repository(make_repository_folder(root), load)
-    pipeline = Pipeline(repository, Segmenter())
-    dispatcher = pipeline.segmenter.dispatcher
-    watch = Gate(dispatcher), Watchdog(dispatcher), Telemetry(dispatcher, repository)
-    parts = Parts(pipeline, *watch)
-    app = FastAPI()
-    app.add_exception_handler(LacunaError, answer_error)
-    app.include_router(oip.make_router(parts))
-    app.include_router(oip_control.make_router(parts, allow_control=allow_control))
-    with TestClient(app) as client:
+    with serve(repository, access=Access(keys)) as client:
         yield client
-    pipeline.segmenter.close()
 
 
 @pytest.fixture
 def client(tmp_path):
-    with serve(tmp_path, allow_control=True) as client:
+    with serve_controlled(tmp_path, KeyRing(admin=ADMIN)) as client:
+        client.headers["Authorization"] = f"Bearer {ADMIN}"
         yield client
 
 
@@ -113,9 +98,32 @@ def test_a_model_that_is_brought_along_is_refused(client):
 
 
 @pytest.mark.parametrize("action", ["load", "unload"])
-def test_without_an_admin_key_nobody_controls_anything(tmp_path, action):
-    with serve(tmp_path, allow_control=False) as client:
+@pytest.mark.parametrize("keys", [KeyRing(), KeyRing([CLIENT])])
+def test_without_an_admin_key_nobody_controls_anything(tmp_path, action, keys):
+    with serve_controlled(tmp_path, keys) as client:
+        client.headers["X-API-Key"] = CLIENT
         response = control(client, action)
 
         assert (response.status_code, list(response.json())) == (403, ["error"])
         assert infer(client).status_code == 200
+
+
+@pytest.mark.parametrize("action", ["load", "unload"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"X-API-Key": "x" * 20}, 401), ({"X-API-Key": CLIENT}, 403)],
+)
+def test_control_wants_the_admin_key_and_no_other(tmp_path, action, headers, status):
+    with serve_controlled(tmp_path, KeyRing([CLIENT], ADMIN)) as client:
+        response = client.post(f"/v2/repository/models/fake/{action}", headers=headers)
+
+        assert (response.status_code, list(response.json())) == (status, ["error"])
+        assert ("www-authenticate" in response.headers) is (status == 401)
+        client.headers["X-API-Key"] = CLIENT
+        assert infer(client).status_code == 200
+
+
+def test_where_only_the_admin_has_a_key_requests_need_none(tmp_path):
+    with serve_controlled(tmp_path, KeyRing(admin=ADMIN)) as client:
+        assert infer(client).status_code == 200
+        assert control(client, "unload").status_code == 401

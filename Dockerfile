@@ -1,0 +1,83 @@
+# The server, without what only training, tests and builds need.
+#
+#   make image                        builds it as lacuna:latest and lacuna:<version>
+#   docker run --rm --read-only --cap-drop ALL -p 127.0.0.1:8000:8000 lacuna
+#
+# docs/operations.md says how to run it.
+ARG BASE_IMAGE=python:3.11-slim
+
+
+# All that is locked, build tools included. It changes with the lock alone.
+FROM ${BASE_IMAGE} AS dependencies
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+# The base's pip installs into the environment, so that none has to be taken out of it again.
+RUN python -m venv --without-pip /opt/venv
+COPY requirements/serve.txt /build/requirements/
+RUN python -m pip --python /opt/venv/bin/python install \
+        --require-hashes -r /build/requirements/serve.txt
+
+
+# The package itself.
+FROM dependencies AS application
+COPY pyproject.toml README.md LICENSE /build/
+COPY service /build/service
+RUN python -m pip --python /opt/venv/bin/python install \
+        --no-build-isolation --no-deps --target /opt/lacuna /build \
+    && rm /opt/lacuna/bin/lacuna-model
+COPY deploy/container/start.py deploy/container/healthcheck.py /opt/lacuna/
+# Nothing can write bytecode into a read-only root, and TensorFlow takes three times as long to import
+# without: it is written here, and not compared with the sources, whose times a copy may change.
+RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/lacuna
+
+
+# The dependencies without what no server touches. .ci/exercise-image proves each of these on the
+# image: it loads, checks and serves the demo, and imports every codec.
+FROM dependencies AS slim
+RUN command -v strip >/dev/null \
+    || { apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils >/dev/null; }
+RUN set -eu; cd "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
+    # Symbols that only a debugger reads: 250 MB of TensorFlow's, 37 of imagecodecs', 12 of uvloop's.
+    # Libraries that a wheel vendors (*.libs) were rewritten by its maker, and are left alone.
+    find tensorflow imagecodecs uvloop -name '*.so*' -type f -exec strip --strip-unneeded {} +; \
+    # Headers for building against TensorFlow: 287 MB.
+    rm -r tensorflow/include; \
+    # NumPy's tests: 11 MB.
+    find numpy -name tests -type d -prune -exec rm -r {} +; \
+    # What TensorFlow asks for and does not import to serve: a compiler's front end (62 MB), Keras (31)
+    # with its HDF5 (16) and trees (3), gRPC (19), and what builds packages (15).
+    python -m pip --python /opt/venv/bin/python uninstall -q -y \
+        libclang keras h5py optree namex grpcio \
+        setuptools wheel hatchling pathspec pluggy tomlkit trove-classifiers; \
+    /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .
+
+
+FROM ${BASE_IMAGE}
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="lacuna" \
+      org.opencontainers.image.description="Serves segmentation for images with missing pixels" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+
+COPY --from=slim /opt/venv /opt/venv
+COPY --from=application /opt/lacuna /opt/lacuna
+# The demo stands where models are looked for; a volume that is mounted there takes its place.
+COPY service/demo/models /models
+
+# TensorFlow does not import where there is no folder for temporary files, though it writes none.
+# /dev/shm can be written to under a read-only root, whatever is mounted or not.
+ENV PATH=/opt/lacuna/bin:/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt/lacuna \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    TMPDIR=/dev/shm \
+    LACUNA_HOST=0.0.0.0 \
+    LACUNA_MODEL_REPOSITORY=/models \
+    LACUNA_CACHE_FOLDER=/tmp/lacuna
+
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["python", "-IS", "/opt/lacuna/healthcheck.py"]
+ENTRYPOINT ["python", "/opt/lacuna/start.py"]
+CMD ["serve"]

@@ -1,0 +1,151 @@
+"""`lacuna-model train`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from model.cli.folder_runs import train_on_folder
+from model.cli.loading import RUN, load_tensorflow, read_dataset
+from model.cli.printing import make_progress, print_dataset
+
+if TYPE_CHECKING:
+    import keras
+    from rich.progress import Progress
+
+_NEEDS_DATA = ("crop", "validate_every", "patience", "network")
+
+
+@click.command()
+@click.option("--data", metavar="DIR", type=RUN, help="Folder of images to train on; see validate.")
+@click.option("--preset", default="groundcover", show_default=True, help="What else to train.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the network and the record of its training.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Batches, at most.  [2000; the preset's]")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Crops in it.  [8; the preset's]")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="At its peak.  [0.002; the preset's]",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Of weights and data.  [0; the preset's]")
+@click.option("--crop", type=click.IntRange(min=8), help="Side in pixels.  [256]")
+@click.option(
+    "--validate-every",
+    type=click.IntRange(min=1),
+    help="Steps between scores and checkpoints.  [100]",
+)
+@click.option(
+    "--patience", type=click.IntRange(min=1), help="Scores without a better one to stop at.  [10]"
+)
+@click.option("--network", help="Its shape: default, small, residual or separable.  [default]")
+@click.option(
+    "--normalization",
+    help="Of sums over valid pixels alone: none, mean, variance or area.  [area]",
+)
+@click.option(
+    "--twin",
+    help="Train a plain network to compare with, missing pixels filled: zero, mean, mask (zero, "
+    "and the mask as a channel) or nearest.",
+)
+@click.pass_context
+def train(
+    context: click.Context,
+    /,
+    data: Path | None,
+    preset: str,
+    output: Path,
+    **given: Any,
+) -> None:
+    """Train a network on a folder of images, or on mosaics of textures.
+
+    With --data: DIR is checked whole first. Afterwards OUTPUT holds model/NAME/1 for
+    `lacuna serve`, report.html, scores.json, and logs/ for TensorBoard. The same command goes on
+    where it was stopped, however it was.
+
+    With --preset: textures are drawn while the network trains. The same preset, seed and number of
+    steps draw the same. The demo takes about ten minutes on two cores, and goes on likewise.
+    """
+    options = {name: value for name, value in given.items() if value is not None}
+    if data is None:
+        _train_preset(preset, output, options)
+        return
+    if context.get_parameter_source("preset") is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("--data and --preset exclude each other")
+    if "twin" in options:
+        raise click.UsageError("--twin is for presets; --data excludes it")
+    _train_folder(data, output, options)
+
+
+def _train_folder(data: Path, output: Path, options: dict[str, Any]) -> None:
+    dataset = read_dataset(data)  # before TensorFlow: what is wrong is told at once
+    print_dataset(dataset)
+    load_tensorflow()
+    from model.data.crops import AugmentationConfig  # noqa: PLC0415
+    from model.folder_training import NETWORKS, FolderTrainingConfig  # noqa: PLC0415
+    from model.ops import NORMALIZATIONS  # noqa: PLC0415
+
+    _check_choice(options, "network", list(NETWORKS))
+    _check_choice(options, "normalization", NORMALIZATIONS)
+    if "crop" in options:
+        options["augmentation"] = AugmentationConfig(crop=options.pop("crop"))
+    train_on_folder(FolderTrainingConfig(**options), dataset, output)
+
+
+def _train_preset(preset: str, output: Path, options: dict[str, Any]) -> None:
+    for name in _NEEDS_DATA:
+        if name in options:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs --data")
+    if {"twin", "normalization"} <= options.keys():
+        raise click.UsageError("--twin and --normalization exclude each other")
+    load_tensorflow()
+    from model.checkpoints import RunConflictError  # noqa: PLC0415
+    from model.ops import NORMALIZATIONS  # noqa: PLC0415
+    from model.train import PRESETS  # noqa: PLC0415
+    from model.train import train as run  # noqa: PLC0415
+    from model.twins import FILLS  # noqa: PLC0415
+
+    if preset not in PRESETS:
+        raise click.BadParameter(f"must be one of {', '.join(PRESETS)}; it is {preset}")
+    _check_choice(options, "normalization", NORMALIZATIONS)
+    _check_choice(options, "twin", FILLS)
+    network = PRESETS[preset].network
+    if "normalization" in options:
+        network = dataclasses.replace(network, normalization=options.pop("normalization"))
+    config = dataclasses.replace(PRESETS[preset], network=network, **options)
+    columns = ("loss {task.fields[loss]:.3f}", "IoU {task.fields[iou]:.3f}")
+    try:
+        with make_progress(*columns) as progress:
+            run(config, output, [_make_callback(progress, config.steps)])
+    except RunConflictError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{output}: trained; score it with: lacuna-model evaluate {output}")
+
+
+def _check_choice(options: Mapping[str, Any], name: str, choices: Sequence[str]) -> None:
+    if name in options and options[name] not in choices:
+        raise click.BadParameter(
+            f"--{name} must be one of {', '.join(choices)}; it is {options[name]}"
+        )
+
+
+def _make_callback(progress: Progress, steps: int) -> keras.callbacks.Callback:
+    import keras  # noqa: PLC0415
+
+    task = progress.add_task("training", total=steps, loss=float("nan"), iou=float("nan"))
+
+    def advance(_: int, logs: Mapping[str, Any]) -> None:
+        done = int(callback.model.optimizer.iterations)
+        progress.update(task, completed=done, loss=float(logs["loss"]), iou=float(logs["mean_iou"]))
+
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=advance)
+    return callback

@@ -1,0 +1,71 @@
+"""How a network's score falls with the fraction of missing pixels, pattern by pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+
+import keras
+import numpy as np
+
+from model.data.mosaics import Mosaic, lose_pixels
+from model.data.nodata import PATTERNS_TO_COMPARE
+from model.evaluate import EvaluationConfig, draw_complete_mosaics, score_mosaics
+
+FRACTIONS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
+
+Curves = Mapping[str, tuple[float, ...]]
+"""Mean IoU at each of the fractions, by pattern."""
+
+
+def measure_curves(
+    network: keras.Model,
+    config: EvaluationConfig | None = None,
+    fractions: Sequence[float] = FRACTIONS,
+    on_batch: Callable[[], None] = lambda: None,
+) -> Curves:
+    """Score a network on the same mosaics of the test textures for every pattern and fraction.
+
+    Args:
+        network: from `[image, mask]` to logits, with as many classes as there are textures.
+        config: what to score on.
+        fractions: of missing pixels, 0 to 1; the first is 0, where no pattern makes a difference.
+        on_batch: called after each batch.
+
+    Raises:
+        ValueError: if the first fraction is another.
+    """
+    complete, *rest = fractions
+    if complete:
+        raise ValueError(f"`fractions` must begin with 0. Received: {fractions}")
+    config = config or EvaluationConfig()
+    scenes = list(islice(draw_complete_mosaics(config), config.mosaics))
+
+    def score(mosaics: Sequence[Mosaic]) -> float:
+        return float(np.nanmean(score_mosaics(network, mosaics, config.batch_size, on_batch)))
+
+    best = score(scenes)
+    return {
+        name: (best, *(score(_lose(scenes, name, fraction, config)) for fraction in rest))
+        for name in PATTERNS_TO_COMPARE
+    }
+
+
+def _lose(
+    scenes: Sequence[Mosaic], name: str, fraction: float, config: EvaluationConfig
+) -> list[Mosaic]:
+    """Take pixels out of each scene: the same pattern, in the same place, at every fraction."""
+    pattern, stream = PATTERNS_TO_COMPARE[name], list(PATTERNS_TO_COMPARE).index(name)
+    return [
+        lose_pixels(
+            scene,
+            pattern(np.random.default_rng([config.seed, 2, stream, index]), config.size, fraction),
+        )
+        for index, scene in enumerate(scenes)
+    ]
+
+
+def count_curve_batches(config: EvaluationConfig, fractions: Sequence[float] = FRACTIONS) -> int:
+    """Tell how often `measure_curves` will call `on_batch`."""
+    rounds = 1 + len(PATTERNS_TO_COMPARE) * (len(fractions) - 1)
+    return rounds * -(-config.mosaics // config.batch_size)

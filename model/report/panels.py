@@ -1,0 +1,148 @@
+"""A comparison as one SVG file: a panel for each pattern of missing pixels, light or dark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+
+from model.comparison import ALL, Contestant
+from model.curves import FRACTIONS
+from model.data.nodata import PATTERNS_TO_COMPARE
+from model.report.charts import Line, Plane, choose_ticks
+
+_COLUMNS, _WIDTH, _HEIGHT = 3, 320, 250
+_CAPTION = (
+    "mean IoU against missing pixels, each panel on its own scale; "
+    "bands: half the distance from the worst seed to the best"
+)
+_LEGEND_HEIGHT, _LEGEND_COLUMNS = 22, 4
+
+_COLORS = (
+    ("#1d5fd1", "#7db0ff"),
+    ("#0f8b8d", "#4fd1c5"),
+    ("#6b7280", "#a3adbb"),
+    ("#c2410c", "#fb923c"),
+    ("#a21caf", "#e58af2"),
+    ("#4d7c0f", "#a3d94a"),
+    ("#92600a", "#e3c04b"),
+    ("#be123c", "#fb8aa0"),
+)
+"""Of the lines, on white and on black; then they come again."""
+
+_STYLE = """
+svg { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
+  --page: #ffffff; --text: #1b2330; --soft: #5c6675; --line: #dfe3e9; }
+.page { fill: var(--page); } text { fill: var(--soft); }
+.title { fill: var(--text); font-size: 13px; font-weight: 600; }
+.name { fill: var(--text); font-size: 12px; }
+.grid { stroke: var(--line); }
+.line { fill: none; stroke-width: 1.75; stroke-linejoin: round; } .c0.line { stroke-width: 3; }
+.band { fill-opacity: 0.14; }
+"""
+
+
+def draw_panels(contestants: Sequence[Contestant]) -> str:
+    """Draw the mean IoU of all contestants against the fraction of missing pixels.
+
+    Each panel has a scale of its own. Lines are means over the seeds, bands reach as far to both
+    sides as `Contestant.spread` says.
+
+    Args:
+        contestants: from `group_runs`; the first one's line is the thickest.
+
+    Returns:
+        An SVG file.
+    """
+    panels = [ALL, *PATTERNS_TO_COMPARE]
+    legend = _LEGEND_HEIGHT * -(-len(contestants) // _LEGEND_COLUMNS)
+    width, height = _COLUMNS * _WIDTH, legend + _HEIGHT * -(-len(panels) // _COLUMNS) + 40
+    size = f'width="{width}" height="{height}"'
+    frame = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size} role="img"'
+    planes = [
+        _place_panel(index, legend + 20, _choose_ticks(contestants, pattern))
+        for index, pattern in enumerate(panels)
+    ]
+    return "".join(
+        [
+            f'<svg {frame} aria-label="{_CAPTION}">',
+            f"<style>{_STYLE}{_color_lines()}</style>",
+            f'<rect class="page" {size}/>',
+            *_draw_legend(contestants),
+            *map(partial(_draw_panel, contestants), panels, planes),
+            f'<text x="{width / 2:g}" y="{height - 12}" text-anchor="middle">{_CAPTION}</text>',
+            "</svg>\n",
+        ]
+    )
+
+
+def _color_lines() -> str:
+    """Write the style sheet's colours, those for a dark page apart."""
+
+    def rules(dark: int) -> str:
+        return "".join(
+            f".c{index}.line {{ stroke: {pair[dark]}; }} "
+            f".c{index}.dot, .c{index}.band {{ fill: {pair[dark]}; }}\n"
+            for index, pair in enumerate(_COLORS)
+        )
+
+    page = "svg { --page: #12161d; --text: #e6e9ef; --soft: #98a3b3; --line: #2d3644; }\n"
+    return f"{rules(0)}@media (prefers-color-scheme: dark) {{\n{page}{rules(1)}}}\n"
+
+
+def _style(index: int) -> str:
+    return f"c{index % len(_COLORS)}"
+
+
+def _draw_legend(contestants: Sequence[Contestant]) -> list[str]:
+    parts = []
+    for index, entry in enumerate(contestants):
+        row, column = divmod(index, _LEGEND_COLUMNS)
+        x = 48 + column * (_COLUMNS * _WIDTH - 48) / _LEGEND_COLUMNS
+        y = 20 + row * _LEGEND_HEIGHT
+        parts.append(
+            f'<path class="line {_style(index)}" d="M{x:g} {y - 4}h22"/>'
+            f'<text class="name" x="{x + 30:g}" y="{y}">{escape(entry.name)}</text>'
+        )
+    return parts
+
+
+def _choose_ticks(contestants: Sequence[Contestant], pattern: str) -> list[float]:
+    lowest = min((entry.mean(pattern) - entry.spread(pattern)).min() for entry in contestants)
+    highest = max((entry.mean(pattern) + entry.spread(pattern)).max() for entry in contestants)
+    return choose_ticks(float(lowest), float(highest))
+
+
+def _place_panel(index: int, top: float, ticks: Sequence[float]) -> Plane:
+    row, column = divmod(index, _COLUMNS)
+    return Plane(
+        max(FRACTIONS),
+        ticks,
+        left=column * _WIDTH + 48,
+        top=top + row * _HEIGHT + 26,
+        width=_WIDTH - 68,
+        height=_HEIGHT - 74,
+    )
+
+
+def _draw_panel(contestants: Sequence[Contestant], pattern: str, plane: Plane) -> str:
+    title = "mean of all patterns" if pattern == ALL else pattern.replace("_", " ")
+    named = [place for place in choose_ticks(0, plane.end) if place <= plane.end]
+    parts = [
+        f'<g><text class="title" x="{plane.left:g}" y="{plane.top - 12:g}">{escape(title)}</text>',
+        *plane.draw_axes(named, lambda place: f"{place:.0%}"),
+        *(_draw_band(pattern, entry, _style(n), plane) for n, entry in enumerate(contestants)),
+    ]
+    for index, entry in reversed(list(enumerate(contestants))):
+        line = Line(entry.name, _style(index), entry.mean(pattern).tolist())
+        parts += plane.draw_line(FRACTIONS, line)
+    return "".join([*parts, "</g>"])
+
+
+def _draw_band(pattern: str, entry: Contestant, style: str, plane: Plane) -> str:
+    mean, spread = entry.mean(pattern), entry.spread(pattern)
+    edges = (*FRACTIONS, *FRACTIONS[::-1]), (*(mean + spread), *(mean - spread)[::-1])
+    points = " ".join(
+        f"{plane.x(place):.1f},{plane.y(value):.1f}" for place, value in zip(*edges, strict=True)
+    )
+    return f'<polygon class="band {style}" points="{points}"/>'

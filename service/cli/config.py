@@ -1,0 +1,87 @@
+"""`lacuna config`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_MASKED = "********"
+
+
+class Effective(NamedTuple):
+    """A setting as it is in force.
+
+    Attributes:
+        variable: that sets it.
+        value: as JSON has it; secrets are masked.
+        origin: `environment` or `default`.
+    """
+
+    variable: str
+    value: Any
+    origin: str
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--changed", is_flag=True, help="Only what is not the default.")
+def config(as_json: bool, changed: bool) -> None:
+    """Show the settings that `lacuna serve` would start with, and where each comes from.
+
+    Each is an environment variable. Options of `lacuna serve` go before it. Keys are masked.
+    """
+    from service.config import PREFIX, read_settings  # noqa: PLC0415 (needs the extra)
+
+    settings = [
+        setting
+        for setting in list_effective(read_settings(), PREFIX)
+        if not changed or setting.origin != "default"
+    ]
+    if as_json:
+        content = {name: {"value": value, "from": origin} for name, value, origin in settings}
+        click.echo(json.dumps(content, indent=2))
+        return
+    table = Table("variable", "value", "from", box=None, pad_edge=False)
+    for variable, value, origin in settings:
+        style = "" if origin == "default" else "green"
+        table.add_row(variable, Text(_write(value), overflow="fold"), Text(origin, style))
+    Console().print(table)
+
+
+def list_effective(settings: BaseModel, prefix: str) -> Iterator[Effective]:
+    """List settings with their origins.
+
+    Args:
+        settings: read from the environment alone, so that what was set was set there.
+        prefix: of their variables.
+    """
+    from pydantic import BaseModel, SecretStr  # noqa: PLC0415
+
+    from service.config import DELIMITER  # noqa: PLC0415
+
+    plain = settings.model_dump(mode="json")
+    for name in type(settings).model_fields:
+        value, variable = getattr(settings, name), prefix + name.upper()
+        if isinstance(value, BaseModel):
+            yield from list_effective(value, variable + DELIMITER)
+            continue
+        origin = "environment" if name in settings.model_fields_set else "default"
+        shown = _MASKED if isinstance(value, SecretStr) else plain[name]
+        yield Effective(variable, shown, origin)
+
+
+def _write(value: Any) -> str:
+    if value is None or value in ([], {}):
+        return ""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict | bool) else str(value)

@@ -1,0 +1,54 @@
+"""`GET /docs`: the OpenAPI document as a page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+from fastapi import APIRouter
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse
+
+from service.web.headers import POLICY
+
+_SHELF = "https://cdn.jsdelivr.net"
+_ICON = "data:,"
+
+
+def make_router() -> APIRouter:
+    """Make the route. It is not part of the document that it shows."""
+    router = APIRouter()
+    page = get_swagger_ui_html(
+        openapi_url="/openapi.json", title="lacuna", swagger_favicon_url=_ICON
+    )
+    page.headers[POLICY.decode()] = _permit(bytes(page.body).decode())
+
+    @router.get("/docs", include_in_schema=False)
+    async def show_document() -> HTMLResponse:
+        return page
+
+    return router
+
+
+def _permit(text: str) -> str:
+    """Give the policy of a page that takes its scripts and styles from the one shelf they are on.
+
+    What is written into the page itself is named by its digest.
+    """
+    inline = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    ]
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {_SHELF} {' '.join(inline)}",
+            f"style-src {_SHELF} 'unsafe-inline'",
+            "img-src data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )

@@ -1,0 +1,117 @@
+"""The page at `/`, its modules and styles, and the demo's samples.
+
+All of it is read once, when the application is made. A request names an entry of that table or
+gets 404; no path that a client sends ever reaches the file system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from service.web.headers import FOR_PAGES
+from service.web.parts import Parts
+
+STATIC = Path(__file__).parents[1] / "static"
+SAMPLES = Path(__file__).parents[2] / "demo" / "samples"
+
+_MEDIA_TYPES = MappingProxyType(
+    {
+        ".css": "text/css; charset=utf-8",
+        ".html": "text/html; charset=utf-8",
+        ".js": "text/javascript; charset=utf-8",
+        ".png": "image/png",
+        ".svg": "image/svg+xml",
+    }
+)
+
+HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Cache-Control": "no-cache",  # kept, but asked for again: a new server has a new page
+        # On all of it: a worker obeys the policy that its own script came with.
+        FOR_PAGES[0].decode(): FOR_PAGES[1].decode(),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "X-Frame-Options": "DENY",
+    }
+)
+"""What every answer of the page has, beside what all answers have."""
+
+
+@dataclass(frozen=True)
+class _File:
+    content: bytes
+    media_type: str
+    tag: str
+
+
+def _read_folder(folder: Path) -> dict[str, _File]:
+    files = {}
+    for path in sorted(folder.iterdir()):
+        media_type = _MEDIA_TYPES.get(path.suffix)
+        if media_type is not None:
+            content = path.read_bytes()
+            tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+            files[path.name] = _File(content, media_type, tag)
+    return files
+
+
+def make_router(parts: Parts) -> APIRouter:
+    """Make the routes of the page.
+
+    Args:
+        parts: what the application is made of.
+    """
+    router = APIRouter()
+    static, samples = _read_folder(STATIC), _read_folder(SAMPLES)
+    about = {
+        "samples": sorted(
+            name.removesuffix(".png")
+            for name in samples
+            if f"{Path(name).stem}-mask.png" in samples
+        ),
+        "docs": parts.surface.docs,
+        "metrics": parts.surface.metrics,
+    }
+
+    async def show_page(request: Request) -> Response:
+        return _send(request, static["index.html"])
+
+    async def tell_about(_: Request) -> Response:
+        return JSONResponse(about, headers=HEADERS)
+
+    async def show_static(request: Request) -> Response:
+        return _send(request, _find(static, request))
+
+    async def show_sample(request: Request) -> Response:
+        return _send(request, _find(samples, request))
+
+    # Plain routes: they are no part of the interface that OpenAPI describes.
+    router.add_route("/", show_page)
+    router.add_route("/static/about.json", tell_about)
+    router.add_route("/static/{name}", show_static)
+    router.add_route("/samples/{name}", show_sample)
+    return router
+
+
+def _find(files: Mapping[str, _File], request: Request) -> _File:
+    found = files.get(request.path_params["name"])
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def _send(request: Request, file: _File) -> Response:
+    headers = {**HEADERS, "ETag": file.tag}
+    if request.headers.get("if-none-match") == file.tag:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)

@@ -1,0 +1,173 @@
+"""The server around the application: how it listens, and how it goes away.
+
+1. The first SIGTERM or SIGINT closes the gate: `/readyz` says 503, new work is refused with 503 and
+   `Retry-After`, and every answer ends its connection. What was taken in goes on.
+2. The port stays open meanwhile. Uvicorn would close it at once, and whoever comes before the
+   orchestrator has taken note would find nobody, instead of an answer that says to come again.
+3. When the last request that was taken in is answered, or `drain_s` is over, the port is closed,
+   answers that are still on their way are let go out, and the process ends: with 0 if nothing was
+   cut off, else with 1.
+4. A second signal ends it at once, as if nobody had caught it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
+
+from service.engine.gate import Gate
+from service.web.connection import Connection, Patience, make_connection_class
+
+log = logging.getLogger(__name__)
+
+CLOSING_S = 3.0
+"""What ending takes at the most once nothing is waited for: a thread that hangs is left behind."""
+
+_TICKS_PER_LOOK = 10  # a tick of uvicorn's is a tenth of a second
+
+
+class Server(uvicorn.Server):
+    """Serves an application until a signal, and drains it.
+
+    Args:
+        app: to serve.
+        gate: that its requests pass.
+        host: to listen on.
+        port: to listen on; 0 for any free one.
+        patience: with its connections.
+        drain_s: in which what was taken in must be answered after a signal.
+        metrics_app: to serve on a port of its own.
+        metrics_port: that port; 0 for any free one.
+        end: ends the process with a code, whatever still runs. Without it nothing is ended.
+
+    Attributes:
+        has_cut_off: whether something that was taken in was not finished.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        gate: Gate,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        *,
+        patience: Patience | None = None,
+        drain_s: float = 25.0,
+        metrics_app: ASGIApp | None = None,
+        metrics_port: int = 0,
+        end: Callable[[int], object] | None = None,
+    ) -> None:
+        self._patience = patience or Patience()
+        super().__init__(_configure(app, host, port, self._patience))
+        self._metrics = metrics_app and _configure(metrics_app, host, metrics_port, self._patience)
+        self._gate = gate
+        self._drain_s = drain_s
+        self._drained_by_s: float | None = None
+        self._end = end
+        self.has_cut_off = False
+
+    def drain(self) -> None:
+        """Take nothing more in, and end when all that was taken in is answered."""
+        self._gate.close()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain at the first signal, end at the second."""
+        del frame
+        if self._gate.is_closed and self._end is not None:
+            self._end(128 + sig)
+        self.drain()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the ports."""
+        await super().startup(sockets)
+        if self._metrics is not None and self.started:
+            await self._open_metrics(self._metrics)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the connections and at the drain; tell whether it is over."""
+        now_s = asyncio.get_running_loop().time()
+        if counter % _TICKS_PER_LOOK == 0:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.look(now_s)
+        if self._gate.is_closed:
+            self._watch_drain(now_s)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the ports, let out what is answered, and end the application."""
+        left_s = self.config.timeout_graceful_shutdown or 0
+        timer = self._end_in(left_s + CLOSING_S)
+        await super().shutdown(sockets)
+        self.has_cut_off |= bool(self.server_state.connections or self.server_state.tasks)
+        timer.cancel()
+        # A model that is being loaded cannot be stopped, and Python would wait for its thread.
+        self._end_in(CLOSING_S)
+
+    def _watch_drain(self, now_s: float) -> None:
+        if self._drained_by_s is None:
+            self._drained_by_s = now_s + self._drain_s
+            log.info("draining", extra={"pending": self._gate.pending})
+        left_s = self._drained_by_s - now_s
+        if self._gate.pending and left_s > 0:
+            return
+        if self._gate.pending:
+            self.has_cut_off = True
+            log.error("time to drain is over", extra={"cut_off": self._gate.pending})
+        self.config.timeout_graceful_shutdown = max(round(left_s), 0)
+        self.should_exit = True
+
+    def _end_in(self, seconds: float) -> threading.Timer:
+        timer = threading.Timer(seconds, self._end_hard)
+        timer.daemon = True
+        if self._end is not None:
+            timer.start()
+        return timer
+
+    def _end_hard(self) -> None:
+        log.warning("left a thread behind that did not end")
+        if self._end is not None:
+            self._end(int(self.has_cut_off))
+
+    async def _open_metrics(self, config: uvicorn.Config) -> None:
+        config.load()
+        loop = asyncio.get_running_loop()
+        protocol = make_connection_class(self._patience)
+
+        def connect() -> asyncio.Protocol:
+            return protocol(config, self.server_state, {}, loop)
+
+        try:
+            listening = await loop.create_server(connect, config.host, config.port)
+        except OSError as error:
+            log.error("the port of the metrics cannot be opened", extra={"reason": str(error)})
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+        self.servers.append(listening)
+        host, port = listening.sockets[0].getsockname()[:2]
+        log.info("metrics", extra={"host": host, "port": port})
+
+
+def _configure(app: ASGIApp, host: str, port: int, patience: Patience) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=make_connection_class(patience),
+        ws="none",
+        log_config=None,  # the command line sets it
+        access_log=False,  # ours says more
+        server_header=False,
+        proxy_headers=False,  # whoever may set them could be anybody
+        timeout_keep_alive=patience.keep_alive_s,
+    )

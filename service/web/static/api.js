@@ -1,0 +1,149 @@
+/** The server's calls that the page makes. */
+
+import { send } from "./transfer.js";
+
+/**
+ * @typedef {{id: number, name: string, color: string}} Class
+ * @typedef {object} Model
+ * @property {string} name
+ * @property {string} version
+ * @property {string} state
+ * @property {string} reason why it is not ready, in words
+ * @property {string} [description]
+ * @property {{channels: number, dtype: string}} [image]
+ * @property {Class[]} [classes]
+ * @property {{padding_invariant: boolean}} [contract]
+ *
+ * @typedef {object} Question
+ * @property {Blob} image
+ * @property {string} imageName
+ * @property {Blob|null} mask
+ * @property {string} model
+ * @property {string} version
+ * @property {string} nodata as it was typed; empty for none
+ */
+
+let key = "";
+
+/** @param {string} text kept as long as the page is open, and nowhere else */
+export function setKey(text) {
+  key = text.trim();
+}
+
+/** @returns {boolean} */
+export function hasKey() {
+  return key !== "";
+}
+
+/** A refusal, in the server's words. */
+export class Problem extends Error {
+  /**
+   * @param {number} status 0 where no answer came
+   * @param {string} code
+   * @param {string} detail
+   * @param {number} retryAfterS
+   */
+  constructor(status, code, detail, retryAfterS = 0) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/**
+ * @param {Question} question
+ * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} [options]
+ * @returns {Promise<{content: ArrayBuffer, timings: Map<string, number>, tookMs: number}>} the JSON
+ *   answer, and the milliseconds that the server and the whole way took
+ */
+export async function segment(question, options = {}) {
+  const form = new FormData();
+  form.append("image", question.image, question.imageName);
+  if (question.mask) form.append("mask", question.mask, "mask.png");
+  for (const name of /** @type {const} */ (["model", "version", "nodata"])) {
+    if (question[name]) form.append(name, question[name]);
+  }
+  const began = performance.now();
+  const answer = await send("/v1/segment", form, getHeaders("application/json"), options)
+    .catch(explain);
+  const tookMs = performance.now() - began;
+  if (answer.status !== 200) {
+    throw readProblem(answer.status, new TextDecoder().decode(answer.content), answer.find);
+  }
+  const timings = readServerTiming(answer.find("Server-Timing") ?? "");
+  return { content: answer.content, timings, tookMs };
+}
+
+/** @returns {Promise<Model[]>} */
+export async function listModels() {
+  const response = await get("/v1/models");
+  return (await response.json()).models;
+}
+
+/** @returns {Promise<{samples: string[], docs: boolean, metrics: boolean}>} what the server has */
+export async function getAbout() {
+  return (await get("/static/about.json")).json();
+}
+
+/** @param {string} path @returns {Promise<Blob>} */
+export async function getFile(path) {
+  return (await get(path)).blob();
+}
+
+/** @returns {Promise<{status: string, models: Model[]}>} */
+export async function getReadiness() {
+  const response = await get("/readyz", [503]);
+  return response.json();
+}
+
+/** @returns {Promise<string>} in Prometheus' text format */
+export async function getMetrics() {
+  return (await get("/metrics")).text();
+}
+
+/**
+ * @param {string} path
+ * @param {number[]} expected statuses that are no errors
+ */
+async function get(path, expected = []) {
+  const response = await fetch(path, { headers: getHeaders("*/*") }).catch(explain);
+  if (!response.ok && !expected.includes(response.status)) {
+    throw readProblem(response.status, await response.text(), (name) => response.headers.get(name));
+  }
+  return response;
+}
+
+/** @param {string} accept @returns {Record<string, string>} */
+function getHeaders(accept) {
+  return key ? { Accept: accept, Authorization: `Bearer ${key}` } : { Accept: accept };
+}
+
+/** @param {Error} error @returns {never} */
+function explain(error) {
+  if (error.name === "AbortError") throw error;
+  throw new Problem(0, "unreachable", "The server cannot be reached. Is it still running?");
+}
+
+/**
+ * @param {number} status
+ * @param {string} text
+ * @param {(name: string) => string|null} findHeader
+ */
+function readProblem(status, text, findHeader) {
+  const retryAfterS = Number(findHeader("Retry-After")) || 0;
+  try {
+    const { code, detail } = JSON.parse(text);
+    if (detail) return new Problem(status, code, detail, retryAfterS);
+  } catch {
+    // Not from the service itself: a proxy between may answer as it likes.
+  }
+  return new Problem(status, "http_error", `The server answered with status ${status}.`,
+    retryAfterS);
+}
+
+/** @param {string} header @returns {Map<string, number>} milliseconds by stage */
+export function readServerTiming(header) {
+  const stages = header.matchAll(/([\w-]+);dur=([\d.]+)/g);
+  return new Map([...stages].map(([, stage, duration]) => [stage, Number(duration)]));
+}

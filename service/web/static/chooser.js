@@ -1,0 +1,72 @@
+/** Which model answers, and which version of it. */
+
+import { listModels } from "./api.js";
+import { find, make } from "./dom.js";
+
+export class Chooser {
+  /** @param {() => void} onChange */
+  constructor(onChange) {
+    /** @type {import("./api.js").Model[]} */
+    this.models = [];
+    this.modelSelect = find("model");
+    this.versionSelect = find("version");
+    this.modelSelect.addEventListener("change", () => {
+      this.#fillVersions();
+      onChange();
+    });
+    this.versionSelect.addEventListener("change", () => {
+      this.#describe();
+      onChange();
+    });
+  }
+
+  async load() {
+    this.models = await listModels();
+    fill(this.modelSelect, [...new Set(this.models.map(({ name }) => name))]
+      .map((name) => [name, name]));
+    this.#fillVersions();
+  }
+
+  /** @returns {string} empty if there is none */
+  get model() {
+    return this.modelSelect.value;
+  }
+
+  /** @returns {string} empty for the highest */
+  get version() {
+    return this.versionSelect.value;
+  }
+
+  #fillVersions() {
+    const versions = this.models.filter(({ name, version }) => name === this.model && version);
+    fill(this.versionSelect, [["", "highest"], ...versions.map(({ version, state }) =>
+      /** @type {[string, string]} */ ([version, state === "ready" ? version
+        : `${version} (${state})`]))]);
+    this.#describe();
+  }
+
+  /** Say what the model is, or why it does not answer. */
+  #describe() {
+    const mine = this.models.filter(({ name }) => name === this.model);
+    const chosen = mine.find(({ version }) => version === this.version) ??
+      mine.find(({ state }) => state === "ready") ?? mine[0];
+    const note = find("model-note");
+    if (!chosen) note.textContent = "The server has no models.";
+    else if (chosen.state !== "ready" && !chosen.description) {
+      note.textContent = `It is ${chosen.state}${chosen.reason ? `: ${chosen.reason}` : "."}`;
+    } else {
+      note.textContent = chosen.description ?? "";
+      if (chosen.contract && !chosen.contract.padding_invariant) {
+        note.append(" It broke the promise when it was checked, and is served uncut and alone.");
+      }
+    }
+  }
+}
+
+/** @param {HTMLSelectElement} select @param {string[][]} options */
+function fill(select, options) {
+  const before = select.value;
+  select.replaceChildren(...options.map(([value, text]) =>
+    make("option", { value, textContent: text })));
+  if (options.some(([value]) => value === before)) select.value = before;
+}

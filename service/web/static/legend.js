@@ -1,0 +1,54 @@
+/** The classes of an answer: colours, areas, and whether they are shown. */
+
+import { count, find, make, percent } from "./dom.js";
+import { makePalette, readColor } from "./tiles.js";
+
+/**
+ * @param {import("./session.js").Session} session
+ * @param {import("./view.js").View} view
+ */
+export function setUpLegend(session, view) {
+  /** @type {Set<number>} */
+  const hidden = new Set();
+  const slider = find("opacity");
+  slider.addEventListener("input", () => {
+    find("opacity-out").textContent = `${slider.value} %`;
+    view.setOpacity(slider.value / 100);
+  });
+  session.addEventListener("answer", () => {
+    const { answer } = session;
+    if (!answer) return;
+    const { classes } = answer.summary;
+    const paint = () => makePalette((label) => {
+      const entry = classes.find((/** @type {any} */ { id }) => id === label);
+      return entry && !hidden.has(label) ? readColor(entry.color) : null;
+    });
+    const rows = classes.map((/** @type {any} */ entry) => makeRow(entry, hidden, () =>
+      view.recolor(paint())));
+    document.querySelector("#legend tbody")?.replaceChildren(...rows);
+    view.showLabels(answer.labels, paint());
+  });
+}
+
+/**
+ * @param {{id: number, name: string, color: string, pixels: number, fraction: number}} entry
+ * @param {Set<number>} hidden
+ * @param {() => void} repaint
+ */
+function makeRow({ id, name, color, pixels, fraction }, hidden, repaint) {
+  const box = make("input", { type: "checkbox", checked: !hidden.has(id) });
+  box.addEventListener("change", () => {
+    if (box.checked) hidden.delete(id);
+    else hidden.add(id);
+    repaint();
+  });
+  const swatch = make("i", { className: "swatch" });
+  swatch.style.background = color;
+  const bar = make("i", { className: "share" });
+  bar.style.width = `${fraction * 100}%`;
+  bar.style.background = color;
+  return make("tr", {},
+    make("th", { scope: "row" }, make("label", {}, box, swatch, make("span", { textContent: name }))),
+    make("td", { textContent: count(pixels) }),
+    make("td", {}, make("span", { textContent: percent(fraction) }), bar));
+}

@@ -1,0 +1,85 @@
+/** The page: its parts made, and known to each other. */
+
+import { Problem, getAbout, setKey } from "./api.js";
+import { Chooser } from "./chooser.js";
+import { find } from "./dom.js";
+import { setUpIntake } from "./intake.js";
+import { setUpLegend } from "./legend.js";
+import { setUpMissing } from "./missing.js";
+import { Painter } from "./paint.js";
+import { setUpProof } from "./prove.js";
+import { setUpReadout } from "./readout.js";
+import { setUpResult } from "./result.js";
+import { Runner, describeError } from "./run.js";
+import { Session } from "./session.js";
+import { setUpStatus } from "./status.js";
+import { setUpToolbar } from "./toolbar.js";
+import { View } from "./view.js";
+
+/** @param {Error|null} error */
+function showError(error) {
+  find("error").hidden = !error;
+  find("error").textContent = error ? describeError(error) : "";
+  if (error instanceof Problem && error.status === 401) askForKey();
+}
+
+/** @param {() => Promise<void>} work */
+async function attempt(work) {
+  try {
+    showError(null);
+    await work();
+  } catch (error) {
+    showError(error);
+  }
+}
+
+function askForKey() {
+  if (!find("key-form").hidden) return;
+  find("key-form").hidden = false;
+  find("key").focus();
+}
+
+const session = new Session();
+const view = new View(find("picture"));
+const painter = new Painter(view, () => session.mask);
+const chooser = new Chooser(() => session.noteStale());
+new Runner(session, chooser, showError);
+
+session.addEventListener("picture", () => {
+  const { picture, mask } = session;
+  if (!picture || !mask) return;
+  find("welcome").hidden = true;
+  find("samples").hidden = find("readout").hidden = false;
+  find("image-name").textContent = picture.name;
+  view.show(picture, mask);
+});
+const intake = setUpIntake(session, attempt);
+setUpToolbar(session, view, painter);
+setUpReadout(session, painter);
+setUpMissing(session, attempt);
+setUpLegend(session, view);
+setUpResult(session, chooser, attempt);
+setUpProof(session, chooser);
+
+await attempt(async () => {
+  const { samples, docs, metrics } = await getAbout();
+  // Not an attempt: it happens by itself, and must not take away what an attempt has told.
+  const load = async () => {
+    try {
+      await chooser.load();
+      if (!find("key-form").hidden) showError(null);
+      find("key-form").hidden = true;
+      await intake.offer(samples);
+    } catch (error) {
+      showError(error);
+    }
+  };
+  find("docs").hidden = !docs;
+  const look = setUpStatus({ onReady: load, onRefused: askForKey }, metrics);
+  find("key-form").addEventListener("submit", (/** @type {Event} */ event) => {
+    event.preventDefault();
+    setKey(find("key").value);
+    load();
+    look();
+  });
+});

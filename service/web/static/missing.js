@@ -1,0 +1,72 @@
+/** The panel that says which pixels are missing, without a pointer. */
+
+import { count, find, percent } from "./dom.js";
+import { readNumber } from "./session.js";
+import { fillRectangle } from "./shapes.js";
+
+/**
+ * @param {import("./session.js").Session} session
+ * @param {(work: () => Promise<void>) => void} attempt does it, and tells if it fails
+ */
+export function setUpMissing(session, attempt) {
+  const change = (/** @type {{kept: boolean, inverted: boolean}} */ how) => {
+    const { mask } = session;
+    if (mask) session.changeMask(() => mask.change(how));
+  };
+  find("invert").addEventListener("click", () => change({ kept: true, inverted: true }));
+  find("clear").addEventListener("click", () => change({ kept: false, inverted: false }));
+  find("nodata").addEventListener("change", () => {
+    const text = find("nodata").value.trim().replace("−", "-");
+    const wrong = text !== "" && Number.isNaN(readNumber(text)) && !/^[+-]?nan$/i.test(text);
+    find("nodata").setAttribute("aria-invalid", String(wrong));
+    find("nodata-note").textContent = wrong ? "a number, or nan" : "0, −9999, nan …";
+    if (!wrong) attempt(() => session.setNodata(text));
+  });
+  const markBelow = () => {
+    const value = readNumber(find("below").value);
+    if (!Number.isNaN(value)) attempt(() => session.markBelow(value));
+  };
+  find("mark-below").addEventListener("click", markBelow);
+  find("below").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Enter") markBelow();
+  });
+  find("mark-rectangle").addEventListener("click", () => fillNumbers(session, true));
+  find("restore-rectangle").addEventListener("click", () => fillNumbers(session, false));
+  session.addEventListener("picture", () => {
+    find("missing-controls").disabled = false;
+    find("mark-below").disabled = !session.picture?.bitmap;
+    find("alpha-note").textContent = describeAlpha(session);
+  });
+  session.addEventListener("mask", () => showCount(session));
+}
+
+/** @param {import("./session.js").Session} session @param {boolean} marked */
+function fillNumbers(session, marked) {
+  const { mask } = session;
+  const fields = [...document.querySelectorAll("#rectangle input")];
+  const [x, y, width, height] = fields.map((field) => Number(/** @type {any} */ (field).value));
+  if (!mask || !(width >= 1 && height >= 1)) return;
+  session.changeMask(() => {
+    mask.begin();
+    fillRectangle({ x, y }, { x: x + width - 1, y: y + height - 1 },
+      (row, from, to) => mask.fillSpan(row, from, to, marked));
+    mask.end();
+  });
+}
+
+/** @param {import("./session.js").Session} session */
+function describeAlpha({ picture, mask }) {
+  if (!picture?.bitmap) return "The browser cannot show this TIFF. It is sent as it is.";
+  // A new picture has no marks yet.
+  const transparent = mask?.missing ?? 0;
+  return transparent
+    ? `From alpha: ${count(transparent)} transparent pixels count as missing.`
+    : "From alpha: no pixel is transparent.";
+}
+
+/** @param {import("./session.js").Session} session */
+function showCount({ mask }) {
+  if (!mask) return;
+  const { missing, cells } = mask;
+  find("missing").textContent = `${count(missing)} px · ${percent(missing / cells.length)}`;
+}

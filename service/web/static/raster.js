@@ -1,0 +1,154 @@
+/**
+ * Pixels of a picture as numbers, for all that a page does with them before a server sees any.
+ * Runs in the worker.
+ *
+ * @typedef {object} Raster
+ * @property {number} width
+ * @property {number} height
+ * @property {number} channels that carry data, alpha not among them
+ * @property {import("./npy.js").Numbers} values
+ * @property {number} step numbers from one pixel to the next in values; 4 where alpha lies between
+ * @property {string} kind NumPy's, "|u1" for pictures
+ * @property {boolean} picture of intensities, from PNG, JPEG or WebP
+ */
+
+import { isNpy, readNpy } from "./npy.js";
+import { isTiff, readTiffSize } from "./tiff.js";
+
+/**
+ * @typedef {{width: number, height: number, raster: Raster|null, missing: Uint8Array|null,
+ *   canvas: OffscreenCanvas|null}} Opened missing is not 0 where the file itself says so
+ */
+
+/**
+ * @param {Blob} blob
+ * @returns {Promise<Opened>}
+ */
+export async function openPicture(blob) {
+  const head = new Uint8Array(await blob.slice(0, 16).arrayBuffer());
+  if (isNpy(head)) return openArray(await blob.arrayBuffer());
+  if (isTiff(head)) {
+    const size = readTiffSize(await blob.arrayBuffer());
+    return { ...size, raster: null, missing: null, canvas: null };
+  }
+  const bitmap = await decode(blob);
+  const { width, height } = bitmap;
+  const canvas = new OffscreenCanvas(width, height);
+  const context = getContext(canvas);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  const values = context.getImageData(0, 0, width, height).data;
+  const missing = new Uint8Array(width * height);
+  let found = 0;
+  for (let at = 0; at < missing.length; at++) {
+    if (values[at * 4 + 3] === 0) found += missing[at] = 1;
+  }
+  const raster = {
+    width, height, channels: 3, step: 4, kind: "|u1", picture: true,
+    values: new Uint8Array(values.buffer),
+  };
+  return { width, height, raster, missing: found ? missing : null, canvas };
+}
+
+/** @param {Blob} blob */
+async function decode(blob) {
+  try {
+    return await createImageBitmap(blob, {
+      colorSpaceConversion: "none", premultiplyAlpha: "none",
+    });
+  } catch {
+    throw new Error(
+      "This is not a picture that the browser can read. PNG, JPEG, WebP, TIFF and NPY are taken.",
+    );
+  }
+}
+
+/**
+ * @param {ArrayBuffer} buffer
+ * @returns {Opened}
+ */
+function openArray(buffer) {
+  const { kind, shape, values } = readNpy(buffer);
+  if (shape.length < 2 || shape.length > 3 || shape.includes(0)) {
+    throw new Error(`An image must be H × W or H × W × C; this one is ${shape.join(" × ")}.`);
+  }
+  const [height, width, channels = 1] = shape;
+  const raster = { width, height, channels, step: channels, kind, values, picture: false };
+  const missing = findMissing(raster, (value) => !Number.isFinite(value), "any");
+  const canvas = new OffscreenCanvas(width, height);
+  getContext(canvas).putImageData(paint(raster), 0, 0);
+  return { width, height, raster, missing, canvas };
+}
+
+/**
+ * Find pixels by their values.
+ *
+ * @param {Raster} raster
+ * @param {(value: number) => boolean} test
+ * @param {"any"|"every"} which of a pixel's must pass
+ * @returns {Uint8Array|null} 1 where found; null if nowhere
+ */
+export function findMissing({ width, height, channels, step, values }, test, which) {
+  const found = new Uint8Array(width * height);
+  let count = 0;
+  for (let at = 0; at < found.length; at++) {
+    let passed = 0;
+    for (let channel = 0; channel < channels; channel++) {
+      if (test(values[at * step + channel])) passed++;
+    }
+    if (which === "any" ? passed : passed === channels) count += found[at] = 1;
+  }
+  return count ? found : null;
+}
+
+/**
+ * Make numbers visible: from the smallest to the largest, unless they are bytes.
+ *
+ * @param {Raster} raster
+ */
+function paint({ width, height, channels, values, kind }) {
+  let low = 0;
+  let high = kind === "|b1" ? 1 : 255;
+  if (values.BYTES_PER_ELEMENT > 1) {
+    low = Infinity;
+    high = -Infinity;
+    for (const value of values) {
+      if (value < low && value !== -Infinity) low = value;
+      if (value > high && value !== Infinity) high = value;
+    }
+  }
+  const scale = 255 / (high - low || 1);
+  const picture = new ImageData(width, height);
+  const source = channels < 3 ? [0, 0, 0] : [0, 1, 2];
+  for (let at = 0; at < width * height; at++) {
+    for (let color = 0; color < 3; color++) {
+      picture.data[at * 4 + color] = (values[at * channels + source[color]] - low) * scale;
+    }
+    picture.data[at * 4 + 3] = 255;
+  }
+  return picture;
+}
+
+/** @param {OffscreenCanvas} canvas */
+function getContext(canvas) {
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Error("The browser has no memory for a picture of this size.");
+  return context;
+}
+
+/**
+ * Read a mask file as the server does: whatever is not 0 is valid.
+ *
+ * @param {Blob} blob
+ * @returns {Promise<{width: number, height: number, missing: Uint8Array}>}
+ */
+export async function openMask(blob) {
+  const { width, height, raster, missing } = await openPicture(blob);
+  if (!raster) throw new Error("The page reads masks from PNG, WebP, JPEG and NPY, not from TIFF.");
+  // JPEG blurs: what was 0 comes back as 3 or 7.
+  const least = blob.type === "image/jpeg" ? 128 : 0;
+  const isZero = (/** @type {number} */ value) => (least ? value < least : value === 0);
+  const zero = findMissing(raster, isZero, "every") ?? new Uint8Array(width * height);
+  if (missing) for (let at = 0; at < zero.length; at++) zero[at] |= missing[at];
+  return { width, height, missing: zero };
+}

@@ -1,0 +1,41 @@
+/** What is under the pointer, or the keyboard's cursor. */
+
+import { find } from "./dom.js";
+import { BY_FILE, BY_SERVER, MARKED, NODATA } from "./mask.js";
+
+const REASONS = /** @type {const} */ ([
+  [MARKED, "marked"], [BY_FILE, "by the file"], [NODATA, "no data"], [BY_SERVER, "by the server"],
+]);
+
+/**
+ * @param {import("./session.js").Session} session
+ * @param {import("./paint.js").Painter} painter
+ */
+export function setUpReadout(session, painter) {
+  const show = () => {
+    const { mask, answer } = session;
+    const x = Math.floor(painter.cursor?.x ?? -1);
+    const y = Math.floor(painter.cursor?.y ?? -1);
+    const inside = mask && x >= 0 && y >= 0 && x < mask.width && y < mask.height;
+    find("readout-place").textContent = inside ? `x ${x}  y ${y}` : "\u00a0";
+    find("readout-label").textContent = inside ? describe(mask.cells[y * mask.width + x],
+      answer && session.isStale === false ? answer.labels[y * mask.width + x] : null,
+      answer?.summary.classes ?? []) : "";
+  };
+  painter.onPoint = show;
+  session.addEventListener("answer", show);
+}
+
+/**
+ * @param {number} cell
+ * @param {number|null} label
+ * @param {{id: number, name: string}[]} classes
+ */
+function describe(cell, label, classes) {
+  if (cell) {
+    const reasons = REASONS.filter(([bit]) => cell & bit).map(([, name]) => name);
+    return `missing (${reasons.join(", ")})`;
+  }
+  if (label === null) return "valid";
+  return classes.find(({ id }) => id === label)?.name ?? `class ${label}`;
+}

@@ -1,0 +1,139 @@
+/** Asking for an answer: progress, cancelling, and what went wrong. */
+
+import { Problem, segment } from "./api.js";
+import { background } from "./background.js";
+import { duration, find } from "./dom.js";
+
+export class Runner {
+  /**
+   * @param {import("./session.js").Session} session
+   * @param {import("./chooser.js").Chooser} chooser
+   * @param {(error: Error|null) => void} showError null takes it away
+   */
+  constructor(session, chooser, showError) {
+    this.session = session;
+    this.chooser = chooser;
+    this.showError = showError;
+    /** @type {AbortController|null} */
+    this.controller = null;
+    find("run").addEventListener("click", () => this.run());
+    find("cancel").addEventListener("click", () => this.controller?.abort());
+    session.addEventListener("picture", () => {
+      this.controller?.abort();
+      this.#showState();
+    });
+    session.addEventListener("answer", showPicture);
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.run();
+    });
+  }
+
+  async run() {
+    const { session } = this;
+    const { picture, mask } = session;
+    if (!picture || !mask || this.controller) return;
+    const controller = this.controller = new AbortController();
+    const progress = new Progress();
+    this.showError(null);
+    this.#showState();
+    try {
+      progress.show("prepare", 0);
+      const question = await this.makeQuestion();
+      controller.signal.throwIfAborted();
+      const { content, timings, tookMs } = await segment(question,
+        { signal: controller.signal, onProgress: (stage, part) => progress.show(stage, part) });
+      progress.show("read", 0);
+      const { labels, summary } = await background.readAnswer(content);
+      controller.signal.throwIfAborted();
+      const { height, width } = summary.size;
+      if (height !== mask.height || width !== mask.width) {
+        throw new Error(`The server saw an image of ${height}×${width}, and the browser one of ` +
+          `${mask.height}×${mask.width}.`);
+      }
+      session.setAnswer({ content, labels, summary, timings, tookMs });
+    } catch (error) {
+      if (error.name !== "AbortError") this.showError(error);
+    } finally {
+      progress.end();
+      this.controller = null;
+      this.#showState();
+    }
+  }
+
+  /** @returns {Promise<import("./api.js").Question>} */
+  async makeQuestion() {
+    const { picture, nodata } = this.session;
+    if (!picture) throw new Error("There is no image yet.");
+    return {
+      image: picture.blob,
+      imageName: picture.name,
+      mask: await this.session.writeMask(),
+      model: this.chooser.model,
+      version: this.chooser.version,
+      nodata,
+    };
+  }
+
+  #showState() {
+    const running = this.controller !== null;
+    const focused = [find("run"), find("cancel"), document.body].includes(document.activeElement);
+    find("run").disabled = running || !this.session.picture;
+    find("run").textContent = running ? "Segmenting…" : "Segment";
+    find("cancel").hidden = !running;
+    // Neither of them can keep the focus, so it goes on to the other.
+    if (focused) find(running ? "cancel" : "run").focus({ preventScroll: true });
+  }
+}
+
+/** On a narrow screen the picture may be out of sight. */
+function showPicture() {
+  const stage = find("stage");
+  const box = stage.getBoundingClientRect();
+  if (box.bottom > 120 && box.top < innerHeight - 120) return;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  stage.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+}
+
+const STAGES = new Map([
+  ["prepare", "Writing the mask"], ["send", "Sending"], ["wait", "The server computes"],
+  ["receive", "Receiving"], ["read", "Reading the answer"],
+]);
+
+class Progress {
+  constructor() {
+    this.began = performance.now();
+    this.text = "";
+    find("progress").hidden = false;
+    this.timer = setInterval(() => this.#tick(), 200);
+  }
+
+  /** @param {string} stage @param {number} part of 1; 0 if nobody knows */
+  show(stage, part) {
+    this.text = STAGES.get(stage) ?? stage;
+    const bar = find("progress-bar");
+    if (part > 0 && part < 1) bar.value = part;
+    else bar.removeAttribute("value");
+    this.#tick();
+  }
+
+  end() {
+    clearInterval(this.timer);
+    find("progress").hidden = true;
+  }
+
+  #tick() {
+    const spent = performance.now() - this.began;
+    const text = spent < 1000 ? this.text : `${this.text} · ${duration(spent)}`;
+    find("progress-text").textContent = text;
+  }
+}
+
+/** @param {Error} error @returns {string} for people */
+export function describeError(error) {
+  const text = error.message || "Something went wrong.";
+  const sentence = text[0].toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
+  if (error instanceof Problem && error.retryAfterS) {
+    return `${sentence} Try again in ${error.retryAfterS} s.`;
+  }
+  return sentence;
+}

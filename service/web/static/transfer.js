@@ -1,0 +1,35 @@
+/** Sending a form with progress, which `fetch` does not tell. */
+
+/**
+ * @param {string} path
+ * @param {FormData} form
+ * @param {Record<string, string>} headers
+ * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} options
+ *   stages are `send`, `wait` and `receive`; part is of 1
+ * @returns {Promise<{status: number, content: ArrayBuffer,
+ *   find: (header: string) => string|null}>}
+ */
+export function send(path, form, headers, { signal, onProgress = () => {} }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const gone = () => reject(new DOMException("The request was cancelled.", "AbortError"));
+    request.open("POST", path);
+    request.responseType = "arraybuffer";
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", ({ loaded, total }) =>
+      onProgress("send", loaded / (total || 1)));
+    request.upload.addEventListener("load", () => onProgress("wait", 0));
+    request.addEventListener("progress", ({ loaded, total }) =>
+      onProgress("receive", loaded / (total || loaded || 1)));
+    request.addEventListener("load", () => resolve({
+      status: request.status,
+      content: request.response,
+      find: (header) => request.getResponseHeader(header),
+    }));
+    request.addEventListener("error", () => reject(new TypeError("no answer")));
+    request.addEventListener("abort", gone);
+    if (signal?.aborted) return gone();
+    signal?.addEventListener("abort", () => request.abort(), { once: true });
+    return request.send(form);
+  });
+}

@@ -1,0 +1,116 @@
+/**
+ * What takes long: decoding, encoding and comparing, beside the page's own thread. It keeps the
+ * pixels of the picture that was opened last.
+ */
+
+import { writeNpy } from "./npy.js";
+import { writeLabelsPng, writeMaskPng } from "./png.js";
+import { compareLabels, disturb, plain } from "./disturb.js";
+import { findMissing, openMask, openPicture } from "./raster.js";
+import { fillRuns } from "./rle.js";
+
+const SMALL_SIDE = 1536;
+
+/** @type {import("./raster.js").Raster|null} */
+let raster = null;
+let turn = 0;
+
+/** @type {Record<string, (...given: any[]) => any>} */
+const TASKS = {
+  /** @param {Blob} blob */
+  async openPicture(blob) {
+    const mine = ++turn;
+    const opened = await openPicture(blob);
+    if (mine === turn) raster = opened.raster;
+    const { width, height, missing, canvas } = opened;
+    const bitmap = canvas?.transferToImageBitmap() ?? null;
+    const longest = Math.max(width, height);
+    const small = bitmap && longest > 2 * SMALL_SIDE
+      ? await createImageBitmap(bitmap, {
+        resizeWidth: Math.max(1, Math.round((width * SMALL_SIDE) / longest)),
+        resizeHeight: Math.max(1, Math.round((height * SMALL_SIDE) / longest)),
+        resizeQuality: "medium",
+      })
+      : null;
+    return { width, height, missing, bitmap, small };
+  },
+
+  openMask,
+
+  /** @param {number} value what missing pixels hold in all channels; may be NaN */
+  findNodata(value) {
+    return raster && findMissing(raster, (number) => Object.is(number, value) || number === value,
+      "every");
+  },
+
+  /** @param {number} value */
+  findBelow: (value) => raster && findMissing(raster, (number) => number < value, "every"),
+
+  writeMaskPng,
+
+  /** @param {ArrayBuffer} text the JSON answer */
+  readAnswer(text) {
+    const summary = JSON.parse(new TextDecoder().decode(text));
+    const { width, height } = summary.size;
+    const labels = new Uint8Array(width * height).fill(255);
+    for (const entry of summary.classes) fillRuns(labels, entry.segmentation, entry.id);
+    const counted = countLabels(labels);
+    for (const entry of summary.classes) {
+      if (counted[entry.id] !== entry.pixels) {
+        throw new Error(`The answer contradicts itself: ${entry.name} has ${entry.pixels} pixels ` +
+          `by its count, and ${counted[entry.id]} by its area.`);
+      }
+    }
+    return { labels, summary };
+  },
+
+  writeLabelsPng,
+
+  /** @param {Uint8Array} values @param {number} width @param {number} height */
+  writeLabelsNpy: (values, width, height) =>
+    writeNpy({ kind: "|u1", shape: [height, width], values }),
+
+  /** @param {Uint8Array} cells */
+  async makePlain(cells) {
+    if (!raster) throw new Error("The page cannot read this picture's pixels.");
+    return plain(raster, cells);
+  },
+
+  /** @param {Uint8Array} cells @param {number} right @param {number} bottom */
+  async makeDisturbed(cells, right, bottom) {
+    if (!raster) throw new Error("The page cannot read this picture's pixels.");
+    return disturb(raster, cells, right, bottom);
+  },
+
+  compareLabels,
+};
+
+/** @param {Uint8Array} labels */
+function countLabels(labels) {
+  const counts = new Uint32Array(256);
+  for (const label of labels) counts[label]++;
+  return counts;
+}
+
+/**
+ * @param {any} value
+ * @returns {Transferable[]} what is handed over rather than copied
+ */
+function findTransferable(value) {
+  /** @type {any[]} */
+  const parts = value && typeof value === "object" && !ArrayBuffer.isView(value)
+    ? Object.values(value) : [value];
+  return parts.flatMap((part) => {
+    if (part instanceof ImageBitmap) return [part];
+    return ArrayBuffer.isView(part) ? [/** @type {any} */ (part.buffer)] : [];
+  });
+}
+
+self.addEventListener("message", async ({ data: { id, task, given } }) => {
+  try {
+    const value = await TASKS[task](...given);
+    self.postMessage({ id, value }, { transfer: findTransferable(value) });
+  } catch (error) {
+    self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+  }
+});

@@ -1,0 +1,190 @@
+"""The Dockerfile and the compose file say what a hardened server needs."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.config import Settings, list_variables
+from service.web.server import CLOSING_S
+from tests.support.apps import load_repository, make_repository_folder
+from tests.support.live import serve_live
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+IMAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+LACUNA = SERVICES["lacuna"]
+HEALTHCHECK = ROOT / "deploy" / "container" / "healthcheck.py"
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+
+
+def find_instruction(name, text=IMAGE):
+    (value,) = re.findall(rf"^{name} ((?:.*\\\n)*.*)$", text, re.MULTILINE)
+    return value
+
+
+def ask_health(**environment):
+    command = [sys.executable, "-IS", str(HEALTHCHECK)]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_every_stage_begins_with_the_base_that_was_asked_for():
+    assert re.search(r"^ARG BASE_IMAGE=python:3\.11-slim$", DOCKERFILE, re.MULTILINE)
+    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
+    stages = set(re.findall(r"^FROM \S+ AS (\w+)", DOCKERFILE, re.MULTILINE))
+
+    assert bases - stages == {"${BASE_IMAGE}"}
+    assert find_instruction("FROM") == "${BASE_IMAGE}"
+
+
+def test_what_is_installed_is_locked_and_hashed():
+    for install in re.findall(r"\binstall ((?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE):
+        assert "--require-hashes" in install or "--no-deps" in install or "binutils" in install
+
+
+def test_the_image_runs_as_a_user_that_is_a_number_and_not_root():
+    user, group = map(int, find_instruction("USER").split(":"))
+
+    assert user > 0
+    assert group > 0
+
+
+@pytest.mark.parametrize("name", ["ENTRYPOINT", "CMD"])
+def test_signals_reach_the_server_because_no_shell_stands_between(name):
+    commands = re.findall(rf"^(?:{name}|    {name}) (.*)$", IMAGE, re.MULTILINE)
+
+    assert commands
+    assert all(isinstance(json.loads(command), list) for command in commands)
+
+
+def test_the_images_settings_are_settings():
+    names = re.findall(r"\b(LACUNA_\w+)=", IMAGE)
+
+    assert names
+    assert set(names) <= set(list_variables())
+    assert set(LACUNA["environment"]) <= set(list_variables())
+
+
+def test_the_image_names_what_it_is_and_no_host():
+    for label in ("title", "description", "licenses", "version"):
+        assert f"org.opencontainers.image.{label}=" in IMAGE
+    for file in ("Dockerfile", "docker-compose.yml", ".dockerignore", "Makefile"):
+        hosts = re.findall(r"\w+\.(?:io|com|org|dev)/", (ROOT / file).read_text())
+        assert not hosts, file
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_can_do_no_more_than_it_must(name):
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "privileged" not in service
+    assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_open_to_this_machine_only(name):
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+
+
+def test_the_server_is_limited():
+    limits = LACUNA["deploy"]["resources"]["limits"]
+
+    assert {"cpus", "memory", "pids"} <= set(limits)
+
+
+def test_it_is_not_killed_before_it_has_drained():
+    grace_s = int(LACUNA["stop_grace_period"].removesuffix("s"))
+
+    assert grace_s > int(LACUNA["environment"]["LACUNA_DRAIN_S"]) + CLOSING_S
+    assert grace_s > Settings.model_fields["drain_s"].default + CLOSING_S
+
+
+def test_models_are_a_volume_that_cannot_be_written_to():
+    folder = re.search(r"LACUNA_MODEL_REPOSITORY=(\S+)", IMAGE)[1]
+    (volume,) = LACUNA["volumes"]
+
+    assert volume.endswith(f"}}:{folder}:ro")
+    default = re.search(r":-([^}]+)\}", volume)[1]
+    assert (ROOT / default / "groundcover").is_dir()
+
+
+def test_health_is_asked_for_as_in_the_image():
+    asked = find_instruction("HEALTHCHECK").split("CMD ")[1]
+
+    assert LACUNA["healthcheck"]["test"] == ["CMD", *json.loads(asked)]
+    assert Path(json.loads(asked)[-1]).name == HEALTHCHECK.name
+
+
+def test_monitoring_is_there_if_it_is_wanted():
+    assert "profiles" not in LACUNA
+    others = {name: service for name, service in SERVICES.items() if name != "lacuna"}
+
+    assert set(others) == {"prometheus", "grafana"}
+    assert all(service["profiles"] == ["monitoring"] for service in others.values())
+
+
+def test_every_variable_of_the_compose_file_is_documented():
+    variables = set(re.findall(r"\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text()))
+
+    assert variables == set(re.findall(r"^\| `([A-Z_]+)` \|", OPERATIONS, re.MULTILINE))
+
+
+def test_a_ready_server_is_healthy(tmp_path):
+    with serve_live(load_repository(make_repository_folder(tmp_path))) as address:
+        done = ask_health(LACUNA_HOST="0.0.0.0", LACUNA_PORT=address.split(":")[1])  # noqa: S104
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["status"] == "ready"
+
+
+def test_a_server_without_models_is_not_and_says_so(tmp_path):
+    with serve_live(load_repository(tmp_path), wait=False) as address:
+        host, port = address.split(":")
+        done = ask_health(LACUNA_HOST=host, LACUNA_PORT=port)
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["status"] == "not ready"
+
+
+def test_where_nobody_listens_nothing_is_healthy(unused_port):
+    done = ask_health(LACUNA_PORT=str(unused_port))
+
+    assert done.returncode == 1
+    assert "/readyz must answer" in done.stdout
+    assert not done.stderr
+
+
+@pytest.fixture
+def unused_port():
+    import socket  # noqa: PLC0415
+
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it meanwhile
+        yield held.getsockname()[1]
+
+
+def test_what_goes_into_the_image_is_named_one_by_one():
+    ignored = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+
+    assert ignored[0] == "*"
+    kept = [line[1:] for line in ignored if line.startswith("!")]
+    for source in " ".join(copied).split():
+        assert any(source == name or source.startswith(f"{name}/") for name in kept), source
+    for name in kept:
+        assert (ROOT / name).exists()

@@ -1,0 +1,88 @@
+"""A server of the page in a process of its own, which a browser can be driven against.
+
+Python's asyncio and Playwright's do not share a thread; and a server that is dropped is to be gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from service.config import DEMO_REPOSITORY
+from service.core.versions import VersionPolicy
+from service.engine.repository import Repository, RepositoryPolicy
+from service.formats.limits import ImageLimits
+from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
+from service.runtime.manifest import Manifest
+from service.runtime.protocol import BatchOutput, Runtime
+from service.web.access import Access
+from service.web.app import make_app
+from service.web.keys import KeyRing, read_keys
+from service.web.server import Server
+from tests.support.apps import make_parts, make_repository_folder
+from tests.support.live import find_address
+
+COLORS = {"dark": "#1d4e89", "medium": "#e07a1f", "bright": "#7fb800"}
+_MANIFEST = FAKE_MANIFEST.model_dump(by_alias=True) | {
+    "name": "three",
+    "image": {"channels": 3, "dtype": "uint8"},
+    "classes": [
+        {"id": number, "name": name, "color": color}
+        for number, (name, color) in enumerate(COLORS.items())
+    ],
+}
+
+
+class Held(FakeRuntime):
+    """Of three channels and coloured classes; waits for as long as a file is there."""
+
+    def __init__(self, hold: Path) -> None:
+        super().__init__(Manifest.model_validate(_MANIFEST))
+        self._hold = hold
+
+    def run(self, images: Any, masks: Any, *, probabilities: bool) -> BatchOutput:
+        while self._hold.exists():
+            time.sleep(0.01)
+        return super().run(images, masks, probabilities=probabilities)
+
+
+def main() -> None:
+    """Serve until killed; the address is the first line that is printed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--demo", action="store_true")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--image-pixels", type=int, default=ImageLimits.image_pixels)
+    parser.add_argument("--keys", type=Path)
+    given = parser.parse_args()
+    if given.demo:
+        repository = Repository(DEMO_REPOSITORY, _load_demo)
+    else:
+        root = given.folder / "models"
+        if not root.exists():
+            make_repository_folder(root, "three/1", "three/2")
+        policy = RepositoryPolicy(versions=VersionPolicy.parse("all"))
+        repository = Repository(root, lambda _: Held(given.folder / "hold"), policy=policy)
+    keys = [] if given.keys is None else read_keys(given.keys.read_text())
+    limits = ImageLimits(image_pixels=given.image_pixels)
+    parts = make_parts(repository, None, limits, access=Access(KeyRing(keys)))
+    server = Server(make_app(parts), parts.gate, port=given.port)
+    threading.Thread(target=_tell_address, args=(server,), daemon=True).start()
+    server.run()
+
+
+def _load_demo(folder: Path) -> Runtime:
+    from service.runtime.saved_model import SavedModelRuntime  # noqa: PLC0415 (TensorFlow)
+
+    return SavedModelRuntime(folder)
+
+
+def _tell_address(server: Server) -> None:
+    print(find_address(server), flush=True)  # noqa: T201 (to the process that started this one)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What goes wrong is said in words."""
+
+import io
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.driving import IMAGE, Visit, draw_scene, run_server
+from tests.support.apps import encode_image
+
+NOT_LOADED = "Failed to load resource"  # what Chromium itself writes of any status but 200
+KEY = "a-key-of-sixteen-characters"
+
+
+def test_the_servers_own_words_are_shown(visit):
+    array = np.zeros((9, 9, 5), np.uint8)
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    visit.choose(buffer.getvalue(), "five.npy", "application/octet-stream")
+    visit.page.click("#run")
+
+    expect(visit.page.locator("#error")).to_have_text(
+        "Model three takes 3 channels; the image has 5."
+    )
+    visit.choose(IMAGE)
+    visit.run()
+    expect(visit.page.locator("#error")).to_be_hidden()
+    visit.forgive(NOT_LOADED)
+
+
+def test_what_is_no_picture_is_refused_in_words(visit):
+    visit.page.set_input_files(
+        "#image-file", [{"name": "a.txt", "mimeType": "text/plain", "buffer": b"no picture"}]
+    )
+
+    expect(visit.page.locator("#error")).to_contain_text("not a picture")
+
+
+def test_a_mask_of_another_size_is_refused_in_words(visit):
+    visit.choose(IMAGE)
+    visit.choose_mask(encode_image(np.zeros((5, 7), np.uint8)))
+
+    expect(visit.page.locator("#error")).to_have_text(
+        "The mask must have the image's height and width; the image is 48×64, the mask is 5×7."
+    )
+
+
+def test_a_nodata_value_that_is_no_number_is_told_at_once(visit):
+    visit.choose(IMAGE)
+    visit.page.fill("#nodata", "none at all")
+    visit.page.press("#nodata", "Tab")
+
+    expect(visit.page.locator("#nodata-note")).to_have_text("a number, or nan")
+    expect(visit.page.locator("#nodata")).to_have_attribute("aria-invalid", "true")
+
+
+def test_an_image_beyond_the_limit_is_told_of(context, tmp_path):
+    with run_server(tmp_path, "--image-pixels", "100") as server:
+        visit = Visit(context.new_page(), server.url).open()
+        visit.choose(IMAGE)
+        visit.page.click("#run")
+
+        expect(visit.page.locator("#error")).to_contain_text("100 pixels")
+
+
+def test_a_server_that_is_gone_is_noticed_and_found_again(context, tmp_path):
+    with run_server(tmp_path) as server:
+        visit = Visit(context.new_page(), server.url).open()
+        visit.choose(IMAGE)
+        server.process.kill()
+        server.process.wait()
+        visit.page.click("#run")
+        expect(visit.page.locator("#error")).to_contain_text("cannot be reached")
+        expect(visit.page.locator("#health")).to_have_text("not reachable", timeout=10_000)
+
+    with run_server(tmp_path, "--port", str(server.port)):
+        expect(visit.page.locator("#health")).to_have_text("ready", timeout=30_000)
+        visit.run()
+        expect(visit.page.locator("#error")).to_be_hidden()
+        visit.forgive(NOT_LOADED)  # gone, and then 503 for as long as its models load
+        assert visit.faults == []
+
+
+def test_a_server_that_goes_while_it_computes_is_noticed(context, tmp_path):
+    with run_server(tmp_path) as server:
+        visit = Visit(context.new_page(), server.url).open()
+        visit.choose(IMAGE)
+        server.hold.touch()
+        visit.page.click("#run")
+        expect(visit.page.locator("#progress-text")).to_contain_text("The server computes")
+        server.process.kill()
+
+        expect(visit.page.locator("#error")).to_contain_text("cannot be reached")
+        expect(visit.page.locator("#run")).to_be_enabled()
+
+
+def test_a_server_with_keys_is_given_one(context, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(KEY)
+    with run_server(tmp_path, "--keys", str(keys)) as server:
+        page = context.new_page()
+        visit = Visit(page, server.url)
+        page.goto(server.url)
+        expect(page.locator("#key-form")).to_be_visible()
+        page.fill("#key", "not-the-right-key-at-all")
+        page.press("#key", "Enter")
+        expect(page.locator("#error")).to_contain_text("key")
+        page.fill("#key", KEY)
+        page.press("#key", "Enter")
+        expect(page.locator("#key-form")).to_be_hidden()
+        expect(page.locator("#error")).to_be_hidden()
+        expect(page.locator("#samples img")).to_have_count(4)
+        visit.choose(IMAGE)
+        visit.run()
+
+        assert KEY not in page.inner_text("#curl")
+        assert "Bearer $LACUNA_KEY" in page.inner_text("#curl")
+        assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+        visit.forgive(NOT_LOADED)
+        assert visit.faults == []
+
+
+@pytest.mark.parametrize("name", ['it\'s; a "name".png', "päper 1.png"])
+def test_the_curl_command_does_the_same(visit, server, name, tmp_path):
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("there is no curl")
+    visit.choose(IMAGE, name)
+    visit.take_tool("brush")
+    visit.page.click("#picture")
+    visit.run()
+    (tmp_path / name).write_bytes(IMAGE)
+    (tmp_path / "mask.png").write_bytes(visit.download("mask"))
+
+    command = visit.page.inner_text("#curl").replace("curl ", f"{curl} --silent ", 1)
+    answer = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, check=True
+    )
+    mine = json.loads(visit.download("json"))
+    theirs = json.loads(answer.stdout)
+    assert mine["classes"] == theirs["classes"]
+    assert 0 < mine["valid"]["pixels"] < draw_scene()[:, :, 0].size

@@ -1,0 +1,73 @@
+"""A picture of 4096 × 4096 pixels keeps the page responsive."""
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.apps import encode_image
+
+SIDE = 4096
+PAINTING_MS = 200
+ANSWER_MS = 500
+
+WATCH = """() => {
+    window.tasks = [];
+    new PerformanceObserver((list) => {
+        for (const {duration} of list.getEntries()) window.tasks.push(duration);
+    }).observe({type: "longtask", buffered: false});
+}"""
+
+
+@pytest.fixture(scope="module")
+def large():
+    rows = np.add.outer(np.arange(SIDE), np.arange(SIDE)) // 16 % 256
+    scene = np.stack([rows, rows[::-1], rows[:, ::-1]], axis=-1).astype(np.uint8)
+    return encode_image(scene, compress_level=1)
+
+
+def list_long_tasks(visit):
+    visit.page.wait_for_timeout(300)  # they are told of when they are over
+    return visit.page.evaluate("window.tasks.splice(0)")
+
+
+@pytest.mark.slow
+def test_no_task_is_long_while_a_large_picture_is_painted(visit, large):
+    visit.page.evaluate(WATCH)
+    visit.choose(large, "large.png")
+    expect(visit.page.locator("#readout-size")).to_have_text("4,096 × 4,096")
+    visit.page.wait_for_timeout(1500)
+    list_long_tasks(visit)  # of opening it
+    box = visit.page.locator("#picture").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for tool, radius in (("brush", "200"), ("brush", "10"), ("rectangle", None)):
+        visit.take_tool(tool)
+        if radius:
+            visit.page.fill("#radius", radius)
+        visit.page.mouse.move(x - 200, y - 200)
+        visit.page.mouse.down()
+        for dx, dy in ((200, -150), (-150, 0), (180, 60), (-200, 200)):
+            visit.page.mouse.move(x + dx, y + dy, steps=12)
+        visit.page.mouse.up()
+    painting = list_long_tasks(visit)
+    for key in ("Control+z", "Control+z", "Control+Shift+z"):
+        visit.page.keyboard.press(key)
+    for _ in range(6):
+        visit.page.mouse.wheel(0, -200)
+    undoing = list_long_tasks(visit)
+
+    assert visit.read_missing() > 100_000
+    assert max(painting + undoing, default=0) < PAINTING_MS
+
+
+@pytest.mark.slow
+def test_the_page_does_not_freeze_when_a_large_answer_comes(visit, large):
+    visit.choose(large, "large.png")
+    visit.page.click("#invert")
+    visit.page.click("#undo")
+    visit.page.evaluate(WATCH)
+    visit.page.click("#run")
+    expect(visit.page.locator("#result")).to_be_visible(timeout=120_000)
+    visit.page.fill("#opacity", "90")
+    visit.page.uncheck("#legend tbody tr:nth-child(1) input")
+
+    assert max(list_long_tasks(visit), default=0) < ANSWER_MS

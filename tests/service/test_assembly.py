@@ -1,0 +1,123 @@
+import logging
+
+import pytest
+
+from service.assembly import assemble_parts, make_key_ring, make_server, warn_of_open_doors
+from service.config import list_variables, read_settings
+from service.errors import ConfigurationError
+from service.runtime.fake import FakeRuntime
+from tests.support.apps import make_repository_folder
+
+KEY, OTHER, ADMIN = "a-client-key-0001", "a-client-key-0002", "the-key-of-an-admin"
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch, tmp_path):
+    for name in list_variables():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(make_repository_folder(tmp_path / "models")))
+    monkeypatch.setenv("LACUNA_CACHE_FOLDER", str(tmp_path / "cache"))
+
+
+def make_parts(settings):
+    return assemble_parts(settings, lambda folder, layout: FakeRuntime())
+
+
+def test_keys_come_from_a_file_and_from_the_environment(monkeypatch, tmp_path):
+    file, admin = tmp_path / "keys", tmp_path / "admin"
+    file.write_text(f"# team\n{KEY}\n")
+    admin.write_text(f"{ADMIN}\n")
+    monkeypatch.setenv("LACUNA_API_KEYS_FILE", str(file))
+    monkeypatch.setenv("LACUNA_API_KEYS", OTHER)
+    monkeypatch.setenv("LACUNA_ADMIN_KEY_FILE", str(admin))
+
+    ring = make_key_ring(read_settings())
+
+    assert ring.find(KEY.encode())
+    assert ring.find(OTHER.encode())
+    assert ring.find(ADMIN.encode()).is_admin
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("LACUNA_API_KEYS", "", "must hold a key"),
+        ("LACUNA_API_KEYS", " , ", "must hold a key"),
+        ("LACUNA_ADMIN_KEY", "", "must hold a key"),
+        ("LACUNA_ADMIN_KEY", f"{ADMIN},{KEY}", "must be one; there are 2"),
+        ("LACUNA_API_KEYS", "too-short", "16 to 512"),
+        ("LACUNA_API_KEYS_FILE", "/nowhere/keys", "No such file"),
+        ("LACUNA_ADMIN_KEY_FILE", "/", "directory"),
+    ],
+)
+def test_a_place_for_keys_without_a_usable_one_stops_the_start(monkeypatch, name, value, words):
+    monkeypatch.setenv(name, value)
+    settings = read_settings()
+
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        make_key_ring(settings)
+    assert "too-short" not in caught.value.message
+
+
+def test_an_empty_file_of_keys_opens_no_door(monkeypatch, tmp_path):
+    (tmp_path / "keys").write_text("# none yet\n")
+    monkeypatch.setenv("LACUNA_API_KEYS_FILE", str(tmp_path / "keys"))
+
+    with pytest.raises(ConfigurationError, match="LACUNA_API_KEYS_FILE must hold a key"):
+        make_key_ring(read_settings())
+
+
+def test_settings_show_no_key(monkeypatch):
+    monkeypatch.setenv("LACUNA_API_KEYS", KEY)
+    monkeypatch.setenv("LACUNA_PORT", "70000")
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    monkeypatch.setenv("LACUNA_PORT", "7000")
+
+    assert KEY not in caught.value.message
+    assert KEY not in repr(read_settings())
+    assert KEY not in str(read_settings().model_dump())
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "warned"),
+    [
+        ("127.0.0.1", None, False),
+        ("::1", None, False),
+        ("localhost", None, False),
+        ("0.0.0.0", None, True),  # noqa: S104 (nothing listens there)
+        ("::", None, True),
+        ("192.168.1.5", None, True),
+        ("some-host", None, True),
+        ("0.0.0.0", KEY, False),  # noqa: S104
+    ],
+)
+def test_doors_that_are_open_to_others_are_warned_of(monkeypatch, caplog, host, keys, warned):
+    monkeypatch.setenv("LACUNA_HOST", host)
+    if keys:
+        monkeypatch.setenv("LACUNA_API_KEYS", keys)
+    settings = read_settings()
+    parts = make_parts(settings)
+
+    with caplog.at_level(logging.WARNING):
+        warn_of_open_doors(settings, parts)
+    parts.pipeline.segmenter.close()
+
+    assert any("EVERYBODY" in line.message for line in caplog.records) is warned
+
+
+def test_the_server_obeys_its_settings(monkeypatch):
+    monkeypatch.setenv("LACUNA_LIMITS__KEEP_ALIVE_S", "7")
+    monkeypatch.setenv("LACUNA_LIMITS__IDLE_S", "8")
+    monkeypatch.setenv("LACUNA_LIMITS__BODY_S", "9")
+    monkeypatch.setenv("LACUNA_METRICS_PORT", "0")
+    monkeypatch.setenv("LACUNA_DOCS", "false")
+    settings = read_settings()
+    parts = make_parts(settings)
+    server = make_server(settings, parts)
+    parts.pipeline.segmenter.close()
+
+    assert server.config.timeout_keep_alive == 7
+    assert (parts.body_limits.idle_s, parts.body_limits.body_s) == (8, 9)
+    assert (parts.surface.docs, parts.surface.metrics) == (False, False)

@@ -1,0 +1,106 @@
+import asyncio
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
+
+from service.core.admission import AdmissionPolicy
+from service.engine.gate import Gate
+from service.engine.segmenter import Segmenter
+from service.errors import OverloadedError, SlowBodyError
+from service.web.body import BodyLimits, read_body
+
+PATIENT = BodyLimits(10_000, idle_s=60, body_s=60)
+
+
+class Sender:
+    """A client that sends so many bytes, with a pause before each piece."""
+
+    def __init__(self, pieces, bytes_each=10, pause_s=0.0, leaves=False):
+        self.left, self.bytes_each, self.pause_s, self.leaves = pieces, bytes_each, pause_s, leaves
+
+    async def receive(self):
+        if self.pause_s or not self.left:
+            # Nobody waits that long: a sender that is done is silent.
+            await asyncio.sleep(self.pause_s if self.left else 60)
+        if self.leaves:
+            return {"type": "http.disconnect"}
+        self.left -= 1
+        return {"type": "http.request", "body": b"x" * self.bytes_each, "more_body": True}
+
+
+class Whole(Sender):
+    """The same, with an end."""
+
+    async def receive(self):
+        message = await super().receive()
+        return message | {"more_body": self.left > 0}
+
+
+def read(sender, limits=PATIENT, place=None):
+    async def scenario():
+        request = Request({"type": "http", "headers": []}, sender.receive)
+        return await read_body(request, limits, place)
+
+    return asyncio.run(scenario())
+
+
+def test_a_body_in_pieces_is_put_together():
+    assert read(Whole(5)) == b"x" * 50
+
+
+def test_a_body_that_stops_coming_is_given_up():
+    with pytest.raises(SlowBodyError, match=r"every 0\.05 s.*20 bytes have come"):
+        read(Sender(2), BodyLimits(1000, idle_s=0.05, body_s=60))
+
+
+def test_a_body_that_comes_slowly_is_waited_for():
+    assert len(read(Whole(8, pause_s=0.02), BodyLimits(1000, idle_s=0.1, body_s=60))) == 80
+
+
+def test_a_body_that_drips_is_given_up_in_the_end():
+    with pytest.raises(SlowBodyError, match=r"within 0\.2 s"):
+        read(Sender(10_000, 1, pause_s=0.005), BodyLimits(100_000, idle_s=0.1, body_s=0.2))
+
+
+def test_nothing_is_left_of_the_waiting():
+    async def scenario():
+        task = asyncio.current_task()
+        request = Request({"type": "http", "headers": []}, Sender(0).receive)
+        with pytest.raises(SlowBodyError):
+            await read_body(request, BodyLimits(1000, idle_s=0.01))
+        await asyncio.sleep(0.02)
+        return task.cancelling(), len(asyncio.all_tasks())
+
+    assert asyncio.run(scenario()) == (0, 1)
+
+
+def test_a_cancellation_from_elsewhere_stays_one():
+    async def scenario():
+        request = Request({"type": "http", "headers": []}, Sender(0).receive)
+        task = asyncio.create_task(read_body(request, PATIENT))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(scenario())
+
+
+def test_a_client_that_leaves_is_said_to_have_left():
+    with pytest.raises(ClientDisconnect):
+        read(Sender(1, leaves=True))
+
+
+def test_a_body_of_undeclared_length_takes_its_room_as_it_comes():
+    segmenter = Segmenter()
+    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100))
+
+    with gate.hold(60), gate.hold(0) as place:
+        assert len(read(Whole(4), place=place)) == 40
+        with pytest.raises(OverloadedError, match="at most 100 bytes"):
+            read(Whole(9), place=place)
+    with gate.hold(0) as place:
+        assert len(read(Whole(20), place=place)) == 200  # a single body is limited elsewhere
+    with gate.hold(100):
+        pass  # all room has been given back
+    segmenter.close()
