@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-_QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,28 @@ class Layout:
 ALONE = Layout(1, 1)
 
 
-def count_cores(quota_file: Path = _QUOTA_FILE) -> int:
+def count_cores(groups: Path = _GROUPS) -> int:
     """Count the cores that this process may use, by its affinity and its container's quota.
 
     Args:
-        quota_file: control group version 2's `cpu.max`: microseconds, or "max", of a period.
+        groups: where control groups are mounted, of version 2 or 1.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        quota, period = quota_file.read_text().split()
-        granted = int(quota) // int(period)
-    except (OSError, ValueError):
-        return cores or 1
-    return max(min(cores or 1, granted), 1)
+    quota = _read_quota(groups)
+    return max(min(cores or 1, int(quota)) if quota else cores or 1, 1)
+
+
+def _read_quota(groups: Path) -> float | None:
+    """Read how many cores a container's quota grants; None if there is no quota."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            text = " ".join((groups / name).read_text() for name in names)
+            quota, period = (int(number) for number in text.split())
+        except (OSError, ValueError):  # not mounted, or "max"
+            continue
+        if quota > 0:  # version 1 says -1 for none
+            return max(quota / period, 1.0)
+    return None
 
 
 def choose_layout(workers: int | None, threads: int | None, cores: int) -> Layout:

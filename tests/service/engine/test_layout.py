@@ -20,11 +20,22 @@ def test_cores_are_shared_out_where_the_settings_leave_it_open(workers, threads,
 
 
 @pytest.mark.parametrize(
-    ("text", "cores"), [("100000 100000", 1), ("50000 100000", 1), ("max 100000", None)]
+    ("files", "cores"),
+    [
+        ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"cpu.max": "900000 1000"}, None),
+        ({}, None),
+    ],
 )
-def test_a_containers_quota_bounds_the_cores(tmp_path, text, cores):
-    (tmp_path / "cpu.max").write_text(text + "\n")
-    unbounded = count_cores(tmp_path / "nothing")
+def test_a_containers_quota_bounds_the_cores(tmp_path, files, cores):
+    unbounded = count_cores(tmp_path)
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text + "\n")
 
-    assert count_cores(tmp_path / "cpu.max") == (cores or unbounded)
+    assert count_cores(tmp_path) == (cores or unbounded)
     assert unbounded >= 1
