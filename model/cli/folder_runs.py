@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +59,28 @@ def _finish(dataset: Dataset, run: Path) -> None:
     replace_file(run / _REPORT_FILE, page.encode())
     print_scores(results, [entry.name for entry in dataset.description.classes])
     click.echo(f"{run / _REPORT_FILE}: the report")
-    click.echo(f"{model}: exported; check it and serve it with:")
-    for command in commands:
-        click.echo(f"  {command}")
+    click.echo(f"{model}: exported. `lacuna check {model}` says:")
+    click.echo(check_contract(model))
+    click.echo(f"Serve it with: {commands[-1]}")
+
+
+def check_contract(model: Path) -> str:
+    """Hold an exported model to the contract, as `lacuna check` and every server do.
+
+    That is the server's code, and this package does not import it: the server only ever sees what
+    was exported.
+
+    Args:
+        model: `<repository>/<model>/<version>`.
+
+    Returns:
+        What the check says, for people.
+    """
+    lacuna = Path(sys.executable).with_name("lacuna")
+    done = subprocess.run(  # noqa: S603 (our own program, on a folder of our own)
+        [lacuna, "check", model], capture_output=True, text=True, check=False
+    )
+    return (done.stdout + done.stderr).strip()
 
 
 def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Result], list[Any]]:

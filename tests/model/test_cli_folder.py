@@ -51,6 +51,7 @@ def test_the_command_says_how_to_check_and_serve_what_it_made(trained):
 
     assert f"lacuna check {output}/model/regions/1" in said
     assert f"lacuna serve --model-repository {output}/model" in said
+    assert "May be padded, batched and tiled: no answer changes." in said
 
 
 def test_the_export_labels_what_it_never_saw(trained):
