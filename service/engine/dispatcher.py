@@ -149,7 +149,7 @@ class Dispatcher:
     def _work(self, worker: int) -> None:
         while (batch := self._next(worker)) is not None:
             try:
-                self._run(batch)
+                self._run(worker, batch)
             except Exception as error:  # noqa: BLE001 (a worker must outlive whatever happens)
                 self._fail(batch.windows, error)
             del batch  # or an idle worker would keep a model that was unloaded
@@ -175,7 +175,7 @@ class Dispatcher:
                 return batch
         return None
 
-    def _run(self, batch: Batch) -> None:
+    def _run(self, worker: int, batch: Batch) -> None:
         failed: dict[Job, Exception] = {}
         height, width = batch.lane.bucket
         for window, answer in run_windows(batch.windows, batch.lane.bucket):
@@ -185,6 +185,8 @@ class Dispatcher:
             else:
                 task.job.accept(task.part, answer)
         with self._wake:
+            # Before anybody is told: whoever asks then must not find it running.
+            self._runs.pop(worker, None)
             finished: list[Job] = []
             for window in batch.windows:
                 job = window.payload.job
