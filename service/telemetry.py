@@ -7,9 +7,10 @@ values: a model that a request names counts only once the repository knows it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
+from types import TracebackType
+from typing import Self
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,32 +37,54 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _WINDOWS = (1, 2, 4, 8, 16, 32, 64)
 _PIXELS = tuple(4**power for power in range(4, 12))
 
-_OUTCOMES: Mapping[type[errors.LacunaError], str] = {
+_OUTCOMES: Mapping[type[Exception], str] = {
     errors.RequestError: "invalid",
     errors.OverloadedError: "refused",
     errors.DeadlineExceededError: "deadline",
     errors.NotReadyError: "unavailable",
+    ClientDisconnect: "gone",
 }
 STAGES = ("decode", "queue", "infer", "encode")
 KINDS = ("image", "valid", "computed")
-OUTCOMES = ("ok", *_OUTCOMES.values(), "failed", "gone")
+OUTCOMES = ("ok", *_OUTCOMES.values(), "failed")
 
 
 class RequestMeter:
-    """What one request tells of itself while it is being answered.
+    """What one request tells of itself while it is being answered: as long as the context lasts.
+
+    Args:
+        protocol: `native`, `oip` or `tfserving`.
+        count: told of the meter, the seconds and what went wrong, at the end.
 
     Attributes:
+        protocol: of the request.
         model: that answers it; empty as long as it is not known.
         stages_s: seconds spent in each stage.
         pixels: of its image, by kind: `image`, `valid` and `computed`.
     """
 
-    __slots__ = ("model", "pixels", "stages_s")
+    __slots__ = ("_began_s", "_count", "model", "pixels", "protocol", "stages_s")
 
-    def __init__(self) -> None:
+    def __init__(
+        self, protocol: str, count: Callable[[RequestMeter, float, BaseException | None], None]
+    ) -> None:
+        self.protocol = protocol
         self.model = ""
         self.stages_s: Mapping[str, float] = {}
         self.pixels: Mapping[str, int] = {}
+        self._count = count
+
+    def __enter__(self) -> Self:
+        self._began_s = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._count(self, time.perf_counter() - self._began_s, error)
 
 
 class Telemetry:
@@ -122,37 +145,24 @@ class Telemetry:
         """Write all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    @contextmanager
-    def measure(self, protocol: str) -> Iterator[RequestMeter]:
-        """Measure the answering of one request.
+    def measure(self, protocol: str) -> RequestMeter:
+        """Measure the answering of one request, in a context.
 
         Args:
             protocol: `native`, `oip` or `tfserving`.
         """
-        meter = RequestMeter()
-        began_s = time.perf_counter()
-        outcome = "gone"
-        try:
-            yield meter
-            outcome = "ok"
-        except errors.LacunaError as error:
-            outcome = find_outcome(error)
-            if isinstance(error, errors.OverloadedError):
-                self._refused.labels(error.reason).inc()
-            raise
-        except ClientDisconnect:
-            raise
-        except Exception:
-            outcome = "failed"
-            raise
-        finally:
-            requests, duration = self._find(meter.model, protocol, outcome)
-            requests.inc()
-            duration.observe(time.perf_counter() - began_s)
-            for stage, seconds in meter.stages_s.items():
-                self._stage_s[stage].observe(seconds)
-            for kind, count in meter.pixels.items():
-                self._pixels[kind].inc(count)
+        return RequestMeter(protocol, self._count)
+
+    def _count(self, meter: RequestMeter, seconds: float, error: BaseException | None) -> None:
+        requests, duration = self._find(meter.model, meter.protocol, find_outcome(error))
+        requests.inc()
+        duration.observe(seconds)
+        if isinstance(error, errors.OverloadedError):
+            self._refused.labels(error.reason).inc()
+        for stage, spent_s in meter.stages_s.items():
+            self._stage_s[stage].observe(spent_s)
+        for kind, count in meter.pixels.items():
+            self._pixels[kind].inc(count)
 
     def _find(self, model: str, protocol: str, outcome: str) -> tuple[Counter, Histogram]:
         key = (model, protocol, outcome)
@@ -169,12 +179,14 @@ class Telemetry:
         self._batch_pixels.observe(batch.pixels)
 
 
-def find_outcome(error: errors.LacunaError) -> str:
-    """Tell how a request ended that was answered with an error."""
+def find_outcome(error: BaseException | None) -> str:
+    """Tell how a request ended, given what was raised; None if nothing was."""
+    if error is None:
+        return "ok"
     for kind, outcome in _OUTCOMES.items():
         if isinstance(error, kind):
             return outcome
-    return "failed"
+    return "failed" if isinstance(error, Exception) else "gone"
 
 
 class _Snapshot(Collector):

@@ -112,6 +112,8 @@ def find_valid_box(mask: NDArray[np.bool_], total_stride: int) -> Window | None:
     Returns:
         The window, or None where nothing is valid.
     """
+    if mask.all():  # as most are, and seen at a glance
+        return Window(0, 0, *mask.shape)
     rows = np.flatnonzero(mask.any(axis=1))
     if rows.size == 0:
         return None
@@ -142,15 +144,17 @@ def plan_windows(
     box = find_valid_box(mask, tiling.total_stride)
     if box is None:
         return []
+    if max(box.height, box.width) <= tiling.total_stride + tiling.halo:
+        # Every pixel may depend on every other.
+        return [Part(box, box)]
     inside = mask[box.slices]
     tiling = _coarsen(tiling, box)
     stride = tiling.total_stride
     rates = _rate(tiling, box, price)
     if box.height * box.width <= tiling.limit:
-        # In a box no larger than this, every pixel may depend on every other.
         whole_s = price(box.height, box.width)
         valid = np.count_nonzero(inside) / stride**2
-        if max(box[2:]) <= stride + tiling.halo or not rates.could_gain(whole_s, valid):
+        if not rates.could_gain(whole_s, valid):
             return [Part(box, box)]
     pieces = split(Cells(find_valid_cells(inside, stride), rates.halo), rates)
     if len(pieces) == 1:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from service.core.admission import AdmissionPolicy, Holding, Refusal, admit, admit_bytes
 from service.engine.dispatcher import Dispatcher
@@ -11,7 +11,7 @@ from service.errors import NotReadyError, OverloadedError
 
 
 class Place:
-    """What a request has been given of the server.
+    """What a request has been given of the server, for as long as the context lasts.
 
     Args:
         gate: that gave it.
@@ -25,6 +25,17 @@ class Place:
         self._gate = gate
         self.client = client
         self.body_bytes = body_bytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._gate.release(self)
 
     def grow(self, body_bytes: int) -> None:
         """Count the request with so many bytes, if it has not announced as many.
@@ -69,16 +80,16 @@ class Gate:
         if self.is_closed:
             raise NotReadyError("the server must not be shutting down; it is")
 
-    @contextmanager
-    def hold(
-        self, body_bytes: int, timeout_s: float | None = None, client: str = ""
-    ) -> Iterator[Place]:
-        """Take a request in for as long as the context lasts.
+    def hold(self, body_bytes: int, timeout_s: float | None = None, client: str = "") -> Place:
+        """Take a request in.
 
         Args:
             body_bytes: that its body has, as far as is known.
             timeout_s: how long its caller will wait; None if for ever.
             client: whose it is; empty if that is not known, and then it has no share to keep to.
+
+        Returns:
+            A context, at whose end the request counts no more.
 
         Raises:
             OverloadedError: if there is too much to do already.
@@ -90,12 +101,12 @@ class Gate:
         refusal = admit(self._policy, load, body_bytes, timeout_s, holding)
         if refusal is not None:
             raise _tell(refusal)
-        place = Place(self, client, body_bytes)
         self._count(client, 1, body_bytes)
-        try:
-            yield place
-        finally:
-            self._count(client, -1, -place.body_bytes)
+        return Place(self, client, body_bytes)
+
+    def release(self, place: Place) -> None:
+        """Count a request no more."""
+        self._count(place.client, -1, -place.body_bytes)
 
     def add_bytes(self, place: Place, body_bytes: int) -> None:
         """Let a request that was taken in have more bytes.

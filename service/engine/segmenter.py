@@ -96,6 +96,8 @@ class Segmenter:
         job.windows = _line_up(job, parts, deadline_s, priority)
         self._dispatcher.submit(job)
         try:
+            if timeout_s is None:
+                return await job.done
             async with asyncio.timeout(timeout_s):
                 return await job.done
         except TimeoutError:

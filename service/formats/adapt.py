@@ -86,11 +86,11 @@ def to_sample(
 
 
 def _find_valid(raster: Raster, nodata: float | None) -> NDArray[np.bool_]:
-    valid = np.ones(raster.size, np.bool_) if raster.valid is None else raster.valid.copy()
+    valid = np.ones(raster.size, np.bool_) if raster.valid is None else raster.valid
     if raster.values.dtype.kind == "f":
-        valid &= np.isfinite(raster.values).all(axis=2)
+        valid = valid & np.isfinite(raster.values).all(axis=2)
     if nodata is not None:
-        valid &= ~equals_nodata(raster.values, nodata)
+        valid = valid & ~equals_nodata(raster.values, nodata)
     return valid
 
 

@@ -10,6 +10,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,18 @@ def read_npy_header(data: Buffer) -> NpyHeader:
         InvalidImageError: if it is not an NPY header, or of numbers that are not real.
     """
     start, end = _find_header(data)
-    text = bytes(data[start:end]).decode("latin-1")
+    if len(data) < end:
+        raise InvalidImageError(f"NPY header must have {end - start} bytes; it is cut short")
+    return _parse_header(bytes(data[start:end]), end)
+
+
+@lru_cache(maxsize=256)  # a client's arrays mostly have the same few headers
+def _parse_header(header: bytes, end: int) -> NpyHeader:
+    text = header.decode("latin-1")
     descr, order, shape = _DESCR.search(text), _ORDER.search(text), _SHAPE.search(text)
-    if order is None or shape is None or not _SIDES.fullmatch(shape[2]) or len(data) < end:
+    if order is None or shape is None or not _SIDES.fullmatch(shape[2]):
         raise InvalidImageError(
-            "NPY header must give descr, fortran_order and shape; it is damaged or cut short"
+            "NPY header must give descr, fortran_order and shape; it is damaged"
         )
     if descr is None or not _REAL.fullmatch(descr[3]):
         raise InvalidImageError(
@@ -107,8 +115,16 @@ def write_npy(array: NDArray[Any]) -> bytes:
     Args:
         array: of any shape and real dtype.
     """
+    ordered = np.asarray(array, order="C")
+    return b"".join((_write_header(ordered.dtype, ordered.shape), ordered.data))
+
+
+@lru_cache(maxsize=256)
+def _write_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    descr = np.lib.format.dtype_to_descr(dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
     return buffer.getvalue()
 
 

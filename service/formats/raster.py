@@ -69,6 +69,8 @@ def narrow(values: NDArray[Any]) -> NDArray[Any]:
     """
     if values.dtype == np.bool_:
         return values.view(np.uint8)
+    if values.dtype in KEPT_DTYPES:
+        return values
     native = values.dtype.newbyteorder("=")
     with np.errstate(over="ignore"):
         return values.astype(native if native in KEPT_DTYPES else np.float32, copy=False)

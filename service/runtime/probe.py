@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,7 +55,7 @@ class ContractReport:
 
     checks: tuple[Check, ...]
 
-    @property
+    @cached_property
     def holds(self) -> bool:
         """Whether images may be padded, batched and tiled without changing an answer."""
         return all(check.passed for check in self.checks)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from service.engine.watcher import keep_watch
 from service.errors import LacunaError
+from service.web.express import Express
 from service.web.parts import Parts
 from service.web.protocol_errors import (
     answer_error,
@@ -33,6 +38,27 @@ from service.web.routes import (
 )
 
 
+class _Application(FastAPI):
+    """FastAPI, and a way past it for its busiest routes.
+
+    Attributes:
+        busiest: those routes.
+        parts: what the application is made of.
+    """
+
+    busiest: tuple[APIRoute, ...] = ()
+    parts: Parts
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the layers of the application around each other."""
+        return Express(
+            self.busiest,
+            partial(RequestLog, **_list_log_options(self.parts)),
+            answer_error,
+            super().build_middleware_stack(),
+        )
+
+
 def make_app(parts: Parts) -> FastAPI:
     """Make the application.
 
@@ -51,7 +77,7 @@ def make_app(parts: Parts) -> FastAPI:
         await parts.repository.close()
         await asyncio.to_thread(parts.pipeline.segmenter.close)
 
-    app = FastAPI(
+    app = _Application(
         title="lacuna",
         summary="Segmentation of images with missing pixels",
         version=version("lacuna"),
@@ -62,9 +88,13 @@ def make_app(parts: Parts) -> FastAPI:
     )
     app.add_exception_handler(LacunaError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    _log_requests(app, parts)
+    app.parts = parts
+    app.add_middleware(RequestLog, **_list_log_options(parts))
     for routes in (segment, models, health, oip, oip_control, tfserving, page):
-        app.include_router(routes.make_router(parts))
+        router = routes.make_router(parts)
+        app.include_router(router)
+        if routes in (segment, oip):
+            app.busiest += tuple(_list_posts(router))
     if parts.surface.metrics:
         app.include_router(metrics.make_router(parts))
     if parts.surface.docs:
@@ -80,16 +110,21 @@ def make_metrics_app(parts: Parts) -> FastAPI:
     """
     app = FastAPI(openapi_url=None)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    _log_requests(app, parts)
+    app.add_middleware(RequestLog, **_list_log_options(parts))
     app.include_router(metrics.make_router(parts))
     return app
 
 
-def _log_requests(app: FastAPI, parts: Parts) -> None:
-    app.add_middleware(
-        RequestLog,
-        access=parts.access,
-        gate=parts.gate,
-        refuse=refuse,
-        answer_unexpected=answer_unexpected,
-    )
+def _list_log_options(parts: Parts) -> dict[str, Any]:
+    return {
+        "access": parts.access,
+        "gate": parts.gate,
+        "refuse": refuse,
+        "answer_unexpected": answer_unexpected,
+    }
+
+
+def _list_posts(router: APIRouter) -> Iterator[APIRoute]:
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "POST" in route.methods:
+            yield route

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from types import TracebackType
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from service.engine.gate import Place
 from service.errors import BodyTooLargeError, SlowBodyError
@@ -48,14 +48,20 @@ async def read_body(request: Request, limits: BodyLimits, place: Place | None = 
         BodyTooLargeError: if it is too large.
         SlowBodyError: if it does not come in time.
         OverloadedError: if there is no room for what its place has grown to.
+        ClientDisconnect: if the client goes before the end.
     """
     declared = read_declared_length(request)
     if declared > limits.body_bytes:
         raise _too_large(limits, f"{declared} bytes are announced")
     body = bytearray()
     with _Patience(body, limits):
-        async for chunk in request.stream():
-            body += chunk
+        more = True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            more = message.get("more_body", False)
+            body += message.get("body", b"")
             if len(body) > limits.body_bytes:
                 raise _too_large(limits, "more have come")
             if place is not None and len(body) > place.body_bytes:

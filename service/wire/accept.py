@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from service.errors import NotAcceptableError
 
 
-def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
+@lru_cache(maxsize=64)
+def choose_media_type(accept: str | None, offered: tuple[str, ...]) -> str:
     """Choose what the caller likes best among what can be produced.
 
     Args:

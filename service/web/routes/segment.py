@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -135,12 +136,14 @@ def make_router(parts: Parts) -> APIRouter:
         with parts.gate.hold(read_declared_length(request), client=client) as place:
             body = await read_body(request, parts.body_limits, place)
             note(request.scope, received_bytes=len(body))
-            given = (request.headers.get("content-type"), request.query_params, body)
+            query = request.query_params if request.scope["query_string"] else {}
+            parse = partial(parse_request, request.headers.get("content-type"), query)
             async with while_connected(request.receive):
                 if len(body) <= _QUICK_BYTES:
-                    asked = parse_request(*given)
+                    asked = parse(body)
                 else:
-                    asked = await asyncio.to_thread(parse_request, *given)
+                    asked = await asyncio.to_thread(parse, body)
+                del body  # what is wanted of it has been copied, or is held by what was asked
                 return await parts.pipeline.answer(asked, media_type), media_type
 
     return router
