@@ -111,7 +111,7 @@ def _leave_out_what_nobody_reads() -> None:
 
     As the section on optimization in Python's "Logging HOWTO" has it.
     """
-    logging._srcfile = None
+    logging._srcfile = None  # noqa: SLF001 (documented there)
     logging.logThreads = False
     logging.logProcesses = False
     logging.logMultiprocessing = False

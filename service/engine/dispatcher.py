@@ -90,20 +90,18 @@ class Dispatcher:
             thread.start()
 
     def measure_load(self, pending: int = 0, pending_bytes: int = 0) -> Load:
-        """Tell how much work is waiting and running.
+        """Tell how much work is waiting and running, as far as is known without the lock.
 
         Args:
             pending: requests taken in and not yet answered.
             pending_bytes: of their bodies.
         """
         now_s = self._clock()
-        with self._wake:
-            running_s = sum(
-                max(run.began_s + run.cost_s - now_s, 0.0) for run in self._runs.values()
-            )
-            workers = len(self._threads)
-            idle = workers - len(self._runs)
-            return Load(max(self._waiting_s, 0.0), running_s, workers, pending, pending_bytes, idle)
+        runs = list(self._runs.values())
+        running_s = sum([max(run.began_s + run.cost_s - now_s, 0.0) for run in runs])
+        workers = len(self._threads)
+        waiting_s = max(self._waiting_s, 0.0)
+        return Load(waiting_s, running_s, workers, pending, pending_bytes, workers - len(runs))
 
     @property
     def idle_workers(self) -> int:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from service.engine.calibration import CalibrationStore
 from service.engine.preparation import Preparation
 from service.engine.scan import Look, find_models, scan_model
 from service.engine.served import ServedModel
-from service.engine.shelf import NO_VERSION, Shelf, ShelfPolicy
+from service.engine.shelf import NO_VERSION, Loan, Shelf, ShelfPolicy
 from service.engine.standing import ModelState, ModelStatus
 from service.engine.turnover import Turnover
 from service.engine.warmup import WarmupPolicy
@@ -137,10 +136,9 @@ class Repository:
         """
         return self._find_shelf(name, version, label).choose(version, label).model
 
-    @contextmanager
     def borrow(
         self, name: str | None, version: str | None = None, label: str | None = None
-    ) -> Iterator[ServedModel]:
+    ) -> Loan:
         """Lend the model that a request names: as long as the context lasts it is not unloaded.
 
         Args and errors are those of `find`, and:
@@ -148,8 +146,7 @@ class Repository:
         Raises:
             OverloadedError: if the model is answering as many requests as it may.
         """
-        with self._find_shelf(name, version, label).lend(version, label) as model:
-            yield model
+        return self._find_shelf(name, version, label).lend(version, label)
 
     def list_versions(self, name: str) -> list[str]:
         """List the versions of a model that answer, lowest first.

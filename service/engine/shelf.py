@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from service.core.versions import (
     LATEST,
@@ -39,6 +39,32 @@ class ShelfPolicy:
     versions: VersionPolicy = field(default_factory=VersionPolicy)
     labels: Mapping[str, str] = field(default_factory=dict)
     max_pending: int | None = None
+
+
+class Loan:
+    """A model that is lent for as long as the context lasts, and is not unloaded meanwhile.
+
+    Args:
+        shelf: that counts its requests.
+        tenancy: of the version that was chosen.
+    """
+
+    def __init__(self, shelf: Shelf, tenancy: Tenancy) -> None:
+        self._shelf = shelf
+        self._tenancy = tenancy
+
+    def __enter__(self) -> ServedModel:
+        self._shelf.count_in()
+        return self._tenancy.lend()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._tenancy.take_back()
+        self._shelf.count_out()
 
 
 class Shelf:
@@ -147,27 +173,33 @@ class Shelf:
             return answering[version]
         raise self._explain(version)
 
-    @contextmanager
-    def lend(self, version: str | None = None, label: str | None = None) -> Iterator[ServedModel]:
-        """Lend what answers a request for as long as the context lasts.
+    def lend(self, version: str | None = None, label: str | None = None) -> Loan:
+        """Lend what answers a request.
 
         Raises:
-            OverloadedError: if the model is answering as many requests as it may.
+            OverloadedError: on entering the context, if the model is answering as many requests as
+                it may.
+        """
+        return Loan(self, self.choose(version, label))
+
+    def count_in(self) -> None:
+        """Count one more request that the model is answering.
+
+        Raises:
+            OverloadedError: if those are as many as they may be.
         """
         limit = self._policy.max_pending
-        with self.choose(version, label).borrow() as model:
-            if limit is not None and self._lent >= limit:
-                raise OverloadedError(
-                    f"requests that {self.name} is answering must be at most {limit}; "
-                    f"{self._lent} are",
-                    "model",
-                    _RETRY_S,
-                )
-            self._lent += 1
-            try:
-                yield model
-            finally:
-                self._lent -= 1
+        if limit is not None and self._lent >= limit:
+            raise OverloadedError(
+                f"requests that {self.name} is answering must be at most {limit}; {self._lent} are",
+                "model",
+                _RETRY_S,
+            )
+        self._lent += 1
+
+    def count_out(self) -> None:
+        """Count one request less."""
+        self._lent -= 1
 
     def _read_label(self, label: str) -> str | None:
         if label not in (*self._labels, LATEST, STABLE):

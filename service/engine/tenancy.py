@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from service.engine.served import ServedModel
 
@@ -24,17 +22,17 @@ class Tenancy:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @contextmanager
-    def borrow(self) -> Iterator[ServedModel]:
-        """Lend the model for as long as the context lasts."""
+    def lend(self) -> ServedModel:
+        """Lend the model until it is given back."""
         self._borrowed += 1
         self._idle.clear()
-        try:
-            yield self.model
-        finally:
-            self._borrowed -= 1
-            if not self._borrowed:
-                self._idle.set()
+        return self.model
+
+    def take_back(self) -> None:
+        """Have the model back from one who borrowed it."""
+        self._borrowed -= 1
+        if not self._borrowed:
+            self._idle.set()
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until nobody works with the model.

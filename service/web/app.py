@@ -79,6 +79,7 @@ def make_app(parts: Parts) -> FastAPI:
 
     app = _Application(
         title="lacuna",
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         summary="Segmentation of images with missing pixels",
         version=version("lacuna"),
         lifespan=live,
@@ -126,5 +127,5 @@ def _list_log_options(parts: Parts) -> dict[str, Any]:
 
 def _list_posts(router: APIRouter) -> Iterator[APIRoute]:
     for route in router.routes:
-        if isinstance(route, APIRoute) and "POST" in route.methods:
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ()):
             yield route

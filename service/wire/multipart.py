@@ -67,7 +67,8 @@ def _read_segments(
 ) -> Iterator[tuple[MultipartSegment, list[bytes]]]:
     try:
         parser = PushMultipartParser(boundary, strict=True)
-        segment, pieces = None, []
+        segment: MultipartSegment | None = None
+        pieces: list[bytes] = []
         for event in parser.parse(body) if body else ():
             if isinstance(event, MultipartSegment):
                 segment, pieces = event, []
@@ -80,6 +81,4 @@ def _read_segments(
     try:
         parser.close()
     except MultipartError as error:
-        raise MalformedRequestError(
-            "a form must end with its boundary; it is cut short"
-        ) from error
+        raise MalformedRequestError("a form must end with its boundary; it is cut short") from error

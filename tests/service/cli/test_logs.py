@@ -1,9 +1,12 @@
+import asyncio
+import io
 import json
 import logging
+from datetime import datetime, timedelta
 
 import pytest
 
-from service.cli.logs import TextFormatter, configure_logging
+from service.cli.logs import TextFormatter, TurnHandler, configure_logging
 
 
 @pytest.fixture
@@ -47,3 +50,47 @@ def test_text_ends_with_the_facts():
         .format(record)
         .endswith('INFO    request status=200 detail="a rule; a fact"')
     )
+
+
+@pytest.mark.usefixtures("_restored")
+def test_json_tells_the_time_with_its_zone_and_what_was_raised(capfd):
+    configure_logging("json")
+    try:
+        raise ValueError("no")
+    except ValueError:
+        logging.getLogger("service").exception("unexpected")
+
+    content = json.loads(capfd.readouterr().err)
+    assert datetime.fromisoformat(content["time"]).utcoffset() == timedelta(0)
+    assert content["exc_info"].endswith("ValueError: no")
+
+
+def test_lines_of_one_turn_of_the_loop_are_written_at_its_end():
+    written = Counting()
+    handler = TurnHandler(written)
+
+    async def log_twice():
+        for number in (1, 2):
+            handler.handle(logging.makeLogRecord({"msg": str(number)}))
+        assert written.flushes == 0
+        await asyncio.sleep(0)
+
+    asyncio.run(log_twice())
+
+    assert written.getvalue() == "1\n2\n"
+    assert written.flushes == 1
+
+
+def test_a_line_that_no_loop_waits_for_is_written_at_once():
+    written = Counting()
+
+    TurnHandler(written).handle(logging.makeLogRecord({"msg": "now"}))
+
+    assert written.flushes == 1
+
+
+class Counting(io.StringIO):
+    flushes = 0
+
+    def flush(self):
+        self.flushes += 1
