@@ -87,7 +87,6 @@ class BatchAnswered(Generic[Value]):
         images: how many there were.
         pixels: of all images together.
         valid_pixels: how many of them were valid.
-        executions: for how many of them the model was run.
         computed_pixels: how many the model saw for them, padding and halos included.
         timings_s: seconds spent in `decode`, `queue`, `infer` and `encode`.
     """
@@ -96,7 +95,6 @@ class BatchAnswered(Generic[Value]):
     images: int
     pixels: int
     valid_pixels: int
-    executions: int
     computed_pixels: int
     timings_s: Mapping[str, float]
 
@@ -188,8 +186,6 @@ class Pipeline:
             statistics.fail.add(time.perf_counter() - began)
             raise
         statistics.count_success(time.time(), time.perf_counter() - began, answered.timings_s)
-        statistics.images += answered.images
-        statistics.executions += answered.executions
         return answered
 
     async def _answer_batch(
@@ -222,14 +218,12 @@ class Pipeline:
             light=values <= _LIGHT_PIXELS,
         )
         encode_s = time.perf_counter() - began
-        computed = [result.computed_pixels for result in results if result.computed_pixels]
         return BatchAnswered(
             content,
             len(samples),
             pixels,
             valid_pixels,
-            len(computed),
-            sum(computed),
+            sum(result.computed_pixels for result in results),
             {"decode": decode_s, "queue": queue_s, "infer": infer_s, "encode": encode_s},
         )
 

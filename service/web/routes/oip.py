@@ -129,8 +129,10 @@ def _find(parts: Parts, request: Request, name: str) -> ServedModel:
 
 def _tell_statistics(parts: Parts, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
     find = parts.pipeline.statistics.find
+    read = parts.pipeline.segmenter.dispatcher.tally.read
     return {
         "model_stats": [
-            describe_statistics(name, version, find(name, version)) for name, version in models
+            describe_statistics(name, version, find(name, version), read(name, version))
+            for name, version in models
         ]
     }

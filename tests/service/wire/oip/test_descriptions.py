@@ -1,6 +1,6 @@
 import pytest
 
-from service.core.statistics import ModelStatistics
+from service.core.statistics import BatchRecord, EngineStatistics, ModelStatistics
 from service.engine.standing import ModelState
 from service.errors import MalformedRequestError
 from service.runtime.fake import FAKE_MANIFEST
@@ -48,14 +48,13 @@ def test_a_configuration_has_no_batch_dimension_and_an_optional_mask():
 
 
 def test_statistics_are_nanoseconds():
-    statistics = ModelStatistics(images=3, executions=2)
+    statistics = ModelStatistics()
     timings_s = {"decode": 0.001, "queue": 0.002, "infer": 0.5, "encode": 0.003}
     statistics.count_success(1_700_000_000.5, 0.6, timings_s)
     statistics.fail.add(0.25)
 
-    described = describe_statistics("fake", "1", statistics)
+    described = describe_statistics("fake", "1", statistics, EngineStatistics())
 
-    assert (described["inference_count"], described["execution_count"]) == (3, 2)
     assert described["last_inference"] == 1_700_000_000_500
     assert described["inference_stats"] == {
         "success": {"count": 1, "ns": 600_000_000},
@@ -67,6 +66,30 @@ def test_statistics_are_nanoseconds():
         "cache_hit": {"count": 0, "ns": 0},
         "cache_miss": {"count": 0, "ns": 0},
     }
+
+
+def test_executions_are_calls_told_by_their_batch_size():
+    work = EngineStatistics(images=5)
+    for windows, infer_s in [(4, 0.25), (1, 0.125), (4, 0.5)]:
+        work.count_call(BatchRecord("fake", "1", windows, 64, 0.001, infer_s, 0.002))
+
+    described = describe_statistics("fake", "1", ModelStatistics(), work)
+
+    assert (described["inference_count"], described["execution_count"]) == (5, 3)
+    assert described["batch_stats"] == [
+        {
+            "batch_size": 1,
+            "compute_input": {"count": 1, "ns": 1_000_000},
+            "compute_infer": {"count": 1, "ns": 125_000_000},
+            "compute_output": {"count": 1, "ns": 2_000_000},
+        },
+        {
+            "batch_size": 4,
+            "compute_input": {"count": 2, "ns": 2_000_000},
+            "compute_infer": {"count": 2, "ns": 750_000_000},
+            "compute_output": {"count": 2, "ns": 4_000_000},
+        },
+    ]
 
 
 def test_every_state_has_a_name_in_the_protocol():
