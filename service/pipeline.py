@@ -107,13 +107,19 @@ class Pipeline:
         repository: of the models.
         segmenter: that runs them.
         image_limits: how large an image is decoded.
+        model_pixels: for each model that has a limit of its own, height × width of an image.
         statistics: of what was answered by `answer_batch`.
     """
 
     repository: Repository
     segmenter: Segmenter
     image_limits: ImageLimits = field(default_factory=ImageLimits)
+    model_pixels: Mapping[str, int] = field(default_factory=dict)
     statistics: StatisticsBook = field(default_factory=StatisticsBook)
+
+    def find_limits(self, model: str) -> ImageLimits:
+        """Tell how large an image for a model may be."""
+        return self.image_limits.narrow(model, self.model_pixels.get(model))
 
     async def answer(self, request: SegmentRequest, media_type: str) -> Answered:
         """Answer a request.
@@ -135,7 +141,7 @@ class Pipeline:
         asked, manifest = request.parameters, model.runtime.manifest
 
         def decode() -> tuple[Sample, int]:
-            sample = request.read_sample(manifest, self.image_limits)
+            sample = request.read_sample(manifest, self.find_limits(model.name))
             return sample, int(np.count_nonzero(sample.mask))
 
         began = time.perf_counter()
@@ -200,7 +206,7 @@ class Pipeline:
 
         def decode() -> tuple[Batch, list[Sample], int]:
             request = parse()
-            samples = request.read_samples(manifest, self.image_limits)
+            samples = request.read_samples(manifest, self.find_limits(model.name))
             return request, samples, sum(int(np.count_nonzero(one.mask)) for one in samples)
 
         began = time.perf_counter()

@@ -19,7 +19,7 @@ def test_the_server_says_what_it_can():
 
 
 def test_a_model_says_what_it_takes_and_gives():
-    assert describe_model("fake", ["1", "2"], FAKE_MANIFEST) == {
+    assert describe_model("fake", ["1", "2"], FAKE_MANIFEST, 1000) == {
         "name": "fake",
         "versions": ["1", "2"],
         "platform": "tensorflow_savedmodel",
@@ -31,11 +31,12 @@ def test_a_model_says_what_it_takes_and_gives():
             {"name": "labels", "datatype": "UINT8", "shape": [-1, -1, -1]},
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, -1, -1, 3]},
         ],
+        "properties": {"image_pixels": "1000"},
     }
 
 
 def test_a_configuration_has_no_batch_dimension_and_an_optional_mask():
-    config = describe_config("fake", FAKE_MANIFEST)
+    config = describe_config("fake", FAKE_MANIFEST, 1000)
 
     assert config["max_batch_size"] == 256
     assert config["input"][0]["dims"] == [-1, -1, 1]
@@ -45,6 +46,7 @@ def test_a_configuration_has_no_batch_dimension_and_an_optional_mask():
         "data_type": "TYPE_FP32",
         "dims": [-1, -1, 3],
     }
+    assert config["parameters"] == {"image_pixels": {"string_value": "1000"}}
 
 
 def test_statistics_are_nanoseconds():
