@@ -75,6 +75,7 @@ def _add_metadata(router: APIRouter, parts: Parts) -> None:
         return parts.pipeline.find_limits(name).most_pixels
 
     @router.get("/v2", summary="Describe the server")
+    @router.get("/v2/", include_in_schema=False)  # as the protocol's OpenAPI document spells it
     async def show_server() -> dict[str, Any]:
         return describe_server(find_version("lacuna"))
 

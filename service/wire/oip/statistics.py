@@ -46,6 +46,9 @@ def describe_statistics(
         "batch_stats": [
             _describe_batch(windows, batch) for windows, batch in sorted(work.batches.items())
         ],
+        # Of models that give several responses to a request, and of memory that is attributed.
+        "response_stats": {},
+        "memory_usage": [],
     }
 
 

@@ -482,6 +482,8 @@ def test_an_unknown_model_or_version_is_refused(url, path, words):
         ("GET", "/v2/nothing", 404, "Not Found: GET /v2/nothing"),
         ("GET", "/v2/models/fake/infer", 405, "Method Not Allowed: GET"),
         ("POST", "/v2", 405, "Method Not Allowed: POST"),
+        ("GET", "/v2/models/fake/", 404, "Not Found: GET /v2/models/fake/"),
+        ("POST", "/v2/models/fake/infer/", 404, "Not Found: POST"),
         ("GET", "/v2/models/other", 404, "not other"),
         ("GET", "/v2/models/other/config", 404, "not other"),
         ("GET", "/v2/models/other/stats", 404, "not other"),
@@ -491,6 +493,14 @@ def test_an_unknown_model_or_version_is_refused(url, path, words):
 )
 def test_every_other_error_has_the_same_shape(url, method, path, status, words):
     check_error(httpx2.request(method, f"http://{url}{path}"), status, words)
+
+
+def test_the_server_is_described_with_and_without_a_slash_at_the_end(url):
+    """The protocol's text says `v2`, its OpenAPI document `/v2/`."""
+    with_slash = httpx2.get(f"http://{url}/v2/")
+
+    assert with_slash.status_code == 200
+    assert with_slash.json() == httpx2.get(f"http://{url}/v2").json()
 
 
 def test_the_native_protocol_keeps_its_own_shape(url):

@@ -58,6 +58,7 @@ def test_statistics_are_nanoseconds():
     described = describe_statistics("fake", "1", statistics, EngineStatistics())
 
     assert described["last_inference"] == 1_700_000_000_500
+    assert (described["response_stats"], described["memory_usage"]) == ({}, [])
     assert described["inference_stats"] == {
         "success": {"count": 1, "ns": 600_000_000},
         "fail": {"count": 1, "ns": 250_000_000},
@@ -105,6 +106,12 @@ def test_the_index_lists_every_version():
         {"name": "a", "version": "2", "state": "UNAVAILABLE", "reason": "no graph"},
         {"name": "b", "version": "1", "state": "LOADING", "reason": ""},
     ]
+
+
+def test_the_index_says_of_a_model_that_was_unloaded_that_it_was():
+    (entry,) = describe_index([("a", "1", "unloaded", "")], ready_only=False)
+
+    assert (entry["state"], entry["reason"]) == ("UNAVAILABLE", "unloaded")
 
 
 def test_the_index_lists_what_is_ready_if_asked_to():
