@@ -59,7 +59,10 @@ def assemble_parts(settings: Settings, load: Load) -> Parts:
         CalibrationStore(settings.cache_folder, layout),
     )
     pipeline = Pipeline(
-        repository, segmenter, ImageLimits(limits.image_pixels, limits.image_channels)
+        repository,
+        segmenter,
+        ImageLimits(limits.image_pixels, limits.image_channels),
+        settings.repository.image_pixels,
     )
     return Parts(
         pipeline,

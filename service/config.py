@@ -153,6 +153,7 @@ class Repository(BaseModel):
         model_versions: the same for single models, by their names.
         labels: for each model, names of versions.
         max_pending: for each model, how many requests it may be answering at once.
+        image_pixels: for each model, height × width of an image; no more than the server's limit.
         drain_s: seconds that the work of an unloaded version is waited for; it is never cut off.
     """
 
@@ -163,6 +164,7 @@ class Repository(BaseModel):
     model_versions: dict[ModelName, VersionsText] = {}
     labels: dict[ModelName, dict[LabelName, NonNegativeInt]] = {}
     max_pending: dict[ModelName, PositiveInt] = {}
+    image_pixels: dict[ModelName, PositiveInt] = {}
     drain_s: NonNegativeFloat = RepositoryPolicy.drain_s
 
 
@@ -264,7 +266,7 @@ def read_settings(**overrides: Any) -> Settings:
         )
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except SettingsError as error:
         raise ConfigurationError(
             f"settings must be readable: {error}: {error.__cause__}"
@@ -276,3 +278,19 @@ def read_settings(**overrides: Any) -> Settings:
             for fault in error.errors(include_url=False)
         )
         raise ConfigurationError(f"settings must be in range: {faults}") from error
+    _check_image_pixels(settings)
+    return settings
+
+
+def _check_image_pixels(settings: Settings) -> None:
+    """Hold the models' limits to the server's: a larger one would be a promise it does not keep."""
+    most = settings.limits.image_pixels
+    larger = {
+        name: pixels for name, pixels in settings.repository.image_pixels.items() if pixels > most
+    }
+    if larger:
+        told = ", ".join(f"{name}'s is {pixels}" for name, pixels in larger.items())
+        raise ConfigurationError(
+            f"{PREFIX}REPOSITORY{DELIMITER}IMAGE_PIXELS must be at most "
+            f"{PREFIX}LIMITS{DELIMITER}IMAGE_PIXELS, {most}; {told}"
+        )

@@ -87,7 +87,6 @@ class BatchAnswered(Generic[Value]):
         images: how many there were.
         pixels: of all images together.
         valid_pixels: how many of them were valid.
-        executions: for how many of them the model was run.
         computed_pixels: how many the model saw for them, padding and halos included.
         timings_s: seconds spent in `decode`, `queue`, `infer` and `encode`.
     """
@@ -96,7 +95,6 @@ class BatchAnswered(Generic[Value]):
     images: int
     pixels: int
     valid_pixels: int
-    executions: int
     computed_pixels: int
     timings_s: Mapping[str, float]
 
@@ -109,13 +107,19 @@ class Pipeline:
         repository: of the models.
         segmenter: that runs them.
         image_limits: how large an image is decoded.
+        model_pixels: for each model that has a limit of its own, height × width of an image.
         statistics: of what was answered by `answer_batch`.
     """
 
     repository: Repository
     segmenter: Segmenter
     image_limits: ImageLimits = field(default_factory=ImageLimits)
+    model_pixels: Mapping[str, int] = field(default_factory=dict)
     statistics: StatisticsBook = field(default_factory=StatisticsBook)
+
+    def find_limits(self, model: str) -> ImageLimits:
+        """Tell how large an image for a model may be."""
+        return self.image_limits.narrow(model, self.model_pixels.get(model))
 
     async def answer(self, request: SegmentRequest, media_type: str) -> Answered:
         """Answer a request.
@@ -137,7 +141,7 @@ class Pipeline:
         asked, manifest = request.parameters, model.runtime.manifest
 
         def decode() -> tuple[Sample, int]:
-            sample = request.read_sample(manifest, self.image_limits)
+            sample = request.read_sample(manifest, self.find_limits(model.name))
             return sample, int(np.count_nonzero(sample.mask))
 
         began = time.perf_counter()
@@ -188,8 +192,6 @@ class Pipeline:
             statistics.fail.add(time.perf_counter() - began)
             raise
         statistics.count_success(time.time(), time.perf_counter() - began, answered.timings_s)
-        statistics.images += answered.images
-        statistics.executions += answered.executions
         return answered
 
     async def _answer_batch(
@@ -204,7 +206,7 @@ class Pipeline:
 
         def decode() -> tuple[Batch, list[Sample], int]:
             request = parse()
-            samples = request.read_samples(manifest, self.image_limits)
+            samples = request.read_samples(manifest, self.find_limits(model.name))
             return request, samples, sum(int(np.count_nonzero(one.mask)) for one in samples)
 
         began = time.perf_counter()
@@ -222,14 +224,12 @@ class Pipeline:
             light=values <= _LIGHT_PIXELS,
         )
         encode_s = time.perf_counter() - began
-        computed = [result.computed_pixels for result in results if result.computed_pixels]
         return BatchAnswered(
             content,
             len(samples),
             pixels,
             valid_pixels,
-            len(computed),
-            sum(computed),
+            sum(result.computed_pixels for result in results),
             {"decode": decode_s, "queue": queue_s, "infer": infer_s, "encode": encode_s},
         )
 

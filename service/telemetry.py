@@ -27,7 +27,8 @@ from prometheus_client.registry import Collector
 from starlette.requests import ClientDisconnect
 
 from service import errors
-from service.engine.dispatcher import BatchRecord, Dispatcher
+from service.core.statistics import BatchRecord
+from service.engine.dispatcher import Dispatcher
 from service.engine.repository import ModelState, Repository
 
 # Each counter's time of birth would double the series, and nobody asks for it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 STAGES = ("decode", "queue", "infer", "encode")
 """Of a request that is answered."""
@@ -29,19 +30,15 @@ class Duration:
 
 @dataclass
 class ModelStatistics:
-    """What one version of a model has done.
+    """What became of the requests for one version of a model.
 
     Attributes:
-        images: that were answered.
-        executions: of these, how many the model was run for; the others had no valid pixel.
         last_s: when the last answer was given, in seconds of the epoch; 0 for never.
         success: requests that were answered.
         fail: requests that failed once their model had been found.
         stages: of the requests that were answered, each of `STAGES`.
     """
 
-    images: int = 0
-    executions: int = 0
     last_s: float = 0.0
     success: Duration = field(default_factory=Duration)
     fail: Duration = field(default_factory=Duration)
@@ -50,7 +47,7 @@ class ModelStatistics:
     )
 
     def count_success(self, now_s: float, total_s: float, timings_s: Mapping[str, float]) -> None:
-        """Count a request that was answered, its images apart.
+        """Count a request that was answered.
 
         Args:
             now_s: seconds of the epoch.
@@ -72,3 +69,67 @@ class StatisticsBook:
     def find(self, name: str, version: str) -> ModelStatistics:
         """Give a model's statistics, all 0 if it has done nothing yet."""
         return self._models.setdefault((name, version), ModelStatistics())
+
+
+class BatchRecord(NamedTuple):
+    """A call of a model that came back with answers.
+
+    Attributes:
+        model: its name.
+        version: of the model.
+        windows: that shared the call.
+        pixels: that were computed, padding included.
+        input_s: seconds of putting the windows into one batch.
+        infer_s: seconds of the model.
+        output_s: seconds of cutting the answers out and putting them in their places.
+    """
+
+    model: str
+    version: str
+    windows: int
+    pixels: int
+    input_s: float
+    infer_s: float
+    output_s: float
+
+
+@dataclass
+class BatchStatistics:
+    """The calls that were made with one number of windows.
+
+    Attributes:
+        input: putting the windows into one batch.
+        infer: the model.
+        output: cutting the answers out and putting them in their places.
+    """
+
+    input: Duration = field(default_factory=Duration)
+    infer: Duration = field(default_factory=Duration)
+    output: Duration = field(default_factory=Duration)
+
+
+@dataclass
+class EngineStatistics:
+    """What the engine has done with one version of a model.
+
+    Attributes:
+        images: that were segmented, those without a valid pixel included.
+        batches: the calls by their number of windows.
+    """
+
+    images: int = 0
+    batches: dict[int, BatchStatistics] = field(default_factory=dict)
+
+    @property
+    def calls(self) -> int:
+        """How often the model was called."""
+        return sum(batch.infer.count for batch in self.batches.values())
+
+    def count_call(self, record: BatchRecord) -> None:
+        """Count a call."""
+        batch = self.batches.get(record.windows)
+        if batch is None:
+            batch = self.batches[record.windows] = BatchStatistics()
+        batch.input.add(record.input_s)
+        batch.infer.add(record.infer_s)
+        batch.output.add(record.output_s)

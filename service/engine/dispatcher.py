@@ -7,7 +7,7 @@ Rules:
 3. If a batch fails, it is run again in halves until only the culprit fails.
 4. A job that failed, was cancelled or ran out of time leaves the queue with all its windows; what
    is running is let finish, and nobody looks at it.
-5. Callers are told on their event loop, once a batch.
+5. Callers are told on their event loop, once a batch. By then all calls made for them are counted.
 """
 
 from __future__ import annotations
@@ -23,26 +23,16 @@ from service.core.batching import Batch, BatchPolicy, BatchQueue, Waiting
 from service.core.buckets import assemble
 from service.core.cost import BatchCost
 from service.core.sample import Segmentation
+from service.core.statistics import BatchRecord
 from service.core.windows import cut
 from service.engine.jobs import Job, LaneKey, Task
+from service.engine.tally import Tally
 from service.errors import DeadlineExceededError, InferenceError
 from service.runtime.protocol import BatchOutput
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
-
-
-class BatchRecord(NamedTuple):
-    """A call that was made.
-
-    Attributes:
-        windows: that shared it.
-        pixels: that were computed, padding included.
-    """
-
-    windows: int
-    pixels: int
 
 
 def _ignore(record: BatchRecord) -> None:
@@ -65,7 +55,8 @@ class Dispatcher:
         clock: gives the time in seconds.
 
     Attributes:
-        on_batch: told of every call, on the worker's thread.
+        tally: of what was done.
+        on_batch: told of every call that came back, on the worker's thread.
     """
 
     def __init__(
@@ -75,6 +66,7 @@ class Dispatcher:
         clock: Clock = time.perf_counter,
     ) -> None:
         self._queue = BatchQueue(policy or BatchPolicy())
+        self.tally = Tally()
         self.on_batch: Callable[[BatchRecord], None] = _ignore
         self._clock = clock
         self._wake = threading.Condition(threading.Lock())
@@ -176,7 +168,8 @@ class Dispatcher:
     def _run(self, worker: int, batch: Batch) -> None:
         failed: dict[Job, Exception] = {}
         height, width = batch.lane.bucket
-        for window, answer in run_windows(batch.windows, batch.lane.bucket):
+        answers = run_windows(batch.windows, batch.lane.bucket, self._clock, self._note)
+        for window, answer in answers:
             task: Task = window.payload
             if isinstance(answer, Exception):
                 failed[task.job] = answer
@@ -197,7 +190,10 @@ class Dispatcher:
                 elif job.missing == 0 and job.error is None:
                     finished.append(job)
         _tell(finished, self._clock())
-        self.on_batch(BatchRecord(len(batch.windows), batch.pixels))
+
+    def _note(self, record: BatchRecord) -> None:
+        self.tally.count_call(record)
+        self.on_batch(record)
 
     def _fail(self, windows: Iterable[Waiting], error: Exception) -> None:
         with self._wake:
@@ -228,28 +224,36 @@ class Dispatcher:
 
 
 def run_windows(
-    windows: Sequence[Waiting], bucket: tuple[int, int]
+    windows: Sequence[Waiting],
+    bucket: tuple[int, int],
+    clock: Clock,
+    note: Callable[[BatchRecord], None],
 ) -> Iterator[tuple[Waiting, Segmentation | Exception]]:
     """Run windows in one call, and in halves if that fails.
 
     Args:
         windows: of one model, none larger than the bucket; their payloads are tasks.
         bucket: height and width that they are padded to.
+        clock: gives the time in seconds.
+        note: told of each call that came back, once its answers have been taken.
 
     Yields:
         Each window with its answer, of its own size, or with what went wrong.
     """
     tasks: list[Task] = [window.payload for window in windows]
-    runtime, probabilities = tasks[0].job.key.model.runtime, tasks[0].job.key.probabilities
+    model, probabilities = tasks[0].job.key
+    began_s = clock()
     try:
         images, masks = assemble([cut(task.job.sample, task.part.cut) for task in tasks], bucket)
-        output = runtime.run(images, masks, probabilities=probabilities)
+        assembled_s = clock()
+        output = model.runtime.run(images, masks, probabilities=probabilities)
+        ran_s = clock()
         _check_shapes(output, masks.shape, probabilities=probabilities)
     except Exception as error:  # noqa: BLE001 (told to the caller, whatever it is)
         if len(windows) > 1:
             middle = len(windows) // 2
-            yield from run_windows(windows[:middle], bucket)
-            yield from run_windows(windows[middle:], bucket)
+            yield from run_windows(windows[:middle], bucket, clock, note)
+            yield from run_windows(windows[middle:], bucket, clock, note)
             return
         yield windows[0], error
         return
@@ -263,6 +267,8 @@ def run_windows(
                 None if scores is None else scores[index, :height, :width],
             ),
         )
+    times_s = (assembled_s - began_s, ran_s - assembled_s, clock() - ran_s)
+    note(BatchRecord(model.name, model.version, len(windows), masks.size, *times_s))
 
 
 def _check_shapes(output: BatchOutput, wanted: tuple[int, ...], *, probabilities: bool) -> None:

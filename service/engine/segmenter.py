@@ -86,6 +86,7 @@ class Segmenter:
             parts = await asyncio.to_thread(self._plan, model, sample)
         classes = len(model.runtime.manifest.classes) if probabilities else None
         if not parts:
+            self._count(model)
             return Result(blank(sample.size, classes), 0.0, 0.0, 0)
         loop = asyncio.get_running_loop()
         job = Job(key, sample, asked_s, loop, loop.create_future())
@@ -97,9 +98,10 @@ class Segmenter:
         self._dispatcher.submit(job)
         try:
             if timeout_s is None:
-                return await job.done
-            async with asyncio.timeout(timeout_s):
-                return await job.done
+                result = await job.done
+            else:
+                async with asyncio.timeout(timeout_s):
+                    result = await job.done
         except TimeoutError:
             raise DeadlineExceededError(
                 f"the answer must come within timeout_s; {timeout_s:g} s were not enough"
@@ -107,10 +109,15 @@ class Segmenter:
         finally:
             if not job.done.done() or job.done.cancelled():
                 self._dispatcher.cancel(job)
+        self._count(model)
+        return result
 
     def close(self) -> None:
         """Finish what is running and take nothing more."""
         self._dispatcher.close()
+
+    def _count(self, model: ServedModel) -> None:
+        self._dispatcher.tally.count_image(model.name, model.version)
 
     def _plan(self, model: ServedModel, sample: Sample) -> list[Part]:
         if not model.contract.holds:

@@ -86,6 +86,8 @@ def make_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if parts.surface.docs else None,
+        # A redirect would be to whatever the Host header says, and clients do not follow it.
+        redirect_slashes=False,
     )
     app.add_exception_handler(LacunaError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)

@@ -64,10 +64,10 @@ def check_pixels(limits: ImageLimits, pixels: int) -> None:
     Raises:
         ImageTooLargeError: if there are too many.
     """
-    if pixels > limits.image_pixels:
+    if pixels > limits.most_pixels:
         raise ImageTooLargeError(
-            f"the images of a request must have at most {limits.image_pixels} pixels together; "
-            f"they have {pixels}"
+            f"the images of a request{limits.whose} must have at most {limits.most_pixels} pixels "
+            f"together; they have {pixels}"
         )
 
 

@@ -107,6 +107,16 @@ def test_doors_that_are_open_to_others_are_warned_of(monkeypatch, caplog, host, 
     assert any("EVERYBODY" in line.message for line in caplog.records) is warned
 
 
+def test_each_model_has_its_limit_of_pixels_and_names_that_no_model_has_do_nothing(monkeypatch):
+    monkeypatch.setenv("LACUNA_REPOSITORY__IMAGE_PIXELS", '{"fake": 1000, "ghost": 1}')
+    parts = make_parts(read_settings())
+    parts.pipeline.segmenter.close()
+
+    assert parts.pipeline.find_limits("fake").most_pixels == 1000
+    assert parts.pipeline.find_limits("other").most_pixels == 4096 * 4096
+    assert [status.name for status in parts.repository.statuses] == ["fake"]
+
+
 def test_the_server_obeys_its_settings(monkeypatch):
     monkeypatch.setenv("LACUNA_LIMITS__KEEP_ALIVE_S", "7")
     monkeypatch.setenv("LACUNA_LIMITS__IDLE_S", "8")

@@ -101,6 +101,10 @@ def test_by_default_the_repository_is_served_as_it_is_without_settings():
         ("LABELS", '{"a": {"stable": "one"}}'),
         ("LABELS", '{"a": '),
         ("MAX_PENDING", '{"a": 0}'),
+        ("IMAGE_PIXELS", '{"a": 0}'),
+        ("IMAGE_PIXELS", '{"a": "large"}'),
+        ("IMAGE_PIXELS", "1000"),
+        ("IMAGE_PIXELS", '{"../a": 1}'),
         ("POLL_S", "-1"),
     ],
 )
@@ -109,6 +113,26 @@ def test_what_cannot_be_served_of_a_repository_stops_the_start(monkeypatch, name
 
     with pytest.raises(ConfigurationError, match=r"(?i)repository"):
         read_settings()
+
+
+def test_a_model_may_be_as_large_as_the_server_lets_it(monkeypatch):
+    monkeypatch.setenv("LACUNA_LIMITS__IMAGE_PIXELS", "1000")
+    monkeypatch.setenv("LACUNA_REPOSITORY__IMAGE_PIXELS", '{"a": 1000, "b": 7}')
+
+    assert read_settings().repository.image_pixels == {"a": 1000, "b": 7}
+
+
+def test_a_model_that_may_be_larger_than_the_server_lets_it_stops_the_start(monkeypatch):
+    monkeypatch.setenv("LACUNA_API_KEYS", "a-client-key-0001")
+    monkeypatch.setenv("LACUNA_LIMITS__IMAGE_PIXELS", "1000")
+    monkeypatch.setenv("LACUNA_REPOSITORY__IMAGE_PIXELS", '{"a": 999, "b": 1001, "c": 2000}')
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    assert caught.value.message == (
+        "LACUNA_REPOSITORY__IMAGE_PIXELS must be at most LACUNA_LIMITS__IMAGE_PIXELS, 1000; "
+        "b's is 1001, c's is 2000"
+    )
 
 
 def test_nothing_is_read_on_import():

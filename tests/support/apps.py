@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,12 @@ def make_parts(
     image_limits: ImageLimits | None = None,
     admission: AdmissionPolicy | None = None,
     watchdog_s: float = WATCHDOG_S,
+    model_pixels: Mapping[str, int] | None = None,
     **options: Any,
 ) -> Parts:
     """Make the parts of an application."""
-    pipeline = Pipeline(repository, Segmenter(), image_limits or ImageLimits())
+    limits = image_limits or ImageLimits()
+    pipeline = Pipeline(repository, Segmenter(), limits, model_pixels or {})
     dispatcher = pipeline.segmenter.dispatcher
     return Parts(
         pipeline,

@@ -29,19 +29,23 @@ def make_router(parts: Parts) -> APIRouter:
         for status in repository.statuses:
             model = served.get((status.name, status.version))
             labels = repository.list_labels(status.name, status.version)
-            described.append(_describe(status, labels, model))
+            pixels = parts.pipeline.find_limits(status.name).most_pixels
+            described.append(_describe(status, labels, pixels, model))
         return {"models": described}
 
     return router
 
 
-def _describe(status: ModelStatus, labels: list[str], model: ServedModel | None) -> dict[str, Any]:
+def _describe(
+    status: ModelStatus, labels: list[str], image_pixels: int, model: ServedModel | None
+) -> dict[str, Any]:
     description: dict[str, Any] = {
         "name": status.name,
         "version": status.version,
         "state": status.state,
         "reason": status.reason,
         "labels": labels,
+        "limits": {"image_pixels": image_pixels},
     }
     if model is None:
         return description

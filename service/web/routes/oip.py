@@ -71,7 +71,11 @@ def _refuse(content: dict[str, Any]) -> JSONResponse:
 
 
 def _add_metadata(router: APIRouter, parts: Parts) -> None:
+    def count_pixels(name: str) -> int:
+        return parts.pipeline.find_limits(name).most_pixels
+
     @router.get("/v2", summary="Describe the server")
+    @router.get("/v2/", include_in_schema=False)  # as the protocol's OpenAPI document spells it
     async def show_server() -> dict[str, Any]:
         return describe_server(find_version("lacuna"))
 
@@ -83,12 +87,14 @@ def _add_metadata(router: APIRouter, parts: Parts) -> None:
     @router.get(_VERSION, include_in_schema=False)
     async def show_model(request: Request, name: str) -> dict[str, Any]:
         manifest = _find(parts, request, name).runtime.manifest
-        return describe_model(name, parts.repository.list_versions(name), manifest)
+        versions = parts.repository.list_versions(name)
+        return describe_model(name, versions, manifest, count_pixels(name))
 
     @router.get(f"{_MODEL}/config", summary="Describe a model as load testers want it")
     @router.get(f"{_VERSION}/config", include_in_schema=False)
     async def show_config(request: Request, name: str) -> dict[str, Any]:
-        return describe_config(name, _find(parts, request, name).runtime.manifest)
+        manifest = _find(parts, request, name).runtime.manifest
+        return describe_config(name, manifest, count_pixels(name))
 
     @router.get(f"{_MODEL}/stats", summary="What a model has done")
     @router.get(f"{_VERSION}/stats", include_in_schema=False)
@@ -129,8 +135,10 @@ def _find(parts: Parts, request: Request, name: str) -> ServedModel:
 
 def _tell_statistics(parts: Parts, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
     find = parts.pipeline.statistics.find
+    read = parts.pipeline.segmenter.dispatcher.tally.read
     return {
         "model_stats": [
-            describe_statistics(name, version, find(name, version)) for name, version in models
+            describe_statistics(name, version, find(name, version), read(name, version))
+            for name, version in models
         ]
     }

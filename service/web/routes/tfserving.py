@@ -86,7 +86,10 @@ def _choose_statuses(
         version = parts.repository.find(name, None, label).version
     known = [status for status in parts.repository.statuses if status.name == name]
     if version is None:
-        return [status for status in known if status.version]
+        chosen = [status for status in known if status.version]
+        if not chosen:
+            raise UnknownVersionError(f"a model must have a version; {name} has none")
+        return chosen
     chosen = [status for status in known if status.version == version]
     if not chosen:
         raise UnknownVersionError(

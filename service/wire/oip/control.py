@@ -24,6 +24,9 @@ STATES: Mapping[str, str] = MappingProxyType(
 )
 """The protocol's names of the states of a version."""
 
+_REASONS: Mapping[str, str] = MappingProxyType({"unloaded": "unloaded"})
+"""What is told of a state that nothing went wrong in, as Triton words it."""
+
 _HARMLESS = {"unload_dependents"}
 
 
@@ -51,7 +54,12 @@ def describe_index(
         ready_only: leave out what does not answer.
     """
     return [
-        {"name": name, "version": version, "state": STATES[state], "reason": reason}
+        {
+            "name": name,
+            "version": version,
+            "state": STATES[state],
+            "reason": reason or _REASONS.get(state, ""),
+        }
         for name, version, state, reason in versions
         if not ready_only or STATES[state] == READY
     ]

@@ -61,6 +61,7 @@ def read_inputs(inputs: list[Any], raw: memoryview) -> dict[str, Tensor]:
         if size is None:
             data: memoryview | list[Any] = _read_data(given, name)
         else:
+            _check_alone(given, name)
             _check_size(name, datatype, shape, size, len(raw) - start)
             data, start = raw[start : start + size], start + size
         tensors[name] = Tensor(name, datatype, shape, data)
@@ -122,6 +123,13 @@ def _read_data(given: dict[str, Any], name: str) -> list[Any]:
             f"{name} must have data, or binary_data_size in its parameters; it has neither"
         )
     return list(data)
+
+
+def _check_alone(given: dict[str, Any], name: str) -> None:
+    if given.get("data") is not None:
+        raise MalformedRequestError(
+            f"{name} must have data, or binary_data_size in its parameters; it has both"
+        )
 
 
 def _check_size(

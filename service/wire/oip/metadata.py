@@ -18,6 +18,8 @@ EXTENSIONS = (
     "statistics",
 )
 
+_IMAGE_PIXELS = "image_pixels"
+
 _DATATYPES = {"uint8": "UINT8", "uint16": "UINT16", "float32": "FP32"}
 
 
@@ -30,7 +32,9 @@ def describe_server(version: str) -> dict[str, Any]:
     return {"name": "lacuna", "version": version, "extensions": list(EXTENSIONS)}
 
 
-def describe_model(name: str, versions: Sequence[str], manifest: Manifest) -> dict[str, Any]:
+def describe_model(
+    name: str, versions: Sequence[str], manifest: Manifest, image_pixels: int
+) -> dict[str, Any]:
     """Answer `GET /v2/models/{name}`.
 
     Shapes begin with the number of images; -1 stands for any.
@@ -39,6 +43,7 @@ def describe_model(name: str, versions: Sequence[str], manifest: Manifest) -> di
         name: of the model.
         versions: that are served.
         manifest: of the one that was asked for.
+        image_pixels: height × width that an image may have.
     """
     return {
         "name": name,
@@ -52,10 +57,11 @@ def describe_model(name: str, versions: Sequence[str], manifest: Manifest) -> di
             {"name": tensor, "datatype": datatype, "shape": [-1, *sides]}
             for tensor, datatype, sides in _list_outputs(manifest)
         ],
+        "properties": {_IMAGE_PIXELS: str(image_pixels)},
     }
 
 
-def describe_config(name: str, manifest: Manifest) -> dict[str, Any]:
+def describe_config(name: str, manifest: Manifest, image_pixels: int) -> dict[str, Any]:
     """Answer `GET /v2/models/{name}/config`.
 
     As `max_batch_size` is more than 0, `dims` are those of one image.
@@ -63,6 +69,7 @@ def describe_config(name: str, manifest: Manifest) -> dict[str, Any]:
     Args:
         name: of the model.
         manifest: of the version that was asked for.
+        image_pixels: height × width that an image may have.
     """
     return {
         "name": name,
@@ -82,6 +89,7 @@ def describe_config(name: str, manifest: Manifest) -> dict[str, Any]:
             {"name": tensor, "data_type": f"TYPE_{datatype}", "dims": sides}
             for tensor, datatype, sides in _list_outputs(manifest)
         ],
+        "parameters": {_IMAGE_PIXELS: {"string_value": str(image_pixels)}},
     }
 
 

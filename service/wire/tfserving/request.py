@@ -135,6 +135,7 @@ def _check_names(given: dict[str, Any], what: str) -> None:
                 f"{what} must have image and perhaps mask; {name[:100]} is neither"
             )
     if given.get("image") is None:
+        found = [name for name, value in given.items() if value is not None]
         raise MalformedRequestError(
-            f"{what} must have an image; it has {', '.join(given) or 'none'}"
+            f"{what} must have an image; it has {', '.join(found) or 'none'}"
         )

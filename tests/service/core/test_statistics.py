@@ -1,4 +1,9 @@
-from service.core.statistics import ModelStatistics, StatisticsBook
+from service.core.statistics import (
+    BatchRecord,
+    EngineStatistics,
+    ModelStatistics,
+    StatisticsBook,
+)
 
 
 def test_what_was_answered_is_counted_and_timed():
@@ -20,3 +25,16 @@ def test_every_version_has_statistics_of_its_own():
 
     assert book.find("a", "1").fail.total_s == 1.5
     assert book.find("a", "2").fail.count == 0
+
+
+def test_calls_are_counted_and_timed_by_their_number_of_windows():
+    work = EngineStatistics()
+
+    for windows, input_s, infer_s, output_s in [(4, 1, 2, 3), (1, 10, 20, 30), (4, 4, 5, 6)]:
+        work.count_call(BatchRecord("a", "1", windows, 64 * windows, input_s, infer_s, output_s))
+
+    assert work.calls == 3
+    assert list(work.batches) == [4, 1]
+    batch = work.batches[4]
+    assert (batch.input.count, batch.infer.count, batch.output.count) == (2, 2, 2)
+    assert (batch.input.total_s, batch.infer.total_s, batch.output.total_s) == (5, 7, 9)

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -45,6 +46,27 @@ async def run_segmenter(policy=None, **options):
         await asyncio.to_thread(segmenter.close)
 
 
+def read_tally(segmenter):
+    """Give what was counted of the model that `serve_model` makes."""
+    return segmenter.dispatcher.tally.read("fake", "1")
+
+
+def count_calls(work):
+    """Give how often a model was called with each number of windows."""
+    return {windows: batch.infer.count for windows, batch in work.batches.items()}
+
+
+def tally_alone(model, sample, **options):
+    """Segment a sample, and give what was counted."""
+
+    async def scenario():
+        async with run_segmenter(**options) as segmenter:
+            await segmenter.segment(model, sample)
+            return read_tally(segmenter)
+
+    return asyncio.run(scenario())
+
+
 def segment(model, *samples, policy=None, **options):
     """Segment samples, all at once."""
 
@@ -74,6 +96,18 @@ async def hold_worker(segmenter, model):
     task = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
     await asyncio.to_thread(model.runtime.begun.wait, 30)
     return task
+
+
+async def segment_together(segmenter, holder, model, *values):
+    """Segment images of these brightnesses, which wait together while the holder is held."""
+    first = await hold_worker(segmenter, holder)
+    rest = [
+        asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value))) for value in values
+    ]
+    await asyncio.sleep(0)
+    holder.runtime.go.set()
+    await first
+    return await asyncio.gather(*rest, return_exceptions=True)
 
 
 @settings(deadline=None, max_examples=60)
@@ -166,19 +200,12 @@ def test_what_waits_shares_a_call():
 
     async def scenario():
         async with run_segmenter() as segmenter:
-            first = await hold_worker(segmenter, model)
-            rest = [
-                asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value)))
-                for value in (10, 100, 200, 250)
-            ]
-            await asyncio.sleep(0)
-            runtime.go.set()
-            return await asyncio.gather(first, *rest)
+            return await segment_together(segmenter, model, model, 10, 100, 200, 250)
 
     results = asyncio.run(scenario())
 
     assert runtime.shapes == [(1, 4, 4, 1), (4, 8, 8, 1)]
-    assert [result.segmentation.labels[0, 0] for result in results[1:]] == [0, 1, 2, 2]
+    assert [result.segmentation.labels[0, 0] for result in results] == [0, 1, 2, 2]
 
 
 def test_a_failing_model_fails_its_request():
@@ -187,21 +214,11 @@ def test_a_failing_model_fails_its_request():
 
 
 def test_a_poisoned_image_fails_alone():
-    runtime = Poisoned(66)
-    holder = Gated()
-    model = serve_model(runtime)
+    runtime, holder = Poisoned(66), serve_model(Gated())
 
     async def scenario():
         async with run_segmenter() as segmenter:
-            first = await hold_worker(segmenter, serve_model(holder))
-            rest = [
-                asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value)))
-                for value in (10, 66, 200, 250)
-            ]
-            await asyncio.sleep(0)
-            holder.go.set()
-            await first
-            return await asyncio.gather(*rest, return_exceptions=True)
+            return await segment_together(segmenter, holder, serve_model(runtime), 10, 66, 200, 250)
 
     results = asyncio.run(scenario())
 
@@ -317,3 +334,73 @@ def test_the_time_in_the_queue_is_told_apart_from_the_work():
 
     assert (first.queue_s, first.infer_s) == (0.0, 3.0)
     assert (second.queue_s, second.infer_s) == (3.0, 0.0)
+
+
+def test_a_call_that_several_share_counts_once_with_all_its_windows():
+    model = serve_model(Gated())
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            await segment_together(segmenter, model, model, 10, 100, 200, 250)
+            return read_tally(segmenter)
+
+    work = asyncio.run(scenario())
+
+    assert (count_calls(work), work.images) == ({1: 1, 4: 1}, 5)
+
+
+def test_every_call_for_a_large_image_counts_and_the_image_once():
+    runtime = Recording()
+    policy = EnginePolicy(window_pixels=24 * 24, batch=ALONE)
+
+    work = tally_alone(serve_model(runtime), fill_sample(64, 64), policy=policy)
+
+    assert work.calls == len(runtime.shapes) > 4
+    assert work.images == 1
+
+
+def test_an_image_without_a_valid_pixel_is_counted_without_a_call():
+    sample = draw_sample(np.random.default_rng(0), 9, 9, 0.0)
+
+    work = tally_alone(serve_model(FakeRuntime()), sample)
+
+    assert (work.calls, work.images) == (0, 1)
+
+
+def test_of_a_batch_that_fails_only_the_halves_that_came_back_count():
+    holder = ServedModel("holder", "1", Gated(), HOLDS)
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            await segment_together(segmenter, holder, serve_model(Poisoned(66)), 10, 66, 200, 250)
+            return read_tally(segmenter)
+
+    work = asyncio.run(scenario())
+
+    assert (count_calls(work), work.images) == ({1: 1, 2: 1}, 3)
+
+
+def test_a_call_is_timed_from_putting_together_to_taking_apart():
+    ticks = itertools.count()
+
+    work = tally_alone(
+        serve_model(FakeRuntime()), fill_sample(4, 4), clock=lambda: float(next(ticks))
+    )
+
+    # A tick of the clock goes by at each look: nobody else looks while a call is made.
+    batch = work.batches[1]
+    assert (batch.input.total_s, batch.infer.total_s, batch.output.total_s) == (1.0, 1.0, 1.0)
+
+
+def test_whoever_listens_is_told_of_every_call():
+    records = []
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            segmenter.dispatcher.on_batch = records.append
+            await segmenter.segment(serve_model(FakeRuntime()), fill_sample(4, 8))
+
+    asyncio.run(scenario())
+
+    (record,) = records
+    assert record[:4] == ("fake", "1", 1, 32)

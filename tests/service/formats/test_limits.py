@@ -123,3 +123,26 @@ def test_nested_lists_are_counted_before_they_are_converted():
     row = [0.0] * 1000
     with a_small_and_quick_answer(), pytest.raises(ImageTooLargeError, match="1000×1000"):
         array_from_nested([row] * 1000, ImageLimits(image_pixels=999_999))
+
+
+@pytest.mark.parametrize("make", [huge_png, huge_tiff, huge_jpeg, huge_webp, huge_npy])
+def test_a_models_own_limit_is_held_against_the_header_and_names_the_model(make):
+    limits = ImageLimits(image_pixels=1 << 40).narrow("field", 1000)
+
+    with pytest.raises(ImageTooLargeError, match="image for model field must have at most 1000 pi"):
+        decode_image(make(), limits)
+
+
+def test_a_models_own_limit_leaves_channels_and_samples_as_they_are():
+    limits = ImageLimits(image_pixels=1000, image_channels=20).narrow("field", 100)
+
+    check_size(limits, 10, 10, 20)
+    with pytest.raises(ImageTooLargeError, match="at most 20 channels"):
+        check_size(limits, 10, 10, 21)
+    with pytest.raises(ImageTooLargeError, match="at most 4000 samples"):
+        check_size(ImageLimits(1000, 64).narrow("field", 100), 10, 10, 41)
+
+
+def test_a_model_without_a_limit_of_its_own_has_the_servers():
+    assert LIMITS.narrow("field", None) is LIMITS
+    assert (LIMITS.most_pixels, LIMITS.whose) == (LIMITS.image_pixels, "")

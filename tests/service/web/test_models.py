@@ -21,6 +21,7 @@ def test_a_model_is_described_with_what_it_promises(tmp_path):
     assert model["image"] == {"channels": 1, "dtype": "uint8"}
     assert model["classes"][0] == {"id": 0, "name": "dark", "color": "#202020"}
     assert (model["total_stride"], model["receptive_radius"]) == (4, 2)
+    assert model["limits"] == {"image_pixels": 4096 * 4096}
     assert model["contract"]["padding_invariant"] is True
     assert {key: model["contract"]["checks"][5][key] for key in ("name", "passed")} == {
         "name": "receptive radius",
@@ -63,6 +64,17 @@ def test_each_version_is_listed_with_its_labels(tmp_path):
         ("2", ["latest"]),
     ]
     assert all("classes" in model for model in models)
+
+
+def test_each_model_is_listed_with_its_own_limits(tmp_path):
+    root = make_repository_folder(tmp_path, "a/1", "b/1")
+    with serve(load_repository(root), model_pixels={"b": 1000}) as client:
+        models = client.get("/v1/models").json()["models"]
+
+    assert {model["name"]: model["limits"]["image_pixels"] for model in models} == {
+        "a": 4096 * 4096,
+        "b": 1000,
+    }
 
 
 def test_a_broken_new_version_is_listed_with_its_reason_beside_the_old_one(tmp_path):

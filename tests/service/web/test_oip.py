@@ -19,7 +19,7 @@ from service.errors import InvalidGraphError
 from service.formats.limits import ImageLimits
 from service.runtime.fake import FakeRuntime
 from service.web.body import BodyLimits
-from tests.support.apps import load_fake, make_repository_folder
+from tests.support.apps import encode_image, load_fake, make_repository_folder
 from tests.support.live import serve_live
 
 RNG = np.random.default_rng(0)
@@ -254,6 +254,56 @@ def test_what_was_done_is_counted(client):
     assert client.get_inference_statistics("fake")["model_stats"] == [after]
 
 
+def ask_the_native_protocol(url, _):
+    httpx2.post(f"http://{url}/v1/segment", content=encode_image(IMAGES[0, ..., 0]))
+
+
+def ask_tensorflow_serving(url, _):
+    rows = [{"image": image[..., 0].tolist()} for image in IMAGES]
+    httpx2.post(f"http://{url}/v1/models/fake:predict", json={"instances": rows})
+
+
+@pytest.mark.parametrize(
+    ("ask", "images"),
+    [
+        (lambda _, client: client.infer("fake", make_inputs()), 2),
+        (ask_the_native_protocol, 1),
+        (ask_tensorflow_serving, 2),
+    ],
+    ids=["inference", "native", "tensorflow serving"],
+)
+def test_executions_are_the_calls_of_the_model_whatever_protocol_asked(url, client, ask, images):
+    def count():
+        (found,) = client.get_inference_statistics("fake")["model_stats"]
+        sizes = {entry["batch_size"]: entry for entry in found["batch_stats"]}
+        calls = sum(entry["compute_infer"]["count"] for entry in sizes.values())
+        windows = sum(size * entry["compute_infer"]["count"] for size, entry in sizes.items())
+        assert found["execution_count"] == calls
+        for entry in sizes.values():
+            for stage in ("compute_input", "compute_infer", "compute_output"):
+                assert entry[stage]["count"] == entry["compute_infer"]["count"]
+                assert entry[stage]["ns"] >= 0
+        return found["inference_count"], calls, windows
+
+    before = count()
+    ask(url, client)
+    inferences, calls, windows = (now - then for now, then in zip(count(), before, strict=True))
+
+    assert inferences == windows == images
+    assert 1 <= calls <= windows
+
+
+def test_an_image_without_a_valid_pixel_is_an_inference_and_no_execution(client):
+    def count():
+        (found,) = client.get_inference_statistics("fake")["model_stats"]
+        return found["inference_count"], found["execution_count"]
+
+    inferences, executions = count()
+    client.infer("fake", make_inputs(masks=np.zeros_like(MASKS)))
+
+    assert count() == (inferences + 2, executions)
+
+
 def test_a_timeout_that_passes_is_said(client):
     with pytest.raises(InferenceServerException, match=r"\[504\] the answer must come within"):
         client.infer("fake", make_inputs(), timeout=1)
@@ -432,6 +482,8 @@ def test_an_unknown_model_or_version_is_refused(url, path, words):
         ("GET", "/v2/nothing", 404, "Not Found: GET /v2/nothing"),
         ("GET", "/v2/models/fake/infer", 405, "Method Not Allowed: GET"),
         ("POST", "/v2", 405, "Method Not Allowed: POST"),
+        ("GET", "/v2/models/fake/", 404, "Not Found: GET /v2/models/fake/"),
+        ("POST", "/v2/models/fake/infer/", 404, "Not Found: POST"),
         ("GET", "/v2/models/other", 404, "not other"),
         ("GET", "/v2/models/other/config", 404, "not other"),
         ("GET", "/v2/models/other/stats", 404, "not other"),
@@ -441,6 +493,14 @@ def test_an_unknown_model_or_version_is_refused(url, path, words):
 )
 def test_every_other_error_has_the_same_shape(url, method, path, status, words):
     check_error(httpx2.request(method, f"http://{url}{path}"), status, words)
+
+
+def test_the_server_is_described_with_and_without_a_slash_at_the_end(url):
+    """The protocol's text says `v2`, its OpenAPI document `/v2/`."""
+    with_slash = httpx2.get(f"http://{url}/v2/")
+
+    assert with_slash.status_code == 200
+    assert with_slash.json() == httpx2.get(f"http://{url}/v2").json()
 
 
 def test_the_native_protocol_keeps_its_own_shape(url):

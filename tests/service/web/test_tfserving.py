@@ -173,6 +173,13 @@ def test_a_version_that_failed_says_why_and_answers_503(tmp_path):
     assert status["status"]["error_message"] == "saved_model.pb must be one that loads"
 
 
+def test_a_model_without_a_version_has_no_status(tmp_path):
+    with serve_live(Repository(tmp_path, load_fake, ("ghost",)), wait=False) as host:
+        response = requests.get(f"http://{host}/v1/models/ghost", timeout=TIMEOUT_S)
+
+    check_error(response, 404, "a model must have a version; ghost has none")
+
+
 def test_the_list_of_models_stays_the_services_own(url):
     models = read(requests.get(url.removesuffix("/fake"), timeout=TIMEOUT_S))["models"]
 
@@ -236,6 +243,7 @@ def test_a_body_that_is_no_request_is_refused(url, body, headers, status, words)
         ("GET", "x", 404, "fake; not fakex"),
         ("GET", "x/metadata", 404, "fake; not fakex"),
         ("POST", "x:predict", 404, "fake; not fakex"),
+        ("GET", "/", 404, "Not Found: GET"),
     ],
 )
 def test_what_is_not_there_is_refused_in_the_same_shape(url, method, path, status, words):

@@ -51,6 +51,13 @@ def test_the_limit_is_that_of_all_images_together():
         read(*[make_entry()] * 2, image_pixels=23)
 
 
+def test_a_models_own_limit_is_that_of_all_images_together_too():
+    limits = ImageLimits(100).narrow("fake", 23)
+
+    with pytest.raises(ImageTooLargeError, match="request for model fake must have at most 23 pi"):
+        read_samples([make_entry()] * 2, FAKE_MANIFEST, limits)
+
+
 def test_there_are_as_many_images_as_a_request_may_hold():
     check_count(1)
     check_count(MAX_IMAGES)

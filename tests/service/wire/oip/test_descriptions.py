@@ -1,6 +1,6 @@
 import pytest
 
-from service.core.statistics import ModelStatistics
+from service.core.statistics import BatchRecord, EngineStatistics, ModelStatistics
 from service.engine.standing import ModelState
 from service.errors import MalformedRequestError
 from service.runtime.fake import FAKE_MANIFEST
@@ -19,7 +19,7 @@ def test_the_server_says_what_it_can():
 
 
 def test_a_model_says_what_it_takes_and_gives():
-    assert describe_model("fake", ["1", "2"], FAKE_MANIFEST) == {
+    assert describe_model("fake", ["1", "2"], FAKE_MANIFEST, 1000) == {
         "name": "fake",
         "versions": ["1", "2"],
         "platform": "tensorflow_savedmodel",
@@ -31,11 +31,12 @@ def test_a_model_says_what_it_takes_and_gives():
             {"name": "labels", "datatype": "UINT8", "shape": [-1, -1, -1]},
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, -1, -1, 3]},
         ],
+        "properties": {"image_pixels": "1000"},
     }
 
 
 def test_a_configuration_has_no_batch_dimension_and_an_optional_mask():
-    config = describe_config("fake", FAKE_MANIFEST)
+    config = describe_config("fake", FAKE_MANIFEST, 1000)
 
     assert config["max_batch_size"] == 256
     assert config["input"][0]["dims"] == [-1, -1, 1]
@@ -45,18 +46,19 @@ def test_a_configuration_has_no_batch_dimension_and_an_optional_mask():
         "data_type": "TYPE_FP32",
         "dims": [-1, -1, 3],
     }
+    assert config["parameters"] == {"image_pixels": {"string_value": "1000"}}
 
 
 def test_statistics_are_nanoseconds():
-    statistics = ModelStatistics(images=3, executions=2)
+    statistics = ModelStatistics()
     timings_s = {"decode": 0.001, "queue": 0.002, "infer": 0.5, "encode": 0.003}
     statistics.count_success(1_700_000_000.5, 0.6, timings_s)
     statistics.fail.add(0.25)
 
-    described = describe_statistics("fake", "1", statistics)
+    described = describe_statistics("fake", "1", statistics, EngineStatistics())
 
-    assert (described["inference_count"], described["execution_count"]) == (3, 2)
     assert described["last_inference"] == 1_700_000_000_500
+    assert (described["response_stats"], described["memory_usage"]) == ({}, [])
     assert described["inference_stats"] == {
         "success": {"count": 1, "ns": 600_000_000},
         "fail": {"count": 1, "ns": 250_000_000},
@@ -67,6 +69,30 @@ def test_statistics_are_nanoseconds():
         "cache_hit": {"count": 0, "ns": 0},
         "cache_miss": {"count": 0, "ns": 0},
     }
+
+
+def test_executions_are_calls_told_by_their_batch_size():
+    work = EngineStatistics(images=5)
+    for windows, infer_s in [(4, 0.25), (1, 0.125), (4, 0.5)]:
+        work.count_call(BatchRecord("fake", "1", windows, 64, 0.001, infer_s, 0.002))
+
+    described = describe_statistics("fake", "1", ModelStatistics(), work)
+
+    assert (described["inference_count"], described["execution_count"]) == (5, 3)
+    assert described["batch_stats"] == [
+        {
+            "batch_size": 1,
+            "compute_input": {"count": 1, "ns": 1_000_000},
+            "compute_infer": {"count": 1, "ns": 125_000_000},
+            "compute_output": {"count": 1, "ns": 2_000_000},
+        },
+        {
+            "batch_size": 4,
+            "compute_input": {"count": 2, "ns": 2_000_000},
+            "compute_infer": {"count": 2, "ns": 750_000_000},
+            "compute_output": {"count": 2, "ns": 4_000_000},
+        },
+    ]
 
 
 def test_every_state_has_a_name_in_the_protocol():
@@ -80,6 +106,12 @@ def test_the_index_lists_every_version():
         {"name": "a", "version": "2", "state": "UNAVAILABLE", "reason": "no graph"},
         {"name": "b", "version": "1", "state": "LOADING", "reason": ""},
     ]
+
+
+def test_the_index_says_of_a_model_that_was_unloaded_that_it_was():
+    (entry,) = describe_index([("a", "1", "unloaded", "")], ready_only=False)
+
+    assert (entry["state"], entry["reason"]) == ("UNAVAILABLE", "unloaded")
 
 
 def test_the_index_lists_what_is_ready_if_asked_to():

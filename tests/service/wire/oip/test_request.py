@@ -130,6 +130,7 @@ def test_missing_and_trailing_bytes_are_refused(raw, message):
         ({"parameters": []}, "parameters of image must be an object"),
         ({"parameters": {"shared_memory_region": "x"}}, "shared memory is not supported"),
         ({"parameters": {}}, "it has neither"),
+        ({"data": [1] * 12}, "must have data, or binary_data_size in its parameters; it has both"),
         ({"datatype": "UINT16"}, "must be the 24 bytes that UINT16"),
         ({"datatype": "BYTES"}, "datatype of image must be one of UINT8, .*; it is 'BYTES'"),
         ({"datatype": "BOOL"}, "datatype of image must be one of"),

@@ -129,6 +129,8 @@ def test_the_signature_decides_what_is_computed(content, outputs):
         ({"instances": None}, "instances must be a list"),
         ({"instances": [{"mask": [[1]]}]}, "an instance must have an image; it has mask"),
         ({"instances": [{}]}, "an instance must have an image; it has none"),
+        ({"instances": [{"image": None}]}, "an instance must have an image; it has none"),
+        ({"instances": [{"image": None, "mask": [[1]]}]}, "have an image; it has mask"),
         ({"instances": [{"image": [[1]], "nodata": 1}]}, "nodata is neither"),
         ({"inputs": {"mask": [[[1]]]}}, "inputs must have an image; it has mask"),
         ({"inputs": {"image": 1}}, "image of inputs must be a list"),
