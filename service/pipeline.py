@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from service.wire.native.answer import NPY, Answer, render, wants_probabilities
 from service.wire.native.request import SegmentRequest
 
 Value = TypeVar("Value")
+Outcome = TypeVar("Outcome", "Answered", "BatchAnswered[Any]")
 
 _LIGHT_PIXELS = 256 * 256
 
@@ -108,7 +109,7 @@ class Pipeline:
         segmenter: that runs them.
         image_limits: how large an image is decoded.
         model_pixels: for each model that has a limit of its own, height × width of an image.
-        statistics: of what was answered by `answer_batch`.
+        statistics: of what was answered.
     """
 
     repository: Repository
@@ -133,7 +134,7 @@ class Pipeline:
         """
         asked = request.parameters
         with self.repository.borrow(asked.model, asked.version) as model:
-            return await self._answer(model, request, media_type)
+            return await self._count(model, self._answer(model, request, media_type))
 
     async def _answer(
         self, model: ServedModel, request: SegmentRequest, media_type: str
@@ -184,10 +185,14 @@ class Pipeline:
         Raises:
             LacunaError: if the request is at fault, or the model; for all images if for one.
         """
+        return await self._count(model, self._answer_batch(model, parse, render, light=light))
+
+    async def _count(self, model: ServedModel, answering: Awaitable[Outcome]) -> Outcome:
+        """Await an answer, and count how that ended."""
         statistics = self.statistics.find(model.name, model.version)
         began = time.perf_counter()
         try:
-            answered = await self._answer_batch(model, parse, render, light=light)
+            answered = await answering
         except Exception:
             statistics.fail.add(time.perf_counter() - began)
             raise

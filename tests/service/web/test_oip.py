@@ -254,6 +254,19 @@ def test_what_was_done_is_counted(client):
     assert client.get_inference_statistics("fake")["model_stats"] == [after]
 
 
+def test_requests_of_the_native_protocol_are_counted_too(client, url):
+    def count(outcome):
+        (found,) = client.get_inference_statistics("fake", "1")["model_stats"]
+        return found["inference_stats"][outcome]["count"]
+
+    before = count("success"), count("fail")
+    image = encode_image(np.zeros((5, 7), np.uint8))
+    for content, status in ((image, 200), (image[:-9], 422)):
+        assert httpx2.post(f"{url}/v1/segment", content=content).status_code == status
+
+    assert (count("success"), count("fail")) == (before[0] + 1, before[1] + 1)
+
+
 def ask_the_native_protocol(url, _):
     httpx2.post(f"http://{url}/v1/segment", content=encode_image(IMAGES[0, ..., 0]))
 
