@@ -262,7 +262,7 @@ def test_requests_of_the_native_protocol_are_counted_too(client, url):
     before = count("success"), count("fail")
     image = encode_image(np.zeros((5, 7), np.uint8))
     for content, status in ((image, 200), (image[:-9], 422)):
-        assert httpx2.post(f"{url}/v1/segment", content=content).status_code == status
+        assert httpx2.post(f"http://{url}/v1/segment", content=content).status_code == status
 
     assert (count("success"), count("fail")) == (before[0] + 1, before[1] + 1)
 
