@@ -34,7 +34,7 @@ def mute_native_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-_KEPT_PRIMITIVES = "8192"
+_KEPT_PRIMITIVES = "16384"
 """oneDNN keeps 1024 compiled primitives by default. A network of twenty convolutions has used those
 up after fifty shapes, and compiles again whenever an older shape comes: 7 ms for the demo."""
 

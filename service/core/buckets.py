@@ -30,18 +30,18 @@ class Ladder:
 
     Attributes:
         multiple: m, the model's total stride; every side is a multiple of it.
-        growth: how much larger the next side may be. At 1.125 padding adds 4 % to a side on
-            average, 12.5 % at most (where m is small against it).
+        growth: how much larger the next side may be. At 1.2 padding adds 6 % to a side on average,
+            20 % at most (where m is small against it).
         max_step: pixels from one side to the next at most, rounded down to a multiple of m, and
-            never less than m. With 32, m = 8 and a growth of 1.125 there are 24 sides up to 256,
-            from where on they are multiples of 32, and 48 up to 1024.
+            never less than m. With 32, m = 8 and a growth of 1.2 there are 18 sides up to 256, from
+            where on they are multiples of 32, and 42 up to 1024.
 
     Raises:
         ValueError: if `multiple` or `max_step` is less than 1, or `growth` less than 1.01.
     """
 
     multiple: int
-    growth: float = 1.125
+    growth: float = 1.2
     max_step: int = 32
 
     def __post_init__(self) -> None:

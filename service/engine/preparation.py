@@ -11,7 +11,14 @@ from service.core.cost import BatchCost
 from service.engine.calibration import Calibration, CalibrationStore
 from service.engine.scan import locate_version, take_snapshot
 from service.engine.served import ServedModel
-from service.engine.warmup import TIMED_RUNS, Progress, WarmupPolicy, plan_warmup, warm_up
+from service.engine.warmup import (
+    TIMED_RUNS,
+    Progress,
+    WarmupPolicy,
+    plan_rectangles,
+    plan_squares,
+    warm_up,
+)
 from service.errors import InvalidGraphError, ModelError
 from service.runtime.probe import check_contract
 from service.runtime.protocol import Runtime
@@ -62,9 +69,14 @@ class Preparation:
             model = ServedModel(name, version, runtime, contract)
             if self.warmup is None or not contract.holds:
                 return model
-            calls = plan_warmup(model.ladder, self.warmup)
-            runs = TIMED_RUNS if known is None else 1
-            measured = warm_up(runtime, calls, self.warmup.workers, on_progress, runs)
+            measured = warm_up(
+                runtime,
+                plan_squares(model.ladder, self.warmup),
+                plan_rectangles(model.ladder, self.warmup),
+                self.warmup.workers,
+                on_progress,
+                TIMED_RUNS if known is None else 1,
+            )
             if known is None:
                 known = Calibration(contract, BatchCost.fit(measured))
                 self.store.write(key, known)

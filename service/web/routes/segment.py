@@ -139,11 +139,8 @@ def make_router(parts: Parts) -> APIRouter:
             query = request.query_params if request.scope["query_string"] else {}
             parse = partial(parse_request, request.headers.get("content-type"), query)
             async with while_connected(request.receive):
-                if len(body) <= _QUICK_BYTES:
-                    asked = parse(body)
-                else:
-                    asked = await asyncio.to_thread(parse, body)
-                del body  # what is wanted of it has been copied, or is held by what was asked
+                quick = len(body) <= _QUICK_BYTES
+                asked = parse(body) if quick else await asyncio.to_thread(parse, body)
                 return await parts.pipeline.answer(asked, media_type), media_type
 
     return router

@@ -3,9 +3,10 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multipart import MultipartSegment, PushMultipartParser
 
 from service.errors import MalformedRequestError
-from service.wire.multipart import parse_form
+from service.wire.multipart import MAX_HEAD_BYTES, parse_form
 
 TYPE = "multipart/form-data; boundary=cut"
 
@@ -75,3 +76,60 @@ def test_a_form_without_a_boundary_is_refused():
 def test_no_body_breaks_the_parser(body):
     with contextlib.suppress(MalformedRequestError):
         parse_form(b"--cut\r\n" + body, TYPE)
+
+
+@given(
+    st.dictionaries(
+        st.text('abc %"\\;=é', min_size=1, max_size=8),
+        st.lists(st.sampled_from([b"--cut", b"\r\n", b"--", b"-cut", b"x", b"\0"])).map(b"".join),
+        max_size=3,
+    )
+)
+def test_a_form_says_what_a_streaming_parser_reads_in_it(fields):
+    form = make_form(
+        *((f'name="{name.replace(chr(34), "%22")}"', data) for name, data in fields.items())
+    )
+
+    try:
+        expected = read_by_the_library(form)
+    except ValueError:
+        with pytest.raises(MalformedRequestError):
+            parse_form(form, TYPE)
+    else:
+        found = parse_form(form, TYPE)
+        assert {name: bytes(part.data) for name, part in found.items()} == expected
+
+
+def read_by_the_library(form):
+    fields, name = {}, ""
+    with PushMultipartParser("cut", strict=True) as parser:
+        for event in parser.parse(form):
+            if isinstance(event, MultipartSegment):
+                name = event.name
+                if name in fields:
+                    raise ValueError("twice")
+                fields[name] = b""
+            elif event is not None:
+                fields[name] += event
+    return fields
+
+
+def test_nothing_of_a_file_is_copied():
+    form = bytearray(make_form(('name="image"; filename="a"', b"abc")))
+
+    image = parse_form(form, TYPE)["image"].data
+    form[form.index(b"abc")] = ord("x")
+
+    assert image == b"xbc"
+
+
+@pytest.mark.parametrize("length", [MAX_HEAD_BYTES, 100 * MAX_HEAD_BYTES])
+def test_a_head_without_end_is_refused(length):
+    with pytest.raises(MalformedRequestError, match=f"more than {MAX_HEAD_BYTES} bytes"):
+        parse_form(make_form(('name="image"; x="' + "y" * length + '"', b"z")), TYPE)
+
+
+@pytest.mark.parametrize("after", [b"x", b"\n", b" \r\n", b"-\r\n"])
+def test_a_line_that_only_begins_like_a_boundary_is_refused(after):
+    with pytest.raises(MalformedRequestError, match="a boundary's line goes on"):
+        parse_form(b"--cut" + after + make_form(('name="a"', b"")), TYPE)
