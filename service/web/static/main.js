@@ -45,6 +45,10 @@ const painter = new Painter(view, () => session.mask);
 const chooser = new Chooser(() => session.noteStale());
 new Runner(session, chooser, showError);
 
+session.addEventListener("opening", () => {
+  find("opening").hidden = !session.opening;
+  find("opening").textContent = session.opening && `Opening ${session.opening}…`;
+});
 session.addEventListener("picture", () => {
   const { picture, mask } = session;
   if (!picture || !mask) return;

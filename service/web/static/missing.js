@@ -34,8 +34,8 @@ export function setUpMissing(session, attempt) {
   find("restore-rectangle").addEventListener("click", () => fillNumbers(session, false));
   session.addEventListener("picture", () => {
     find("missing-controls").disabled = false;
-    find("mark-below").disabled = !session.picture?.bitmap;
-    find("alpha-note").textContent = describeAlpha(session);
+    find("below").disabled = find("mark-below").disabled = !session.picture?.hasNumbers;
+    find("file-note").textContent = describeFile(session);
   });
   session.addEventListener("mask", () => showCount(session));
 }
@@ -55,13 +55,12 @@ function fillNumbers(session, marked) {
 }
 
 /** @param {import("./session.js").Session} session */
-function describeAlpha({ picture, mask }) {
-  if (!picture?.bitmap) return "The browser cannot show this TIFF. It is sent as it is.";
-  // A new picture has no marks yet.
-  const transparent = mask?.missing ?? 0;
-  return transparent
-    ? `From alpha: ${count(transparent)} transparent pixels count as missing.`
-    : "From alpha: no pixel is transparent.";
+function describeFile({ picture, mask }) {
+  const missing = mask?.missing ?? 0; // a new picture has no marks yet
+  const told = "Missing by the file itself (transparent, no data or NaN): " +
+    `${missing ? `${count(missing)} px` : "none"}.`;
+  return picture?.hasNumbers ? told
+    : `${told} The server shows it stretched to 8 bits, in up to three bands; the model gets all.`;
 }
 
 /** @param {import("./session.js").Session} session */
