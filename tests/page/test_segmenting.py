@@ -51,6 +51,27 @@ def test_without_overlay_the_picture_itself_is_seen(visit):
     assert np.array_equal(visit.read_canvas(64, 48), draw_scene())
 
 
+def test_the_first_answer_to_a_picture_comes_into_sight(visit):
+    visit.choose(IMAGE)
+    visit.run()
+
+    expect(visit.page.locator("#h-result")).to_be_in_viewport()
+    expect(visit.page.locator("#copy")).to_be_in_viewport()
+    expect(visit.page.locator("#picture")).to_be_in_viewport(ratio=1)
+
+
+def test_what_is_no_longer_the_answer_says_so_where_it_is_asked_for_again(visit):
+    visit.choose(IMAGE)
+    visit.run()
+    visit.page.click("#invert")
+    expect(visit.page.locator("#stale")).to_be_visible()
+    expect(visit.page.locator("#run")).to_have_text("Segment again")
+    visit.run()
+
+    expect(visit.page.locator("#stale")).to_be_hidden()
+    expect(visit.page.locator("#run")).to_have_text("Segment")
+
+
 def test_the_legend_tells_the_servers_numbers(visit, server):
     visit.choose(IMAGE)
     visit.choose_mask(MASK)

@@ -151,6 +151,10 @@ function explain(error) {
  */
 function readProblem(status, text, findHeader) {
   const retryAfterS = Number(findHeader("Retry-After")) || 0;
+  if (status === 401 && key) {
+    // The server's own words are for programs, which have headers to set.
+    return new Problem(status, "unauthenticated", "The server does not know this key.");
+  }
   try {
     const { code, detail } = JSON.parse(text);
     if (detail) return new Problem(status, code, detail, retryAfterS);

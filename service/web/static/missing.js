@@ -24,7 +24,9 @@ export function setUpMissing(session, attempt) {
   });
   const markBelow = () => {
     const value = readNumber(find("below").value);
-    if (!Number.isNaN(value)) attempt(() => session.markBelow(value));
+    find("below").setAttribute("aria-invalid", String(Number.isNaN(value)));
+    if (Number.isNaN(value)) find("below").focus();
+    else attempt(() => session.markBelow(value));
   };
   find("mark-below").addEventListener("click", markBelow);
   find("below").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
@@ -57,10 +59,12 @@ function fillNumbers(session, marked) {
 /** @param {import("./session.js").Session} session */
 function describeFile({ picture, mask }) {
   const missing = mask?.missing ?? 0; // a new picture has no marks yet
-  const told = "Missing by the file itself (transparent, no data or NaN): " +
-    `${missing ? `${count(missing)} px` : "none"}.`;
-  return picture?.hasNumbers ? told
-    : `${told} The server shows it stretched to 8 bits, in up to three bands; the model gets all.`;
+  const told = [];
+  if (missing) told.push(`Transparent or without data in the file itself: ${count(missing)} px.`);
+  if (!picture?.hasNumbers) {
+    told.push("The server shows it, stretched to 8 bits and up to three bands; the model gets all.");
+  }
+  return told.join(" ");
 }
 
 /** @param {import("./session.js").Session} session */
