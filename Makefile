@@ -9,7 +9,7 @@ IMAGE ?= lacuna
 IMAGE_FLAGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help serve test check format bench lock demo image clean
+.PHONY: help serve test check format docs bench lock demo image clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ check: .venv/dev.stamp  ## formatting, lint, strict types, import contracts
 format: .venv/dev.stamp  ## put the code into its canonical form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/dev.stamp  ## write the table of docs/configuration.md from the settings
+	$(BIN)/python docs/write_configuration.py
 
 bench: .venv/dev.stamp  ## benchmarks, as ratios
 	$(BIN)/python benchmarks/speed.py

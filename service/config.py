@@ -3,12 +3,16 @@
 The only module that reads the environment. Every variable has the prefix `LACUNA_`, and two
 underscores between levels. A variable with the prefix that names no setting stops the start: a
 misspelt limit must not silently be none.
+
+What stands below a setting, in Markdown, is its row in docs/configuration.md; `make docs` writes it
+there.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +29,7 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from service.core.admission import AdmissionPolicy
@@ -67,105 +72,102 @@ TcpPort = Annotated[int, Field(ge=0, le=65535)]
 LabelName = Annotated[str, AfterValidator(_check_label)]
 
 
-class Limits(BaseModel):
-    """How large a request may be, and how long it is waited for.
+@dataclass(frozen=True)
+class Unset:
+    """What it means to leave a setting out, where its default says that to nobody.
 
     Attributes:
-        body_bytes: bytes of a request's body.
-        image_pixels: height × width of an image.
-        image_channels: samples per pixel, alpha included.
-        head_s: seconds in which the head of a request must come.
-        idle_s: seconds in which something of a body must come, or of an answer be taken.
-        body_s: seconds in which all of it must.
-        keep_alive_s: seconds that a connection may be idle between two requests.
+        meaning: in the documentation, instead of the default.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    meaning: str
+
+
+class _Group(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Limits(_Group):
+    """How large a request may be, and how long it is waited for."""
 
     body_bytes: PositiveInt = BodyLimits.body_bytes
+    """bytes of a request's body: a 4096 × 4096 RGB float32 array and its mask"""
     image_pixels: PositiveInt = ImageLimits.image_pixels
+    """height × width of an image, read from its header"""
     image_channels: PositiveInt = ImageLimits.image_channels
+    """channels of an image, alpha included"""
     head_s: PositiveFloat = Patience.head_s
+    """seconds in which the head of a request must come"""
     idle_s: PositiveFloat = BodyLimits.idle_s
+    """seconds in which something of a body must come, or of an answer be taken"""
     body_s: PositiveFloat = BodyLimits.body_s
+    """seconds in which all of it must: the largest body at 6 Mbit/s"""
     keep_alive_s: PositiveInt = Patience.keep_alive_s
+    """seconds that a connection may be idle between two requests; longer than a proxy in front
+    keeps it"""
 
 
-class Engine(BaseModel):
-    """How models are run.
+class Engine(_Group):
+    """How models are run."""
 
-    Attributes:
-        workers: calls at once; one for each core by default.
-        threads: of TensorFlow for each call; the cores divided by the workers by default.
-        window_pixels: the largest window that a model is given; larger images are tiled.
-        warmup_pixels: how large the calls are, N · H · W, that are run before the model is ready.
-        watchdog_s: seconds that a call may take before `/livez` fails.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    workers: PositiveInt | None = None
-    threads: PositiveInt | None = None
+    workers: Annotated[PositiveInt | None, Unset("one for each core")] = None
+    """model calls at once"""
+    threads: Annotated[PositiveInt | None, Unset("cores / workers")] = None
+    """TensorFlow's threads for each call"""
     # With less, images would fall into windows that are mostly halo.
     window_pixels: Annotated[int, Field(ge=256 * 256)] = EnginePolicy.window_pixels
+    """the largest window a model is given; larger images are tiled. The demo model takes 620 bytes
+    of memory a pixel for each worker"""
     warmup_pixels: NonNegativeInt = BatchPolicy.max_pixels
+    """how large the calls are, images × height × width, that are run before a model is ready"""
     watchdog_s: PositiveFloat = WATCHDOG_S
+    """seconds that a call may take before `/livez` fails"""
 
 
-class Batch(BaseModel):
-    """How windows share calls.
-
-    Attributes:
-        max_pixels: N · H · W of a call; a larger window goes alone.
-        max_wait_s: seconds that a window waits for others to fill its batch.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Batch(_Group):
+    """How windows share calls."""
 
     max_pixels: PositiveInt = BatchPolicy.max_pixels
+    """pixels of a call, images × height × width; a larger window goes alone"""
     max_wait_s: NonNegativeFloat = BatchPolicy.max_wait_s
+    """seconds that a window waits for others to fill its batch"""
 
 
-class Admission(BaseModel):
-    """When a request is refused with 429.
-
-    Attributes:
-        max_wait_s: predicted seconds in the queue.
-        max_pending: requests that were admitted and not yet answered.
-        max_pending_bytes: their bodies, all together.
-        max_share: of all that, for one client.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Admission(_Group):
+    """When a request is refused with 429."""
 
     max_wait_s: PositiveFloat = AdmissionPolicy.max_wait_s
+    """predicted seconds in the queue above which a request is refused"""
     max_pending: PositiveInt = AdmissionPolicy.max_pending
+    """requests taken in and not yet answered"""
     max_pending_bytes: PositiveInt = AdmissionPolicy.max_pending_bytes
+    """bytes of their bodies together"""
     max_share: Annotated[float, Field(gt=0, le=1)] = AdmissionPolicy.max_share
+    """of these three, for one client: a key, or an address where there are no keys; 1 behind a
+    proxy that all clients come through"""
 
 
-class Repository(BaseModel):
-    """What is served of the model repository, and when it is looked at.
-
-    Attributes:
-        poll_s: seconds between two looks at its files; 0 for never.
-        versions: which versions of a model are served: `latest`, `latest:2`, `all` or `1,3`.
-        model_versions: the same for single models, by their names.
-        labels: for each model, names of versions.
-        max_pending: for each model, how many requests it may be answering at once.
-        image_pixels: for each model, height × width of an image; no more than the server's limit.
-        drain_s: seconds that the work of an unloaded version is waited for; it is never cut off.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Repository(_Group):
+    """What is served of the model repository, and when it is looked at."""
 
     poll_s: NonNegativeFloat = RepositoryPolicy.poll_s
+    """seconds between two looks at the repository's files; 0 for never"""
     versions: VersionsText = str(VersionPolicy())
-    model_versions: dict[ModelName, VersionsText] = {}
-    labels: dict[ModelName, dict[LabelName, NonNegativeInt]] = {}
-    max_pending: dict[ModelName, PositiveInt] = {}
-    image_pixels: dict[ModelName, PositiveInt] = {}
+    """which versions of a model are served: `latest`, `latest:2`, `all`, or numbers as `1,3`"""
+    model_versions: Annotated[dict[ModelName, VersionsText], Unset("as above")] = {}
+    """the same for single models, as JSON: `{"groundcover": "1,3"}`"""
+    labels: Annotated[dict[ModelName, dict[LabelName, NonNegativeInt]], Unset("none")] = {}
+    """names of versions, as JSON: `{"groundcover": {"stable": 1, "canary": 2}}`"""
+    max_pending: Annotated[dict[ModelName, PositiveInt], Unset("no limit")] = {}
+    """requests that a model may be answering at once, as JSON: `{"groundcover": 64}`"""
+    image_pixels: Annotated[dict[ModelName, PositiveInt], Unset("the server's")] = {}
+    """height × width of an image for a model, as JSON: `{"groundcover": 1048576}`; at most
+    `LACUNA_LIMITS__IMAGE_PIXELS`"""
     drain_s: NonNegativeFloat = RepositoryPolicy.drain_s
+    """seconds that the work of an unloaded version is waited for before it is dropped; it is never
+    cut off"""
 
 
 def find_cache_folder() -> Path:
@@ -175,52 +177,49 @@ def find_cache_folder() -> Path:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set.
-
-    Attributes:
-        host: address to listen on.
-        port: TCP port to listen on; 0 for any free one.
-        api_keys: that requests are answered for, with commas; nobody needs one if there is none.
-        api_keys_file: of the same, one a line.
-        admin_key: that models may be loaded and unloaded with.
-        admin_key_file: of the same.
-        docs: whether `/docs` and `/openapi.json` are there.
-        metrics_port: TCP port that `/metrics` is on instead; 0 for any free one.
-        model_repository: folder of `<model>/<version>/saved_model.pb`; the demo's by default.
-        models: names of the models to serve, with commas between; all that are there by default.
-        repository: what is served of it, and when it is looked at.
-        limits: how large a request may be.
-        engine: how models are run.
-        batch: how windows share calls.
-        admission: when a request is refused.
-        cache_folder: where what was measured of a model is kept for the next start.
-        drain_s: seconds that running requests are given to finish after SIGTERM. The default ends
-            within the 30 s that Kubernetes gives.
-        log_format: `json`, a line an event; `text`, for people; `auto`, text on a terminal.
-    """
+    """Everything that can be set."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, frozen=True, extra="forbid"
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
     )
 
     host: str = "127.0.0.1"
+    """address to listen on"""
     port: TcpPort = 8000
-    api_keys: SecretStr | None = None
-    api_keys_file: Path | None = None
-    admin_key: SecretStr | None = None
-    admin_key_file: Path | None = None
+    """port to listen on, 0 for any free one"""
+    api_keys: Annotated[SecretStr | None, Unset("none")] = None
+    """[keys](#keys) that requests need, with commas"""
+    api_keys_file: Annotated[Path | None, Unset("none")] = None
+    """file of the same, one a line"""
+    admin_key: Annotated[SecretStr | None, Unset("none")] = None
+    """the [key](#keys) that models may be loaded and unloaded with"""
+    admin_key_file: Annotated[Path | None, Unset("none")] = None
+    """file of the same"""
     docs: bool = True
-    metrics_port: TcpPort | None = None
-    model_repository: Path = DEMO_REPOSITORY
-    models: Annotated[tuple[str, ...], NoDecode] = ()
+    """whether `/docs` and `/openapi.json` are there"""
+    metrics_port: Annotated[TcpPort | None, Unset("that of all else")] = None
+    """port for `/metrics` alone, on the same address, 0 for any free one"""
+    model_repository: Annotated[Path, Unset("the demo's")] = DEMO_REPOSITORY
+    """folder of `<model>/<version>/saved_model.pb`"""
+    models: Annotated[tuple[str, ...], NoDecode, Unset("all")] = ()
+    """names of the models to serve, with commas"""
     repository: Repository = Repository()
     limits: Limits = Limits()
     engine: Engine = Engine()
     batch: Batch = Batch()
     admission: Admission = Admission()
-    cache_folder: Path = Field(default_factory=find_cache_folder)
+    cache_folder: Annotated[Path, Unset("the user's")] = Field(default_factory=find_cache_folder)
+    """what was measured of a model, for the next start; `$XDG_CACHE_HOME/lacuna` or
+    `~/.cache/lacuna`"""
     drain_s: Annotated[float, Field(ge=0)] = 25.0
+    """seconds that running requests are given after SIGTERM; with 3 s to end in, less than the 30 s
+    of Kubernetes"""
     log_format: LogFormat = "auto"
+    """`json`, a line an event; `text`, for people; `auto`, text on a terminal"""
 
     @field_validator("models", mode="before")
     @classmethod
@@ -232,17 +231,25 @@ class Settings(BaseSettings):
 
 def list_variables() -> list[str]:
     """List every environment variable that the settings are read from."""
-    return list(_list_variables(Settings, PREFIX))
+    return [variable for variable, _ in list_fields()]
 
 
-def _list_variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def list_fields(
+    model: type[BaseModel] = Settings, prefix: str = PREFIX
+) -> Iterator[tuple[str, FieldInfo]]:
+    """List every environment variable with the field that it sets.
+
+    Args:
+        model: whose fields they are; groups of fields are opened.
+        prefix: of its variables.
+    """
     for name, field in model.model_fields.items():
         kind = field.annotation
         variable = prefix + name.upper()
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _list_variables(kind, variable + DELIMITER)
+            yield from list_fields(kind, variable + DELIMITER)
         else:
-            yield variable
+            yield variable, field
 
 
 def read_settings(**overrides: Any) -> Settings:

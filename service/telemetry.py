@@ -150,7 +150,7 @@ class Telemetry:
         """Measure the answering of one request, in a context.
 
         Args:
-            protocol: `native`, `oip` or `tfserving`.
+            protocol: `native`, `oip`, `tfserving` or `preview`.
         """
         return RequestMeter(protocol, self._count)
 

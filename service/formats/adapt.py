@@ -50,7 +50,7 @@ def fit_to_model(
     Raises:
         ChannelMismatchError: if the image's channels cannot be taken for the model's.
     """
-    valid = _find_valid(raster, nodata)
+    valid = find_valid(raster, nodata)
     values = _fit_channels(raster.values, valid, channels, model)
     return _scale(values, raster.full_scale, dtype), valid
 
@@ -78,14 +78,38 @@ def to_sample(
         InvalidMaskError: if the mask is not of the image's size.
         ChannelMismatchError: if the image's channels cannot be taken for the model's.
     """
-    if mask is not None:
-        check_mask_fits(mask, raster.size)
-        raster = replace(raster, valid=mask if raster.valid is None else mask & raster.valid)
-    values, valid = fit_to_model(raster, channels, dtype, nodata=nodata, model=model)
+    values, valid = fit_to_model(
+        add_mask(raster, mask), channels, dtype, nodata=nodata, model=model
+    )
     return Sample(values, valid)
 
 
-def _find_valid(raster: Raster, nodata: float | None) -> NDArray[np.bool_]:
+def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
+    """Give an image of which only those pixels are valid that a mask says so of as well.
+
+    Args:
+        raster: the image.
+        mask: bool (H, W), True = valid; None for all.
+
+    Raises:
+        InvalidMaskError: if the mask is not of the image's size.
+    """
+    if mask is None:
+        return raster
+    check_mask_fits(mask, raster.size)
+    return replace(raster, valid=mask if raster.valid is None else mask & raster.valid)
+
+
+def find_valid(raster: Raster, nodata: float | None = None) -> NDArray[np.bool_]:
+    """Tell which pixels are valid: by the file, by the no-data value, and as numbers.
+
+    Args:
+        raster: the image.
+        nodata: the value of missing pixels in the raster's own units; may be NaN.
+
+    Returns:
+        bool (H, W), True = valid; not to be written to.
+    """
     valid = np.ones(raster.size, np.bool_) if raster.valid is None else raster.valid
     if raster.values.dtype.kind == "f":
         valid = valid & np.isfinite(raster.values).all(axis=2)

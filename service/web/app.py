@@ -33,6 +33,7 @@ from service.web.routes import (
     oip,
     oip_control,
     page,
+    preview,
     segment,
     tfserving,
 )
@@ -93,7 +94,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.parts = parts
     app.add_middleware(RequestLog, **_list_log_options(parts))
-    for routes in (segment, models, health, oip, oip_control, tfserving, page):
+    for routes in (segment, preview, models, health, oip, oip_control, tfserving, page):
         router = routes.make_router(parts)
         app.include_router(router)
         if routes in (segment, oip):

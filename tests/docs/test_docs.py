@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from service.config import Settings, list_variables
 from service.web.problems import INTERNAL_ERROR, STATUSES
 from service.wire.native.answer import MEDIA_TYPES
 from service.wire.native.request import Parameters
@@ -14,7 +13,6 @@ from tests.support.apps import load_repository, serve
 
 ROOT = Path(__file__).parents[2]
 HTTP = (ROOT / "docs" / "http.md").read_text()
-CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -45,24 +43,6 @@ def test_every_route_is_documented(tmp_path):
 @pytest.mark.parametrize("name", [*MEDIA_TYPES, *Parameters.__dataclass_fields__])
 def test_every_answer_and_parameter_is_documented(name):
     assert f"`{name}`" in HTTP
-
-
-def test_every_setting_is_documented_and_no_other():
-    assert re.findall(r"^\| `(LACUNA_\w+)`", CONFIGURATION, re.MULTILINE) == list_variables()
-
-
-def test_documented_defaults_are_the_defaults(monkeypatch):
-    for name in list_variables():
-        monkeypatch.delenv(name, raising=False)
-    settings = Settings()
-
-    for name, default in re.findall(
-        r"^\| `LACUNA_(\w+)` \| `([^`]+)`", CONFIGURATION, re.MULTILINE
-    ):
-        value = settings
-        for part in name.lower().split("__"):
-            value = getattr(value, part)
-        assert str(value) == default
 
 
 def test_every_link_leads_somewhere():

@@ -59,7 +59,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 @pytest.fixture
 def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     """A browser's window; a test may say what kind of window with `parametrize`, indirectly."""
-    kind: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
+    # Nothing moves by itself while a test looks where it is.
+    kind: dict[str, Any] = {
+        "viewport": {"width": 1280, "height": 900},
+        "reduced_motion": "reduce",
+    }
     context = browser.new_context(**kind | getattr(request, "param", {}))
     yield context
     context.close()

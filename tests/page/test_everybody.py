@@ -150,6 +150,7 @@ def test_a_phone_shows_all_of_it_and_scrolls_only_down(visit):
     assert outside == []
     page.locator("#picture").tap()
     assert visit.read_missing() > 0
+    expect(page.locator("#readout-size")).to_be_in_viewport(ratio=1)
     assert prove(visit).startswith("0 of")
 
 

@@ -37,7 +37,8 @@ def test_what_is_no_picture_is_refused_in_words(visit):
         "#image-file", [{"name": "a.txt", "mimeType": "text/plain", "buffer": b"no picture"}]
     )
 
-    expect(visit.page.locator("#error")).to_contain_text("not a picture")
+    expect(visit.page.locator("#error")).to_contain_text("must be PNG, JPEG, WebP, TIFF or NPY")
+    visit.forgive(NOT_LOADED)
 
 
 def test_a_mask_of_another_size_is_refused_in_words(visit):
@@ -58,6 +59,34 @@ def test_a_nodata_value_that_is_no_number_is_told_at_once(visit):
     expect(visit.page.locator("#nodata")).to_have_attribute("aria-invalid", "true")
 
 
+def test_a_darkness_that_is_no_number_marks_nothing_and_is_asked_for(visit):
+    visit.choose(IMAGE)
+    visit.page.click("#mark-below")
+
+    expect(visit.page.locator("#below")).to_be_focused()
+    assert visit.page.evaluate(
+        """() => getComputedStyle(document.getElementById("below")).borderColor !==
+            getComputedStyle(document.getElementById("nodata")).borderColor"""
+    )
+    assert visit.read_missing() == 0
+    visit.page.fill("#below", "80")
+    visit.page.press("#below", "Enter")
+    expect(visit.page.locator("#below")).to_have_attribute("aria-invalid", "false")
+    dark = (draw_scene() < 80).all(axis=2).sum()
+    expect(visit.page.locator("#missing")).to_contain_text(f"{dark} px")
+
+
+def test_an_error_is_in_sight_wherever_one_is_and_can_be_dismissed(visit):
+    visit.page.set_viewport_size({"width": 360, "height": 600})
+    visit.choose(IMAGE)
+    for place in ("#image-name", "#model"):
+        visit.page.locator(place).scroll_into_view_if_needed()
+        visit.choose_mask(encode_image(np.zeros((5, 7), np.uint8)))
+        expect(visit.page.locator("#error")).to_be_in_viewport()
+        visit.page.click("#alert-close")
+        expect(visit.page.locator("#error")).to_be_hidden()
+
+
 def test_an_image_beyond_the_limit_is_told_of(context, tmp_path):
     with run_server(tmp_path, "--image-pixels", "100") as server:
         visit = Visit(context.new_page(), server.url).open()
@@ -76,6 +105,7 @@ def test_a_server_that_is_gone_is_noticed_and_found_again(context, tmp_path):
         visit.page.click("#run")
         expect(visit.page.locator("#error")).to_contain_text("cannot be reached")
         expect(visit.page.locator("#health")).to_have_text("not reachable", timeout=10_000)
+        expect(visit.page.locator("#requests")).to_have_text("–")
 
     with run_server(tmp_path, "--port", str(server.port)):
         expect(visit.page.locator("#health")).to_have_text("ready", timeout=30_000)
@@ -106,9 +136,10 @@ def test_a_server_with_keys_is_given_one(context, tmp_path):
         visit = Visit(page, server.url)
         page.goto(server.url)
         expect(page.locator("#key-form")).to_be_visible()
+        expect(page.locator("#error")).to_be_hidden()
         page.fill("#key", "not-the-right-key-at-all")
         page.press("#key", "Enter")
-        expect(page.locator("#error")).to_contain_text("key")
+        expect(page.locator("#error")).to_have_text("The server does not know this key.")
         page.fill("#key", KEY)
         page.press("#key", "Enter")
         expect(page.locator("#key-form")).to_be_hidden()

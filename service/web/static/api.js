@@ -75,39 +75,58 @@ export async function segment(question, options = {}) {
   return { content: answer.content, timings, tookMs };
 }
 
+/**
+ * Ask how an image looks that the browser cannot show.
+ *
+ * @param {Blob} image
+ * @param {{mask?: Blob, nodata?: string, signal?: AbortSignal}} [options]
+ * @returns {Promise<{picture: Blob, exact: boolean}>} PNG of the image's size, transparent where
+ *   pixels are missing; whether its values are the image's own
+ */
+export async function preview(image, { mask, nodata, signal } = {}) {
+  const body = new FormData();
+  body.append("image", image);
+  if (mask) body.append("mask", mask);
+  if (nodata) body.append("nodata", nodata);
+  const response = await ask("/v1/preview", { method: "POST", body, signal });
+  const exact = response.headers.get("Lacuna-Preview") === "exact";
+  return { picture: await response.blob(), exact };
+}
+
 /** @returns {Promise<Model[]>} */
 export async function listModels() {
-  const response = await get("/v1/models");
+  const response = await ask("/v1/models");
   return (await response.json()).models;
 }
 
 /** @returns {Promise<{samples: string[], docs: boolean, metrics: boolean}>} what the server has */
 export async function getAbout() {
-  return (await get("/static/about.json")).json();
+  return (await ask("/static/about.json")).json();
 }
 
 /** @param {string} path @returns {Promise<Blob>} */
 export async function getFile(path) {
-  return (await get(path)).blob();
+  return (await ask(path)).blob();
 }
 
 /** @returns {Promise<{status: string, models: Model[]}>} */
 export async function getReadiness() {
-  const response = await get("/readyz", [503]);
+  const response = await ask("/readyz", {}, [503]);
   return response.json();
 }
 
 /** @returns {Promise<string>} in Prometheus' text format */
 export async function getMetrics() {
-  return (await get("/metrics")).text();
+  return (await ask("/metrics")).text();
 }
 
 /**
  * @param {string} path
- * @param {number[]} expected statuses that are no errors
+ * @param {RequestInit} [options]
+ * @param {number[]} [expected] statuses that are no errors
  */
-async function get(path, expected = []) {
-  const response = await fetch(path, { headers: getHeaders("*/*") }).catch(explain);
+async function ask(path, options = {}, expected = []) {
+  const response = await fetch(path, { headers: getHeaders("*/*"), ...options }).catch(explain);
   if (!response.ok && !expected.includes(response.status)) {
     throw readProblem(response.status, await response.text(), (name) => response.headers.get(name));
   }
@@ -132,6 +151,10 @@ function explain(error) {
  */
 function readProblem(status, text, findHeader) {
   const retryAfterS = Number(findHeader("Retry-After")) || 0;
+  if (status === 401 && key) {
+    // The server's own words are for programs, which have headers to set.
+    return new Problem(status, "unauthenticated", "The server does not know this key.");
+  }
   try {
     const { code, detail } = JSON.parse(text);
     if (detail) return new Problem(status, code, detail, retryAfterS);

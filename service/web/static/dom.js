@@ -1,4 +1,4 @@
-/** Finding elements, and saying numbers. */
+/** Finding elements and bringing them into sight, and saying numbers. */
 
 /**
  * @param {string} id of an element that the page has
@@ -20,6 +20,12 @@ export function make(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
   element.append(...children);
   return element;
+}
+
+/** @param {Element} element @param {ScrollLogicalPosition} block */
+export function bringIntoSight(element, block) {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  element.scrollIntoView({ behavior: calm ? "auto" : "smooth", block });
 }
 
 /** @param {number} number @returns {string} */

@@ -37,6 +37,7 @@ export function setUpIntake(session, attempt) {
         name, image: await getFile(`/samples/${name}.png`),
       })));
       if (find("samples").childElementCount) return;
+      find("offer").hidden = !samples.length;
       for (const { name, image } of samples) {
         const open = () => attempt(async () =>
           take(image, `${name}.png`, await getFile(`/samples/${name}-mask.png`)));

@@ -1,6 +1,6 @@
 /** The page: its parts made, and known to each other. */
 
-import { Problem, getAbout, setKey } from "./api.js";
+import { Problem, getAbout, hasKey, setKey } from "./api.js";
 import { Chooser } from "./chooser.js";
 import { find } from "./dom.js";
 import { setUpIntake } from "./intake.js";
@@ -18,9 +18,11 @@ import { View } from "./view.js";
 
 /** @param {Error|null} error */
 function showError(error) {
-  find("error").hidden = !error;
+  const refused = error instanceof Problem && error.status === 401;
+  // Who has not been asked for a key yet has done nothing wrong.
+  find("alert").hidden = !error || (refused && !hasKey());
   find("error").textContent = error ? describeError(error) : "";
-  if (error instanceof Problem && error.status === 401) askForKey();
+  if (refused) askForKey();
 }
 
 /** @param {() => Promise<void>} work */
@@ -39,12 +41,18 @@ function askForKey() {
   find("key").focus();
 }
 
+find("alert-close").addEventListener("click", () => showError(null));
+
 const session = new Session();
 const view = new View(find("picture"));
 const painter = new Painter(view, () => session.mask);
 const chooser = new Chooser(() => session.noteStale());
 new Runner(session, chooser, showError);
 
+session.addEventListener("opening", () => {
+  find("opening").hidden = !session.opening;
+  find("opening").textContent = session.opening && `Opening ${session.opening}…`;
+});
 session.addEventListener("picture", () => {
   const { picture, mask } = session;
   if (!picture || !mask) return;

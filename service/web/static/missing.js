@@ -24,7 +24,9 @@ export function setUpMissing(session, attempt) {
   });
   const markBelow = () => {
     const value = readNumber(find("below").value);
-    if (!Number.isNaN(value)) attempt(() => session.markBelow(value));
+    find("below").setAttribute("aria-invalid", String(Number.isNaN(value)));
+    if (Number.isNaN(value)) find("below").focus();
+    else attempt(() => session.markBelow(value));
   };
   find("mark-below").addEventListener("click", markBelow);
   find("below").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
@@ -34,8 +36,8 @@ export function setUpMissing(session, attempt) {
   find("restore-rectangle").addEventListener("click", () => fillNumbers(session, false));
   session.addEventListener("picture", () => {
     find("missing-controls").disabled = false;
-    find("mark-below").disabled = !session.picture?.bitmap;
-    find("alpha-note").textContent = describeAlpha(session);
+    find("below").disabled = find("mark-below").disabled = !session.picture?.hasNumbers;
+    find("file-note").textContent = describeFile(session);
   });
   session.addEventListener("mask", () => showCount(session));
 }
@@ -55,13 +57,14 @@ function fillNumbers(session, marked) {
 }
 
 /** @param {import("./session.js").Session} session */
-function describeAlpha({ picture, mask }) {
-  if (!picture?.bitmap) return "The browser cannot show this TIFF. It is sent as it is.";
-  // A new picture has no marks yet.
-  const transparent = mask?.missing ?? 0;
-  return transparent
-    ? `From alpha: ${count(transparent)} transparent pixels count as missing.`
-    : "From alpha: no pixel is transparent.";
+function describeFile({ picture, mask }) {
+  const missing = mask?.missing ?? 0; // a new picture has no marks yet
+  const told = [];
+  if (missing) told.push(`Transparent or without data in the file itself: ${count(missing)} px.`);
+  if (!picture?.hasNumbers) {
+    told.push("The server shows it, stretched to 8 bits and up to three bands; the model gets all.");
+  }
+  return told.join(" ");
 }
 
 /** @param {import("./session.js").Session} session */

@@ -27,7 +27,7 @@ export function isNpy(bytes) {
  * Read an NPY file, row-major and little-endian, of a kind that JavaScript has.
  *
  * @param {ArrayBuffer} buffer
- * @returns {NpyArray}
+ * @returns {NpyArray|null} null for all others
  */
 export function readNpy(buffer) {
   const view = new DataView(buffer);
@@ -39,12 +39,7 @@ export function readNpy(buffer) {
   const order = /'fortran_order':\s*(True|False)/.exec(header)?.[1];
   const sides = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1];
   const Kind = KINDS[kind];
-  if (!Kind || order !== "False" || sides === undefined) {
-    throw new Error(
-      "The page shows NPY files that are row-major, of 8 to 32-bit integers or floating point; " +
-      `this one is ${kind || "of an unknown kind"}${order === "True" ? ", column-major" : ""}.`,
-    );
-  }
+  if (!Kind || order !== "False" || sides === undefined) return null;
   const shape = sides.split(",").map((side) => side.trim()).filter(Boolean).map(Number);
   const count = shape.reduce((product, side) => product * side, 1);
   const data = buffer.slice(start + length, start + length + count * Kind.BYTES_PER_ELEMENT);

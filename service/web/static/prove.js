@@ -44,7 +44,11 @@ export function setUpProof(session, chooser) {
   });
   dialog.addEventListener("close", () => controller?.abort());
   session.addEventListener("answer", () => {
-    find("prove").disabled = !session.picture?.bitmap;
+    const { hasNumbers } = session.picture ?? { hasNumbers: false };
+    find("prove").disabled = !hasNumbers;
+    find("prove-note").textContent = hasNumbers
+      ? "Noise under the mask, a larger canvas: how many labels change?"
+      : "Not with this file: the page cannot write its numbers anew.";
   });
 }
 

@@ -13,25 +13,26 @@
  */
 
 import { isNpy, readNpy } from "./npy.js";
-import { isTiff, readTiffSize } from "./tiff.js";
+
+/** Of classic TIFF and BigTIFF. */
+const TIFF_MARKS = ["II*\0", "MM\0*", "II+\0", "MM\0+"];
 
 /**
- * @typedef {{width: number, height: number, raster: Raster|null, missing: Uint8Array|null,
- *   canvas: OffscreenCanvas|null}} Opened missing is not 0 where the file itself says so
+ * @typedef {{width: number, height: number, raster: Raster, missing: Uint8Array|null,
+ *   canvas: OffscreenCanvas}} Opened missing is not 0 where the file itself says so
  */
 
 /**
  * @param {Blob} blob
- * @returns {Promise<Opened>}
+ * @returns {Promise<Opened|null>} null for what only the server can read, if anybody
  */
 export async function openPicture(blob) {
   const head = new Uint8Array(await blob.slice(0, 16).arrayBuffer());
   if (isNpy(head)) return openArray(await blob.arrayBuffer());
-  if (isTiff(head)) {
-    const size = readTiffSize(await blob.arrayBuffer());
-    return { ...size, raster: null, missing: null, canvas: null };
-  }
+  // The one browser that shows TIFF takes bands and no-data values for what they are not.
+  if (TIFF_MARKS.includes(String.fromCharCode(...head.slice(0, 4)))) return null;
   const bitmap = await decode(blob);
+  if (!bitmap) return null;
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
   const context = getContext(canvas);
@@ -57,18 +58,18 @@ async function decode(blob) {
       colorSpaceConversion: "none", premultiplyAlpha: "none",
     });
   } catch {
-    throw new Error(
-      "This is not a picture that the browser can read. PNG, JPEG, WebP, TIFF and NPY are taken.",
-    );
+    return null;
   }
 }
 
 /**
  * @param {ArrayBuffer} buffer
- * @returns {Opened}
+ * @returns {Opened|null} null for kinds of numbers that JavaScript has not
  */
 function openArray(buffer) {
-  const { kind, shape, values } = readNpy(buffer);
+  const array = readNpy(buffer);
+  if (!array) return null;
+  const { kind, shape, values } = array;
   if (shape.length < 2 || shape.length > 3 || shape.includes(0)) {
     throw new Error(`An image must be H × W or H × W × C; this one is ${shape.join(" × ")}.`);
   }
@@ -140,11 +141,15 @@ function getContext(canvas) {
  * Read a mask file as the server does: whatever is not 0 is valid.
  *
  * @param {Blob} blob
- * @returns {Promise<{width: number, height: number, missing: Uint8Array}>}
+ * @param {boolean} [seen] it is a preview from the server, of which only transparency counts
+ * @returns {Promise<{width: number, height: number, missing: Uint8Array}|null>} null for what only
+ *   the server can read, if anybody
  */
-export async function openMask(blob) {
-  const { width, height, raster, missing } = await openPicture(blob);
-  if (!raster) throw new Error("The page reads masks from PNG, WebP, JPEG and NPY, not from TIFF.");
+export async function openMask(blob, seen = false) {
+  const opened = await openPicture(blob);
+  if (!opened) return null;
+  const { width, height, raster, missing } = opened;
+  if (seen) return { width, height, missing: missing ?? new Uint8Array(width * height) };
   // JPEG blurs: what was 0 comes back as 3 or 7.
   const least = blob.type === "image/jpeg" ? 128 : 0;
   const isZero = (/** @type {number} */ value) => (least ? value < least : value === 0);

@@ -2,9 +2,12 @@
 
 import { background } from "./background.js";
 import { hasKey } from "./api.js";
-import { duration, find, make } from "./dom.js";
+import { duration, find, make, bringIntoSight } from "./dom.js";
 import { MARKED } from "./mask.js";
 import { readColor } from "./tiles.js";
+
+/** Where layout.css has the picture beside the panel. */
+const WIDE = matchMedia("(min-width: 901px)");
 
 /**
  * @param {import("./session.js").Session} session
@@ -21,6 +24,7 @@ export function setUpResult(session, chooser, attempt) {
   session.addEventListener("answer", () => {
     const { answer, picture, mask, nodata } = session;
     if (!answer || !picture) return;
+    const isNew = find("result").hidden;
     find("result").hidden = false;
     find("stale").hidden = true;
     showTimings(answer);
@@ -28,6 +32,8 @@ export function setUpResult(session, chooser, attempt) {
       name: picture.name, masked: (mask?.marked ?? 0) > 0, model: chooser.model,
       version: chooser.version, nodata, keyed: hasKey(), origin: location.origin,
     });
+    // Beside the picture, which stays where it is; on a narrow screen it would push that away.
+    if (isNew && WIDE.matches) bringIntoSight(find("result"), "nearest");
   });
   for (const button of document.querySelectorAll("[data-download]")) {
     const kind = /** @type {HTMLElement} */ (button).dataset.download ?? "";

@@ -2,7 +2,9 @@
 
 import { Problem, segment } from "./api.js";
 import { background } from "./background.js";
-import { duration, find } from "./dom.js";
+import { duration, find, bringIntoSight } from "./dom.js";
+
+const AGAIN = "Segment again";
 
 export class Runner {
   /**
@@ -21,6 +23,9 @@ export class Runner {
     session.addEventListener("picture", () => {
       this.controller?.abort();
       this.#showState();
+    });
+    session.addEventListener("stale", () => {
+      if (!this.controller) find("run").textContent = AGAIN;
     });
     session.addEventListener("answer", showPicture);
     document.addEventListener("keydown", (event) => {
@@ -78,7 +83,7 @@ export class Runner {
     const running = this.controller !== null;
     const focused = [find("run"), find("cancel"), document.body].includes(document.activeElement);
     find("run").disabled = running || !this.session.picture;
-    find("run").textContent = running ? "Segmenting…" : "Segment";
+    find("run").textContent = running ? "Segmenting…" : this.session.isStale ? AGAIN : "Segment";
     find("cancel").hidden = !running;
     // Neither of them can keep the focus, so it goes on to the other.
     if (focused) find(running ? "cancel" : "run").focus({ preventScroll: true });
@@ -89,9 +94,7 @@ export class Runner {
 function showPicture() {
   const stage = find("stage");
   const box = stage.getBoundingClientRect();
-  if (box.bottom > 120 && box.top < innerHeight - 120) return;
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  stage.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+  if (box.bottom <= 120 || box.top >= innerHeight - 120) bringIntoSight(stage, "start");
 }
 
 const STAGES = new Map([

@@ -1,8 +1,9 @@
 /**
  * What the page is about at the moment: a picture, its mask, and the answer. It tells of changes by
- * the events `picture`, `mask`, `answer` and `stale`.
+ * the events `opening`, `picture`, `mask`, `answer` and `stale`.
  */
 
+import { preview } from "./api.js";
 import { background } from "./background.js";
 import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
 
@@ -12,8 +13,9 @@ import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
  * @property {string} name
  * @property {number} width
  * @property {number} height
- * @property {ImageBitmap|null} bitmap null where the browser cannot show it
+ * @property {ImageBitmap} bitmap
  * @property {ImageBitmap|null} small the same, smaller, if it is large
+ * @property {boolean} hasNumbers whether the page knows its values, and not only how it looks
  *
  * @typedef {object} Answer
  * @property {ArrayBuffer} content the JSON as it came
@@ -34,18 +36,33 @@ export class Session extends EventTarget {
   nodata = "";
   /** Whether the answer is to something else than is there now. */
   isStale = false;
-  /** How often a picture was opened, so that one that was overtaken is dropped. */
-  #opened = 0;
+  /** Name of the picture that is being opened; empty if there is none. */
+  opening = "";
+  /** Of the picture that was opened last: one that is overtaken is dropped. */
+  #turn = new AbortController();
 
   /** @param {Blob} blob @param {string} name */
   async openPicture(blob, name) {
-    const turn = ++this.#opened;
-    const { width, height, missing, bitmap, small } = await background.openPicture(blob);
-    if (turn !== this.#opened) return;
-    this.picture?.bitmap?.close();
+    this.#turn.abort();
+    const { signal } = this.#turn = new AbortController();
+    this.#setOpening(name);
+    try {
+      const opened = await background.openPicture(blob) ?? await openUnreadable(blob, signal);
+      signal.throwIfAborted();
+      await this.#take({ blob, name, ...opened });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      if (!signal.aborted) this.#setOpening("");
+    }
+  }
+
+  /** @param {Picture & {missing: Uint8Array|null}} opened */
+  async #take({ missing, ...picture }) {
+    this.picture?.bitmap.close();
     this.picture?.small?.close();
-    this.picture = { blob, name, width, height, bitmap, small };
-    this.mask = new Mask(width, height);
+    this.picture = picture;
+    this.mask = new Mask(picture.width, picture.height);
     if (missing) this.mask.setReason(BY_FILE, missing);
     this.answer = null;
     this.isStale = false;
@@ -54,11 +71,18 @@ export class Session extends EventTarget {
     this.#tell("mask");
   }
 
+  /** @param {string} name */
+  #setOpening(name) {
+    this.opening = name;
+    this.#tell("opening");
+  }
+
   /** @param {Blob} blob */
   async openMask(blob) {
     const { picture, mask } = this;
     if (!picture || !mask) throw new Error("A mask needs an image first.");
-    const { width, height, missing } = await background.openMask(blob);
+    const { width, height, missing } = await background.openMask(blob)
+      ?? await background.openMask((await preview(blob, { mask: blob })).picture, true);
     if (width !== mask.width || height !== mask.height) {
       throw new Error("The mask must have the image's height and width; the image is " +
         `${mask.height}×${mask.width}, the mask is ${height}×${width}.`);
@@ -69,12 +93,35 @@ export class Session extends EventTarget {
   /** @param {string} text a number, nan, or empty for none */
   async setNodata(text) {
     this.nodata = text;
-    const { mask } = this;
-    if (!mask) return;
-    const found = text === "" ? null : await background.findNodata(readNumber(text));
+    const { picture, mask } = this;
+    if (!picture || !mask) return;
+    let found = null;
+    if (!picture.hasNumbers) found = await this.#lookAgain(picture, mask, text);
+    else if (text !== "") found = await background.findNodata(readNumber(text));
     if (this.nodata === text && this.mask === mask) {
       this.changeMask(() => mask.setReason(NODATA, found));
     }
+  }
+
+  /**
+   * Show a picture whose numbers only the server knows with another value for no data.
+   *
+   * @param {Picture} picture
+   * @param {Mask} mask
+   * @param {string} nodata
+   * @returns {Promise<Uint8Array|null>} not 0 where a pixel is missing by that
+   */
+  async #lookAgain(picture, mask, nodata) {
+    const { bitmap, small, missing } =
+      await background.lookAgain((await preview(picture.blob, { nodata })).picture);
+    if (this.nodata === nodata && this.picture === picture) {
+      picture.bitmap.close();
+      picture.small?.close();
+      Object.assign(picture, { bitmap, small });
+    }
+    if (!missing || nodata === "") return null;
+    for (let at = 0; at < missing.length; at++) if (mask.cells[at] & BY_FILE) missing[at] = 0;
+    return missing;
   }
 
   /** @param {number} value pixels all of whose channels are less are marked */
@@ -125,6 +172,18 @@ export class Session extends EventTarget {
   #tell(name) {
     this.dispatchEvent(new Event(name));
   }
+}
+
+/**
+ * Open what the browser cannot read, by what the server shows of it.
+ *
+ * @param {Blob} blob
+ * @param {AbortSignal} signal
+ */
+async function openUnreadable(blob, signal) {
+  const { picture, exact } = await preview(blob, { signal });
+  signal.throwIfAborted(); // the worker keeps the picture that it opened last
+  return background.openPicture(picture, exact);
 }
 
 /** @param {string} text @returns {number} NaN for nan, and for whatever is no number */

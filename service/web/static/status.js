@@ -6,6 +6,7 @@ import { find } from "./dom.js";
 const PERIOD_MS = 2000;
 const LONGEST_MS = 15_000;
 const REMEMBERED = 30;
+const FIGURES = ["queue", "requests", "throughput", "computed"];
 
 /** @typedef {{at: number, requests: number, valid: number, image: number, computed: number}} Look */
 
@@ -45,6 +46,7 @@ export function setUpStatus({ onReady, onRefused }, counted) {
       else {
         state = "";
         showHealth("gone", "not reachable");
+        for (const id of FIGURES) find(id).textContent = "–";
         waitMs = Math.min(LONGEST_MS, waitMs * 1.5);
       }
     }

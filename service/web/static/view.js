@@ -10,7 +10,7 @@ const HATCHED = makePalette((cell) => (cell ? [0, 0, 0] : null));
 
 /** @typedef {import("./shapes.js").Point} Point */
 /**
- * @typedef {{width: number, height: number, bitmap: ImageBitmap|null, small: ImageBitmap|null}}
+ * @typedef {{width: number, height: number, bitmap: ImageBitmap, small: ImageBitmap|null}}
  *   Shown
  */
 
@@ -212,12 +212,10 @@ export class View {
     const [left, top] = [Math.round(this.x), Math.round(this.y)];
     const right = Math.round(this.x + width * this.scale);
     const bottom = Math.round(this.y + height * this.scale);
-    context.fillStyle = "#8d9096";
-    if (!bitmap) context.fillRect(left, top, right - left, bottom - top);
     const source = small && right - left <= small.width ? small : bitmap;
     context.imageSmoothingEnabled = this.scale < 2;
     context.imageSmoothingQuality = this.scale < 0.5 && source === bitmap ? "medium" : "low";
-    if (source) context.drawImage(source, left, top, right - left, bottom - top);
+    context.drawImage(source, left, top, right - left, bottom - top);
   }
 
   /** @param {import("./tiles.js").Frame} frame @param {number} until */

@@ -17,22 +17,19 @@ let turn = 0;
 
 /** @type {Record<string, (...given: any[]) => any>} */
 const TASKS = {
-  /** @param {Blob} blob */
-  async openPicture(blob) {
+  /** @param {Blob} blob @param {boolean} exact whether what is seen are the picture's own values */
+  async openPicture(blob, exact = true) {
     const mine = ++turn;
     const opened = await openPicture(blob);
-    if (mine === turn) raster = opened.raster;
-    const { width, height, missing, canvas } = opened;
-    const bitmap = canvas?.transferToImageBitmap() ?? null;
-    const longest = Math.max(width, height);
-    const small = bitmap && longest > 2 * SMALL_SIDE
-      ? await createImageBitmap(bitmap, {
-        resizeWidth: Math.max(1, Math.round((width * SMALL_SIDE) / longest)),
-        resizeHeight: Math.max(1, Math.round((height * SMALL_SIDE) / longest)),
-        resizeQuality: "medium",
-      })
-      : null;
-    return { width, height, missing, bitmap, small };
+    if (!opened) return null;
+    if (mine === turn) raster = exact ? opened.raster : null;
+    return { ...await show(opened), hasNumbers: exact };
+  },
+
+  /** @param {Blob} blob another look of the picture that is open */
+  async lookAgain(blob) {
+    const opened = await openPicture(blob);
+    return opened && show(opened);
   },
 
   openMask,
@@ -84,6 +81,20 @@ const TASKS = {
 
   compareLabels,
 };
+
+/** @param {import("./raster.js").Opened} opened */
+async function show({ width, height, missing, canvas }) {
+  const bitmap = canvas.transferToImageBitmap();
+  const longest = Math.max(width, height);
+  const small = longest > 2 * SMALL_SIDE
+    ? await createImageBitmap(bitmap, {
+      resizeWidth: Math.max(1, Math.round((width * SMALL_SIDE) / longest)),
+      resizeHeight: Math.max(1, Math.round((height * SMALL_SIDE) / longest)),
+      resizeQuality: "medium",
+    })
+    : null;
+  return { width, height, missing, bitmap, small };
+}
 
 /** @param {Uint8Array} labels */
 function countLabels(labels) {

@@ -1,4 +1,4 @@
-"""Reading `POST /v1/segment`: what is asked, and of which image.
+"""Reading `POST /v1/segment` and `/v1/preview`: what is asked, and of which image.
 
 The body is a form (`image`, `mask` and parameters), an image as it is, or JSON. Parameters may
 stand in the query as well as in the form or the JSON object, but not in both.
@@ -26,11 +26,12 @@ from service.errors import (
     RequestError,
 )
 from service.formats import npy, rle
-from service.formats.adapt import to_sample
+from service.formats.adapt import add_mask, find_valid, to_sample
 from service.formats.arrays import array_from_nested, mask_from_nested
 from service.formats.images import decode_image
 from service.formats.limits import ImageLimits
 from service.formats.masks import decode_mask
+from service.formats.preview import Preview, draw_preview
 from service.formats.raster import Raster
 from service.runtime.manifest import Manifest
 from service.wire.multipart import FormPart, parse_form
@@ -87,16 +88,27 @@ class SegmentRequest:
         Raises:
             RequestError: if either is damaged, too large, or does not suit the other or the model.
         """
-        raster = self.read_image(limits)
-        mask = None if self.read_mask is None else self.read_mask(limits)
         return to_sample(
-            raster,
-            mask,
+            self.read_image(limits),
+            None if self.read_mask is None else self.read_mask(limits),
             manifest.image.channels,
             manifest.image.dtype,
             nodata=self.parameters.nodata,
             model=f"model {manifest.name}",
         )
+
+    def draw_preview(self, limits: ImageLimits) -> Preview:
+        """Decode image and mask and draw them for people.
+
+        Args:
+            limits: the largest image that is decoded.
+
+        Raises:
+            RequestError: if either is damaged, too large, or does not suit the other.
+        """
+        raster = self.read_image(limits)
+        raster = add_mask(raster, None if self.read_mask is None else self.read_mask(limits))
+        return draw_preview(raster, find_valid(raster, self.parameters.nodata))
 
 
 def make_request(

@@ -39,7 +39,8 @@ def client(tmp_path):
 def ask_everything(client, content, kind):
     for key in (KEY, WRONG):
         headers = {"Authorization": f"Bearer {key}", "Content-Type": kind}
-        yield client.post("/v1/segment", content=content, headers=headers)
+        for path in ("/v1/segment", "/v1/preview"):
+            yield client.post(path, content=content, headers=headers)
         for path in ("/v1/models/fake:predict", "/v2/models/fake/infer"):
             yield client.post(path, content=content, headers=headers)
 
@@ -51,7 +52,7 @@ def test_neither_keys_nor_what_was_sent_are_logged(client, caplog, name):
         client.post("/v2/repository/models/fake/load", headers={"X-API-Key": ADMIN})
 
     logged = "\n".join(str(vars(record)) for record in caplog.records if record.name != "httpx2")
-    assert len([record for record in caplog.records if record.message == "request"]) == 7
+    assert len([record for record in caplog.records if record.message == "request"]) == 9
     assert 500 not in {answer.status_code for answer in answers}
     for secret in (KEY, WRONG, ADMIN, str(PIXEL), TEXT):
         assert secret not in logged

@@ -1,0 +1,73 @@
+"""`POST /v1/preview`: how an image looks that a browser cannot show."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.formats.limits import ImageLimits
+from service.formats.preview import Preview
+from service.web.exchange import Body, take_in
+from service.web.parts import Parts
+from service.web.problems import describe_responses
+from service.web.request_log import note
+from service.wire.native.request import parse_request
+
+_FILE = {"type": "string", "format": "binary"}
+_OPENAPI: dict[str, Any] = {
+    "parameters": [
+        {"in": "query", "name": "nodata", "required": False, "schema": {"type": "number"}}
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {"image": _FILE, "mask": _FILE, "nodata": {"type": "number"}},
+                }
+            },
+            "image/*": {"schema": _FILE},
+            "application/x-npy": {"schema": _FILE},
+        },
+    },
+}
+
+
+def make_router(parts: Parts) -> APIRouter:
+    """Make the route that shows images.
+
+    Args:
+        parts: what the application is made of.
+    """
+    router = APIRouter()
+
+    @router.post(
+        "/v1/preview",
+        summary="Show an image, of any format that is read, as a PNG",
+        response_class=Response,
+        responses={
+            200: {"description": "invalid pixels are transparent", "content": {"image/png": {}}},
+            **describe_responses(400, 401, 408, 413, 415, 422, 429, 500, 503),
+        },
+        openapi_extra=_OPENAPI,
+    )
+    async def preview(request: Request) -> Response:
+        with parts.telemetry.measure("preview"):
+            async with take_in(parts, request) as body:
+                shown = await asyncio.to_thread(_draw, request, body, parts.pipeline.image_limits)
+        note(request.scope, height=shown.size[0], width=shown.size[1])
+        told = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
+        return Response(shown.content, media_type="image/png", headers=told)
+
+    return router
+
+
+def _draw(request: Request, body: Body, limits: ImageLimits) -> Preview:
+    asked = parse_request(request.headers.get("content-type"), request.query_params, body)
+    return asked.draw_preview(limits)

@@ -1,0 +1,136 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from service.core.admission import AdmissionPolicy
+from service.formats.limits import ImageLimits
+from service.web.app import make_app
+from service.web.body import BodyLimits
+from tests.service.web.test_segment import check_problem
+from tests.support.apps import (
+    encode_image,
+    load_repository,
+    make_parts,
+    make_repository_folder,
+    serve,
+)
+from tests.support.images import noise, npy_file, picture_file, tiff_file
+
+SCENE = noise(37, 53, 3)
+HOLE = noise(37, 53, seed=9) < 180
+FLOATS = np.where(HOLE, np.linspace(0, 1, 37 * 53, dtype=np.float32).reshape(37, 53), np.nan)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    root = make_repository_folder(tmp_path_factory.mktemp("models"))
+    with serve(load_repository(root), BodyLimits(200_000), ImageLimits(100_000)) as client:
+        yield client
+
+
+def read(response):
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "image/png"
+    return np.asarray(Image.open(io.BytesIO(response.content)))
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack"])
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "zstd"])
+@pytest.mark.parametrize("byteorder", "<>")
+def test_a_tiff_of_bytes_comes_back_as_a_png_of_the_same_bytes(
+    client, photometric, compression, byteorder
+):
+    options = {"compression": compression, "byteorder": byteorder, "bigtiff": byteorder == ">"}
+    response = client.post(
+        "/v1/preview",
+        content=tiff_file(SCENE, photometric=photometric, planarconfig="contig", **options),
+    )
+
+    np.testing.assert_array_equal(read(response), SCENE)
+    assert response.headers["lacuna-preview"] == "exact"
+
+
+def test_missing_pixels_of_a_floating_point_tiff_are_transparent(client):
+    response = client.post("/v1/preview", files={"image": tiff_file(FLOATS)})
+
+    np.testing.assert_array_equal(read(response)[:, :, 1] > 0, HOLE)
+    assert response.headers["lacuna-preview"] == "approximate"
+
+
+def test_a_nodata_value_is_transparent_and_left_out_of_the_stretch(client):
+    values = np.where(HOLE, FLOATS, np.float32(-9999))
+
+    with_nodata = client.post(
+        "/v1/preview", files={"image": npy_file(values)}, data={"nodata": "-9999"}
+    )
+    assert with_nodata.content == client.post("/v1/preview", content=npy_file(FLOATS)).content
+
+
+def test_a_mask_is_intersected(client):
+    files = {"image": tiff_file(SCENE, photometric="rgb"), "mask": tiff_file(HOLE)}
+
+    np.testing.assert_array_equal(read(client.post("/v1/preview", files=files))[:, :, 3] > 0, HOLE)
+
+
+def test_an_image_lies_as_it_is_segmented(client):
+    upright = np.moveaxis(SCENE, 0, 1)
+    stored = tiff_file(upright[::-1], photometric="rgb", extratags=[(274, 3, 1, 4, True)])
+
+    np.testing.assert_array_equal(read(client.post("/v1/preview", content=stored)), upright)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code", "word"),
+    [
+        (b"", 400, "empty_body", "0 bytes"),
+        (b"no image", 422, "invalid_image", "not an image"),
+        (tiff_file(SCENE)[:-3000], 422, "invalid_image", "TIFF"),
+        (tiff_file(np.zeros((2, 9, 9), np.uint8), photometric="minisblack"), 422, "invalid_image",
+         "holds 2"),
+        (picture_file(SCENE, "GIF"), 415, "unsupported_media_type", "it is GIF"),
+        (tiff_file(np.zeros((400, 400), np.uint8), compression="deflate"), 413, "image_too_large",
+         "100000 pixels"),
+        (bytes(200_001), 413, "body_too_large", "200000 bytes"),
+    ],
+    ids=["empty", "text", "cut short", "two pages", "GIF", "too many pixels", "too many bytes"],
+)  # fmt: skip
+def test_what_would_not_be_segmented_is_not_shown_and_in_the_same_words(
+    client, content, status, code, word
+):
+    shown = client.post("/v1/preview", content=content)
+
+    check_problem(shown, status, code, word)
+    asked = client.post("/v1/segment", content=content).json()
+    assert shown.json() == asked
+
+
+def test_a_mask_of_another_size_is_refused(client):
+    files = {"image": encode_image(SCENE), "mask": encode_image(np.ones((5, 7), np.uint8))}
+
+    check_problem(client.post("/v1/preview", files=files), 422, "invalid_mask", "5×7")
+
+
+def test_who_comes_when_there_is_too_much_to_do_is_told_when_to_come_again(tmp_path):
+    repository = load_repository(make_repository_folder(tmp_path))
+    parts = make_parts(repository, admission=AdmissionPolicy(max_pending=1))
+    with TestClient(make_app(parts)) as client:
+        with parts.gate.hold(0):
+            response = client.post("/v1/preview", content=encode_image(SCENE))
+            check_problem(response, 429, "overloaded", "at most 1")
+            assert int(response.headers["retry-after"]) >= 1
+
+        assert client.post("/v1/preview", content=encode_image(SCENE)).status_code == 200
+        counted = client.get("/metrics").text
+    for outcome in ("ok", "refused"):
+        labels = f'model="",outcome="{outcome}",protocol="preview"'
+        assert f"lacuna_requests_total{{{labels}}} 1.0" in counted
+
+
+def test_a_model_that_is_not_ready_keeps_no_picture_from_being_shown(tmp_path):
+    with serve(load_repository(tmp_path)) as client:
+        np.testing.assert_array_equal(
+            read(client.post("/v1/preview", content=encode_image(SCENE))), SCENE
+        )
