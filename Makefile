@@ -65,8 +65,8 @@ image:  ## build the container image, with docker or podman
 		| awk '{ printf "$(IMAGE):$(VERSION) has %.2f GB\n", $$1 / 1e9 }'
 
 lock:  ## resolve the dependencies again (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra serve --group build pyproject.toml -o requirements/serve.txt
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra serve --extra train --group dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra serve --extra otel --group build pyproject.toml -o requirements/serve.txt
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra serve --extra otel --extra train --group dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
 
 clean:  ## remove the environment and all caches
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from service.config import Repository as RepositorySettings
-from service.config import Settings
+from service.config import Settings, wants_traces
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
@@ -26,6 +26,7 @@ from service.formats.limits import ImageLimits
 from service.pipeline import Pipeline
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
+from service.tracing import start_tracing
 from service.web.access import Access
 from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
@@ -45,7 +46,11 @@ def assemble_parts(settings: Settings, load: Load) -> Parts:
     Args:
         settings: of the server.
         load: makes a runtime of a model's folder, for a layout of workers and threads.
+
+    Raises:
+        ConfigurationError: if there are to be traces and cannot be, or a place for keys holds none.
     """
+    tracing = start_tracing() if wants_traces() else None
     engine, limits = settings.engine, settings.limits
     layout = choose_layout(engine.workers, engine.threads, count_cores())
     batch = BatchPolicy(settings.batch.max_pixels, settings.batch.max_wait_s)
@@ -68,7 +73,7 @@ def assemble_parts(settings: Settings, load: Load) -> Parts:
         pipeline,
         Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
         Watchdog(segmenter.dispatcher, engine.watchdog_s),
-        Telemetry(segmenter.dispatcher, repository),
+        Telemetry(segmenter.dispatcher, repository, tracing),
         BodyLimits(limits.body_bytes, limits.idle_s, limits.body_s),
         Access(make_key_ring(settings)),
         Surface(settings.docs, metrics=settings.metrics_port is None),

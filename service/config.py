@@ -2,7 +2,8 @@
 
 The only module that reads the environment. Every variable has the prefix `LACUNA_`, and two
 underscores between levels. A variable with the prefix that names no setting stops the start: a
-misspelt limit must not silently be none.
+misspelt limit must not silently be none. Whether there are traces is asked by OpenTelemetry's own
+variables, whose names and meanings are a standard.
 
 What stands below a setting, in Markdown, is its row in docs/configuration.md; `make docs` writes it
 there.
@@ -287,6 +288,42 @@ def read_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(f"settings must be in range: {faults}") from error
     _check_image_pixels(settings)
     return settings
+
+
+def wants_traces() -> bool:
+    """Tell whether OpenTelemetry's variables ask for traces: whether they name an endpoint.
+
+    Raises:
+        ConfigurationError: if the endpoint is no address, or is to be spoken to in another way than
+            OTLP over HTTP.
+    """
+    off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    endpoint, address = _read_first(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    _, exporter = _read_first("OTEL_TRACES_EXPORTER")
+    if off or not address or exporter == "none":
+        return False
+    if not address.startswith(("http://", "https://")):
+        # What it is stays unsaid: a password may stand in it.
+        raise ConfigurationError(f"{endpoint} must begin with http:// or https://; it does not")
+    if exporter not in ("", "otlp"):
+        raise ConfigurationError(f"OTEL_TRACES_EXPORTER must be otlp or none; it is {exporter}")
+    protocol, spoken = _read_first(
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
+    if spoken not in ("", "http/protobuf"):
+        raise ConfigurationError(f"{protocol} must be http/protobuf; it is {spoken}")
+    return True
+
+
+def _read_first(*names: str) -> tuple[str, str]:
+    """Give the name and the value of the first variable that is set; an empty one is not."""
+    for name in names:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return name, value
+    return names[-1], ""
 
 
 def _check_image_pixels(settings: Settings) -> None:

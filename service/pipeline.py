@@ -43,6 +43,7 @@ class Answered:
         valid_pixels: how many of them were valid.
         computed_pixels: how many the model saw for it, padding and halos included.
         timings_s: seconds spent in `decode`, `queue`, `infer` and `encode`.
+        starts_s: when each of them began, by `time.perf_counter`.
     """
 
     content: bytes
@@ -51,6 +52,7 @@ class Answered:
     valid_pixels: int
     computed_pixels: int
     timings_s: Mapping[str, float]
+    starts_s: Mapping[str, float]
 
 
 class BatchRequest(Protocol):
@@ -90,6 +92,7 @@ class BatchAnswered(Generic[Value]):
         valid_pixels: how many of them were valid.
         computed_pixels: how many the model saw for them, padding and halos included.
         timings_s: seconds spent in `decode`, `queue`, `infer` and `encode`.
+        starts_s: when each of them began, by `time.perf_counter`.
     """
 
     content: Value
@@ -98,6 +101,7 @@ class BatchAnswered(Generic[Value]):
     valid_pixels: int
     computed_pixels: int
     timings_s: Mapping[str, float]
+    starts_s: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,8 @@ class Pipeline:
 
         began = time.perf_counter()
         sample, valid_pixels = await _run(decode, light=request.light)
-        decode_s = time.perf_counter() - began
+        decoded = time.perf_counter()
+        decode_s = decoded - began
         result = await self.segmenter.segment(
             model,
             sample,
@@ -156,14 +161,20 @@ class Pipeline:
         )
         timings_s = {"decode": decode_s, "queue": result.queue_s, "infer": result.infer_s}
         answer = Answer(model.name, model.version, manifest, result.segmentation, timings_s)
-        began = time.perf_counter()
+        segmented = time.perf_counter()
         content = await _run(
             lambda: render(answer, media_type),
             light=media_type == NPY and sample.mask.size <= _LIGHT_PIXELS,
         )
-        timings_s = {**timings_s, "encode": time.perf_counter() - began}
+        timings_s = {**timings_s, "encode": time.perf_counter() - segmented}
         return Answered(
-            content, model, sample.size, valid_pixels, result.computed_pixels, timings_s
+            content,
+            model,
+            sample.size,
+            valid_pixels,
+            result.computed_pixels,
+            timings_s,
+            _list_starts(began, decoded, result.queue_s, segmented),
         )
 
     async def answer_batch(
@@ -216,19 +227,20 @@ class Pipeline:
 
         began = time.perf_counter()
         request, samples, valid_pixels = await _run(decode, light=light)
-        decode_s = time.perf_counter() - began
+        decoded = time.perf_counter()
+        decode_s = decoded - began
         timeout_s = _subtract(request.timeout_s, decode_s)
         results = await self._segment_all(model, samples, request, timeout_s)
         queue_s = min(result.queue_s for result in results)
         infer_s = max(result.queue_s + result.infer_s for result in results) - queue_s
         pixels = sum(sample.mask.size for sample in samples)
         values = pixels * len(manifest.classes) if request.wants_probabilities else pixels
-        began = time.perf_counter()
+        segmented = time.perf_counter()
         content = await _run(
             lambda: render(request, [result.segmentation for result in results]),
             light=values <= _LIGHT_PIXELS,
         )
-        encode_s = time.perf_counter() - began
+        encode_s = time.perf_counter() - segmented
         return BatchAnswered(
             content,
             len(samples),
@@ -236,6 +248,7 @@ class Pipeline:
             valid_pixels,
             sum(result.computed_pixels for result in results),
             {"decode": decode_s, "queue": queue_s, "infer": infer_s, "encode": encode_s},
+            _list_starts(began, decoded, queue_s, segmented),
         )
 
     async def _segment_all(
@@ -268,6 +281,17 @@ class Pipeline:
 
 async def _run(work: Callable[[], Value], *, light: bool) -> Value:
     return work() if light else await asyncio.to_thread(work)
+
+
+def _list_starts(
+    began_s: float, decoded_s: float, queue_s: float, segmented_s: float
+) -> dict[str, float]:
+    return {
+        "decode": began_s,
+        "queue": decoded_s,
+        "infer": decoded_s + queue_s,
+        "encode": segmented_s,
+    }
 
 
 def _subtract(timeout_s: float | None, spent_s: float) -> float | None:

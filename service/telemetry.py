@@ -1,4 +1,4 @@
-"""Counts what happens, for Prometheus.
+"""Counts what happens, for Prometheus, and tells the traces of it where there are any.
 
 Names and labels are documented in docs/operations.md, and held to it by a test. Labels have few
 values: a model that a request names counts only once the repository knows it.
@@ -30,6 +30,7 @@ from service import errors
 from service.core.statistics import BatchRecord
 from service.engine.dispatcher import Dispatcher
 from service.engine.repository import ModelState, Repository
+from service.tracing import Tracing
 
 # Each counter's time of birth would double the series, and nobody asks for it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -60,18 +61,36 @@ class RequestMeter:
     Attributes:
         protocol: of the request.
         model: that answers it; empty as long as it is not known.
+        version: of the model.
         stages_s: seconds spent in each stage.
-        pixels: of its image, by kind: `image`, `valid` and `computed`.
+        starts_s: when each stage began, by `time.perf_counter`.
+        size: height and width of its image, if there is one only.
+        images: how many there are, as far as is known.
+        pixels: of all of them, by kind: `image`, `valid` and `computed`.
     """
 
-    __slots__ = ("_began_s", "_count", "model", "pixels", "protocol", "stages_s")
+    __slots__ = (
+        "_began_s",
+        "_count",
+        "images",
+        "model",
+        "pixels",
+        "protocol",
+        "size",
+        "stages_s",
+        "starts_s",
+        "version",
+    )
 
     def __init__(
         self, protocol: str, count: Callable[[RequestMeter, float, BaseException | None], None]
     ) -> None:
         self.protocol = protocol
-        self.model = ""
+        self.model = self.version = ""
         self.stages_s: Mapping[str, float] = {}
+        self.starts_s: Mapping[str, float] = {}
+        self.size: tuple[int, int] | None = None
+        self.images: int | None = None
         self.pixels: Mapping[str, int] = {}
         self._count = count
 
@@ -94,9 +113,16 @@ class Telemetry:
     Args:
         dispatcher: whose queue and calls are looked at when metrics are asked for.
         repository: of the models.
+        tracing: where requests are traced to, if they are.
+
+    Attributes:
+        tracing: the same.
     """
 
-    def __init__(self, dispatcher: Dispatcher, repository: Repository) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, repository: Repository, tracing: Tracing | None = None
+    ) -> None:
+        self.tracing = tracing
         self._registry = registry = CollectorRegistry()
         for process in (ProcessCollector, PlatformCollector, GCCollector):
             process(registry=registry)
@@ -164,6 +190,8 @@ class Telemetry:
             self._stage_s[stage].observe(spent_s)
         for kind, count in meter.pixels.items():
             self._pixels[kind].inc(count)
+        if self.tracing is not None:
+            self.tracing.describe(_list_facts(meter, error), meter.starts_s, meter.stages_s)
 
     def _find(self, model: str, protocol: str, outcome: str) -> tuple[Counter, Histogram]:
         key = (model, protocol, outcome)
@@ -188,6 +216,20 @@ def find_outcome(error: BaseException | None) -> str:
         if isinstance(error, kind):
             return outcome
     return "failed" if isinstance(error, Exception) else "gone"
+
+
+def _list_facts(meter: RequestMeter, error: BaseException | None) -> dict[str, str | int]:
+    """Give what is known of a request, as its span names it."""
+    facts: dict[str, str | int] = {"protocol": meter.protocol, "outcome": find_outcome(error)}
+    if isinstance(error, errors.LacunaError):
+        facts["error"] = error.code
+    if meter.model:
+        facts |= {"model.name": meter.model, "model.version": meter.version}
+    if meter.size is not None:
+        facts["image.height"], facts["image.width"] = meter.size
+    if meter.images is not None:
+        facts["images"] = meter.images
+    return facts | {f"pixels.{kind}": count for kind, count in meter.pixels.items()}
 
 
 class _Snapshot(Collector):

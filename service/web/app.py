@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -37,6 +36,7 @@ from service.web.routes import (
     segment,
     tfserving,
 )
+from service.web.trace_context import TraceContext, configure_telemetry
 
 
 class _Application(FastAPI):
@@ -54,7 +54,7 @@ class _Application(FastAPI):
         """Put the layers of the application around each other."""
         return Express(
             self.busiest,
-            partial(RequestLog, **_list_log_options(self.parts)),
+            partial(_surround, parts=self.parts),
             answer_error,
             super().build_middleware_stack(),
         )
@@ -69,6 +69,7 @@ def make_app(parts: Parts) -> FastAPI:
     Args:
         parts: what it is made of. The segmenter is closed when the application ends.
     """
+    tracing = parts.telemetry.tracing
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
@@ -77,10 +78,12 @@ def make_app(parts: Parts) -> FastAPI:
         watching.cancel()
         await parts.repository.close()
         await asyncio.to_thread(parts.pipeline.segmenter.close)
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
     app = _Application(
         title="lacuna",
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=configure_telemetry(tracing),
         summary="Segmentation of images with missing pixels",
         version=version("lacuna"),
         lifespan=live,
@@ -93,7 +96,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.add_exception_handler(LacunaError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.parts = parts
-    app.add_middleware(RequestLog, **_list_log_options(parts))
+    app.add_middleware(_surround, parts=parts)
     for routes in (segment, preview, models, health, oip, oip_control, tfserving, page):
         router = routes.make_router(parts)
         app.include_router(router)
@@ -114,18 +117,15 @@ def make_metrics_app(parts: Parts) -> FastAPI:
     """
     app = FastAPI(openapi_url=None)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_middleware(RequestLog, **_list_log_options(parts))
+    app.add_middleware(_surround, parts=parts)
     app.include_router(metrics.make_router(parts))
     return app
 
 
-def _list_log_options(parts: Parts) -> dict[str, Any]:
-    return {
-        "access": parts.access,
-        "gate": parts.gate,
-        "refuse": refuse,
-        "answer_unexpected": answer_unexpected,
-    }
+def _surround(app: ASGIApp, parts: Parts) -> ASGIApp:
+    """Put around an application what every request passes."""
+    logged = RequestLog(app, parts.access, parts.gate, refuse, answer_unexpected)
+    return logged if parts.telemetry.tracing is None else TraceContext(logged)
 
 
 def _list_posts(router: APIRouter) -> Iterator[APIRoute]:

@@ -70,10 +70,11 @@ async def answer_batch(
     with parts.telemetry.measure(dialect.protocol) as meter:
         async with take_in(parts, request) as body:
             with parts.repository.borrow(name, version, label) as model:
-                meter.model = model.name
+                meter.model, meter.version = model.name, model.version
                 note(request.scope, model=model.name, version=model.version)
                 answered = await _answer(parts, request, dialect, model, body)
-        meter.stages_s = answered.timings_s
+        meter.stages_s, meter.starts_s = answered.timings_s, answered.starts_s
+        meter.images = answered.images
         meter.pixels = {
             "image": answered.pixels,
             "valid": answered.valid_pixels,

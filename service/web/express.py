@@ -3,7 +3,8 @@
 FastAPI finds a route among all, gathers what it depends on and wraps it in layers that these do
 not need: for a small image that took a third of all the time on the event loop. They are registered
 with FastAPI all the same, for its OpenAPI document; here their handlers are called directly, inside
-the same request log. Everything else goes the usual way.
+the same request log. Everything else goes the usual way, and so does a request whose span is
+recorded, because FastAPI names the span after the route that it finds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import LacunaError
+from service.web.trace_context import is_recorded
 
 _STOP = "lacuna.stop"
 
@@ -57,7 +59,8 @@ class Express:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        stops = self._wrapped if scope["type"] == "http" and self._find(scope) else self._others
+        express = scope["type"] == "http" and not is_recorded(scope) and self._find(scope)
+        stops = self._wrapped if express else self._others
         await stops(scope, receive, send)
 
     def _find(self, scope: Scope) -> bool:

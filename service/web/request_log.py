@@ -30,7 +30,7 @@ _NUMBERS = itertools.count()
 _NOTES = "lacuna.notes"
 
 # Asked every few seconds by orchestrators and Prometheus; a line each would bury the others.
-_QUIET_PATHS = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics"}
+QUIET_PATHS = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics"}
 
 
 def note(scope: Scope, **facts: Any) -> None:
@@ -151,5 +151,5 @@ def _choose_id(scope: Scope) -> str:
 
 
 def _write_line(scope: Scope, facts: dict[str, Any]) -> None:
-    level = logging.DEBUG if scope["path"] in _QUIET_PATHS else logging.INFO
+    level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
     log.log(level, "request", extra=facts | scope.get(_NOTES, {}))

@@ -23,6 +23,7 @@ from service.pipeline import Pipeline
 from service.runtime.fake import FakeRuntime
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
+from service.tracing import Tracing
 from service.web.app import make_app
 from service.web.body import BodyLimits
 from service.web.parts import Parts
@@ -54,6 +55,7 @@ def make_parts(
     admission: AdmissionPolicy | None = None,
     watchdog_s: float = WATCHDOG_S,
     model_pixels: Mapping[str, int] | None = None,
+    tracing: Tracing | None = None,
     **options: Any,
 ) -> Parts:
     """Make the parts of an application."""
@@ -64,7 +66,7 @@ def make_parts(
         pipeline,
         Gate(dispatcher, admission),
         Watchdog(dispatcher, watchdog_s),
-        Telemetry(dispatcher, repository),
+        Telemetry(dispatcher, repository, tracing),
         body_limits or BodyLimits(),
         **options,
     )

@@ -105,8 +105,9 @@ def make_router(parts: Parts) -> APIRouter:
     async def segment(request: Request) -> Response:
         with parts.telemetry.measure("native") as meter:
             answered, media_type = await answer(request)
-            meter.model = answered.model.name
-            meter.stages_s = answered.timings_s
+            meter.model, meter.version = answered.model.name, answered.model.version
+            meter.stages_s, meter.starts_s = answered.timings_s, answered.starts_s
+            meter.size = answered.size
             meter.pixels = {
                 "image": answered.size[0] * answered.size[1],
                 "valid": answered.valid_pixels,
