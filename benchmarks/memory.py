@@ -4,8 +4,8 @@
 
 `lacuna serve` is started and says what its process holds (`process_resident_memory_bytes`): after
 the warm-up, after many images of as many sizes, and at the most while one huge image is answered.
-What a huge image may add is itself, its mask and its labels; the windows that are computed at once
-have their room since the warm-up.
+What a huge image may add is itself, its mask, its labels and the windows that are computed at once,
+most of whose room is held since the warm-up.
 
 The exit status is 1 if a request failed; missed bounds are only shown.
 """
@@ -18,12 +18,12 @@ import contextlib
 import os
 import re
 import sys
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contestants import start_server
+from benchmarks.serving import DEMO, WHOLE_BYTES_PER_PIXEL
 from benchmarks.tables import mark
 from service.bench.ask import ask_once
 from service.bench.load import run_in_loop, run_load
@@ -31,8 +31,8 @@ from service.bench.plan import Plan
 from service.bench.question import Address, Question, build_question
 from service.bench.report import make_report
 from service.bench.workload import Workload, draw_samples, parse_sizes
-
-DEMO = Path(__file__).parents[1] / "service" / "demo" / "models" / "groundcover" / "1"
+from service.core.windows import Tiling
+from service.engine.layout import count_cores
 
 CHANNELS = 3
 TIMEOUT_S = 600.0
@@ -100,7 +100,8 @@ def main() -> None:
         after = run_in_loop(lambda: read_resident_bytes(address))
         (huge,) = draw_questions(address, 1, str(arguments.huge))
         status, peak = run_in_loop(lambda: watch_peak(address, huge))
-    held = (CHANNELS + 2) * pixels
+    windows = count_cores() * Tiling.max_pixels
+    held = (CHANNELS + 2) * pixels + windows * WHOLE_BYTES_PER_PIXEL
     table = Table("", "MB", "", "", box=None)
     table.add_row("after the warm-up", f"{warm / 1e6:.0f}")
     table.add_row(

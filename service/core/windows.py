@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from service.core.splitting import Rates, split
 
 # Of a pixel: whatever prices say, more of them never cost less.
 _LEAST_S = 1e-15
+# Of an image's longer side: what each worker may take, halos included, for sharing to be worth it.
+_MOST_SHARE = 0.75
 # So many are planned in 50 ms and 20 MB: 8192 × 8192 pixels at a total stride of 8.
 _MAX_CELLS = 1 << 20
 
@@ -124,22 +126,27 @@ def find_valid_box(mask: NDArray[np.bool_], total_stride: int) -> Window | None:
 
 
 def plan_windows(
-    mask: NDArray[np.bool_], tiling: Tiling, price: Callable[[int, int], float]
+    mask: NDArray[np.bool_],
+    tiling: Tiling,
+    price: Callable[[int, int], float],
+    workers: int = 1,
 ) -> list[Part]:
     """Choose the parts of an image that a model must compute.
 
     The box of all valid pixels is split where it is too large, or where parts that leave out empty
-    areas are cheaper together, halos included.
+    areas are cheaper together, halos included. Where several workers have nothing else to do it is
+    split between them, if each then takes much less time than one would for all.
 
     Args:
         mask: bool (H, W), True = valid.
         tiling: how the image may be cut.
         price: gives the seconds that a cut of some height and width takes by itself; asked often.
+        workers: how many could begin at once.
 
     Returns:
         Parts whose keeps are disjoint and hold every valid pixel, from the top down; none where
-        nothing is valid. All of them together are priced no higher than the box of all valid
-        pixels, if that is not too large for one cut.
+        nothing is valid. For one worker all of them together are priced no higher than the box of
+        all valid pixels, if that is not too large for one cut.
     """
     box = find_valid_box(mask, tiling.total_stride)
     if box is None:
@@ -148,7 +155,7 @@ def plan_windows(
         # Every pixel may depend on every other.
         return [Part(box, box)]
     inside = mask[box.slices]
-    tiling = _coarsen(tiling, box)
+    tiling = _coarsen(_share(tiling, box, workers), box)
     stride = tiling.total_stride
     rates = _rate(tiling, box, price)
     if box.height * box.width <= tiling.limit:
@@ -162,6 +169,15 @@ def plan_windows(
     return sorted(
         Part(_place(piece.cut, box, stride), _place(piece.keep, box, stride)) for piece in pieces
     )
+
+
+def _share(tiling: Tiling, box: Window, workers: int) -> Tiling:
+    """Bound cuts so that a box falls into one for each worker, unless that is mostly halo."""
+    short, long = sorted((box.height, box.width))
+    share = -(-long // workers) + 2 * tiling.halo
+    if share > _MOST_SHARE * long:
+        return tiling
+    return replace(tiling, max_pixels=min(tiling.max_pixels, share * short))
 
 
 def _coarsen(tiling: Tiling, box: Window) -> Tiling:

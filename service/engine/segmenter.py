@@ -125,7 +125,8 @@ class Segmenter:
             whole = Window(0, 0, *sample.size)
             return [Part(whole, whole)] if sample.mask.any() else []
         tiling = model.tile(self._policy.window_pixels)
-        return plan_windows(sample.mask, tiling, model.predict_s)
+        idle = self._dispatcher.idle_workers
+        return plan_windows(sample.mask, tiling, model.predict_s, max(idle, 1))
 
 
 def _line_up(

@@ -33,7 +33,8 @@ def decode_npy(data: Buffer, limits: ImageLimits) -> Raster:
     height, width, channels = _image_shape(header.shape)
     check_size(limits, height, width, channels)
     array = read_npy(data, header).reshape(height, width, channels)
-    return Raster(np.ascontiguousarray(narrow(array)))
+    values = np.ascontiguousarray(narrow(array))
+    return Raster(values, is_binary=array.dtype == np.bool_)
 
 
 def array_from_nested(value: object, limits: ImageLimits) -> Raster:

@@ -76,6 +76,8 @@ def _read_colour(raster: Raster, *, lossy: bool) -> NDArray[np.bool_]:
         raise InvalidMaskError(
             f"mask must have one channel, or equal ones; it has {raster.channels} that differ"
         )
+    if raster.channels == 1 and raster.is_binary and values.max() <= 1:
+        return values[:, :, 0].view(np.bool_)  # not copied: it may have 67 million pixels
     # Stored values count, not brightness: tifffile, for one, stores bool masks as white-is-zero.
     zero = raster.full_scale if raster.white_is_zero else 0
     return np.asarray(first[:, :, 0] != zero, np.bool_)

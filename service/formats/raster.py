@@ -21,6 +21,7 @@ class Raster:
             colour, a no-data value); None if the file says nothing about it.
         full_scale: the value that means white in a picture with integer samples; None for arrays
             and floating-point pictures, which carry numbers rather than intensities.
+        is_binary: the values were saved as booleans; not all who write these write 0 and 1.
         white_is_zero: the file stored 0 for white, and the values were inverted; for masks, which
             are numbers, that has to be undone.
 
@@ -32,6 +33,7 @@ class Raster:
     valid: NDArray[np.bool_] | None = None
     full_scale: float | None = None
     white_is_zero: bool = False
+    is_binary: bool = False
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or 0 in self.values.shape:

@@ -418,3 +418,32 @@ def test_an_answer_without_probabilities_is_not_pasted_where_they_are_wanted():
     with pytest.raises(ValueError, match="it has none"):
         paste(whole, Part(window, window), Segmentation(np.zeros((2, 2), np.uint8)))
     assert (whole.labels == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(2048, 512), (512, 2048), (512, 512), (2048, 208), (1000, 1100)]
+)
+@pytest.mark.parametrize("workers", [2, 3])
+def test_an_image_is_shared_out_between_idle_workers(height, width, workers):
+    mask = np.ones((height, width), bool)
+
+    parts = plan_windows(mask, DEMO, price_demo, workers)
+
+    whole_s = price_demo(height, width)
+    assert max(price_demo(*size_of(part.cut)) for part in parts) <= 0.75 * whole_s
+    assert len(parts) >= 2
+    assert sum(part.keep.height * part.keep.width for part in parts) == mask.size
+
+
+@pytest.mark.parametrize("side", [64, 128, 256, 384])
+def test_an_image_that_would_be_mostly_halo_is_not_shared_out(side):
+    whole = Window(0, 0, side, side)
+
+    assert plan_windows(np.ones((side, side), bool), DEMO, price_demo, 2) == [Part(whole, whole)]
+
+
+def test_windows_for_many_workers_are_no_larger_than_for_one():
+    mask = np.ones((3000, 3000), bool)
+
+    for part in plan_windows(mask, DEMO, price_demo, 2):
+        assert part.cut.height * part.cut.width <= DEMO.max_pixels

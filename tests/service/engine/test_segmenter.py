@@ -92,7 +92,7 @@ def answer_alone(sample, probabilities=False):
 
 
 async def hold_worker(segmenter, model):
-    """Keep the only worker busy until the model's runtime is let go."""
+    """Keep a worker busy until the model's runtime is let go."""
     task = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
     await asyncio.to_thread(model.runtime.begun.wait, 30)
     return task
@@ -169,6 +169,25 @@ def test_a_large_image_comes_in_windows():
     assert sum(shape[0] for shape in runtime.shapes) > 4
     assert max(height * width for _, height, width, _ in runtime.shapes) <= 24 * 24
     np.testing.assert_array_equal(result.segmentation.labels, answer_alone(sample)[0])
+
+
+def test_idle_workers_share_an_image_and_busy_ones_do_not():
+    model, holder = serve_model(FakeRuntime()), serve_model(Gated())
+    sample = fill_sample(64, 64)
+
+    async def scenario():
+        async with run_segmenter(EnginePolicy(workers=2)) as segmenter:
+            shared = await segmenter.segment(model, sample)
+            held = await hold_worker(segmenter, holder)
+            alone = await segmenter.segment(model, sample)
+            holder.runtime.go.set()
+            await held
+            return shared, alone
+
+    shared, alone = asyncio.run(scenario())
+
+    assert shared.computed_pixels > alone.computed_pixels == 64 * 64
+    assert np.array_equal(shared.segmentation.labels, alone.segmentation.labels)
 
 
 def test_a_model_that_breaks_the_contract_sees_exact_images_with_mates_of_their_size():

@@ -117,3 +117,18 @@ def test_a_mask_of_another_size_does_not_fit():
     assert caught.value.message == (
         "mask must have the image's height and width; image is 37×53, mask is 37×52"
     )
+
+
+def test_booleans_that_are_neither_0_nor_1_are_made_so():
+    data = bytearray(npy_file(np.zeros((2, 2), bool)))
+    data[-2:] = 2, 7
+
+    mask = decode_mask(bytes(data), LIMITS)
+
+    assert mask.view(np.uint8).tolist() == [[0, 0], [1, 1]]
+
+
+def test_a_mask_of_booleans_is_not_copied():
+    data = npy_file(MASK)
+
+    assert np.shares_memory(decode_mask(data, LIMITS), np.frombuffer(data, np.uint8))
