@@ -73,21 +73,25 @@ class Tiling:
         halo: the model's receptive radius in pixels, rounded up to a multiple of `total_stride`.
         max_pixels: of a cut. The default is a little more than 1136², a square of 1024² with a halo
             of 56 around it, and bounds what a window takes in memory.
+        split_pixels: the same of an image that takes several cuts in any case. Smaller, since small
+            images wait for a cut that is being run; with the default half as long, while an image
+            of 4096² takes 7 % longer.
 
     Raises:
-        ValueError: if `total_stride` or `max_pixels` is less than 1, or `halo` is negative or no
+        ValueError: if `total_stride` or a number of pixels is less than 1, or `halo` is negative or no
             multiple of `total_stride`.
     """
 
     total_stride: int
     halo: int
     max_pixels: int = 1_300_000
+    split_pixels: int = 720_000
 
     def __post_init__(self) -> None:
-        if self.total_stride < 1 or self.max_pixels < 1:
+        if min(self.total_stride, self.max_pixels, self.split_pixels) < 1:
             raise ValueError(
-                "total_stride and max_pixels must be at least 1; "
-                f"they are {self.total_stride} and {self.max_pixels}"
+                "total_stride, max_pixels and split_pixels must be at least 1; they are "
+                f"{self.total_stride}, {self.max_pixels} and {self.split_pixels}"
             )
         if self.halo < 0 or self.halo % self.total_stride:
             raise ValueError(
@@ -155,7 +159,7 @@ def plan_windows(
         # Every pixel may depend on every other.
         return [Part(box, box)]
     inside = mask[box.slices]
-    tiling = _coarsen(_share(tiling, box, workers), box)
+    tiling = _coarsen(_bound(tiling, box, workers), box)
     stride = tiling.total_stride
     rates = _rate(tiling, box, price)
     if box.height * box.width <= tiling.limit:
@@ -171,8 +175,14 @@ def plan_windows(
     )
 
 
-def _share(tiling: Tiling, box: Window, workers: int) -> Tiling:
-    """Bound cuts so that a box falls into one for each worker, unless that is mostly halo."""
+def _bound(tiling: Tiling, box: Window, workers: int) -> Tiling:
+    """Bound cuts further than they must be.
+
+    A box that takes several in any case takes smaller ones, since small images wait for one that
+    is being run. And a box falls into one for each worker, unless that is mostly halo.
+    """
+    if box.height * box.width > tiling.limit:
+        return replace(tiling, max_pixels=min(tiling.max_pixels, tiling.split_pixels))
     short, long = sorted((box.height, box.width))
     share = -(-long // workers) + 2 * tiling.halo
     if share > _MOST_SHARE * long:
@@ -184,7 +194,8 @@ def _coarsen(tiling: Tiling, box: Window) -> Tiling:
     """Plan a very large box in larger cells: they are made of whole ones, so that is as exact."""
     while _count_cells(box, tiling.total_stride) > _MAX_CELLS:
         stride = 2 * tiling.total_stride
-        coarser = Tiling(stride, -(-tiling.halo // stride) * stride, tiling.max_pixels)
+        halo = -(-tiling.halo // stride) * stride
+        coarser = replace(tiling, total_stride=stride, halo=halo)
         if coarser.limit > tiling.limit:
             break
         tiling = coarser
