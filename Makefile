@@ -47,6 +47,7 @@ docs: .venv/dev.stamp  ## write the table of docs/configuration.md from the sett
 bench: .venv/dev.stamp  ## benchmarks, as ratios
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/memory.py
 
 demo: .venv/dev.stamp  ## train, score and export the demo model again, with its samples and the README's picture
 	$(BIN)/lacuna-model train --preset groundcover --output runs/groundcover

@@ -34,7 +34,7 @@ def decode_npy(data: Buffer, limits: ImageLimits) -> Raster:
     check_size(limits, height, width, channels)
     array = read_npy(data, header).reshape(height, width, channels)
     values = np.ascontiguousarray(narrow(array))
-    return Raster(values, is_binary=array.dtype == np.bool_)
+    return Raster(values, is_binary=array.dtype == np.bool_ and channels == 1)
 
 
 def array_from_nested(value: object, limits: ImageLimits) -> Raster:

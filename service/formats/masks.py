@@ -15,6 +15,9 @@ from service.formats.sniff import ACCEPTED, sniff
 _JPEG_THRESHOLD = 128
 """JPEG is lossy: around an edge, 0 comes back as 3 or 7. Halfway is where it was cut."""
 
+_COPIED_PIXELS = 1 << 20
+"""Larger masks that need no reading are taken as they are: one may have 67 million pixels."""
+
 
 def decode_mask(
     data: Buffer, limits: ImageLimits, media_type: str | None = None
@@ -76,8 +79,8 @@ def _read_colour(raster: Raster, *, lossy: bool) -> NDArray[np.bool_]:
         raise InvalidMaskError(
             f"mask must have one channel, or equal ones; it has {raster.channels} that differ"
         )
-    if raster.channels == 1 and raster.is_binary and values.max() <= 1:
-        return values[:, :, 0].view(np.bool_)  # not copied: it may have 67 million pixels
+    if raster.is_binary and values.size > _COPIED_PIXELS and values.max() <= 1:
+        return values[:, :, 0].view(np.bool_)
     # Stored values count, not brightness: tifffile, for one, stores bool masks as white-is-zero.
     zero = raster.full_scale if raster.white_is_zero else 0
     return np.asarray(first[:, :, 0] != zero, np.bool_)

@@ -21,7 +21,8 @@ class Raster:
             colour, a no-data value); None if the file says nothing about it.
         full_scale: the value that means white in a picture with integer samples; None for arrays
             and floating-point pictures, which carry numbers rather than intensities.
-        is_binary: the values were saved as booleans; not all who write these write 0 and 1.
+        is_binary: there is one channel, and it was saved as booleans; not all who write these write
+            0 and 1.
         white_is_zero: the file stored 0 for white, and the values were inverted; for masks, which
             are numbers, that has to be undone.
 
