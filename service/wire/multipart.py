@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from multipart import parse_content_disposition, parse_options_header
 
@@ -81,6 +82,7 @@ def _cut(body: bytes | bytearray, dashed: bytes) -> Iterator[tuple[bytes, memory
         at = end + len(delimiter)
 
 
+@lru_cache(maxsize=256)  # a client's parts mostly have the same few heads
 def _read_head(head: bytes) -> tuple[str, str | None]:
     """Give a field's name, and its type if it has one."""
     headers: dict[str, str] = {}
