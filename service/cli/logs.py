@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -86,7 +87,9 @@ class TurnHandler(logging.StreamHandler[TextIO]):
 
     def _write(self) -> None:
         self._is_due = False
-        super().flush()
+        # Whoever tells that the log cannot be written, as on a full disk, would write to the log.
+        with contextlib.suppress(OSError):
+            super().flush()
 
 
 def configure_logging(log_format: LogFormat) -> None:

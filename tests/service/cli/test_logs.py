@@ -89,6 +89,25 @@ def test_a_line_that_no_loop_waits_for_is_written_at_once():
     assert written.flushes == 1
 
 
+def test_a_log_that_cannot_be_written_disturbs_nobody():
+    class Full(Counting):
+        def flush(self):
+            super().flush()
+            raise OSError("no space left on device")
+
+    written, told = Full(), []
+
+    async def log_once():
+        asyncio.get_running_loop().set_exception_handler(lambda *about: told.append(about))
+        TurnHandler(written).handle(logging.makeLogRecord({"msg": "lost"}))
+        await asyncio.sleep(0)
+
+    asyncio.run(log_once())
+
+    assert written.flushes == 1
+    assert told == []
+
+
 class Counting(io.StringIO):
     flushes = 0
 
