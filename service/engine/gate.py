@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Self
 
 from service.core.admission import AdmissionPolicy, Holding, Refusal, admit, admit_bytes
@@ -29,12 +28,7 @@ class Place:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._gate.release(self)
 
     def grow(self, body_bytes: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from service.core.versions import (
     LATEST,
@@ -57,12 +56,7 @@ class Loan:
         self._shelf.count_in()
         return self._tenancy.lend()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._tenancy.take_back()
         self._shelf.count_out()
 
