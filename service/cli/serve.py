@@ -64,6 +64,7 @@ def serve(
         warn_of_open_doors,
     )
     from service.config import read_settings  # noqa: PLC0415
+    from service.engine.scheduling import favor_models  # noqa: PLC0415
 
     settings = read_settings(
         host=host,
@@ -75,6 +76,7 @@ def serve(
         metrics_port=metrics_port,
         docs=docs,
     )
+    favor_models()
     configure_logging(settings.log_format)
     parts = assemble_parts(settings, load_saved_model)
     warn_of_open_doors(settings, parts)

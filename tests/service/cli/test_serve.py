@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -46,10 +47,19 @@ def read_until_ready(process, lines):
             return
 
 
+def find_policies(process_id, name):
+    """Give how the system schedules those threads of a process that have a name."""
+    threads = Path(f"/proc/{process_id}/task").iterdir()
+    named = [thread for thread in threads if (thread / "comm").read_text().strip() == name]
+    return {os.sched_getscheduler(int(thread.name)) for thread in named}
+
+
 def test_a_served_sample_is_segmented_and_sigterm_ends_the_server_well():
     with run_server() as (process, url, lines):
         read_until_ready(process, lines)
         assert httpx2.get(f"{url}/readyz").status_code == 200
+        if sys.platform == "linux":
+            assert find_policies(process.pid, "tf_Compute") == {os.SCHED_BATCH}
         answer = httpx2.post(
             f"{url}/v1/segment",
             files={
