@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -68,28 +67,44 @@ def _quote(value: object) -> str:
 class TurnHandler(logging.StreamHandler[TextIO]):
     """Writes the lines of one turn of an event loop together, and all others at once.
 
-    Requests of one batch are answered in one turn; a system call for each line would take longer
-    than making the lines.
+    Requests of one batch are answered in one turn. Lines are made once the answers are out, one
+    after the other, which is quicker than one here and there; and a system call for each would take
+    longer still.
     """
 
-    _is_due = False
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waiting: list[logging.LogRecord] = []
 
-    def flush(self) -> None:
+    def emit(self, record: logging.LogRecord) -> None:
         """Write at the end of this turn, or now if nothing turns on this thread."""
+        self._waiting.append(record)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            super().flush()
+            self.flush()
             return
-        if not self._is_due:
-            self._is_due = True
-            loop.call_soon(self._write)
+        if len(self._waiting) == 1:
+            loop.call_soon(self.flush)
 
-    def _write(self) -> None:
-        self._is_due = False
-        # Whoever tells that the log cannot be written, as on a full disk, would write to the log.
-        with contextlib.suppress(OSError):
-            super().flush()
+    def flush(self) -> None:
+        """Write what waits."""
+        self.acquire()
+        try:
+            records, self._waiting = self._waiting, []
+            self.stream.writelines(self._make_lines(records))
+            self.stream.flush()
+        except OSError:
+            pass  # as on a full disk; whoever tells of it would write to the log
+        finally:
+            self.release()
+
+    def _make_lines(self, records: Iterable[logging.LogRecord]) -> Iterator[str]:
+        for record in records:
+            try:
+                yield self.format(record) + self.terminator
+            except Exception:  # noqa: BLE001 (what cannot be told must not silence the others)
+                self.handleError(record)
 
 
 def configure_logging(log_format: LogFormat) -> None:

@@ -2,7 +2,10 @@ import asyncio
 import io
 import json
 import logging
+import math
+import threading
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +90,51 @@ def test_a_line_that_no_loop_waits_for_is_written_at_once():
     TurnHandler(written).handle(logging.makeLogRecord({"msg": "now"}))
 
     assert written.flushes == 1
+
+
+def test_a_line_from_a_thread_comes_after_those_that_wait():
+    written = Counting()
+    handler = TurnHandler(written)
+
+    async def log_beside_a_thread():
+        handler.handle(logging.makeLogRecord({"msg": "1"}))
+        thread = threading.Thread(target=handler.handle, args=[logging.makeLogRecord({"msg": "2"})])
+        thread.start()
+        thread.join()
+        assert written.getvalue() == "1\n2\n"
+        handler.handle(logging.makeLogRecord({"msg": "3"}))
+        await asyncio.sleep(0)
+
+    asyncio.run(log_beside_a_thread())
+
+    assert written.getvalue() == "1\n2\n3\n"
+
+
+def test_what_cannot_be_told_silences_no_other_line(capsys):
+    written = Counting()
+    handler = TurnHandler(written)
+
+    async def log_around_a_fault():
+        for message, args in (("1", ()), ("%d", ("two",)), ("3", ())):
+            handler.handle(logging.makeLogRecord({"msg": message, "args": args}))
+        await asyncio.sleep(0)
+
+    asyncio.run(log_around_a_fault())
+
+    assert written.getvalue() == "1\n3\n"
+    assert "Logging error" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_restored")
+def test_json_tells_what_is_no_json_by_its_text(capfd):
+    configure_logging("json")
+    facts = {"folder": Path("/models"), "share": float("nan"), "title": "Grün"}
+    logging.getLogger("service").info("request", extra=facts)
+
+    content = json.loads(capfd.readouterr().err)
+    assert content["folder"] == "/models"
+    assert math.isnan(content["share"])
+    assert content["title"] == "Grün"
 
 
 def test_a_log_that_cannot_be_written_disturbs_nobody():
