@@ -18,9 +18,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from lacuna.raster.npy import write_npy
 from service.bench.question import Address
 from service.bench.workload import Workload
-from service.formats.npy import write_npy
 
 _RAW_LOOP = Path(__file__).with_name("raw_loop.py")
 _READY_S = 600.0

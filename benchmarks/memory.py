@@ -32,7 +32,7 @@ from service.bench.question import Address, Question, build_question
 from service.bench.report import make_report
 from service.bench.workload import Workload, draw_samples, parse_sizes
 from service.core.windows import Tiling
-from service.engine.layout import count_cores
+from service.engine.thread_allocation import count_cores
 
 CHANNELS = 3
 TIMEOUT_S = 600.0

@@ -1,4 +1,4 @@
-"""The parts of a server, made as the settings say."""
+"""The services of a server, made as the settings say."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from service.config import Repository as RepositorySettings
-from service.config import Settings, wants_traces
+from lacuna.errors import ConfigurationError
+from lacuna.raster.limits import ImageLimits
+from service.config import RepositorySettings, Settings, wants_traces
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
-from service.engine.calibration import CalibrationStore
 from service.engine.gate import Gate
-from service.engine.layout import Layout, choose_layout, count_cores
-from service.engine.repository import Repository, RepositoryPolicy
+from service.engine.lifecycle.calibration import CalibrationStore
+from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
+from service.engine.lifecycle.warmup import WarmupPolicy
 from service.engine.segmenter import EnginePolicy, Segmenter
-from service.engine.warmup import WarmupPolicy
+from service.engine.thread_allocation import ThreadAllocation, allocate_threads, count_cores
 from service.engine.watchdog import Watchdog
-from service.errors import ConfigurationError
-from service.formats.limits import ImageLimits
 from service.pipeline import Pipeline
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
@@ -30,38 +29,38 @@ from service.tracing import start_tracing
 from service.web.access import Access
 from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
-from service.web.connection import Patience
+from service.web.connection import ConnectionTimeouts
 from service.web.keys import KeyRing, read_keys
-from service.web.parts import Parts, Surface
 from service.web.server import Server
+from service.web.services import AppServices, Surface
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[Path, Layout], Runtime]
+Load = Callable[[Path, ThreadAllocation], Runtime]
 
 
-def assemble_parts(settings: Settings, load: Load) -> Parts:
+def assemble_services(settings: Settings, load: Load) -> AppServices:
     """Make all that the application is made of.
 
     Args:
         settings: of the server.
-        load: makes a runtime of a model's folder, for a layout of workers and threads.
+        load: makes a runtime of a model's folder, for a allocation of workers and threads.
 
     Raises:
         ConfigurationError: if there are to be traces and cannot be, or a place for keys holds none.
     """
     tracing = start_tracing() if wants_traces() else None
     engine, limits = settings.engine, settings.limits
-    layout = choose_layout(engine.workers, engine.threads, count_cores())
+    allocation = allocate_threads(engine.workers, engine.threads, count_cores())
     batch = BatchPolicy(settings.batch.max_pixels, settings.batch.max_wait_s)
-    segmenter = Segmenter(EnginePolicy(layout.workers, engine.window_pixels, batch))
-    repository = Repository(
+    segmenter = Segmenter(EnginePolicy(allocation.workers, engine.window_pixels, batch))
+    repository = ModelRepository(
         settings.model_repository,
-        lambda folder: load(folder, layout),
+        lambda folder: load(folder, allocation),
         settings.models,
-        WarmupPolicy(layout.workers, batch, engine.warmup_pixels, engine.window_pixels),
+        WarmupPolicy(allocation.workers, batch, engine.warmup_pixels, engine.window_pixels),
         make_repository_policy(settings.repository),
-        CalibrationStore(settings.cache_folder, layout),
+        CalibrationStore(settings.cache_folder, allocation),
     )
     pipeline = Pipeline(
         repository,
@@ -69,7 +68,7 @@ def assemble_parts(settings: Settings, load: Load) -> Parts:
         ImageLimits(limits.image_pixels, limits.image_channels),
         settings.repository.image_pixels,
     )
-    return Parts(
+    return AppServices(
         pipeline,
         Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
         Watchdog(segmenter.dispatcher, engine.watchdog_s),
@@ -81,30 +80,30 @@ def assemble_parts(settings: Settings, load: Load) -> Parts:
 
 
 def make_server(
-    settings: Settings, parts: Parts, end: Callable[[int], object] | None = None
+    settings: Settings, services: AppServices, end: Callable[[int], object] | None = None
 ) -> Server:
     """Make the server of an application.
 
     Args:
         settings: of the server.
-        parts: of the application.
+        services: of the application.
         end: ends the process with a code, whatever still runs.
     """
     limits = settings.limits
     port = settings.metrics_port
     return Server(
-        make_app(parts),
-        parts.gate,
+        make_app(services),
+        services.gate,
         settings.host,
         settings.port,
-        patience=Patience(
+        timeouts=ConnectionTimeouts(
             head_s=limits.head_s,
             idle_s=limits.idle_s,
             answer_s=limits.body_s,
             keep_alive_s=limits.keep_alive_s,
         ),
         drain_s=settings.drain_s,
-        metrics_app=None if port is None else make_metrics_app(parts),
+        metrics_app=None if port is None else make_metrics_app(services),
         metrics_port=port or 0,
         end=end,
     )
@@ -124,9 +123,9 @@ def make_key_ring(settings: Settings) -> KeyRing:
     return KeyRing(keys, admin[0] if admin else None)
 
 
-def warn_of_open_doors(settings: Settings, parts: Parts) -> None:
+def warn_of_open_doors(settings: Settings, services: AppServices) -> None:
     """Say so, loudly, if everybody who reaches this machine may use the server."""
-    if parts.access.needs_keys or _is_loopback(settings.host):
+    if services.access.needs_keys or _is_loopback(settings.host):
         return
     log.warning(
         "EVERYBODY WHO REACHES THIS ADDRESS MAY USE THIS SERVER: it listens beyond this machine "

@@ -14,14 +14,14 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from service.core.sample import Sample, Segmentation
+from lacuna.errors import DeadlineExceededError
+from lacuna.raster.limits import ImageLimits
+from lacuna.sample import Sample, Segmentation
 from service.core.statistics import StatisticsBook
-from service.engine.jobs import Result
-from service.engine.repository import Repository
+from service.engine.jobs import JobResult
+from service.engine.lifecycle.repository import ModelRepository
 from service.engine.segmenter import Segmenter
 from service.engine.served import ServedModel
-from service.errors import DeadlineExceededError
-from service.formats.limits import ImageLimits
 from service.runtime.manifest import Manifest
 from service.wire.native.answer import NPY, Answer, render, wants_probabilities
 from service.wire.native.request import SegmentRequest
@@ -116,7 +116,7 @@ class Pipeline:
         statistics: of what was answered.
     """
 
-    repository: Repository
+    repository: ModelRepository
     segmenter: Segmenter
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     model_pixels: Mapping[str, int] = field(default_factory=dict)
@@ -137,7 +137,7 @@ class Pipeline:
             LacunaError: if the request is at fault, or the model.
         """
         asked = request.parameters
-        with self.repository.borrow(asked.model, asked.version) as model:
+        with self.repository.lease(asked.model, asked.version) as model:
             return await self._count(model, self._answer(model, request, media_type))
 
     async def _answer(
@@ -257,7 +257,7 @@ class Pipeline:
         samples: Sequence[Sample],
         request: BatchRequest,
         timeout_s: float | None,
-    ) -> list[Result]:
+    ) -> list[JobResult]:
         """Segment samples at the same time; if one fails, the others are given up."""
         calls = [
             self.segmenter.segment(

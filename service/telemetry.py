@@ -26,10 +26,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import ClientDisconnect
 
-from service import errors
+from lacuna import errors
 from service.core.statistics import BatchRecord
 from service.engine.dispatcher import Dispatcher
-from service.engine.repository import ModelState, Repository
+from service.engine.lifecycle.repository import ModelRepository, ModelState
 from service.tracing import Tracing
 
 # Each counter's time of birth would double the series, and nobody asks for it.
@@ -120,7 +120,7 @@ class Telemetry:
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, repository: Repository, tracing: Tracing | None = None
+        self, dispatcher: Dispatcher, repository: ModelRepository, tracing: Tracing | None = None
     ) -> None:
         self.tracing = tracing
         self._registry = registry = CollectorRegistry()
@@ -235,7 +235,7 @@ def _list_facts(meter: RequestMeter, error: BaseException | None) -> dict[str, s
 class _Snapshot(Collector):
     """What is looked up when metrics are asked for."""
 
-    def __init__(self, dispatcher: Dispatcher, repository: Repository) -> None:
+    def __init__(self, dispatcher: Dispatcher, repository: ModelRepository) -> None:
         self._dispatcher = dispatcher
         self._repository = repository
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from service.errors import ConfigurationError
+from lacuna.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -8,9 +8,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from lacuna.errors import UnavailableError
 from service.bench.connection import Connection
 from service.bench.question import Address, Question
-from service.errors import UnavailableError
 
 
 class UnansweredError(UnavailableError):

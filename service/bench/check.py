@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.errors import InvalidImageError
-from service.formats.npy import read_npy
+from lacuna.errors import InvalidImageError
+from lacuna.raster.npy import read_npy
 
 
 def count_differing_labels(expected: bytes, answer: bytes) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from service.core.sample import Sample
-from service.formats.npy import write_npy
+from lacuna.raster.npy import write_npy
+from lacuna.sample import Sample
 
 _BOUNDARY = b"lacuna-4f1c7b0e9a2d4f57b1c3"
 

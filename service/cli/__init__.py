@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from lacuna.errors import LacunaError
 from service.cli.bench import bench
 from service.cli.check import check
 from service.cli.completion import completion
@@ -13,7 +14,6 @@ from service.cli.config import config
 from service.cli.hints import HINTS
 from service.cli.segment import segment
 from service.cli.serve import serve
-from service.errors import LacunaError
 
 
 class _Commands(click.Group):

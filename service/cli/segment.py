@@ -16,9 +16,9 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lacuna.client import Result
     from service.cli.segment_plan import Job
     from service.cli.segment_run import Ask, Done, Failed
-    from service.client import Result
 
 SOME_FAILED = 3
 """The exit status where some images were segmented and others were not."""
@@ -188,7 +188,7 @@ async def _open(asking: dict[str, Any], *, probabilities: bool) -> AsyncIterator
             models = open_models(repository, target, probabilities=probabilities)
             yield await stack.enter_async_context(models)
             return
-        from service.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
+        from lacuna.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
 
         key, file = asking["api_key"], asking["api_key_file"]
         client = await stack.enter_async_context(

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from lacuna.client.protocols.native import JSON, NPZ, read_json, read_npz
+from lacuna.client.result import ClassInfo, Result
 from service.cli.loading import load_saved_model
 from service.cli.segment_plan import Job
 from service.cli.segment_run import Ask
-from service.client.protocols.native import JSON, NPZ, read_json, read_npz
-from service.client.result import ClassInfo, Result
 
 
 @asynccontextmanager
@@ -28,18 +28,18 @@ async def open_models(
         LacunaError: if a parameter is wrong.
     """
     from service.config import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
-    from service.engine.layout import choose_layout, count_cores  # noqa: PLC0415
-    from service.engine.repository import Repository  # noqa: PLC0415
+    from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
     from service.engine.segmenter import EnginePolicy, Segmenter  # noqa: PLC0415
+    from service.engine.thread_allocation import allocate_threads, count_cores  # noqa: PLC0415
     from service.pipeline import Pipeline  # noqa: PLC0415
     from service.wire.native.request import make_request, read_parameters  # noqa: PLC0415
 
     asked = read_parameters({n: value for n, value in parameters.items() if value is not None})
-    layout = choose_layout(None, None, count_cores())
-    repository = Repository(
-        model_repository or DEMO_REPOSITORY, lambda folder: load_saved_model(folder, layout)
+    allocation = allocate_threads(None, None, count_cores())
+    repository = ModelRepository(
+        model_repository or DEMO_REPOSITORY, lambda folder: load_saved_model(folder, allocation)
     )
-    segmenter = Segmenter(EnginePolicy(layout.workers))
+    segmenter = Segmenter(EnginePolicy(allocation.workers))
     pipeline = Pipeline(repository, segmenter)
 
     async def ask(job: Job) -> Result:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 
-from service.client.saving import SUFFIXES
+from lacuna.client.saving import SUFFIXES
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".npy")
 

@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cli.segment_plan import Job
-from service.client import Area, Result, UnreachableError
-from service.client.saving import write_atomically
-from service.errors import (
+from lacuna.client import Area, Result, UnreachableError
+from lacuna.client.saving import write_atomically
+from lacuna.errors import (
     ConfigurationError,
     ForbiddenError,
     InferenceError,
@@ -24,6 +23,7 @@ from service.errors import (
     UnknownModelError,
     UnknownVersionError,
 )
+from service.cli.segment_plan import Job
 
 Ask = Callable[[Job], Awaitable[Result]]
 

@@ -8,8 +8,8 @@ from types import TracebackType
 
 from starlette.requests import ClientDisconnect, Request
 
-from service.engine.gate import Place
-from service.errors import BodyTooLargeError, SlowBodyError
+from lacuna.errors import BodyTooLargeError, SlowBodyError
+from service.engine.gate import Reservation
 
 
 @dataclass(frozen=True)
@@ -35,26 +35,28 @@ def read_declared_length(request: Request) -> int:
     return int(declared) if declared.isdecimal() else 0
 
 
-async def read_body(request: Request, limits: BodyLimits, place: Place | None = None) -> bytearray:
+async def read_body(
+    request: Request, limits: BodyLimits, reservation: Reservation | None = None
+) -> bytearray:
     """Read the whole body into memory.
 
     Args:
         request: whose body was not read yet.
         limits: beyond which it is refused, by its declared length if it has one, else as soon as
             it is exceeded.
-        place: of the request, which grows with a body that did not declare its length.
+        reservation: of the request, which grows with a body that did not declare its length.
 
     Raises:
         BodyTooLargeError: if it is too large.
         SlowBodyError: if it does not come in time.
-        OverloadedError: if there is no room for what its place has grown to.
+        OverloadedError: if there is no room for what its reservation has grown to.
         ClientDisconnect: if the client goes before the end.
     """
     declared = read_declared_length(request)
     if declared > limits.body_bytes:
         raise _too_large(limits, f"{declared} bytes are announced")
     body = bytearray()
-    with _Patience(body, limits):
+    with _BodyTimeout(body, limits):
         more = True
         while more:
             message = await request.receive()
@@ -64,12 +66,12 @@ async def read_body(request: Request, limits: BodyLimits, place: Place | None = 
             body += message.get("body", b"")
             if len(body) > limits.body_bytes:
                 raise _too_large(limits, "more have come")
-            if place is not None and len(body) > place.body_bytes:
-                place.grow(len(body))
+            if reservation is not None and len(body) > reservation.body_bytes:
+                reservation.grow(len(body))
     return body
 
 
-class _Patience:
+class _BodyTimeout:
     """Ends the reading of a body that does not come.
 
     Like asyncio.timeout, but one timer serves a whole period however many pieces come in it: that

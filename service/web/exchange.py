@@ -11,14 +11,14 @@ from typing import Generic, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.core.sample import Segmentation
+from lacuna.sample import Segmentation
 from service.engine.served import ServedModel
 from service.pipeline import BatchAnswered, BatchRequest
 from service.web.access import name_client
 from service.web.body import read_body, read_declared_length
-from service.web.departure import while_connected
-from service.web.parts import Parts
+from service.web.disconnects import cancel_on_disconnect
 from service.web.request_log import note
+from service.web.services import AppServices
 from service.wire.coding import compress_for, decompress, read_coding
 
 Asked = TypeVar("Asked", bound=BatchRequest)
@@ -47,7 +47,7 @@ class Dialect(Generic[Asked]):
 
 
 async def answer_batch(
-    parts: Parts,
+    services: AppServices,
     request: Request,
     dialect: Dialect[Asked],
     name: str,
@@ -57,7 +57,7 @@ async def answer_batch(
     """Answer a request for a batch of images.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
         request: whose body was not read yet.
         dialect: of the protocol.
         name: of the model.
@@ -67,12 +67,12 @@ async def answer_batch(
     Raises:
         LacunaError: if there is too much to do, or the request is at fault, or the model.
     """
-    with parts.telemetry.measure(dialect.protocol) as meter:
-        async with take_in(parts, request) as body:
-            with parts.repository.borrow(name, version, label) as model:
+    with services.telemetry.measure(dialect.protocol) as meter:
+        async with receive_body(services, request) as body:
+            with services.repository.lease(name, version, label) as model:
                 meter.model, meter.version = model.name, model.version
                 note(request.scope, model=model.name, version=model.version)
-                answered = await _answer(parts, request, dialect, model, body)
+                answered = await _answer(services, request, dialect, model, body)
         meter.stages_s, meter.starts_s = answered.timings_s, answered.starts_s
         meter.images = answered.images
         meter.pixels = {
@@ -84,13 +84,13 @@ async def answer_batch(
 
 
 @asynccontextmanager
-async def take_in(parts: Parts, request: Request) -> AsyncIterator[Body]:
+async def receive_body(services: AppServices, request: Request) -> AsyncIterator[Body]:
     """Let a request pass the gate, read its body, and undo its coding.
 
     What is inside the context is cancelled when the client goes.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
         request: whose body was not read yet.
 
     Raises:
@@ -100,28 +100,28 @@ async def take_in(parts: Parts, request: Request) -> AsyncIterator[Body]:
         RequestError: if the body is too large, or cannot be decompressed.
     """
     coding = read_coding(request.headers.get("content-encoding"))
-    limits = parts.body_limits
+    limits = services.body_limits
     client = name_client(request.scope)
-    with parts.gate.hold(read_declared_length(request), client=client) as place:
-        body: Body = await read_body(request, limits, place)
+    with services.gate.hold(read_declared_length(request), client=client) as reservation:
+        body: Body = await read_body(request, limits, reservation)
         note(request.scope, received_bytes=len(body))
-        async with while_connected(request.receive):
+        async with cancel_on_disconnect(request.receive):
             if coding is not None:
                 body = await asyncio.to_thread(decompress, body, coding, limits.body_bytes)
                 # From here on it is what the body unfolds to that takes memory.
-                place.grow(len(body))
+                reservation.grow(len(body))
             yield body
 
 
 async def _answer(
-    parts: Parts, request: Request, dialect: Dialect[Asked], model: ServedModel, body: Body
+    services: AppServices, request: Request, dialect: Dialect[Asked], model: ServedModel, body: Body
 ) -> BatchAnswered[Content]:
     def render(asked: Asked, segmentations: Sequence[Segmentation]) -> Content:
         headers, content = dialect.render(model, asked, segmentations)
         coding, content = compress_for(request.headers.get("accept-encoding"), content)
         return headers | coding, content
 
-    return await parts.pipeline.answer_batch(
+    return await services.pipeline.answer_batch(
         model, lambda: dialect.parse(body), render, light=len(body) <= dialect.quick_bytes
     )
 

@@ -14,8 +14,8 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lacuna.errors import LacunaError, NotReadyError
 from service.engine.gate import Gate
-from service.errors import LacunaError, NotReadyError
 from service.web.access import Access, find_key_name
 from service.web.headers import list_missing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from service.errors import NotAcceptableError
+from lacuna.errors import NotAcceptableError
 
 
 @lru_cache(maxsize=64)

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.sample import Sample
-from service.errors import (
+from lacuna.errors import (
     EmptyBodyError,
     ImageTooLargeError,
     MalformedRequestError,
     RequestError,
 )
-from service.formats.adapt import to_sample
-from service.formats.limits import ImageLimits
-from service.formats.raster import Raster
+from lacuna.raster.adapt import to_sample
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.raster import Raster
+from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 
 MAX_IMAGES = 256

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from service.errors import BodyTooLargeError, MalformedRequestError, UnsupportedMediaTypeError
+from lacuna.errors import BodyTooLargeError, MalformedRequestError, UnsupportedMediaTypeError
 
 _WINDOW_BITS: Mapping[str, int] = MappingProxyType({"gzip": 31, "deflate": 15})
 """How zlib is told which of its formats is meant."""

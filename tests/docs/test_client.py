@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service import client
+from lacuna import client
 from service.cli.completion import SHELLS
 from service.cli.loading import load_saved_model
 from service.config import DEMO_REPOSITORY

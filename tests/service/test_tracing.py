@@ -14,9 +14,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from lacuna.errors import ConfigurationError
+from lacuna.raster.npy import write_npy
 from service.config import wants_traces
-from service.errors import ConfigurationError
-from service.formats.npy import write_npy
 from service.tracing import FLUSH_S, Tracing, start_tracing
 from service.web.server import CLOSING_S
 from tests.support.collector import run_collector

@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image
 from starlette.testclient import TestClient
 
+from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
 from service.engine.gate import Gate
-from service.engine.repository import Repository
+from service.engine.lifecycle.repository import ModelRepository
 from service.engine.segmenter import Segmenter
 from service.engine.watchdog import WATCHDOG_S, Watchdog
-from service.formats.limits import ImageLimits
 from service.pipeline import Pipeline
 from service.runtime.fake import FakeRuntime
 from service.runtime.protocol import Runtime
@@ -26,7 +26,7 @@ from service.telemetry import Telemetry
 from service.tracing import Tracing
 from service.web.app import make_app
 from service.web.body import BodyLimits
-from service.web.parts import Parts
+from service.web.services import AppServices
 
 
 def make_repository_folder(root: Path, *versions: str) -> Path:
@@ -42,14 +42,14 @@ def load_fake(_: Path) -> Runtime:
 
 def load_repository(
     root: Path, load: Callable[[Path], Runtime] = load_fake, names: tuple[str, ...] = ()
-) -> Repository:
-    repository = Repository(root, load, names)
+) -> ModelRepository:
+    repository = ModelRepository(root, load, names)
     asyncio.run(repository.load_all())
     return repository
 
 
-def make_parts(
-    repository: Repository,
+def make_services(
+    repository: ModelRepository,
     body_limits: BodyLimits | None = None,
     image_limits: ImageLimits | None = None,
     admission: AdmissionPolicy | None = None,
@@ -57,12 +57,12 @@ def make_parts(
     model_pixels: Mapping[str, int] | None = None,
     tracing: Tracing | None = None,
     **options: Any,
-) -> Parts:
-    """Make the parts of an application."""
+) -> AppServices:
+    """Make the services of an application."""
     limits = image_limits or ImageLimits()
     pipeline = Pipeline(repository, Segmenter(), limits, model_pixels or {})
     dispatcher = pipeline.segmenter.dispatcher
-    return Parts(
+    return AppServices(
         pipeline,
         Gate(dispatcher, admission),
         Watchdog(dispatcher, watchdog_s),
@@ -74,13 +74,13 @@ def make_parts(
 
 @contextmanager
 def serve(
-    repository: Repository,
+    repository: ModelRepository,
     body_limits: BodyLimits | None = None,
     image_limits: ImageLimits | None = None,
     **options: Any,
 ) -> Iterator[TestClient]:
     """Run the application and give a client of it."""
-    app = make_app(make_parts(repository, body_limits, image_limits, **options))
+    app = make_app(make_services(repository, body_limits, image_limits, **options))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

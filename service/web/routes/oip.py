@@ -10,13 +10,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.core.sample import Segmentation
+from lacuna.errors import NotReadyError
+from lacuna.sample import Segmentation
 from service.engine.served import ServedModel
-from service.errors import NotReadyError
 from service.web.exchange import Content, Dialect, answer_batch
-from service.web.parts import Parts
 from service.web.problems import COME_AGAIN
 from service.web.protocol_errors import ERRORS
+from service.web.services import AppServices
 from service.wire.oip.answer import render_infer
 from service.wire.oip.metadata import describe_config, describe_model, describe_server
 from service.wire.oip.request import HEADER_LENGTH, InferRequest, parse_infer
@@ -32,35 +32,35 @@ _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{version}"
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the routes.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter(tags=["Open Inference Protocol"], responses=dict(ERRORS))
-    _add_health(router, parts)
-    _add_metadata(router, parts)
-    _add_infer(router, parts)
+    _add_health(router, services)
+    _add_metadata(router, services)
+    _add_infer(router, services)
     return router
 
 
-def _add_health(router: APIRouter, parts: Parts) -> None:
+def _add_health(router: APIRouter, services: AppServices) -> None:
     @router.get("/v2/health/live", summary="Whether the engine makes progress")
     async def check_alive() -> Response:
-        alive = parts.watchdog.find_hang_s() is None
+        alive = services.watchdog.find_hang_s() is None
         return JSONResponse({"live": alive}, 200 if alive else 503)
 
     @router.get("/v2/health/ready", summary="Whether every model that should serve does")
     async def check_ready() -> Response:
-        return JSONResponse({"ready": True}) if parts.is_ready else _refuse({"ready": False})
+        return JSONResponse({"ready": True}) if services.is_ready else _refuse({"ready": False})
 
     @router.get(f"{_MODEL}/ready", summary="Whether a model answers")
     @router.get(f"{_VERSION}/ready", include_in_schema=False)
     async def check_model_ready(request: Request, name: str) -> Response:
         try:
-            parts.gate.check_open()
-            _find(parts, request, name)
+            services.gate.check_open()
+            _find(services, request, name)
         except NotReadyError:
             return _refuse({"name": name, "ready": False})
         return JSONResponse({"name": name, "ready": True})
@@ -70,9 +70,9 @@ def _refuse(content: dict[str, Any]) -> JSONResponse:
     return JSONResponse(content, 503, dict(COME_AGAIN))
 
 
-def _add_metadata(router: APIRouter, parts: Parts) -> None:
+def _add_metadata(router: APIRouter, services: AppServices) -> None:
     def count_pixels(name: str) -> int:
-        return parts.pipeline.find_limits(name).most_pixels
+        return services.pipeline.find_limits(name).most_pixels
 
     @router.get("/v2", summary="Describe the server")
     @router.get("/v2/", include_in_schema=False)  # as the protocol's OpenAPI document spells it
@@ -81,33 +81,33 @@ def _add_metadata(router: APIRouter, parts: Parts) -> None:
 
     @router.get("/v2/models/stats", summary="What all models have done")
     async def show_all_statistics() -> dict[str, Any]:
-        return _tell_statistics(parts, [(m.name, m.version) for m in parts.repository.models])
+        return _tell_statistics(services, [(m.name, m.version) for m in services.repository.models])
 
     @router.get(_MODEL, summary="Describe a model's inputs and outputs")
     @router.get(_VERSION, include_in_schema=False)
     async def show_model(request: Request, name: str) -> dict[str, Any]:
-        manifest = _find(parts, request, name).runtime.manifest
-        versions = parts.repository.list_versions(name)
+        manifest = _find(services, request, name).runtime.manifest
+        versions = services.repository.list_versions(name)
         return describe_model(name, versions, manifest, count_pixels(name))
 
     @router.get(f"{_MODEL}/config", summary="Describe a model as load testers want it")
     @router.get(f"{_VERSION}/config", include_in_schema=False)
     async def show_config(request: Request, name: str) -> dict[str, Any]:
-        manifest = _find(parts, request, name).runtime.manifest
+        manifest = _find(services, request, name).runtime.manifest
         return describe_config(name, manifest, count_pixels(name))
 
     @router.get(f"{_MODEL}/stats", summary="What a model has done")
     @router.get(f"{_VERSION}/stats", include_in_schema=False)
     async def show_statistics(request: Request, name: str) -> dict[str, Any]:
         if "version" in request.path_params:
-            versions = [_find(parts, request, name).version]
+            versions = [_find(services, request, name).version]
         else:
-            versions = parts.repository.list_versions(name)
-        return _tell_statistics(parts, [(name, version) for version in versions])
+            versions = services.repository.list_versions(name)
+        return _tell_statistics(services, [(name, version) for version in versions])
 
 
-def _add_infer(router: APIRouter, parts: Parts) -> None:
-    limits = parts.pipeline.image_limits
+def _add_infer(router: APIRouter, services: AppServices) -> None:
+    limits = services.pipeline.image_limits
 
     @router.post(f"{_MODEL}/infer", summary="Segment images", response_class=Response)
     @router.post(f"{_VERSION}/infer", include_in_schema=False)
@@ -120,7 +120,7 @@ def _add_infer(router: APIRouter, parts: Parts) -> None:
             _QUICK_BYTES if length is None else _QUICK_RAW_BYTES,
         )
         version = request.path_params.get("version")
-        return await answer_batch(parts, request, dialect, name, version)
+        return await answer_batch(services, request, dialect, name, version)
 
 
 def _render(
@@ -129,13 +129,13 @@ def _render(
     return render_infer(model.name, model.version, asked, segmentations)
 
 
-def _find(parts: Parts, request: Request, name: str) -> ServedModel:
-    return parts.repository.find(name, request.path_params.get("version"))
+def _find(services: AppServices, request: Request, name: str) -> ServedModel:
+    return services.repository.find(name, request.path_params.get("version"))
 
 
-def _tell_statistics(parts: Parts, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    find = parts.pipeline.statistics.find
-    read = parts.pipeline.segmenter.dispatcher.tally.read
+def _tell_statistics(services: AppServices, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    find = services.pipeline.statistics.find
+    read = services.pipeline.segmenter.dispatcher.tally.read
     return {
         "model_stats": [
             describe_statistics(name, version, find(name, version), read(name, version))

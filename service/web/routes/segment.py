@@ -13,10 +13,10 @@ from starlette.responses import Response
 from service.pipeline import Answered
 from service.web.access import name_client
 from service.web.body import read_body, read_declared_length
-from service.web.departure import while_connected
-from service.web.parts import Parts
+from service.web.disconnects import cancel_on_disconnect
 from service.web.problems import describe_responses
 from service.web.request_log import note
+from service.web.services import AppServices
 from service.wire.accept import choose_media_type
 from service.wire.native.answer import MEDIA_TYPES
 from service.wire.native.request import parse_request
@@ -80,11 +80,11 @@ _OPENAPI: dict[str, Any] = {
 }
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the route that segments.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter()
 
@@ -103,7 +103,7 @@ def make_router(parts: Parts) -> APIRouter:
         openapi_extra=_OPENAPI,
     )
     async def segment(request: Request) -> Response:
-        with parts.telemetry.measure("native") as meter:
+        with services.telemetry.measure("native") as meter:
             answered, media_type = await answer(request)
             meter.model, meter.version = answered.model.name, answered.model.version
             meter.stages_s, meter.starts_s = answered.timings_s, answered.starts_s
@@ -134,14 +134,14 @@ def make_router(parts: Parts) -> APIRouter:
     async def answer(request: Request) -> tuple[Answered, str]:
         media_type = choose_media_type(request.headers.get("accept"), MEDIA_TYPES)
         client = name_client(request.scope)
-        with parts.gate.hold(read_declared_length(request), client=client) as place:
-            body = await read_body(request, parts.body_limits, place)
+        with services.gate.hold(read_declared_length(request), client=client) as reservation:
+            body = await read_body(request, services.body_limits, reservation)
             note(request.scope, received_bytes=len(body))
             query = request.query_params if request.scope["query_string"] else {}
             parse = partial(parse_request, request.headers.get("content-type"), query)
-            async with while_connected(request.receive):
+            async with cancel_on_disconnect(request.receive):
                 quick = len(body) <= _QUICK_BYTES
                 asked = parse(body) if quick else await asyncio.to_thread(parse, body)
-                return await parts.pipeline.answer(asked, media_type), media_type
+                return await services.pipeline.answer(asked, media_type), media_type
 
     return router

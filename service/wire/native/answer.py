@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from service.core.sample import INVALID_LABEL, Segmentation
-from service.formats import rle
-from service.formats.npy import labels_npy, labels_npz
-from service.formats.palette import labels_png
+from lacuna.raster import rle
+from lacuna.raster.npy import labels_npy, labels_npz
+from lacuna.raster.palette import labels_png
+from lacuna.sample import INVALID_LABEL, Segmentation
 from service.runtime.manifest import Manifest
 
 JSON = "application/json"

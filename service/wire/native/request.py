@@ -17,22 +17,22 @@ import numpy as np
 import pydantic_core
 from numpy.typing import NDArray
 
-from service.core.sample import Sample
-from service.errors import (
+from lacuna.errors import (
     EmptyBodyError,
     InvalidImageError,
     InvalidMaskError,
     MalformedRequestError,
     RequestError,
 )
-from service.formats import npy, rle
-from service.formats.adapt import add_mask, find_valid, to_sample
-from service.formats.arrays import array_from_nested, mask_from_nested
-from service.formats.images import decode_image
-from service.formats.limits import ImageLimits
-from service.formats.masks import decode_mask
-from service.formats.preview import Preview, draw_preview
-from service.formats.raster import Raster
+from lacuna.raster import npy, rle
+from lacuna.raster.adapt import add_mask, find_valid, to_sample
+from lacuna.raster.arrays import array_from_nested, mask_from_nested
+from lacuna.raster.images import decode_image
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.masks import decode_mask
+from lacuna.raster.preview import Preview, draw_preview
+from lacuna.raster.raster import Raster
+from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.multipart import FormPart, parse_form
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.sample import Segmentation
+from lacuna.sample import Segmentation
 from service.wire.json_numbers import write_flat
 from service.wire.oip.outputs import RequestedOutput
 from service.wire.oip.request import HEADER_LENGTH, InferRequest

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.sample import Sample
-from service.errors import InvalidMaskError, MalformedRequestError
-from service.formats.limits import ImageLimits, check_size
-from service.formats.raster import Raster, narrow
+from lacuna.errors import InvalidMaskError, MalformedRequestError
+from lacuna.raster.limits import ImageLimits, check_size
+from lacuna.raster.raster import Raster, narrow
+from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import Entry, check_count, check_pixels, read_samples
 from service.wire.json_object import read_member, read_object

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from service.core.sample import Sample
-from service.errors import MalformedRequestError
-from service.formats.limits import ImageLimits
+from lacuna.errors import MalformedRequestError
+from lacuna.raster.limits import ImageLimits
+from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import Entry, check_count, read_samples
 from service.wire.json_object import read_member, read_object

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InvalidImageError, InvalidMaskError, RequestError
-from service.formats.arrays import array_from_nested, mask_from_nested
-from service.formats.images import decode_image
-from service.formats.limits import ImageLimits
-from service.formats.masks import decode_mask
-from service.formats.raster import Raster
+from lacuna.errors import InvalidImageError, InvalidMaskError, RequestError
+from lacuna.raster.arrays import array_from_nested, mask_from_nested
+from lacuna.raster.images import decode_image
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.masks import decode_mask
+from lacuna.raster.raster import Raster
 from service.wire.batch import Entry
 
 

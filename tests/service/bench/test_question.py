@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from lacuna.raster.limits import ImageLimits
+from lacuna.sample import Sample
 from service.bench.question import Address, build_question, parse_address
-from service.core.sample import Sample
-from service.formats.limits import ImageLimits
 from service.wire.native.request import parse_request
 
 RNG = np.random.default_rng(0)

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
+from lacuna.raster.npy import write_npy
 from service.bench.ledger import Errand, Ledger
 from service.bench.load import Run
 from service.bench.question import Question
 from service.bench.report import make_report, measure_share, summarize_latencies
-from service.formats.npy import write_npy
 
 NPY = write_npy(np.zeros((2, 2), np.uint8))
 QUESTIONS = [Question(b"a" * 10, 100, 50, b"right"), Question(b"b" * 30, 300, 0, b"right")]

@@ -1,6 +1,6 @@
 from click.testing import CliRunner
 
-from service import client, errors
+from lacuna import client, errors
 from service.cli import main
 from service.cli.hints import HINTS
 

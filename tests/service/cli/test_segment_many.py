@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from service.cli import main
 from service.runtime.fake import FakeRuntime
-from tests.service.client.relay import Relay
+from tests.lacuna.client.relay import Relay
 from tests.support.apps import encode_image, load_repository, make_repository_folder
 from tests.support.live import serve_live
 

@@ -2,11 +2,11 @@ import asyncio
 
 import pytest
 
+from lacuna.errors import NotReadyError, OverloadedError
 from service.core.admission import AdmissionPolicy
 from service.core.cost import BatchCost
 from service.engine.gate import Gate
 from service.engine.segmenter import Segmenter
-from service.errors import NotReadyError, OverloadedError
 from tests.service.engine.test_segmenter import (
     fill_sample,
     hold_worker,
@@ -132,11 +132,11 @@ def test_a_gate_that_is_closed_takes_nothing_in_and_lets_out_what_it_has():
     segmenter = Segmenter()
     gate = Gate(segmenter.dispatcher)
 
-    with gate.hold(1) as place:
+    with gate.hold(1) as reservation:
         gate.close()
         with pytest.raises(NotReadyError), gate.hold(1):
             pytest.fail("it was taken in")
-        place.grow(10)
+        reservation.grow(10)
         assert gate.pending == 1
     assert gate.pending == 0
     segmenter.close()

@@ -3,10 +3,10 @@ import asyncio
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
+from lacuna.errors import OverloadedError, SlowBodyError
 from service.core.admission import AdmissionPolicy
 from service.engine.gate import Gate
 from service.engine.segmenter import Segmenter
-from service.errors import OverloadedError, SlowBodyError
 from service.web.body import BodyLimits, read_body
 
 PATIENT = BodyLimits(10_000, idle_s=60, body_s=60)

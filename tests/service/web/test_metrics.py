@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.errors import (
+from lacuna.errors import (
     DeadlineExceededError,
     InferenceError,
     InvalidMaskError,

@@ -4,7 +4,7 @@ import zlib
 
 import pytest
 
-from service.errors import BodyTooLargeError, MalformedRequestError, UnsupportedMediaTypeError
+from lacuna.errors import BodyTooLargeError, MalformedRequestError, UnsupportedMediaTypeError
 from service.wire.coding import choose_coding, compress_for, decompress, read_coding
 
 TEXT = b"a segmentation of an image " * 100

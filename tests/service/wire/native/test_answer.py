@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from service.core.sample import Segmentation
+from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.native.answer import MEDIA_TYPES, Answer, render, wants_probabilities
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from service.errors import (
+from lacuna.errors import (
     EmptyBodyError,
     ImageTooLargeError,
     InvalidImageError,
@@ -18,9 +18,9 @@ from service.errors import (
     RequestError,
     UnsupportedMediaTypeError,
 )
-from service.formats import rle
-from service.formats.limits import ImageLimits
-from service.formats.npy import write_npy
+from lacuna.raster import rle
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import write_npy
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.native.request import Parameters, parse_request, read_parameters
 from tests.support.apps import encode_image

@@ -1,0 +1,1 @@
+"""lacuna: segmentation of images with missing pixels."""
