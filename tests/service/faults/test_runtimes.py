@@ -94,7 +94,7 @@ def test_clients_that_vanish_leave_nothing_behind(tmp_path):
 
         # Noticed while the model still runs, and what waits behind it is not run at all.
         assert wait_until(lambda: services.gate.pending == 0)
-        assert services.pipeline.segmenter.dispatcher.count_waiting() == 0
+        assert services.exchange.pipeline.segmenter.dispatcher.count_waiting() == 0
         assert count_outcomes(services) == {"gone": 40}
         runtime.go.set()
         assert httpx2.post(f"http://{address}/v1/segment", content=IMAGE).status_code == 200
@@ -104,7 +104,7 @@ def test_no_duration_is_taken_from_a_clock_that_can_be_set():
     """The clock of the wall jumps; only what is told to people may come from it."""
     root = Path(service.__file__).parent
     told = {
-        "pipeline.py": 1,  # when a model was last asked, which OIP's statistics tell
+        "exchange.py": 1,  # when a model was last asked, which OIP's statistics tell
         "client/failures.py": 1,  # Retry-After may be a date
         "tracing.py": 1,  # where a request lies on a collector's clock; how long it took does not
     }
