@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -56,8 +57,8 @@ class _Application(FastAPI):
         Raises:
             ValueError: if there are dependencies or middleware that the fast path would pass over.
         """
-        ours = {_surround}
-        strange = [layer for layer in self.user_middleware if layer.cls not in ours]
+        ours: Any = _surround
+        strange = [layer for layer in self.user_middleware if layer.cls is not ours]
         if self.fast_routes and (strange or self.router.dependencies):
             raise ValueError(
                 "an application with a fast path must have no dependencies, and no middleware but "
