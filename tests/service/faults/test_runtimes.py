@@ -107,7 +107,7 @@ def test_no_duration_is_taken_from_a_clock_that_can_be_set():
     told = {
         "service/exchange.py": 1,  # when a model was last asked, which OIP's statistics tell
         "lacuna/client/failures.py": 1,  # Retry-After may be a date
-        "service/tracing.py": 1,  # where a request lies on a collector's clock, not how long it took
+        "service/tracing.py": 1,  # where a request lies on a collector's clock
     }
     found = {}
     for path in [*root.glob("service/**/*.py"), *root.glob("lacuna/**/*.py")]:
