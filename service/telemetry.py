@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import version
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +26,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import ClientDisconnect
 
 from lacuna import errors
+from lacuna.distribution import VERSION
 from service.core.statistics import BatchRecord
 from service.engine.dispatcher import Dispatcher
 from service.engine.lifecycle.repository import ModelRepository, ModelState
@@ -269,5 +269,5 @@ class _Snapshot(Collector):
                 states.add_metric(labels, float(status.state is state))
         yield states
         build = GaugeMetricFamily("lacuna_build_info", "Always 1.", labels=("version",))
-        build.add_metric((version("lacuna"),), 1.0)
+        build.add_metric((VERSION,), 1.0)
         yield build

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from lacuna.cli.segment_plan import Job
+from lacuna.cli.segment_run import Ask
 from lacuna.client.protocols.native import JSON, NPZ, read_json, read_npz
 from lacuna.client.result import ClassInfo, Result
 from service.cli.loading import load_saved_model
-from service.cli.segment_plan import Job
-from service.cli.segment_run import Ask
 
 
 @asynccontextmanager
