@@ -1,7 +1,7 @@
 """What other distributions add to `lacuna`, found by their entry points.
 
 1. `lacuna.commands`: a click command each, under its name.
-2. `lacuna.segmenters`: `local` opens the models of this machine, for `lacuna segment` without --url.
+2. `lacuna.segmenters`: `local` opens models for `lacuna segment` without --url.
 
 Nothing here imports the server by name: where it is not installed, a module of the user's that is
 called `service` is none of ours.

@@ -1,12 +1,11 @@
-"""The client for ordinary code, with threads where many images are asked at once."""
+# Generated from lacuna/client/_async by `make unasync`; edits belong there.
+"""A client of the server over HTTP."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sized
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -15,25 +14,30 @@ import httpx2
 from lacuna.client.calls import Call, Question, Reply, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
+from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
 from lacuna.client.protocols.native import write_call
 from lacuna.client.result import Result
 from lacuna.client.retries import RetryPolicy, choose_wait
 from lacuna.client.sources import Image
+from lacuna.client.threads import Sleep, map_concurrently, sleep
 from lacuna.client.transport import (
-    KEEP_S,
+    KEEPALIVE_S,
     Target,
     build_headers,
     build_request,
     make_reply,
-    pair,
-    show_progress,
+    pair_up,
 )
 from lacuna.errors import LacunaError
 
 
 class Client:
-    """Asks a server over HTTP. May be shared by threads.
+    """Client of a server over HTTP.
+
+    `Client` blocks, and may be shared by threads. `AsyncClient` belongs to one event loop, and
+    blocks it only while it reads files.
+
 
     Args:
         url: of the server, e.g. `http://127.0.0.1:8000`.
@@ -56,14 +60,14 @@ class Client:
         protocol: Protocol = "native",
         transport: httpx2.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = sleep,
     ) -> None:
         self._url = url
         self._http = httpx2.Client(
             base_url=url,
             headers=build_headers(api_key),
             timeout=timeout_s,
-            limits=httpx2.Limits(keepalive_expiry=KEEP_S),
+            limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
             transport=transport,
         )
         self._retry = RetryPolicy() if retry is None else retry
@@ -97,7 +101,7 @@ class Client:
         return self.ask(Question(image, mask, probabilities, **target))
 
     def ask(self, question: Question) -> Result:
-        """Segment an image, with all that can be said about it; see `segment`."""
+        """Segment the image of a question; see `segment`."""
         return self._run(self._segment(question, self._catalog))
 
     def segment_as(
@@ -107,7 +111,7 @@ class Client:
         mask: Image | None = None,
         **target: Unpack[Target],
     ) -> bytes:
-        """Segment an image and take the answer as the server writes it, whatever the protocol.
+        """Segment an image and return the answer as the server writes it, whatever the protocol.
 
         Args:
             media_type: `application/json`, `image/png`, `application/x-npy` or `application/zip`.
@@ -118,7 +122,7 @@ class Client:
         Returns:
             The answer's bytes.
         """
-        return self._send(write_call(Question(image, mask, **target), media_type)).content
+        return (self._send(write_call(Question(image, mask, **target), media_type))).content
 
     @overload
     def map(
@@ -167,27 +171,23 @@ class Client:
             probabilities: as in `segment`.
             **target: as in `segment`.
 
-        Yields:
+        Returns:
             Results, in the order of the images.
         """
-        tasks: deque[Future[Result]] = deque()
-        with (
-            show_progress(images, enabled=progress) as advance,
-            ThreadPoolExecutor(concurrency, "lacuna-client") as pool,
-        ):
+
+        def segment(
+            pair: tuple[Image, Image | None],
+        ) -> Result | LacunaError | OSError:
             try:
-                for image, mask in pair(images, masks):
-                    if len(tasks) == 2 * concurrency:
-                        yield _collect(tasks.popleft(), return_errors=return_errors)
-                    task = pool.submit(
-                        self.segment, image, mask, probabilities=probabilities, **target
-                    )
-                    task.add_done_callback(lambda _: advance())
-                    tasks.append(task)
-                while tasks:
-                    yield _collect(tasks.popleft(), return_errors=return_errors)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                return self.segment(*pair, probabilities=probabilities, **target)
+            except (LacunaError, OSError) as error:
+                if return_errors:
+                    return error
+                raise
+
+        total = len(images) if isinstance(images, Sized) else None
+        bar = show_progress(total, enabled=progress)
+        return map_concurrently(segment, pair_up(images, masks), concurrency, bar)
 
     def models(self) -> list[dict[str, Any]]:
         """List the models and versions, their classes and what they promise."""
@@ -244,12 +244,3 @@ class Client:
             return explain_silence(self._url, fault)
         self._stranger = False
         return read_failure(reply) if reply.status >= 400 and call.raises else reply
-
-
-def _collect(task: Future[Result], *, return_errors: bool) -> Result | LacunaError | OSError:
-    try:
-        return task.result()
-    except (LacunaError, OSError) as error:
-        if return_errors:
-            return error
-        raise

@@ -1,12 +1,10 @@
-"""The client for code on an event loop."""
+"""A client of the server over HTTP."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sized
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -15,25 +13,30 @@ import httpx2
 from lacuna.client.calls import Call, Question, Reply, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
+from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
 from lacuna.client.protocols.native import write_call
 from lacuna.client.result import Result
 from lacuna.client.retries import RetryPolicy, choose_wait
 from lacuna.client.sources import Image
+from lacuna.client.tasks import Sleep, map_concurrently, sleep
 from lacuna.client.transport import (
-    KEEP_S,
+    KEEPALIVE_S,
     Target,
     build_headers,
     build_request,
     make_reply,
-    pair,
-    show_progress,
+    pair_up,
 )
 from lacuna.errors import LacunaError
 
 
 class AsyncClient:
-    """Asks a server over HTTP without blocking the event loop, but for reading files.
+    """Client of a server over HTTP.
+
+    `Client` blocks, and may be shared by threads. `AsyncClient` belongs to one event loop, and
+    blocks it only while it reads files.
+
 
     Args:
         url: of the server, e.g. `http://127.0.0.1:8000`.
@@ -56,14 +59,14 @@ class AsyncClient:
         protocol: Protocol = "native",
         transport: httpx2.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Sleep = sleep,
     ) -> None:
         self._url = url
         self._http = httpx2.AsyncClient(
             base_url=url,
             headers=build_headers(api_key),
             timeout=timeout_s,
-            limits=httpx2.Limits(keepalive_expiry=KEEP_S),
+            limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
             transport=transport,
         )
         self._retry = RetryPolicy() if retry is None else retry
@@ -80,11 +83,24 @@ class AsyncClient:
         probabilities: bool = False,
         **target: Unpack[Target],
     ) -> Result:
-        """Segment an image; see `Client.segment`."""
+        """Segment an image.
+
+        Args:
+            image: a path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image.
+            mask: the same, of the image's size; non-zero = valid. Without one, alpha, no-data and
+                finiteness decide.
+            probabilities: whether they are wanted beside the labels.
+            **target: `model`, `version`, `nodata`, `timeout_s`; None counts as left out.
+
+        Raises:
+            LacunaError: of the class that the server names: `RequestError` if the request is at
+                fault, `UnavailableError` if trying again may help.
+            OSError: if a file cannot be read.
+        """
         return await self.ask(Question(image, mask, probabilities, **target))
 
     async def ask(self, question: Question) -> Result:
-        """Segment an image, with all that can be said about it; see `segment`."""
+        """Segment the image of a question; see `segment`."""
         return await self._run(self._segment(question, self._catalog))
 
     async def segment_as(
@@ -94,7 +110,17 @@ class AsyncClient:
         mask: Image | None = None,
         **target: Unpack[Target],
     ) -> bytes:
-        """Segment an image and take the answer as it is; see `Client.segment_as`."""
+        """Segment an image and return the answer as the server writes it, whatever the protocol.
+
+        Args:
+            media_type: `application/json`, `image/png`, `application/x-npy` or `application/zip`.
+            image: as in `segment`.
+            mask: as in `segment`.
+            **target: as in `segment`.
+
+        Returns:
+            The answer's bytes.
+        """
         return (await self._send(write_call(Question(image, mask, **target), media_type))).content
 
     @overload
@@ -121,7 +147,7 @@ class AsyncClient:
         probabilities: bool = False,
         **target: Unpack[Target],
     ) -> AsyncIterator[Result | LacunaError | OSError]: ...
-    async def map(
+    def map(
         self,
         images: Iterable[Image],
         masks: Iterable[Image | None] | None = None,
@@ -132,35 +158,35 @@ class AsyncClient:
         probabilities: bool = False,
         **target: Unpack[Target],
     ) -> AsyncIterator[Result | LacunaError | OSError]:
-        """Segment many images, several at once; see `Client.map`."""
-        seats = asyncio.Semaphore(concurrency)
+        """Segment many images, several at once.
 
-        async def ask(image: Image, mask: Image | None) -> Result | LacunaError | OSError:
-            async with seats:
-                try:
-                    return await self.segment(image, mask, probabilities=probabilities, **target)
-                except (LacunaError, OSError) as error:
-                    if return_errors:
-                        return error
-                    raise
+        Args:
+            images: as in `segment`; taken as they are needed, so they may be endless.
+            masks: one for each image, or None for those that have none.
+            concurrency: how many are asked at once.
+            progress: whether to draw a progress bar on the standard error.
+            return_errors: whether an image that fails gives its error in place of a result; if
+                not, the first one is raised, and those behind it are not asked any more.
+            probabilities: as in `segment`.
+            **target: as in `segment`.
 
-        tasks: deque[asyncio.Task[Result | LacunaError | OSError]] = deque()
-        with show_progress(images, enabled=progress) as advance:
+        Returns:
+            Results, in the order of the images.
+        """
+
+        async def segment(
+            pair: tuple[Image, Image | None],
+        ) -> Result | LacunaError | OSError:
             try:
-                for image, mask in pair(images, masks):
-                    if len(tasks) == 2 * concurrency:
-                        yield await tasks[0]
-                        tasks.popleft()
-                    task = asyncio.create_task(ask(image, mask))
-                    task.add_done_callback(lambda _: advance())
-                    tasks.append(task)
-                while tasks:
-                    yield await tasks[0]
-                    tasks.popleft()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                return await self.segment(*pair, probabilities=probabilities, **target)
+            except (LacunaError, OSError) as error:
+                if return_errors:
+                    return error
+                raise
+
+        total = len(images) if isinstance(images, Sized) else None
+        bar = show_progress(total, enabled=progress)
+        return map_concurrently(segment, pair_up(images, masks), concurrency, bar)
 
     async def models(self) -> list[dict[str, Any]]:
         """List the models and versions, their classes and what they promise."""
