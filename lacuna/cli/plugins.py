@@ -61,12 +61,11 @@ def load_local_segmenter() -> OpenModels:
 
 
 def _load(entry: EntryPoint) -> Any:
-    """Load what an entry point names; a folder of PYTHONPATH may hold a module of the same name."""
+    package = entry.module.partition(".")[0]
     try:
         return entry.load()
-    except (ModuleNotFoundError, AttributeError) as error:
-        package = entry.module.partition(".")[0]
-        if getattr(error, "name", None) not in (package, entry.module):
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise click.ClickException(
             f"{entry.module} must be importable; a module named {package} in a folder of "

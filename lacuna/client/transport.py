@@ -32,6 +32,20 @@ class Target(TypedDict, total=False):
     timeout_s: float | None
 
 
+class MapOptions(Target, total=False):
+    """Options of `map`, whatever becomes of its errors.
+
+    Attributes:
+        concurrency: how many images are asked at once.
+        progress: whether to draw a progress bar on the standard error.
+        probabilities: whether they are wanted beside the labels.
+    """
+
+    concurrency: int
+    progress: bool
+    probabilities: bool
+
+
 def build_headers(api_key: str | None) -> dict[str, str]:
     """Return the headers of all requests."""
     return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}

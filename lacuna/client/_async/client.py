@@ -22,6 +22,7 @@ from lacuna.client.sources import Image
 from lacuna.client.tasks import Sleep, map_concurrently, sleep
 from lacuna.client.transport import (
     KEEPALIVE_S,
+    MapOptions,
     Target,
     build_headers,
     build_request,
@@ -121,7 +122,8 @@ class AsyncClient:
         Returns:
             The answer's bytes.
         """
-        return (await self._send(write_call(Question(image, mask, **target), media_type))).content
+        reply = await self._send(write_call(Question(image, mask, **target), media_type))
+        return reply.content
 
     @overload
     def map(
@@ -129,11 +131,8 @@ class AsyncClient:
         images: Iterable[Image],
         masks: Iterable[Image | None] | None = None,
         *,
-        concurrency: int = 8,
-        progress: bool = False,
         return_errors: Literal[False] = False,
-        probabilities: bool = False,
-        **target: Unpack[Target],
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[Result]: ...
     @overload
     def map(
@@ -141,11 +140,8 @@ class AsyncClient:
         images: Iterable[Image],
         masks: Iterable[Image | None] | None = None,
         *,
-        concurrency: int = 8,
-        progress: bool = False,
         return_errors: Literal[True],
-        probabilities: bool = False,
-        **target: Unpack[Target],
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[Result | LacunaError | OSError]: ...
     def map(
         self,

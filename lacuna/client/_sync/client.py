@@ -23,6 +23,7 @@ from lacuna.client.sources import Image
 from lacuna.client.threads import Sleep, map_concurrently, sleep
 from lacuna.client.transport import (
     KEEPALIVE_S,
+    MapOptions,
     Target,
     build_headers,
     build_request,
@@ -122,7 +123,8 @@ class Client:
         Returns:
             The answer's bytes.
         """
-        return (self._send(write_call(Question(image, mask, **target), media_type))).content
+        reply = self._send(write_call(Question(image, mask, **target), media_type))
+        return reply.content
 
     @overload
     def map(
@@ -130,11 +132,8 @@ class Client:
         images: Iterable[Image],
         masks: Iterable[Image | None] | None = None,
         *,
-        concurrency: int = 8,
-        progress: bool = False,
         return_errors: Literal[False] = False,
-        probabilities: bool = False,
-        **target: Unpack[Target],
+        **options: Unpack[MapOptions],
     ) -> Iterator[Result]: ...
     @overload
     def map(
@@ -142,11 +141,8 @@ class Client:
         images: Iterable[Image],
         masks: Iterable[Image | None] | None = None,
         *,
-        concurrency: int = 8,
-        progress: bool = False,
         return_errors: Literal[True],
-        probabilities: bool = False,
-        **target: Unpack[Target],
+        **options: Unpack[MapOptions],
     ) -> Iterator[Result | LacunaError | OSError]: ...
     def map(
         self,
