@@ -128,7 +128,7 @@ def start_server(folder: Path) -> Iterator[Address]:
         "LACUNA_MODEL_REPOSITORY": str(folder.parents[1]),
         "LACUNA_MODELS": folder.parent.name,
     }
-    command = [sys.executable, "-c", "from service.cli import main; main()", "serve"]
+    command = [sys.executable, "-c", "from lacuna.cli import main; main()", "serve"]
     with (
         tempfile.NamedTemporaryFile("r", prefix="lacuna-", suffix=".log") as log,
         subprocess.Popen(  # noqa: S603 (our own command)

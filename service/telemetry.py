@@ -7,7 +7,6 @@ values: a model that a request names counts only once the repository knows it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,6 +22,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from lacuna import errors
+from lacuna.distribution import VERSION
 from service.core.statistics import STAGES, BatchRecord, PixelCounts
 from service.disconnects import ClientDisconnectedError
 from service.engine.dispatcher import Dispatcher
@@ -210,5 +210,5 @@ class _Snapshot(Collector):
                 states.add_metric(labels, float(status.state is state))
         yield states
         build = GaugeMetricFamily("lacuna_build_info", "Always 1.", labels=("version",))
-        build.add_metric((version("lacuna"),), 1.0)
+        build.add_metric((VERSION,), 1.0)
         yield build

@@ -11,13 +11,13 @@ carry them out, with threads or with asyncio.
 
 from __future__ import annotations
 
-from lacuna.client.blocking import Client
+from lacuna.client._async.client import AsyncClient
+from lacuna.client._sync.client import Client
 from lacuna.client.calls import Question
 from lacuna.client.failures import FailedError, RejectedError, TimedOutError, UnreachableError
 from lacuna.client.result import Area, ClassInfo, Result
 from lacuna.client.retries import RetryPolicy
 from lacuna.client.sources import Image
-from lacuna.client.waiting import AsyncClient
 
 __all__ = [
     "Area",

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lacuna.cli.segment_plan import Job
+from lacuna.cli.segment_run import Ask
 from lacuna.client.result import ClassInfo, Result
 from lacuna.raster.limits import ImageLimits
 from service.cli.loading import load_saved_model
-from service.cli.segment_plan import Job
-from service.cli.segment_run import Ask
 
 if TYPE_CHECKING:
     from lacuna.sample import Sample

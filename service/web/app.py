@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -14,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from lacuna.distribution import VERSION
 from lacuna.errors import LacunaError
 from service.engine.lifecycle.watcher import keep_watch
 from service.web.fast_path import FastPath
@@ -97,7 +97,7 @@ def make_app(services: AppServices) -> FastAPI:
         title="lacuna",
         telemetry=configure_telemetry(tracing),
         summary="Segmentation of images with missing pixels",
-        version=version("lacuna"),
+        version=VERSION,
         lifespan=live,
         docs_url=None,
         redoc_url=None,

@@ -106,7 +106,7 @@ def test_without_the_extra_the_start_ends_in_one_line_that_says_what_to_do(monke
     monkeypatch.setenv(ENDPOINT, NOWHERE)
     code = (
         "import sys; sys.modules['opentelemetry.sdk.trace'] = None; "
-        "from service.cli import main; main()"
+        "from lacuna.cli import main; main()"
     )
 
     done = subprocess.run(
@@ -115,7 +115,7 @@ def test_without_the_extra_the_start_ends_in_one_line_that_says_what_to_do(monke
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "pip install 'lacuna[otel]'" in line
+    assert "pip install 'lacuna-segmentation[otel]'; in a clone: make setup" in line
 
 
 @pytest.mark.parametrize(

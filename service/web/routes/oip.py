@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version as find_version
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lacuna.distribution import VERSION
 from lacuna.errors import NotReadyError
 from service.engine.served import ServedModel
 from service.web.problems import COME_AGAIN
@@ -69,7 +69,7 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
     @router.get("/v2", summary="Describe the server")
     @router.get("/v2/", include_in_schema=False)  # as the protocol's OpenAPI document spells it
     async def show_server() -> dict[str, Any]:
-        return describe_server(find_version("lacuna"))
+        return describe_server(VERSION)
 
     @router.get("/v2/models/stats", summary="What all models have done")
     async def show_all_statistics() -> dict[str, Any]:

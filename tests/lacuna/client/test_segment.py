@@ -165,7 +165,9 @@ def test_what_is_no_image_is_refused_before_anything_is_sent():
     assert script.requests == []
 
 
-@pytest.mark.parametrize("module", ["lacuna.client", "service.cli", "service.cli.segment_run"])
+@pytest.mark.parametrize(
+    "module", ["lacuna.client", "lacuna.cli", "service.cli.serve", "lacuna.cli.segment_run"]
+)
 def test_client_and_command_line_load_without_the_servers_extras(module):
     heavy = ("tensorflow", "keras", "fastapi", "starlette", "pydantic", "tifffile", "imagecodecs")
     code = f"import sys, {module}; sys.exit(any(name in sys.modules for name in {heavy}))"

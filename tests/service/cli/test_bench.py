@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lacuna.cli import main
 from lacuna.raster.npy import write_npy
 from service.bench.workload import REGIONS
-from service.cli import main
 from service.cli.bench import REGIONS as OFFERED
 from tests.service.bench.stub import http, run_stub
 from tests.support.apps import load_repository, make_repository_folder

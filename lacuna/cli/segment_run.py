@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lacuna.cli.segment_plan import Job
 from lacuna.client import Area, Result, UnreachableError
 from lacuna.client.saving import write_atomically
 from lacuna.errors import (
@@ -23,7 +24,6 @@ from lacuna.errors import (
     UnknownModelError,
     UnknownVersionError,
 )
-from service.cli.segment_plan import Job
 
 Ask = Callable[[Job], Awaitable[Result]]
 

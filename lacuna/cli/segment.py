@@ -13,12 +13,14 @@ import click
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from lacuna.cli.plugins import load_local_segmenter
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lacuna.cli.segment_plan import Job
+    from lacuna.cli.segment_run import Ask, Done, Failed
     from lacuna.client import Result
-    from service.cli.segment_plan import Job
-    from service.cli.segment_run import Ask, Done, Failed
 
 SOME_FAILED = 3
 """The exit status where some images were segmented and others were not."""
@@ -125,7 +127,7 @@ def segment(
         raise click.UsageError("--url and --model-repository exclude each other")
     if asking["protocol"] != "native" and not asking["url"]:
         raise click.UsageError("--protocol is for servers; it needs --url")
-    from service.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
+    from lacuna.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
 
     jobs = plan_jobs(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
     todo = [job for job in jobs if not (resume and job.is_done)]
@@ -145,7 +147,7 @@ def segment(
 def _run(
     jobs: Sequence[Job], concurrency: int, asking: dict[str, Any]
 ) -> tuple[list[Done], list[Failed]]:
-    from service.cli.segment_run import Done, run_jobs  # noqa: PLC0415
+    from lacuna.cli.segment_run import Done, run_jobs  # noqa: PLC0415
 
     done: list[Done] = []
     failed: list[Failed] = []
@@ -182,10 +184,8 @@ async def _open(asking: dict[str, Any], *, probabilities: bool) -> AsyncIterator
     target = {name: asking[name] for name in ("model", "version", "nodata", "timeout_s")}
     async with AsyncExitStack() as stack:
         if not asking["url"]:
-            from service.cli.segment_local import open_models  # noqa: PLC0415
-
-            repository = asking["model_repository"]
-            models = open_models(repository, target, probabilities=probabilities)
+            open_models = load_local_segmenter()
+            models = open_models(asking["model_repository"], target, probabilities=probabilities)
             yield await stack.enter_async_context(models)
             return
         from lacuna.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
@@ -215,7 +215,7 @@ def _report(
     failed: Sequence[Failed],
     seconds: float,
 ) -> None:
-    from service.cli.segment_summary import describe, draw_table  # noqa: PLC0415
+    from lacuna.cli.segment_summary import describe, draw_table  # noqa: PLC0415
 
     if len(jobs) == 1 and failed:
         raise failed[0].error

@@ -1,12 +1,10 @@
-"""The client for ordinary code, with threads where many images are asked at once."""
+"""A client of the server over HTTP."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterable, Sized
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -15,25 +13,31 @@ import httpx2
 from lacuna.client.calls import Call, Question, Reply, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
+from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
 from lacuna.client.protocols.native import write_call
 from lacuna.client.result import Result
 from lacuna.client.retries import RetryPolicy, choose_wait
 from lacuna.client.sources import Image
+from lacuna.client.tasks import Sleep, map_concurrently, sleep
 from lacuna.client.transport import (
-    KEEP_S,
+    KEEPALIVE_S,
+    MapOptions,
     Target,
     build_headers,
     build_request,
     make_reply,
-    pair,
-    show_progress,
+    pair_up,
 )
 from lacuna.errors import LacunaError
 
 
-class Client:
-    """Asks a server over HTTP. May be shared by threads.
+class AsyncClient:
+    """Client of a server over HTTP.
+
+    `Client` blocks, and may be shared by threads. `AsyncClient` belongs to one event loop, and
+    blocks it only while it reads files.
+
 
     Args:
         url: of the server, e.g. `http://127.0.0.1:8000`.
@@ -54,16 +58,16 @@ class Client:
         timeout_s: float = 300.0,
         retry: RetryPolicy | None = None,
         protocol: Protocol = "native",
-        transport: httpx2.BaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = sleep,
     ) -> None:
         self._url = url
-        self._http = httpx2.Client(
+        self._http = httpx2.AsyncClient(
             base_url=url,
             headers=build_headers(api_key),
             timeout=timeout_s,
-            limits=httpx2.Limits(keepalive_expiry=KEEP_S),
+            limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
             transport=transport,
         )
         self._retry = RetryPolicy() if retry is None else retry
@@ -72,7 +76,7 @@ class Client:
         self._stranger = True
         self._clock, self._sleep = clock, sleep
 
-    def segment(
+    async def segment(
         self,
         image: Image,
         mask: Image | None = None,
@@ -94,20 +98,20 @@ class Client:
                 fault, `UnavailableError` if trying again may help.
             OSError: if a file cannot be read.
         """
-        return self.ask(Question(image, mask, probabilities, **target))
+        return await self.ask(Question(image, mask, probabilities, **target))
 
-    def ask(self, question: Question) -> Result:
-        """Segment an image, with all that can be said about it; see `segment`."""
-        return self._run(self._segment(question, self._catalog))
+    async def ask(self, question: Question) -> Result:
+        """Segment the image of a question; see `segment`."""
+        return await self._run(self._segment(question, self._catalog))
 
-    def segment_as(
+    async def segment_as(
         self,
         media_type: str,
         image: Image,
         mask: Image | None = None,
         **target: Unpack[Target],
     ) -> bytes:
-        """Segment an image and take the answer as the server writes it, whatever the protocol.
+        """Segment an image and return the answer as the server writes it, whatever the protocol.
 
         Args:
             media_type: `application/json`, `image/png`, `application/x-npy` or `application/zip`.
@@ -118,7 +122,8 @@ class Client:
         Returns:
             The answer's bytes.
         """
-        return self._send(write_call(Question(image, mask, **target), media_type)).content
+        reply = await self._send(write_call(Question(image, mask, **target), media_type))
+        return reply.content
 
     @overload
     def map(
@@ -126,24 +131,18 @@ class Client:
         images: Iterable[Image],
         masks: Iterable[Image | None] | None = None,
         *,
-        concurrency: int = 8,
-        progress: bool = False,
         return_errors: Literal[False] = False,
-        probabilities: bool = False,
-        **target: Unpack[Target],
-    ) -> Iterator[Result]: ...
+        **options: Unpack[MapOptions],
+    ) -> AsyncIterator[Result]: ...
     @overload
     def map(
         self,
         images: Iterable[Image],
         masks: Iterable[Image | None] | None = None,
         *,
-        concurrency: int = 8,
-        progress: bool = False,
         return_errors: Literal[True],
-        probabilities: bool = False,
-        **target: Unpack[Target],
-    ) -> Iterator[Result | LacunaError | OSError]: ...
+        **options: Unpack[MapOptions],
+    ) -> AsyncIterator[Result | LacunaError | OSError]: ...
     def map(
         self,
         images: Iterable[Image],
@@ -154,7 +153,7 @@ class Client:
         return_errors: bool = False,
         probabilities: bool = False,
         **target: Unpack[Target],
-    ) -> Iterator[Result | LacunaError | OSError]:
+    ) -> AsyncIterator[Result | LacunaError | OSError]:
         """Segment many images, several at once.
 
         Args:
@@ -167,60 +166,56 @@ class Client:
             probabilities: as in `segment`.
             **target: as in `segment`.
 
-        Yields:
+        Returns:
             Results, in the order of the images.
         """
-        tasks: deque[Future[Result]] = deque()
-        with (
-            show_progress(images, enabled=progress) as advance,
-            ThreadPoolExecutor(concurrency, "lacuna-client") as pool,
-        ):
+
+        async def segment(
+            pair: tuple[Image, Image | None],
+        ) -> Result | LacunaError | OSError:
             try:
-                for image, mask in pair(images, masks):
-                    if len(tasks) == 2 * concurrency:
-                        yield _collect(tasks.popleft(), return_errors=return_errors)
-                    task = pool.submit(
-                        self.segment, image, mask, probabilities=probabilities, **target
-                    )
-                    task.add_done_callback(lambda _: advance())
-                    tasks.append(task)
-                while tasks:
-                    yield _collect(tasks.popleft(), return_errors=return_errors)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                return await self.segment(*pair, probabilities=probabilities, **target)
+            except (LacunaError, OSError) as error:
+                if return_errors:
+                    return error
+                raise
 
-    def models(self) -> list[dict[str, Any]]:
+        total = len(images) if isinstance(images, Sized) else None
+        bar = show_progress(total, enabled=progress)
+        return map_concurrently(segment, pair_up(images, masks), concurrency, bar)
+
+    async def models(self) -> list[dict[str, Any]]:
         """List the models and versions, their classes and what they promise."""
-        return self._run(self._catalog.list_models())
+        return await self._run(self._catalog.list_models())
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        await self._http.aclose()
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        await self.close()
 
-    def _run(self, steps: Steps[Value]) -> Value:
+    async def _run(self, steps: Steps[Value]) -> Value:
         try:
             call = next(steps)
             while True:
-                call = steps.send(self._send(call))
+                call = steps.send(await self._send(call))
         except StopIteration as done:
             value: Value = done.value
             return value
 
-    def _send(self, call: Call) -> Reply:
+    async def _send(self, call: Call) -> Reply:
         began_s, tries = self._clock(), 0
         while True:
-            outcome = self._ask(call)
+            outcome = await self._ask(call)
             if isinstance(outcome, Reply):
                 return outcome
             tries += 1
@@ -235,21 +230,12 @@ class Client:
             )
             if wait_s is None:
                 raise outcome.error
-            self._sleep(wait_s)
+            await self._sleep(wait_s)
 
-    def _ask(self, call: Call) -> Reply | Failure:
+    async def _ask(self, call: Call) -> Reply | Failure:
         try:
-            reply = make_reply(self._http.send(build_request(self._http, call)))
+            reply = make_reply(await self._http.send(build_request(self._http, call)))
         except httpx2.HTTPError as fault:
             return explain_silence(self._url, fault)
         self._stranger = False
         return read_failure(reply) if reply.status >= 400 and call.raises else reply
-
-
-def _collect(task: Future[Result], *, return_errors: bool) -> Result | LacunaError | OSError:
-    try:
-        return task.result()
-    except (LacunaError, OSError) as error:
-        if return_errors:
-            return error
-        raise

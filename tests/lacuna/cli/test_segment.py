@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from service.cli import main
+from lacuna.cli import main
 from service.config import DEMO_REPOSITORY
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples"

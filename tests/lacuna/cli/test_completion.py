@@ -4,8 +4,8 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 
-from service.cli import main
-from service.cli.completion import SHELLS
+from lacuna.cli import main
+from lacuna.cli.completion import SHELLS
 
 
 @pytest.mark.parametrize("shell", SHELLS)

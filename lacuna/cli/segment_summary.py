@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from service.cli.segment_run import Done
+from lacuna.cli.segment_run import Done
 
 _MOST_ROWS = 20
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from service.cli import main
+from lacuna.cli import main
 from service.runtime.fake import FakeRuntime
 from tests.lacuna.client.relay import Relay
 from tests.support.apps import encode_image, load_repository, make_repository_folder

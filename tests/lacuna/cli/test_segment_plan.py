@@ -4,7 +4,7 @@ from pathlib import Path
 import click
 import pytest
 
-from service.cli.segment_plan import Job, find_mask, plan_jobs
+from lacuna.cli.segment_plan import Job, find_mask, plan_jobs
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from service.cli import main
+from lacuna.cli import main
 
 WITHOUT = """
 import sys
 sys.modules[{missing!r}] = None  # as if it were not installed
-from service.cli import main
+from lacuna.cli import main
 main({arguments!r})
 """
 
@@ -32,7 +32,7 @@ def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(missing, a
 
     assert result.returncode == 1
     assert result.stderr.startswith(f"Error: {missing}")
-    assert "pip install 'lacuna[serve]' brings it" in result.stderr
+    assert "pip install 'lacuna-segmentation[serve]'; in a clone: make setup" in result.stderr
 
 
 def test_a_mistake_of_our_own_is_not_hidden():

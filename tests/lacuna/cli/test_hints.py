@@ -1,8 +1,8 @@
 from click.testing import CliRunner
 
 from lacuna import client, errors
-from service.cli import main
-from service.cli.hints import HINTS
+from lacuna.cli import main
+from lacuna.cli.hints import HINTS
 
 MISSING = ["segment", "pyproject.toml", "-o", "x.png", "--url", "http://127.0.0.1:1"]
 
