@@ -33,7 +33,7 @@ from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
 from service.web.keys import KeyRing, read_keys
 from service.web.server import Server
-from service.web.services import AppServices, Surface
+from service.web.services import AppServices, OperatorRoutes
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
             body_bytes=limits.body_bytes, idle_s=limits.idle_s, body_s=limits.body_s
         ),
         access=Access(make_key_ring(settings)),
-        surface=Surface(docs=settings.docs, metrics=settings.metrics_port is None),
+        operator_routes=OperatorRoutes(docs=settings.docs, metrics=settings.metrics_port is None),
     )
 
 

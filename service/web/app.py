@@ -101,7 +101,7 @@ def make_app(services: AppServices) -> FastAPI:
         lifespan=live,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if services.surface.docs else None,
+        openapi_url="/openapi.json" if services.operator_routes.docs else None,
         # A redirect would be to whatever the Host header says, and clients do not follow it.
         redirect_slashes=False,
     )
@@ -114,9 +114,9 @@ def make_app(services: AppServices) -> FastAPI:
         app.include_router(router)
         if routes in (segment, oip):
             app.fast_routes += tuple(_list_posts(router))
-    if services.surface.metrics:
+    if services.operator_routes.metrics:
         app.include_router(metrics.make_router(services))
-    if services.surface.docs:
+    if services.operator_routes.docs:
         app.include_router(docs.make_router())
     return app
 

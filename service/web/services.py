@@ -19,7 +19,7 @@ from service.wire.dialect import Asked, Dialect, ModelTarget
 
 
 @dataclass(frozen=True)
-class Surface:
+class OperatorRoutes:
     """The paths for operators that are there.
 
     Attributes:
@@ -40,14 +40,14 @@ class AppServices:
         watchdog: that tells whether the engine makes progress.
         body_limits: how much of a body is read.
         access: who may ask for what.
-        surface: the paths for operators that are there.
+        operator_routes: the paths for operators that are there.
     """
 
     exchange: Exchange
     watchdog: Watchdog
     body_limits: BodyLimits = field(default_factory=BodyLimits)
     access: Access = field(default_factory=Access)
-    surface: Surface = field(default_factory=Surface)
+    operator_routes: OperatorRoutes = field(default_factory=OperatorRoutes)
 
     @property
     def is_ready(self) -> bool:

@@ -130,4 +130,4 @@ def test_the_server_obeys_its_settings(monkeypatch):
 
     assert server.config.timeout_keep_alive == 7
     assert (services.body_limits.idle_s, services.body_limits.body_s) == (8, 9)
-    assert (services.surface.docs, services.surface.metrics) == (False, False)
+    assert (services.operator_routes.docs, services.operator_routes.metrics) == (False, False)

@@ -79,8 +79,8 @@ def make_router(services: AppServices) -> APIRouter:
             for name in samples
             if f"{Path(name).stem}-mask.png" in samples
         ),
-        "docs": services.surface.docs,
-        "metrics": services.surface.metrics,
+        "docs": services.operator_routes.docs,
+        "metrics": services.operator_routes.metrics,
     }
 
     async def show_page(request: Request) -> Response:

@@ -9,7 +9,7 @@ import pytest
 
 from lacuna.raster.npy import write_npy
 from service.runtime.fake import FakeRuntime
-from service.web.services import Surface
+from service.web.services import OperatorRoutes
 from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.live import find_address, run_server
 from tests.support.runtimes import SEVEN, HeldOnSevens
@@ -130,7 +130,7 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
 
 
 def test_metrics_can_have_a_port_of_their_own(tmp_path):
-    services = make_live_parts(tmp_path, surface=Surface(metrics=False))
+    services = make_live_parts(tmp_path, operator_routes=OperatorRoutes(metrics=False))
     with run_server(services, metrics_apart=True) as server:
         address, apart = find_address(server), find_address(server, ready=False, listener=1)
 
