@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from starlette.types import Scope
 
 from lacuna.errors import ForbiddenError, LacunaError, UnauthenticatedError
-from service.web.keys import Caller, KeyRing
+from service.web.keys import Principal, KeyRing
 
 OPEN_PATHS = frozenset(
     {
@@ -32,12 +32,12 @@ OPEN_PATHS = frozenset(
 )
 _OPEN_FOLDERS = ("/static/", "/samples/")
 
-_CALLER = "lacuna.caller"
+_PRINCIPAL = "lacuna.principal"
 
 _BEARER = b"bearer "
 
 
-class Access:
+class AccessControl:
     """Decides who may ask for what.
 
     Args:
@@ -65,9 +65,9 @@ class Access:
         if not self._has_keys:
             return None
         key = _find_key(scope["headers"])
-        caller = None if key is None else self._keys.find(key)
-        if caller is not None:
-            scope[_CALLER] = caller
+        principal = None if key is None else self._keys.find(key)
+        if principal is not None:
+            scope[_PRINCIPAL] = principal
             return None
         path: str = scope["path"]
         if not self._keys.guards_requests or path in OPEN_PATHS or path.startswith(_OPEN_FOLDERS):
@@ -89,10 +89,10 @@ class Access:
                 "loading and unloading must be allowed by an admin key, since models are code; "
                 "this server has none"
             )
-        caller: Caller | None = scope.get(_CALLER)
-        if caller is None:
+        principal: Principal | None = scope.get(_PRINCIPAL)
+        if principal is None:
             raise _ask_for_key(_find_key(scope["headers"]), "the admin key")
-        if not caller.is_admin:
+        if not principal.is_admin:
             raise ForbiddenError(
                 "loading and unloading must be asked for with the admin key; this is another"
             )
@@ -100,17 +100,17 @@ class Access:
 
 def name_client(scope: Scope) -> str:
     """Tell clients apart: by key, or by address where there is none."""
-    caller: Caller | None = scope.get(_CALLER)
-    if caller is not None:
-        return caller.name
+    principal: Principal | None = scope.get(_PRINCIPAL)
+    if principal is not None:
+        return principal.name
     address = scope.get("client")
     return address[0] if address else ""
 
 
 def find_key_name(scope: Scope) -> str | None:
     """Give the name of the key that came with a request."""
-    caller: Caller | None = scope.get(_CALLER)
-    return None if caller is None else caller.name
+    principal: Principal | None = scope.get(_PRINCIPAL)
+    return None if principal is None else principal.name
 
 
 def _find_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

@@ -136,7 +136,7 @@ def make_metrics_app(services: AppServices) -> FastAPI:
 
 def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
     """Put around an application what every request passes."""
-    logged = RequestLog(app, services.access, services.gate, refuse, answer_unexpected)
+    logged = RequestLog(app, services.access_control, services.gate, refuse, answer_unexpected)
     return logged if services.telemetry.tracing is None else TraceContext(logged)
 
 

@@ -17,7 +17,7 @@ _USABLE = re.compile(rf"[\x21-\x7e]{{{MIN_LENGTH},512}}")
 
 
 @dataclass(frozen=True)
-class Caller:
+class Principal:
     """Who has sent a key.
 
     Attributes:
@@ -50,15 +50,15 @@ class KeyRing:
         self.guards_control = admin is not None
         if admin is not None:
             known.append((admin, True))
-        self._callers = [_remember(key, is_admin=is_admin) for key, is_admin in known]
+        self._principals = [_remember(key, is_admin=is_admin) for key, is_admin in known]
 
-    def find(self, key: bytes) -> Caller | None:
+    def find(self, key: bytes) -> Principal | None:
         """Tell whose key it is. Takes the same time whichever it is, or whether it is one."""
         digest = hashlib.sha256(key).digest()
         found = None
-        for known, caller in self._callers:
+        for known, principal in self._principals:
             if hmac.compare_digest(digest, known):
-                found = caller
+                found = principal
         return found
 
 
@@ -69,7 +69,7 @@ def read_keys(text: str) -> list[str]:
     return [key.strip() for line in lines for key in line.split(",") if key.strip()]
 
 
-def _remember(key: str, *, is_admin: bool) -> tuple[bytes, Caller]:
+def _remember(key: str, *, is_admin: bool) -> tuple[bytes, Principal]:
     if not _USABLE.fullmatch(key):
         # Never the key itself: this goes to a log.
         raise ConfigurationError(
@@ -77,4 +77,4 @@ def _remember(key: str, *, is_admin: bool) -> tuple[bytes, Caller]:
             "characters, or others among them"
         )
     digest = hashlib.sha256(key.encode()).digest()
-    return digest, Caller(digest.hex()[:8], is_admin)
+    return digest, Principal(digest.hex()[:8], is_admin)

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lacuna.errors import LacunaError, NotReadyError
 from service.disconnects import ClientDisconnectedError
 from service.engine.gate import Gate
-from service.web.access import Access, find_key_name
+from service.web.access import AccessControl, find_key_name
 from service.web.headers import list_missing
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class RequestLog:
 
     Args:
         app: the application inside.
-        access: who may ask for what.
+        access_control: who may ask for what.
         gate: that is closed when the server is going away.
         refuse: makes the response for an error.
         answer_unexpected: sends the response for an exception that nobody caught.
@@ -62,13 +62,13 @@ class RequestLog:
     def __init__(
         self,
         app: ASGIApp,
-        access: Access,
+        access_control: AccessControl,
         gate: Gate,
         refuse: Refuse,
         answer_unexpected: ASGIApp,
     ) -> None:
         self._app = app
-        self._access = access
+        self._access_control = access_control
         self._gate = gate
         self._refuse = refuse
         self._answer_unexpected = answer_unexpected
@@ -119,7 +119,7 @@ class RequestLog:
             )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = self._access.check(scope)
+        error = self._access_control.check(scope)
         if error is not None:
             refusal = await self._refuse(scope, error)
             await refusal(scope, receive, send)

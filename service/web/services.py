@@ -12,7 +12,7 @@ from service.engine.lifecycle.repository import ModelRepository
 from service.engine.watchdog import Watchdog
 from service.exchange import Exchange
 from service.telemetry import Telemetry
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.body import BodyLimits
 from service.web.request import HttpRequest
 from service.wire.dialect import Asked, Dialect, ModelTarget
@@ -39,14 +39,14 @@ class AppServices:
         exchange: that answers requests.
         watchdog: that tells whether the engine makes progress.
         body_limits: how much of a body is read.
-        access: who may ask for what.
+        access_control: who may ask for what.
         operator_routes: the paths for operators that are there.
     """
 
     exchange: Exchange
     watchdog: Watchdog
     body_limits: BodyLimits = field(default_factory=BodyLimits)
-    access: Access = field(default_factory=Access)
+    access_control: AccessControl = field(default_factory=AccessControl)
     operator_routes: OperatorRoutes = field(default_factory=OperatorRoutes)
 
     @property

@@ -18,7 +18,7 @@ from service.engine.lifecycle.repository import ModelRepository, RepositoryPolic
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput, Runtime
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.app import make_app
 from service.web.keys import KeyRing, read_keys
 from service.web.server import Server
@@ -68,7 +68,7 @@ def main() -> None:
         repository = ModelRepository(root, lambda _: Held(given.folder / "hold"), policy=policy)
     keys = [] if given.keys is None else read_keys(given.keys.read_text())
     limits = ImageLimits(image_pixels=given.image_pixels)
-    services = make_services(repository, None, limits, access=Access(KeyRing(keys)))
+    services = make_services(repository, None, limits, access_control=AccessControl(KeyRing(keys)))
     server = Server(make_app(services), services.gate, port=given.port)
     threading.Thread(target=_tell_address, args=(server,), daemon=True).start()
     server.run()

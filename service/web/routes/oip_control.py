@@ -37,7 +37,7 @@ def make_router(services: AppServices) -> APIRouter:
 
     @router.post("/models/{name}/load", summary="Load a model as it is on the disk now")
     async def load(request: Request, name: str) -> Response:
-        services.access.check_control(request.scope)
+        services.access_control.check_control(request.scope)
         services.gate.check_open()
         check_control(await _read(request))
         await services.repository.load(name)
@@ -45,7 +45,7 @@ def make_router(services: AppServices) -> APIRouter:
 
     @router.post("/models/{name}/unload", summary="Finish a model's work and serve it no more")
     async def unload(request: Request, name: str) -> Response:
-        services.access.check_control(request.scope)
+        services.access_control.check_control(request.scope)
         services.gate.check_open()
         check_control(await _read(request))
         await services.repository.unload(name)

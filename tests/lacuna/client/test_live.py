@@ -10,7 +10,7 @@ import pytest
 from lacuna.client import Client, RetryPolicy, TimedOutError, UnreachableError
 from lacuna.errors import DeadlineExceededError, OverloadedError, UnauthenticatedError
 from service.core.admission import AdmissionPolicy
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.keys import KeyRing
 from tests.lacuna.client.relay import Relay
 from tests.lacuna.client.scripts import Time
@@ -143,7 +143,7 @@ def test_no_image_is_lost_or_answered_twice_while_a_server_restarts(address):
 
 def test_a_server_that_wants_a_key_gets_it(tmp_path):
     key = "correct-horse-battery-staple"
-    with serve(tmp_path, access=Access(KeyRing([key]))) as url:
+    with serve(tmp_path, access_control=AccessControl(KeyRing([key]))) as url:
         with Client(url, api_key=key) as client:
             assert client.segment(IMAGES[0]).model == "fake"
         with Client(url) as client, pytest.raises(UnauthenticatedError) as caught:

@@ -5,7 +5,7 @@ import pytest
 
 from lacuna.errors import InvalidGraphError
 from service.runtime.fake import FakeRuntime
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.keys import KeyRing
 from tests.support.apps import load_repository, make_repository_folder, serve
 
@@ -22,7 +22,7 @@ def load(folder):
 @contextmanager
 def serve_controlled(root, keys):
     repository = load_repository(make_repository_folder(root), load)
-    with serve(repository, access=Access(keys)) as client:
+    with serve(repository, access_control=AccessControl(keys)) as client:
         yield client
 
 

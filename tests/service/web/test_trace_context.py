@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 from service.runtime.fake import FakeRuntime
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.keys import KeyRing
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 from tests.support.runtimes import Failing
@@ -215,7 +215,7 @@ def test_a_server_that_traces_nothing_says_nothing_of_traces(tmp_path, caplog):
 def test_neither_keys_nor_what_was_sent_are_in_a_trace(tmp_path, tracing):
     key, pixel = "a-client-key-0001", 123456.71875
     repository = load_repository(make_repository_folder(tmp_path))
-    with serve(repository, tracing=tracing, access=Access(KeyRing([key]))) as client:
+    with serve(repository, tracing=tracing, access_control=AccessControl(KeyRing([key]))) as client:
         for content in ({"image": [[pixel]]}, {"image": [[pixel], [pixel] * 2]}):
             client.post(
                 f"/v1/segment?key={key}", json=content, headers={"Authorization": f"Bearer {key}"}
