@@ -63,7 +63,7 @@ class IncomingRequest(Protocol):
         """Return when the client has gone."""
         ...
 
-    def note(self, **facts: Any) -> None:
+    def add_log_fields(self, **fields: Any) -> None:
         """Add facts to the line that will be logged. Never pixels, never secrets."""
         ...
 
@@ -116,7 +116,7 @@ class Exchange:
                 self._count_failure(record)
                 raise
             self._count_success(record)
-        request.note(**record.describe_for_log())
+        request.add_log_fields(**record.describe_for_log())
         return reply._replace(headers={**reply.headers, **record.describe_for_client()})
 
     @asynccontextmanager
@@ -138,7 +138,7 @@ class Exchange:
         coding = read_coding(request.head.headers.get("content-encoding"))
         with self.gate.hold(request.declared_bytes, client=request.client) as reservation:
             body = await request.read_body(reservation)
-            request.note(received_bytes=len(body))
+            request.add_log_fields(received_bytes=len(body))
             async with cancel_on_disconnect(request.wait_for_disconnect):
                 if coding is not None:
                     body = await asyncio.to_thread(decompress, body, coding, self.body_bytes)

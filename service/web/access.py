@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from starlette.types import Scope
 
 from lacuna.errors import ForbiddenError, LacunaError, UnauthenticatedError
-from service.web.keys import Principal, KeyRing
+from service.web.keys import KeyRing, Principal
 
 OPEN_PATHS = frozenset(
     {
@@ -72,7 +72,7 @@ class AccessControl:
         path: str = scope["path"]
         if not self._keys.guards_requests or path in OPEN_PATHS or path.startswith(_OPEN_FOLDERS):
             return None
-        return _ask_for_key(key, "a key")
+        return _make_missing_key_error(key, "a key")
 
     def check_control(self, scope: Scope) -> None:
         """See that a request may load and unload models.
@@ -91,7 +91,7 @@ class AccessControl:
             )
         principal: Principal | None = scope.get(_PRINCIPAL)
         if principal is None:
-            raise _ask_for_key(_find_key(scope["headers"]), "the admin key")
+            raise _make_missing_key_error(_find_key(scope["headers"]), "the admin key")
         if not principal.is_admin:
             raise ForbiddenError(
                 "loading and unloading must be asked for with the admin key; this is another"
@@ -122,7 +122,7 @@ def _find_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     return None
 
 
-def _ask_for_key(key: bytes | None, needed: str) -> UnauthenticatedError:
+def _make_missing_key_error(key: bytes | None, needed: str) -> UnauthenticatedError:
     came = "none came" if key is None else "the one that came is not known"
     return UnauthenticatedError(
         f"{needed} must come as Authorization: Bearer KEY or X-API-Key: KEY; {came}"

@@ -21,7 +21,7 @@ from service.web.protocol_errors import (
     answer_error,
     answer_http_exception,
     answer_unexpected,
-    refuse,
+    render_error,
 )
 from service.web.request_log import RequestLog
 from service.web.routes import (
@@ -136,7 +136,9 @@ def make_metrics_app(services: AppServices) -> FastAPI:
 
 def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
     """Put around an application what every request passes."""
-    logged = RequestLog(app, services.access_control, services.gate, refuse, answer_unexpected)
+    logged = RequestLog(
+        app, services.access_control, services.gate, render_error, answer_unexpected
+    )
     return logged if services.telemetry.tracing is None else TraceContext(logged)
 
 

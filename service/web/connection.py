@@ -58,7 +58,7 @@ class Connection(HttpToolsProtocol):
     _awaited_since_s = 0.0
     _unsent_bytes = 0
     _unsent_since_s = 0.0
-    _moved_s = 0.0
+    _progress_s = 0.0
 
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
@@ -66,16 +66,16 @@ class Connection(HttpToolsProtocol):
         if self._is_in_head():
             self._head_bytes += len(data)
             if self._head_bytes > self.timeouts.head_bytes:
-                self._refuse(431, "the head of a request is too large")
+                self._reject(431, "the head of a request is too large")
         else:
             self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
         """Begin a request; headers from here on are none of it."""
         super().on_headers_complete()
-        self.headers = _NOWHERE
+        self.headers = _DISCARDED_HEADERS
 
-    def look(self, now_s: float) -> None:
+    def check_timeouts(self, now_s: float) -> None:
         """End the connection if it is held for nothing.
 
         Args:
@@ -93,9 +93,9 @@ class Connection(HttpToolsProtocol):
         if not self._unsent_bytes:
             self._unsent_since_s = now_s
         if unsent != self._unsent_bytes:
-            self._unsent_bytes, self._moved_s = unsent, now_s
+            self._unsent_bytes, self._progress_s = unsent, now_s
         if (
-            now_s - self._moved_s > self.timeouts.idle_s
+            now_s - self._progress_s > self.timeouts.idle_s
             or now_s - self._unsent_since_s > self.timeouts.answer_s
         ):
             self.logger.info("dropped a connection that does not take its answer")
@@ -112,7 +112,7 @@ class Connection(HttpToolsProtocol):
         waited_s = now_s - self._awaited_since_s
         if self._is_in_head():
             if waited_s > self.timeouts.head_s:
-                self._refuse(408, "the head of a request did not come in time")
+                self._reject(408, "the head of a request did not come in time")
         elif waited_s > self.timeouts.answer_s:
             self.transport.abort()
 
@@ -130,7 +130,7 @@ class Connection(HttpToolsProtocol):
             return True
         return cycle.response_complete and self.scope is not cycle.scope
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _reject(self, status: int, message: str) -> None:
         if self.transport.is_closing():
             return
         content = message.encode()
@@ -142,7 +142,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
 
-_NOWHERE: Any = deque[tuple[bytes, bytes]](maxlen=0)
+_DISCARDED_HEADERS: Any = deque[tuple[bytes, bytes]](maxlen=0)
 
 
 def make_connection_class(timeouts: ConnectionTimeouts) -> type[Connection]:

@@ -39,7 +39,7 @@ class FastPath:
             with a response.
         wrap: puts around the handlers what every request passes.
         answer_error: makes the response for an error that the service raised on purpose.
-        others: answers whatever is none of these.
+        fallback: answers whatever is none of these.
 
     Raises:
         ValueError: if a route has dependencies, or a handler that takes anything but the request
@@ -51,17 +51,17 @@ class FastPath:
         routes: Iterable[APIRoute],
         wrap: Callable[[ASGIApp], ASGIApp],
         answer_error: Callable[[Request, Exception], Awaitable[Response]],
-        others: ASGIApp,
+        fallback: ASGIApp,
     ) -> None:
         self._fast_routes = [_make_fast(route) for route in routes]
         self._wrapped = wrap(self._answer)
         self._answer_error = answer_error
-        self._others = others
+        self._fallback = fallback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         is_fast = scope["type"] == "http" and not is_recorded(scope) and self._find(scope)
-        answer = self._wrapped if is_fast else self._others
+        answer = self._wrapped if is_fast else self._fallback
         await answer(scope, receive, send)
 
     def _find(self, scope: Scope) -> bool:

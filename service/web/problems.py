@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lacuna import errors
-from service.web.request_log import note
+from service.web.request_log import add_log_fields
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -44,7 +44,7 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
     }
 )
 
-COME_AGAIN: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
+RETRY_LATER: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
 """Of every 503: nobody knows how long a model takes to load, and asking is cheap."""
 
 INTERNAL_ERROR = "internal_error"
@@ -78,7 +78,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer an error that the service raised on purpose."""
     if not isinstance(error, errors.LacunaError):
         raise error
-    note(request.scope, code=error.code, detail=error.message)
+    add_log_fields(request.scope, code=error.code, detail=error.message)
     headers = {}
     if isinstance(error, (errors.BodyTooLargeError, errors.SlowBodyError)):
         # A client that is still sending a body we refused would not read the answer otherwise.
@@ -86,7 +86,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, errors.OverloadedError):
         headers["Retry-After"] = f"{error.retry_after_s:.0f}"
     if isinstance(error, errors.NotReadyError):
-        headers |= COME_AGAIN
+        headers |= RETRY_LATER
     if isinstance(error, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="lacuna"'
     return make_problem(STATUSES[type(error)], error.code, error.message, headers)
@@ -97,7 +97,7 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
     if not isinstance(error, HTTPException):
         raise error
     code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
-    note(request.scope, code=code)
+    add_log_fields(request.scope, code=code)
     detail = f"{error.detail}: {request.method} {request.url.path}"
     return make_problem(error.status_code, code, detail, error.headers)
 

@@ -56,7 +56,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     return _restate(problem, error.message)
 
 
-async def refuse(scope: Scope, error: LacunaError) -> JSONResponse:
+async def render_error(scope: Scope, error: LacunaError) -> JSONResponse:
     """Answer an error that was found before the application was asked."""
     return await answer_error(Request(scope), error)
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from service.engine.gate import Reservation
 from service.web.access import name_client
 from service.web.body import BodyLimits, read_body, read_declared_bytes
-from service.web.request_log import note
+from service.web.request_log import add_log_fields
 from service.wire.dialect import Body, ModelTarget, RequestHead
 
 
@@ -56,6 +56,6 @@ class HttpRequest:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    def note(self, **facts: Any) -> None:
+    def add_log_fields(self, **fields: Any) -> None:
         """Add facts to the line that will be logged."""
-        note(self._scope, **facts)
+        add_log_fields(self._scope, **fields)

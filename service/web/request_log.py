@@ -27,18 +27,18 @@ _USABLE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 # time costs a call that lets other threads take the interpreter.
 _PROCESS_ID = secrets.token_hex(10)
 _NUMBERS = itertools.count()
-_NOTES = "lacuna.notes"
+_LOG_FIELDS = "lacuna.log_fields"
 
 # Asked every few seconds by orchestrators and Prometheus; a line each would bury the others.
 QUIET_PATHS = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics"}
 
 
-def note(scope: Scope, **facts: Any) -> None:
+def add_log_fields(scope: Scope, **fields: Any) -> None:
     """Add facts to the line that will be logged for this request. Never pixels, never secrets."""
-    scope.setdefault(_NOTES, {}).update(facts)
+    scope.setdefault(_LOG_FIELDS, {}).update(fields)
 
 
-Refuse = Callable[[Scope, LacunaError], Awaitable[ASGIApp]]
+RenderError = Callable[[Scope, LacunaError], Awaitable[ASGIApp]]
 
 
 class RequestLog:
@@ -55,7 +55,7 @@ class RequestLog:
         app: the application inside.
         access_control: who may ask for what.
         gate: that is closed when the server is going away.
-        refuse: makes the response for an error.
+        render_error: makes the response for an error.
         answer_unexpected: sends the response for an exception that nobody caught.
     """
 
@@ -64,13 +64,13 @@ class RequestLog:
         app: ASGIApp,
         access_control: AccessControl,
         gate: Gate,
-        refuse: Refuse,
+        render_error: RenderError,
         answer_unexpected: ASGIApp,
     ) -> None:
         self._app = app
         self._access_control = access_control
         self._gate = gate
-        self._refuse = refuse
+        self._render_error = render_error
         self._answer_unexpected = answer_unexpected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +99,7 @@ class RequestLog:
         try:
             await self._answer(scope, receive, send_with_id)
         except ClientDisconnectedError:
-            note(scope, outcome="client gone")
+            add_log_fields(scope, outcome="client gone")
         except (Exception, asyncio.CancelledError) as error:
             instead = await self._replace(scope, error, request_id)
             if status:
@@ -121,12 +121,12 @@ class RequestLog:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         error = self._access_control.check(scope)
         if error is not None:
-            refusal = await self._refuse(scope, error)
+            refusal = await self._render_error(scope, error)
             await refusal(scope, receive, send)
             return
         key = find_key_name(scope)
         if key is not None:
-            note(scope, key=key)
+            add_log_fields(scope, key=key)
         await self._app(scope, receive, send)
 
     async def _replace(self, scope: Scope, error: BaseException, request_id: str) -> ASGIApp:
@@ -135,9 +135,9 @@ class RequestLog:
             log.error("unexpected error", extra={"request_id": request_id}, exc_info=error)
             return self._answer_unexpected
         # Only a server whose time to drain is over cancels a request as a whole.
-        note(scope, outcome="cut off")
+        add_log_fields(scope, outcome="cut off")
         late = NotReadyError("the server must finish before it ends; its time was up")
-        return await self._refuse(scope, late)
+        return await self._render_error(scope, late)
 
 
 def _choose_id(scope: Scope) -> str:
@@ -152,4 +152,4 @@ def _choose_id(scope: Scope) -> str:
 
 def _write_line(scope: Scope, facts: dict[str, Any]) -> None:
     level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
-    log.log(level, "request", extra=facts | scope.get(_NOTES, {}))
+    log.log(level, "request", extra=facts | scope.get(_LOG_FIELDS, {}))

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 CLOSING_S = 3.0
 """What ending takes at the most once nothing is waited for: a thread that hangs is left behind."""
 
-_TICKS_PER_LOOK = 10  # a tick of uvicorn's is a tenth of a second
+_TICKS_PER_CHECK = 10  # a tick of uvicorn's is a tenth of a second
 
 
 class Server(uvicorn.Server):
@@ -96,10 +96,10 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Look at the connections and at the drain; tell whether it is over."""
         now_s = asyncio.get_running_loop().time()
-        if counter % _TICKS_PER_LOOK == 0:
+        if counter % _TICKS_PER_CHECK == 0:
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
-                    connection.look(now_s)
+                    connection.check_timeouts(now_s)
         if self._gate.is_closed:
             self._watch_drain(now_s)
         return await super().on_tick(counter)

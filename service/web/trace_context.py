@@ -14,7 +14,7 @@ from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.tracing import Tracing
-from service.web.request_log import QUIET_PATHS, note
+from service.web.request_log import QUIET_PATHS, add_log_fields
 
 _HEADER = b"traceresponse"
 
@@ -64,7 +64,7 @@ class TraceContext:
             # Keys do not belong there; but whoever sends one must not find it in a trace.
             span.set_attribute("url.query", "REDACTED")
         trace_id = trace.format_trace_id(context.trace_id)
-        note(scope, trace_id=trace_id)
+        add_log_fields(scope, trace_id=trace_id)
         span_id = trace.format_span_id(context.span_id)
         told = f"00-{trace_id}-{span_id}-{context.trace_flags:02x}".encode()
 

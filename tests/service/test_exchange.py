@@ -97,9 +97,9 @@ def test_the_facts_of_a_request_are_told_to_the_log_and_the_caller(exchange):
 
     stages = {"decode_ms", "queue_ms", "infer_ms", "encode_ms"}
     counts = {"received_bytes", "height", "width", "valid_pixels", "computed_pixels"}
-    assert set(request.facts) == {"model", "version"} | counts | stages
-    assert request.facts["valid_pixels"] == 4
-    assert reply.headers["Lacuna-Computed-Pixels"] == str(request.facts["computed_pixels"])
+    assert set(request.fields) == {"model", "version"} | counts | stages
+    assert request.fields["valid_pixels"] == 4
+    assert reply.headers["Lacuna-Computed-Pixels"] == str(request.fields["computed_pixels"])
     assert reply.headers["Server-Timing"].startswith("decode;dur=")
 
 

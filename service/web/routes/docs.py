@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from service.web.headers import POLICY
 
-_SHELF = "https://cdn.jsdelivr.net"
+_CDN = "https://cdn.jsdelivr.net"
 _ICON = "data:,"
 
 
@@ -22,7 +22,7 @@ def make_router() -> APIRouter:
     page = get_swagger_ui_html(
         openapi_url="/openapi.json", title="lacuna", swagger_favicon_url=_ICON
     )
-    page.headers[POLICY.decode()] = _permit(bytes(page.body).decode())
+    page.headers[POLICY.decode()] = _make_policy(bytes(page.body).decode())
 
     @router.get("/docs", include_in_schema=False)
     async def show_document() -> HTMLResponse:
@@ -31,7 +31,7 @@ def make_router() -> APIRouter:
     return router
 
 
-def _permit(text: str) -> str:
+def _make_policy(text: str) -> str:
     """Give the policy of a page that takes its scripts and styles from the one shelf they are on.
 
     What is written into the page itself is named by its digest.
@@ -43,8 +43,8 @@ def _permit(text: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_SHELF} {' '.join(inline)}",
-            f"style-src {_SHELF} 'unsafe-inline'",
+            f"script-src {_CDN} {' '.join(inline)}",
+            f"style-src {_CDN} 'unsafe-inline'",
             "img-src data:",
             "connect-src 'self'",
             "base-uri 'none'",

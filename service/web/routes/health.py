@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.web.problems import COME_AGAIN
+from service.web.problems import RETRY_LATER
 from service.web.services import AppServices
 
 
@@ -29,7 +29,7 @@ def make_router(services: AppServices) -> APIRouter:
         if hang_s is None:
             return {"status": "alive"}
         response.status_code = 503
-        response.headers.update(COME_AGAIN)
+        response.headers.update(RETRY_LATER)
         return {"status": "hangs", "running_s": round(hang_s, 1)}
 
     @router.get(
@@ -45,7 +45,7 @@ def make_router(services: AppServices) -> APIRouter:
         ready = services.is_ready
         if not ready:
             response.status_code = 503
-            response.headers.update(COME_AGAIN)
+            response.headers.update(RETRY_LATER)
         draining = services.gate.is_closed
         return {
             "status": "ready" if ready else "draining" if draining else "not ready",

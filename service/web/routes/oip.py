@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from lacuna.distribution import VERSION
 from lacuna.errors import NotReadyError
 from service.engine.served import ServedModel
-from service.web.problems import COME_AGAIN
+from service.web.problems import RETRY_LATER
 from service.web.protocol_errors import ERRORS
 from service.web.services import AppServices
 from service.wire.dialect import ModelTarget
@@ -45,7 +45,11 @@ def _add_health(router: APIRouter, services: AppServices) -> None:
 
     @router.get("/v2/health/ready", summary="Whether every model that should serve does")
     async def check_ready() -> Response:
-        return JSONResponse({"ready": True}) if services.is_ready else _refuse({"ready": False})
+        return (
+            JSONResponse({"ready": True})
+            if services.is_ready
+            else _make_not_ready({"ready": False})
+        )
 
     @router.get(f"{_MODEL}/ready", summary="Whether a model answers")
     @router.get(f"{_VERSION}/ready", include_in_schema=False)
@@ -54,12 +58,12 @@ def _add_health(router: APIRouter, services: AppServices) -> None:
             services.gate.check_open()
             _find(services, request, name)
         except NotReadyError:
-            return _refuse({"name": name, "ready": False})
+            return _make_not_ready({"name": name, "ready": False})
         return JSONResponse({"name": name, "ready": True})
 
 
-def _refuse(content: dict[str, Any]) -> JSONResponse:
-    return JSONResponse(content, 503, dict(COME_AGAIN))
+def _make_not_ready(content: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(content, 503, dict(RETRY_LATER))
 
 
 def _add_metadata(router: APIRouter, services: AppServices) -> None:
@@ -73,7 +77,7 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
 
     @router.get("/v2/models/stats", summary="What all models have done")
     async def show_all_statistics() -> dict[str, Any]:
-        return _tell_statistics(services, [(m.name, m.version) for m in services.repository.models])
+        return _describe_all(services, [(m.name, m.version) for m in services.repository.models])
 
     @router.get(_MODEL, summary="Describe a model's inputs and outputs")
     @router.get(_VERSION, include_in_schema=False)
@@ -95,7 +99,7 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
             versions = [_find(services, request, name).version]
         else:
             versions = services.repository.list_versions(name)
-        return _tell_statistics(services, [(name, version) for version in versions])
+        return _describe_all(services, [(name, version) for version in versions])
 
 
 def _add_infer(router: APIRouter, services: AppServices) -> None:
@@ -112,7 +116,7 @@ def _find(services: AppServices, request: Request, name: str) -> ServedModel:
     return services.repository.find(name, request.path_params.get("version"))
 
 
-def _tell_statistics(services: AppServices, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _describe_all(services: AppServices, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
     find = services.exchange.statistics.find
     read = services.exchange.pipeline.segmenter.dispatcher.tally.read
     return {

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.web.headers import FOR_PAGES
+from service.web.headers import PAGE_POLICY_HEADER
 from service.web.services import AppServices
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -37,7 +37,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "Cache-Control": "no-cache",  # kept, but asked for again: a new server has a new page
         # On all of it: a worker obeys the policy that its own script came with.
-        FOR_PAGES[0].decode(): FOR_PAGES[1].decode(),
+        PAGE_POLICY_HEADER[0].decode(): PAGE_POLICY_HEADER[1].decode(),
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -86,7 +86,7 @@ def make_router(services: AppServices) -> APIRouter:
     async def show_page(request: Request) -> Response:
         return _send(request, static["index.html"])
 
-    async def tell_about(_: Request) -> Response:
+    async def show_about(_: Request) -> Response:
         return JSONResponse(about, headers=HEADERS)
 
     async def show_static(request: Request) -> Response:
@@ -97,7 +97,7 @@ def make_router(services: AppServices) -> APIRouter:
 
     # Plain routes: they are no part of the interface that OpenAPI describes.
     router.add_route("/", show_page)
-    router.add_route("/static/about.json", tell_about)
+    router.add_route("/static/about.json", show_about)
     router.add_route("/static/{name}", show_static)
     router.add_route("/samples/{name}", show_sample)
     return router
