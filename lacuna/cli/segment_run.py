@@ -30,7 +30,7 @@ Ask = Callable[[Job], Awaitable[Result]]
 _QUICK = 1
 """The compression of overlays."""
 
-_LIGHT_PIXELS = 512 * 512
+_MAX_INLINE_PIXELS = 512 * 512
 """Up to here writing labels takes less time than handing them to a thread and back."""
 
 
@@ -123,7 +123,7 @@ async def _run_job(job: Job, ask: Ask) -> Done | Failed:
     try:
         result = await ask(job)
         seconds = time.monotonic() - began_s
-        if job.overlay is None and result.labels.size <= _LIGHT_PIXELS:
+        if job.overlay is None and result.labels.size <= _MAX_INLINE_PIXELS:
             _write(job, result)
         else:
             await asyncio.to_thread(_write, job, result)

@@ -15,7 +15,7 @@ from service.telemetry import Telemetry
 from service.web.access import AccessControl
 from service.web.body import BodyLimits
 from service.web.request import HttpRequest
-from service.wire.dialect import Asked, Dialect, ModelTarget
+from service.wire.dialect import Dialect, ModelTarget, ParsedRequest
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class AppServices:
         return self.exchange.telemetry
 
     async def answer(
-        self, request: Request, dialect: Dialect[Asked], target: ModelTarget | None = None
+        self, request: Request, dialect: Dialect[ParsedRequest], target: ModelTarget | None = None
     ) -> Response:
         """Answer a request for segmentations.
 

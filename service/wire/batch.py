@@ -28,7 +28,7 @@ ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class ImageInput:
     """One image of a request, not yet decoded.
 
     Attributes:
@@ -73,11 +73,13 @@ def check_pixels(limits: ImageLimits, pixels: int) -> None:
         )
 
 
-def read_samples(entries: Sequence[Entry], manifest: Manifest, limits: ImageLimits) -> list[Sample]:
+def read_samples(
+    images: Sequence[ImageInput], manifest: Manifest, limits: ImageLimits
+) -> list[Sample]:
     """Decode images and masks and fit them to a model.
 
     Args:
-        entries: at least one.
+        images: at least one.
         manifest: of the model.
         limits: of all images together.
 
@@ -87,25 +89,25 @@ def read_samples(entries: Sequence[Entry], manifest: Manifest, limits: ImageLimi
     """
     samples: list[Sample] = []
     pixels = 0
-    for index, entry in enumerate(entries):
+    for index, image in enumerate(images):
         try:
-            raster = entry.read_image(limits)
+            raster = image.read_image(limits)
             pixels += raster.size[0] * raster.size[1]
             check_pixels(limits, pixels)
-            samples.append(_fit(entry, raster, manifest, limits))
+            samples.append(_fit(image, raster, manifest, limits))
         except RequestError as error:
-            if len(entries) == 1:
+            if len(images) == 1:
                 raise
             raise type(error)(f"image {index}: {error.message}") from error
     return samples
 
 
-def _fit(entry: Entry, raster: Raster, manifest: Manifest, limits: ImageLimits) -> Sample:
+def _fit(image: ImageInput, raster: Raster, manifest: Manifest, limits: ImageLimits) -> Sample:
     return to_sample(
         raster,
-        None if entry.read_mask is None else entry.read_mask(limits),
+        None if image.read_mask is None else image.read_mask(limits),
         manifest.image.channels,
         manifest.image.dtype,
-        nodata=entry.nodata,
+        nodata=image.nodata,
         model=f"model {manifest.name}",
     )

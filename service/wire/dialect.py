@@ -15,7 +15,7 @@ from service.runtime.manifest import Manifest
 
 Body = bytes | bytearray
 
-LIGHT_NUMBERS = 256 * 256
+MAX_INLINE_NUMBERS = 256 * 256
 """Up to here writing numbers takes less time than handing them to a thread and back."""
 
 
@@ -71,7 +71,7 @@ class SegmentationRequest(Protocol):
         ...
 
     @property
-    def is_light(self) -> bool:
+    def decodes_inline(self) -> bool:
         """Whether decoding takes less time than handing it to a thread and back."""
         ...
 
@@ -80,7 +80,7 @@ class SegmentationRequest(Protocol):
         ...
 
 
-Asked = TypeVar("Asked", bound=SegmentationRequest)
+ParsedRequest = TypeVar("ParsedRequest", bound=SegmentationRequest)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Reply(NamedTuple):
     is_compressible: bool = True
 
 
-class Dialect(Protocol[Asked]):
+class Dialect(Protocol[ParsedRequest]):
     """A protocol.
 
     Attributes:
@@ -128,11 +128,11 @@ class Dialect(Protocol[Asked]):
         """Name of the protocol, in metrics and traces."""
         ...
 
-    def parses_at_once(self, head: RequestHead, body_bytes: int) -> bool:
+    def parses_inline(self, head: RequestHead, body_bytes: int) -> bool:
         """Tell whether parsing takes less time than handing it to a thread and back."""
         ...
 
-    def parse(self, head: RequestHead, body: Body) -> Asked:
+    def parse(self, head: RequestHead, body: Body) -> ParsedRequest:
         """Read a request.
 
         Raises:
@@ -140,10 +140,10 @@ class Dialect(Protocol[Asked]):
         """
         ...
 
-    def renders_at_once(self, asked: Asked, numbers: int) -> bool:
+    def renders_inline(self, request: ParsedRequest, numbers: int) -> bool:
         """Tell whether rendering so many numbers takes less time than a thread costs."""
         ...
 
-    def render(self, asked: Asked, answer: Answer) -> Reply:
+    def render(self, request: ParsedRequest, answer: Answer) -> Reply:
         """Write an answer."""
         ...

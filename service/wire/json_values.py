@@ -16,10 +16,12 @@ from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import decode_mask
 from lacuna.raster.raster import Raster
-from service.wire.batch import Entry
+from service.wire.batch import ImageInput
 
 
-def make_entry(image: Any, mask: Any, nodata: float | None = None, *, strict: bool) -> Entry:
+def make_image_input(
+    image: Any, mask: Any, nodata: float | None = None, *, strict: bool
+) -> ImageInput:
     """Make an entry of values that are looked at only when it is read.
 
     Args:
@@ -30,7 +32,7 @@ def make_entry(image: Any, mask: Any, nodata: float | None = None, *, strict: bo
         strict: take nothing beside `b64`; else a file may have a `format`, and a mask may be COCO's
             run lengths.
     """
-    return Entry(
+    return ImageInput(
         lambda limits: _read_image(image, limits, strict=strict),
         None if mask is None else lambda limits: _read_mask(mask, limits, strict=strict),
         nodata,

@@ -72,5 +72,5 @@ def make_router(services: AppServices) -> APIRouter:
 
 
 def _draw(head: RequestHead, body: Body, limits: ImageLimits) -> Preview:
-    asked = parse_request(head.headers.get("content-type"), head.query, body, limits)
-    return asked.draw_preview(limits)
+    request = parse_request(head.headers.get("content-type"), head.query, body, limits)
+    return request.draw_preview(limits)

@@ -23,17 +23,17 @@ from lacuna.raster.masks import decode_mask
 from lacuna.raster.preview import Preview, draw_preview
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import Entry, read_samples
+from service.wire.batch import ImageInput, read_samples
 from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_object
-from service.wire.json_values import make_entry
+from service.wire.json_values import make_image_input
 from service.wire.multipart import FormPart, parse_form
 from service.wire.native.answer import MEDIA_TYPES, wants_probabilities
 
 FORM = "multipart/form-data"
 JSON = "application/json"
 
-_LIGHT_BYTES = 256 * 1024
+_MAX_INLINE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,16 @@ class SegmentRequest:
 
     Attributes:
         parameters: what it says beside the image.
-        entry: the image and its mask.
+        image: the image and its mask.
         media_type: of the answer.
-        is_light: decoding takes a look at a few bytes only: small arrays, not compressed.
+        decodes_inline: decoding takes a look at a few bytes only: small arrays, not compressed.
         priority: the protocol has none.
     """
 
     parameters: Parameters
-    entry: Entry
+    image: ImageInput
     media_type: str = MEDIA_TYPES[0]
-    is_light: bool = False
+    decodes_inline: bool = False
     priority: int = 0
 
     @property
@@ -99,7 +99,7 @@ class SegmentRequest:
         Raises:
             RequestError: if either is damaged, too large, or does not suit the other or the model.
         """
-        return read_samples([self.entry], manifest, limits)
+        return read_samples([self.image], manifest, limits)
 
     def draw_preview(self, limits: ImageLimits) -> Preview:
         """Decode image and mask and draw them for people.
@@ -110,10 +110,10 @@ class SegmentRequest:
         Raises:
             RequestError: if either is damaged, too large, or does not suit the other.
         """
-        read_mask = self.entry.read_mask
-        raster = self.entry.read_image(limits)
+        read_mask = self.image.read_mask
+        raster = self.image.read_image(limits)
         raster = add_mask(raster, None if read_mask is None else read_mask(limits))
-        return draw_preview(raster, find_valid(raster, self.entry.nodata))
+        return draw_preview(raster, find_valid(raster, self.image.nodata))
 
 
 def make_request(
@@ -132,17 +132,17 @@ def make_request(
         image_type: what the image was declared as.
         mask_type: what the mask was declared as.
     """
-    entry = Entry(
+    image_input = ImageInput(
         lambda limits: decode_image(image, limits, image_type),
         None if mask is None else lambda limits: decode_mask(mask, limits, mask_type),
         parameters.nodata,
     )
-    is_light = _is_light(image) and (mask is None or _is_light(mask))
-    return SegmentRequest(parameters, entry, is_light=is_light)
+    decodes_inline = _decodes_inline(image) and (mask is None or _decodes_inline(mask))
+    return SegmentRequest(parameters, image_input, decodes_inline=decodes_inline)
 
 
-def _is_light(data: npy.Buffer) -> bool:
-    return len(data) <= _LIGHT_BYTES and data[: len(npy.MAGIC)] == npy.MAGIC
+def _decodes_inline(data: npy.Buffer) -> bool:
+    return len(data) <= _MAX_INLINE_BYTES and data[: len(npy.MAGIC)] == npy.MAGIC
 
 
 def parse_request(
@@ -197,7 +197,9 @@ def _read_json(
     if image is None:
         raise EmptyBodyError(f"the JSON object must have an image; it has {_list(content)}")
     parameters = _merge(query, content)
-    return SegmentRequest(parameters, make_entry(image, mask, parameters.nodata, strict=False))
+    return SegmentRequest(
+        parameters, make_image_input(image, mask, parameters.nodata, strict=False)
+    )
 
 
 def read_parameters(given: Mapping[str, Any]) -> Parameters:

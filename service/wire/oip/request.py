@@ -18,7 +18,7 @@ from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.raster import Raster, narrow
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import Entry, check_count, check_pixels, read_samples
+from service.wire.batch import ImageInput, check_count, check_pixels, read_samples
 from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_member, read_object
 from service.wire.oip.inputs import read_inputs
@@ -31,10 +31,10 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 _DEFAULT_PRIORITY = 2
 """1 goes first, larger numbers later; 0 stands for the default, which leaves room on both sides."""
 
-_LIGHT_BYTES = 64 * 1024
+_MAX_INLINE_BYTES = 64 * 1024
 """Up to here JSON is read in less time than handing it to a thread and back takes."""
 
-_LIGHT_RAW_BYTES = 256 * 1024
+_MAX_INLINE_RAW_BYTES = 256 * 1024
 """The same of raw tensors, which nobody looks at before they are fitted to the model."""
 
 _MAX_WHOLE = (1 << 63) - 1
@@ -51,7 +51,7 @@ class InferRequest:
         id: to be sent back; None if there is none.
         timeout_s: how long the caller will wait; None for as long as it takes.
         priority: larger goes first, 0 is everybody's.
-        is_light: reading the pixels takes a look at few bytes.
+        decodes_inline: reading the pixels takes a look at few bytes.
         target: None, for the path names the model.
     """
 
@@ -61,7 +61,7 @@ class InferRequest:
     id: str | None = None
     timeout_s: float | None = None
     priority: int = 0
-    is_light: bool = False
+    decodes_inline: bool = False
     target: ModelTarget | None = None
 
     @property
@@ -84,10 +84,11 @@ class InferRequest:
         check_size(limits, height, width, channels)
         check_pixels(limits, count * height * width)
         masks = [None] * count if self.mask is None else _read_masks(self.mask, count)
-        entries = [
-            _make_entry(image, mask) for image, mask in zip(self.image.read(), masks, strict=True)
+        inputs = [
+            _make_image_input(image, mask)
+            for image, mask in zip(self.image.read(), masks, strict=True)
         ]
-        return read_samples(entries, manifest, limits)
+        return read_samples(inputs, manifest, limits)
 
 
 def parse_infer(
@@ -125,13 +126,13 @@ def parse_infer(
         read_member(content, "id", str, "the request"),
         _read_timeout(parameters),
         _read_priority(parameters),
-        parses_at_once(header_length, len(body)),
+        parses_inline(header_length, len(body)),
     )
 
 
-def parses_at_once(header_length: str | None, body_bytes: int) -> bool:
+def parses_inline(header_length: str | None, body_bytes: int) -> bool:
     """Tell whether reading a body takes less time than handing it to a thread and back."""
-    return body_bytes <= (_LIGHT_BYTES if header_length is None else _LIGHT_RAW_BYTES)
+    return body_bytes <= (_MAX_INLINE_BYTES if header_length is None else _MAX_INLINE_RAW_BYTES)
 
 
 def _split(
@@ -172,8 +173,8 @@ def _read_whole(parameters: dict[str, Any], name: str) -> int:
     return int(value)
 
 
-def _make_entry(image: NDArray[Any], mask: NDArray[np.bool_] | None) -> Entry:
-    return Entry(lambda _: Raster(narrow(image)), None if mask is None else lambda _: mask)
+def _make_image_input(image: NDArray[Any], mask: NDArray[np.bool_] | None) -> ImageInput:
+    return ImageInput(lambda _: Raster(narrow(image)), None if mask is None else lambda _: mask)
 
 
 def _read_masks(tensor: Tensor, count: int) -> NDArray[np.bool_]:

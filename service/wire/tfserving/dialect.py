@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lacuna.raster.limits import ImageLimits
-from service.wire.dialect import LIGHT_NUMBERS, Answer, Body, Reply, RequestHead
+from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
 from service.wire.tfserving.answer import render_predict
-from service.wire.tfserving.request import PredictRequest, parse_predict, parses_at_once
+from service.wire.tfserving.request import PredictRequest, parse_predict, parses_inline
 
 JSON = "application/json"
 
@@ -24,18 +24,18 @@ class TfServingDialect:
     limits: ImageLimits
     name: str = "tfserving"
 
-    def parses_at_once(self, _: RequestHead, body_bytes: int) -> bool:
+    def parses_inline(self, _: RequestHead, body_bytes: int) -> bool:
         """Tell whether parsing takes less time than handing it to a thread and back."""
-        return parses_at_once(body_bytes)
+        return parses_inline(body_bytes)
 
     def parse(self, _: RequestHead, body: Body) -> PredictRequest:
         """Read a request; see `parse_predict`."""
         return parse_predict(body, self.limits)
 
-    def renders_at_once(self, _: PredictRequest, numbers: int) -> bool:
+    def renders_inline(self, _: PredictRequest, numbers: int) -> bool:
         """Tell whether rendering so many numbers takes less time than a thread costs."""
-        return numbers <= LIGHT_NUMBERS
+        return numbers <= MAX_INLINE_NUMBERS
 
-    def render(self, asked: PredictRequest, answer: Answer) -> Reply:
+    def render(self, request: PredictRequest, answer: Answer) -> Reply:
         """Write an answer; see `render_predict`."""
-        return Reply({"Content-Type": JSON}, render_predict(asked, answer.segmentations))
+        return Reply({"Content-Type": JSON}, render_predict(request, answer.segmentations))

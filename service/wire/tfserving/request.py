@@ -16,10 +16,10 @@ from lacuna.errors import MalformedRequestError
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import Entry, check_count, read_samples
+from service.wire.batch import ImageInput, check_count, read_samples
 from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_member, read_object
-from service.wire.json_values import make_entry
+from service.wire.json_values import make_image_input
 from service.wire.outputs import LABELS, PROBABILITIES
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -31,7 +31,7 @@ SIGNATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 _INPUTS = ("image", "mask")
 
-_LIGHT_BYTES = 64 * 1024
+_MAX_INLINE_BYTES = 64 * 1024
 """Up to here JSON is read in less time than handing it to a thread and back takes."""
 
 
@@ -40,21 +40,21 @@ class PredictRequest:
     """A request, read but for its pixels.
 
     Attributes:
-        entries: its images.
+        images: its images.
         outputs: that are wanted.
         by_rows: as it came, and so as it is answered.
         timeout_s: the protocol has none.
         priority: nor any of these.
-        is_light: reading the pixels takes a look at few bytes.
+        decodes_inline: reading the pixels takes a look at few bytes.
         target: None, for the path names the model.
     """
 
-    entries: Sequence[Entry]
+    images: Sequence[ImageInput]
     outputs: tuple[str, ...]
     by_rows: bool
     timeout_s: float | None = None
     priority: int = 0
-    is_light: bool = False
+    decodes_inline: bool = False
     target: ModelTarget | None = None
 
     @property
@@ -72,7 +72,7 @@ class PredictRequest:
         Raises:
             RequestError: if they are damaged, too large, or do not suit each other or the model.
         """
-        return read_samples(self.entries, manifest, limits)
+        return read_samples(self.images, manifest, limits)
 
 
 def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictRequest:
@@ -98,15 +98,15 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
         )
     by_rows = "instances" in content
     given = _read_rows(content["instances"]) if by_rows else _read_columns(content["inputs"])
-    entries = [make_entry(image, mask, strict=True) for image, mask in given]
+    images = [make_image_input(image, mask, strict=True) for image, mask in given]
     return PredictRequest(
-        entries, SIGNATURES[signature], by_rows, is_light=parses_at_once(len(body))
+        images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(len(body))
     )
 
 
-def parses_at_once(body_bytes: int) -> bool:
+def parses_inline(body_bytes: int) -> bool:
     """Tell whether reading a body takes less time than handing it to a thread and back."""
-    return body_bytes <= _LIGHT_BYTES
+    return body_bytes <= _MAX_INLINE_BYTES
 
 
 def _read_rows(rows: Any) -> list[tuple[Any, Any]]:

@@ -211,4 +211,4 @@ def test_whatever_comes_is_read_or_refused(content):
         samples = request.read_samples(FAKE_MANIFEST, LIMITS)
     except RequestError:
         return
-    assert len(samples) == len(request.entries) > 0
+    assert len(samples) == len(request.images) > 0
