@@ -189,7 +189,7 @@ def _check_masks(jobs: Sequence[Job], *, optional: bool) -> None:
     if without and not optional:
         shown = ", ".join(f"{job.mask} of {job.image}" for job in without[:_SHOWN])
         raise click.UsageError(
-            f"a mask does not exist: {shown}{_tell_rest(len(without))}; --mask-optional segments "
+            f"a mask does not exist: {shown}{_count_rest(len(without))}; --mask-optional segments "
             "images without one"
         )
 
@@ -218,5 +218,5 @@ def _check_outputs(jobs: Sequence[Job]) -> None:
             owners[target] = job.image
 
 
-def _tell_rest(count: int) -> str:
+def _count_rest(count: int) -> str:
     return f" and {count - _SHOWN} more" if count > _SHOWN else ""

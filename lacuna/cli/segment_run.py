@@ -25,9 +25,9 @@ from lacuna.errors import (
     UnknownVersionError,
 )
 
-Ask = Callable[[Job], Awaitable[Result]]
+SegmentJob = Callable[[Job], Awaitable[Result]]
 
-_QUICK = 1
+_OVERLAY_COMPRESSION = 1
 """The compression of overlays."""
 
 _MAX_INLINE_PIXELS = 512 * 512
@@ -41,7 +41,7 @@ class UnwritableError(LacunaError):
 
 
 # What would be the same for every other image.
-_FINAL = (
+_FATAL_ERRORS = (
     UnreachableError,
     OverloadedError,
     NotReadyError,
@@ -56,7 +56,7 @@ _FINAL = (
 
 
 @dataclass(frozen=True)
-class Done:
+class JobSuccess:
     """An image that was segmented and written.
 
     Attributes:
@@ -75,7 +75,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Failed:
+class JobFailure:
     """An image that was not segmented.
 
     Attributes:
@@ -88,7 +88,10 @@ class Failed:
 
 
 async def run_jobs(
-    jobs: Sequence[Job], ask: Ask, concurrency: int, tell: Callable[[Done | Failed], None]
+    jobs: Sequence[Job],
+    segment_job: SegmentJob,
+    concurrency: int,
+    on_outcome: Callable[[JobSuccess | JobFailure], None],
 ) -> None:
     """Segment images and write what comes.
 
@@ -97,19 +100,19 @@ async def run_jobs(
 
     Args:
         jobs: what is to be done.
-        ask: segments an image.
+        segment_job: segments an image.
         concurrency: how many are asked at once.
-        tell: hears of each image that is done or has failed.
+        on_outcome: hears of each image that is done or has failed.
     """
     rest = iter(jobs)
     stop = asyncio.Event()
 
     async def work() -> None:
         for job in rest:
-            outcome = await _run_job(job, ask)
-            if isinstance(outcome, Failed) and _is_final(outcome.error):
+            outcome = await _run_job(job, segment_job)
+            if isinstance(outcome, JobFailure) and _is_fatal(outcome.error):
                 stop.set()
-            tell(outcome)
+            on_outcome(outcome)
             if stop.is_set():
                 return
 
@@ -118,26 +121,26 @@ async def run_jobs(
             group.create_task(work())
 
 
-async def _run_job(job: Job, ask: Ask) -> Done | Failed:
+async def _run_job(job: Job, segment_job: SegmentJob) -> JobSuccess | JobFailure:
     began_s = time.monotonic()
     try:
-        result = await ask(job)
+        result = await segment_job(job)
         seconds = time.monotonic() - began_s
         if job.overlay is None and result.labels.size <= _MAX_INLINE_PIXELS:
             _write(job, result)
         else:
             await asyncio.to_thread(_write, job, result)
     except (LacunaError, OSError) as error:
-        return Failed(job, error)
+        return JobFailure(job, error)
     height, width = result.labels.shape
-    return Done(job, (height, width), result.valid_pixels, result.areas, seconds)
+    return JobSuccess(job, (height, width), result.valid_pixels, result.areas, seconds)
 
 
 def _write(job: Job, result: Result) -> None:
     # The labels last: while they are not there, the image is not done.
     if job.overlay is not None:
         buffer = io.BytesIO()
-        result.overlay().save(buffer, "PNG", compress_level=_QUICK)
+        result.overlay().save(buffer, "PNG", compress_level=_OVERLAY_COMPRESSION)
         _put(job.overlay, lambda path: write_atomically(path, buffer.getvalue()))
     _put(job.output, result.save)
 
@@ -149,5 +152,5 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
         raise UnwritableError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _is_final(error: Exception) -> bool:
-    return isinstance(error, _FINAL) and not isinstance(error, InferenceError)
+def _is_fatal(error: Exception) -> bool:
+    return isinstance(error, _FATAL_ERRORS) and not isinstance(error, InferenceError)

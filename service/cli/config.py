@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MASKED = "********"
 
 
-class Effective(NamedTuple):
+class EffectiveSetting(NamedTuple):
     """A setting as it is in force.
 
     Attributes:
@@ -57,7 +57,7 @@ def config(as_json: bool, changed: bool) -> None:
     Console().print(table)
 
 
-def list_effective(settings: BaseModel, prefix: str) -> Iterator[Effective]:
+def list_effective(settings: BaseModel, prefix: str) -> Iterator[EffectiveSetting]:
     """List settings with their origins.
 
     Args:
@@ -76,7 +76,7 @@ def list_effective(settings: BaseModel, prefix: str) -> Iterator[Effective]:
             continue
         origin = "environment" if name in settings.model_fields_set else "default"
         shown = _MASKED if isinstance(value, SecretStr) else plain[name]
-        yield Effective(variable, shown, origin)
+        yield EffectiveSetting(variable, shown, origin)
 
 
 def _write(value: Any) -> str:

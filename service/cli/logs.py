@@ -64,7 +64,7 @@ def _quote(value: object) -> str:
     return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
 
 
-class TurnHandler(logging.StreamHandler[TextIO]):
+class BatchingHandler(logging.StreamHandler[TextIO]):
     """Writes the lines of one turn of an event loop together, and all others at once.
 
     Requests of one batch are answered in one turn. Lines are made once the answers are out, one
@@ -115,16 +115,16 @@ def configure_logging(log_format: LogFormat) -> None:
     """
     # A descriptor of its own, so that muting native code for a while mutes no log line.
     stream = os.fdopen(os.dup(sys.stderr.fileno()), "w")
-    handler = TurnHandler(stream)
+    handler = BatchingHandler(stream)
     if log_format == "text" or (log_format == "auto" and stream.isatty()):
         handler.setFormatter(TextFormatter())
     else:
         handler.setFormatter(JsonFormatter())
-    _leave_out_what_nobody_reads()
+    _skip_unused_record_fields()
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def _leave_out_what_nobody_reads() -> None:
+def _skip_unused_record_fields() -> None:
     """Save a third of what a line takes: where it was written, and on which thread.
 
     As the section on optimization in Python's "Logging HOWTO" has it.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.logs import TextFormatter, TurnHandler, configure_logging
+from service.cli.logs import BatchingHandler, TextFormatter, configure_logging
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_json_tells_the_time_with_its_zone_and_what_was_raised(capfd):
 
 def test_lines_of_one_turn_of_the_loop_are_written_at_its_end():
     written = Counting()
-    handler = TurnHandler(written)
+    handler = BatchingHandler(written)
 
     async def log_twice():
         for number in (1, 2):
@@ -87,14 +87,14 @@ def test_lines_of_one_turn_of_the_loop_are_written_at_its_end():
 def test_a_line_that_no_loop_waits_for_is_written_at_once():
     written = Counting()
 
-    TurnHandler(written).handle(logging.makeLogRecord({"msg": "now"}))
+    BatchingHandler(written).handle(logging.makeLogRecord({"msg": "now"}))
 
     assert written.flushes == 1
 
 
 def test_a_line_from_a_thread_comes_after_those_that_wait():
     written = Counting()
-    handler = TurnHandler(written)
+    handler = BatchingHandler(written)
 
     async def log_beside_a_thread():
         handler.handle(logging.makeLogRecord({"msg": "1"}))
@@ -112,7 +112,7 @@ def test_a_line_from_a_thread_comes_after_those_that_wait():
 
 def test_what_cannot_be_told_silences_no_other_line(capsys):
     written = Counting()
-    handler = TurnHandler(written)
+    handler = BatchingHandler(written)
 
     async def log_around_a_fault():
         for message, args in (("1", ()), ("%d", ("two",)), ("3", ())):
@@ -147,7 +147,7 @@ def test_a_log_that_cannot_be_written_disturbs_nobody():
 
     async def log_once():
         asyncio.get_running_loop().set_exception_handler(lambda *about: told.append(about))
-        TurnHandler(written).handle(logging.makeLogRecord({"msg": "lost"}))
+        BatchingHandler(written).handle(logging.makeLogRecord({"msg": "lost"}))
         await asyncio.sleep(0)
 
     asyncio.run(log_once())
