@@ -1,4 +1,4 @@
-"""What every answer tells a browser to keep to."""
+"""Security headers of responses, for browsers."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _PAGE_POLICY = "; ".join(
 POLICY = b"content-security-policy"
 
 SECURITY_HEADERS: tuple[Header, ...] = (
-    # A segmentation is never to be guessed to be a page, whatever its bytes are.
+    # A browser must not guess that a segmentation is a page.
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
 
 PAGE_POLICY_HEADER: Header = (POLICY, _PAGE_POLICY.encode())
-"""Nothing inline, nothing from elsewhere, in no frame. A page may send a stricter or other one."""
+"""Default policy of pages: no inline code, no other origins, no frames. A route may override it."""
 
 
 def list_missing(headers: list[Header]) -> list[Header]:
-    """List what is to be added to the headers of an answer."""
+    """Return the security headers that a response lacks."""
     missing = list(SECURITY_HEADERS)
     for name, value in headers:
         if name == b"content-type":

@@ -1,4 +1,4 @@
-"""The outermost layer: a request's identity and key, its one line in the log, the net under it."""
+"""Outermost layer of the application: request ids, keys, the request log, unexpected errors."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ log = logging.getLogger(__name__)
 
 _HEADER = b"x-request-id"
 _USABLE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-# A new id for each process and a number for each request: asking the system for randomness every
-# time costs a call that lets other threads take the interpreter.
+# A random part for each process and a number for each request. Reading randomness for each request
+# would be a system call that releases the interpreter to other threads.
 _PROCESS_ID = secrets.token_hex(10)
 _NUMBERS = itertools.count()
 _LOG_FIELDS = "lacuna.log_fields"
 
-# Asked every few seconds by orchestrators and Prometheus; a line each would bury the others.
+# Orchestrators and Prometheus request these every few seconds. Their lines would bury the others.
 QUIET_PATHS = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics"}
 
 
 def add_log_fields(scope: Scope, **fields: Any) -> None:
-    """Add facts to the line that will be logged for this request. Never pixels, never secrets."""
+    """Add fields to the log line of this request. They must hold neither pixels nor secrets."""
     scope.setdefault(_LOG_FIELDS, {}).update(fields)
 
 
@@ -42,21 +42,21 @@ RenderError = Callable[[Scope, LacunaError], Awaitable[ASGIApp]]
 
 
 class RequestLog:
-    """Gives each request an id, logs one line when it is over, and answers what nobody caught.
+    """Layer that gives each request an id, checks its key, and logs one line for it.
 
-    Whoever has no key that he needs is refused here, so that no route can forget to. And here all
-    answers get what browsers are to keep to, and of a server that is going away, that they are the
-    last on their connection.
+    It checks keys for all routes, so that no route can forget it. It answers unexpected exceptions,
+    adds the security headers to all responses, and adds `Connection: close` while the server
+    drains.
 
-    The id is the caller's `X-Request-ID` if that is at most 128 harmless characters, else a new
-    one; it is sent back.
+    The id is the client's `X-Request-ID` if that has at most 128 harmless characters, else a new
+    one. The response returns it.
 
     Args:
-        app: the application inside.
-        access_control: who may ask for what.
-        gate: that is closed when the server is going away.
-        render_error: makes the response for an error.
-        answer_unexpected: sends the response for an exception that nobody caught.
+        app: application inside this layer.
+        access_control: check of the keys.
+        gate: admission gate, closed while the server drains.
+        render_error: function that makes the response for a `LacunaError`.
+        answer_unexpected: ASGI application that answers unexpected exceptions.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class RequestLog:
         except (Exception, asyncio.CancelledError) as error:
             instead = await self._replace(scope, error, request_id)
             if status:
-                raise  # half an answer is out; all that is left is to break the connection
+                raise  # part of the response is sent, so only breaking the connection is left
             await instead(scope, receive, send_with_id)
         finally:
             _write_line(
@@ -130,13 +130,13 @@ class RequestLog:
         await self._app(scope, receive, send)
 
     async def _replace(self, scope: Scope, error: BaseException, request_id: str) -> ASGIApp:
-        """Give what answers instead of an application that failed."""
+        """Return an application that answers in place of one that failed."""
         if not isinstance(error, asyncio.CancelledError):
             log.error("unexpected error", extra={"request_id": request_id}, exc_info=error)
             return self._answer_unexpected
-        # Only a server whose time to drain is over cancels a request as a whole.
+        # Whole requests are cancelled only when the drain period of the server is over.
         add_log_fields(scope, outcome="cut off")
-        late = NotReadyError("the server must finish before it ends; its time was up")
+        late = NotReadyError("the server must answer before it shuts down; its drain time is over")
         return await self._render_error(scope, late)
 
 

@@ -1,4 +1,4 @@
-"""The images of one request, each on its own way through the service."""
+"""Images of one request: their number and size, and their decoding to samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 
 MAX_IMAGES = 256
-"""In one request; each is a task of its own."""
+"""Maximum number of images in a request. Each becomes a task of the event loop."""
 
 ReadImage = Callable[[ImageLimits], Raster]
 ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
@@ -29,12 +29,12 @@ ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class ImageInput:
-    """One image of a request, not yet decoded.
+    """Image of a request, not yet decoded.
 
     Attributes:
-        read_image: decodes the image within limits.
-        read_mask: decodes the mask within limits; None if there is none.
-        nodata: value of missing pixels in the image's own units; may be NaN.
+        read_image: function that decodes the image within limits.
+        read_mask: function that decodes the mask within limits; None if there is no mask.
+        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
     """
 
     read_image: ReadImage
@@ -43,7 +43,7 @@ class ImageInput:
 
 
 def check_count(count: int) -> None:
-    """Refuse a request by the number of its images.
+    """Check the number of images in a request.
 
     Raises:
         EmptyBodyError: if there is none.
@@ -58,10 +58,10 @@ def check_count(count: int) -> None:
 
 
 def check_pixels(limits: ImageLimits, pixels: int) -> None:
-    """Refuse a request by the pixels of all its images together.
+    """Check the number of pixels of all images of a request together.
 
-    They are decoded and answered at the same time, so that they take as much memory as one image
-    of their size.
+    The images are in memory at the same time, so they need as much of it as one image with all
+    their pixels.
 
     Raises:
         ImageTooLargeError: if there are too many.
@@ -76,16 +76,16 @@ def check_pixels(limits: ImageLimits, pixels: int) -> None:
 def read_samples(
     images: Sequence[ImageInput], manifest: Manifest, limits: ImageLimits
 ) -> list[Sample]:
-    """Decode images and masks and fit them to a model.
+    """Decode images and masks and adapt them to a model.
 
     Args:
-        images: at least one.
-        manifest: of the model.
-        limits: of all images together.
+        images: images to decode, at least one.
+        manifest: manifest of the model.
+        limits: limits of all images together.
 
     Raises:
-        RequestError: if one is damaged, too large, or does not suit its mask or the model; the
-            message tells which, if there are several.
+        RequestError: if an image is damaged, too large, or does not match its mask or the model.
+            The message holds the index of the image if there are several.
     """
     samples: list[Sample] = []
     pixels = 0

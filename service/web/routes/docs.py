@@ -17,7 +17,7 @@ _ICON = "data:,"
 
 
 def make_router() -> APIRouter:
-    """Make the route. It is not part of the document that it shows."""
+    """Make the route. The OpenAPI document does not list it."""
     router = APIRouter()
     page = get_swagger_ui_html(
         openapi_url="/openapi.json", title="lacuna", swagger_favicon_url=_ICON
@@ -32,9 +32,9 @@ def make_router() -> APIRouter:
 
 
 def _make_policy(text: str) -> str:
-    """Give the policy of a page that takes its scripts and styles from the one shelf they are on.
+    """Return the content security policy of a page that loads Swagger UI from its CDN.
 
-    What is written into the page itself is named by its digest.
+    Inline scripts are allowed by their digests.
     """
     inline = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

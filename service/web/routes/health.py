@@ -1,4 +1,4 @@
-"""`GET /livez` and `GET /readyz`, as orchestrators read them."""
+"""`GET /livez` and `GET /readyz`, for orchestrators."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from service.web.services import AppServices
 
 
 def make_router(services: AppServices) -> APIRouter:
-    """Make the routes that tell how the service is.
+    """Make the routes of the health checks.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
 
     @router.get(
         "/livez",
-        summary="Whether the process answers and its engine makes progress",
-        responses={503: {"description": "a call has been running beyond the watchdog's limit"}},
+        summary="Check that the process answers and its engine makes progress",
+        responses={503: {"description": "a call of a model exceeds the watchdog's limit"}},
     )
     async def check_alive(response: Response) -> dict[str, Any]:
         hang_s = services.watchdog.find_hang_s()
@@ -34,11 +34,9 @@ def make_router(services: AppServices) -> APIRouter:
 
     @router.get(
         "/readyz",
-        summary="Whether every model that should serve does",
+        summary="Check that every model that should serve does",
         responses={
-            503: {
-                "description": "a model is not there, and the body says which; or the server drains"
-            }
+            503: {"description": "a model is not ready (the body names it), or the server drains"}
         },
     )
     async def check_ready(response: Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, but for its control of models."""
+"""The Open Inference Protocol, version 2, except its control of models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def make_router(services: AppServices) -> APIRouter:
     """Make the routes.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter(tags=["Open Inference Protocol"], responses=dict(ERRORS))
     _add_health(router, services)
@@ -38,12 +38,12 @@ def make_router(services: AppServices) -> APIRouter:
 
 
 def _add_health(router: APIRouter, services: AppServices) -> None:
-    @router.get("/v2/health/live", summary="Whether the engine makes progress")
+    @router.get("/v2/health/live", summary="Check that the engine makes progress")
     async def check_alive() -> Response:
         alive = services.watchdog.find_hang_s() is None
         return JSONResponse({"live": alive}, 200 if alive else 503)
 
-    @router.get("/v2/health/ready", summary="Whether every model that should serve does")
+    @router.get("/v2/health/ready", summary="Check that every model that should serve does")
     async def check_ready() -> Response:
         return (
             JSONResponse({"ready": True})
@@ -51,7 +51,7 @@ def _add_health(router: APIRouter, services: AppServices) -> None:
             else _make_not_ready({"ready": False})
         )
 
-    @router.get(f"{_MODEL}/ready", summary="Whether a model answers")
+    @router.get(f"{_MODEL}/ready", summary="Check that a model is ready")
     @router.get(f"{_VERSION}/ready", include_in_schema=False)
     async def check_model_ready(request: Request, name: str) -> Response:
         try:
@@ -75,7 +75,7 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
     async def show_server() -> dict[str, Any]:
         return describe_server(VERSION)
 
-    @router.get("/v2/models/stats", summary="What all models have done")
+    @router.get("/v2/models/stats", summary="Return the statistics of all models")
     async def show_all_statistics() -> dict[str, Any]:
         return _describe_all(services, [(m.name, m.version) for m in services.repository.models])
 
@@ -86,13 +86,13 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
         versions = services.repository.list_versions(name)
         return describe_model(name, versions, manifest, count_pixels(name))
 
-    @router.get(f"{_MODEL}/config", summary="Describe a model as load testers want it")
+    @router.get(f"{_MODEL}/config", summary="Return a model's configuration, for load testers")
     @router.get(f"{_VERSION}/config", include_in_schema=False)
     async def show_config(request: Request, name: str) -> dict[str, Any]:
         manifest = _find(services, request, name).runtime.manifest
         return describe_config(name, manifest, count_pixels(name))
 
-    @router.get(f"{_MODEL}/stats", summary="What a model has done")
+    @router.get(f"{_MODEL}/stats", summary="Return the statistics of a model")
     @router.get(f"{_VERSION}/stats", include_in_schema=False)
     async def show_statistics(request: Request, name: str) -> dict[str, Any]:
         if "version" in request.path_params:

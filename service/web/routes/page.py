@@ -1,7 +1,7 @@
-"""The page at `/`, its modules and styles, and the demo's samples.
+"""The page at `/`, its scripts and styles, and the demo's samples.
 
-All of it is read once, when the application is made. A request names an entry of that table or
-gets 404; no path that a client sends ever reaches the file system.
+All files are read once, when the application is made. A request names one of them or gets 404. No
+path from a request reaches the file system.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _MEDIA_TYPES = MappingProxyType(
 
 HEADERS: Mapping[str, str] = MappingProxyType(
     {
-        "Cache-Control": "no-cache",  # kept, but asked for again: a new server has a new page
-        # On all of it: a worker obeys the policy that its own script came with.
+        "Cache-Control": "no-cache",  # cached, but revalidated: a new server has a new page
+        # On every file: a worker obeys the policy of its own script.
         PAGE_POLICY_HEADER[0].decode(): PAGE_POLICY_HEADER[1].decode(),
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -44,7 +44,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
         "X-Frame-Options": "DENY",
     }
 )
-"""What every answer of the page has, beside what all answers have."""
+"""Headers of the page and its files, in addition to those of all responses."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def make_router(services: AppServices) -> APIRouter:
     """Make the routes of the page.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
     static, samples = _read_folder(STATIC), _read_folder(SAMPLES)
@@ -95,7 +95,7 @@ def make_router(services: AppServices) -> APIRouter:
     async def show_sample(request: Request) -> Response:
         return _send(request, _find(samples, request))
 
-    # Plain routes: they are no part of the interface that OpenAPI describes.
+    # Plain routes: the OpenAPI document does not list them.
     router.add_route("/", show_page)
     router.add_route("/static/about.json", show_about)
     router.add_route("/static/{name}", show_static)

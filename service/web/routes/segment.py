@@ -70,10 +70,10 @@ _OPENAPI: dict[str, Any] = {
 
 
 def make_router(services: AppServices) -> APIRouter:
-    """Make the route that segments.
+    """Make the route of segmentations.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
     dialect = NativeDialect(services.exchange.image_limits)
@@ -84,8 +84,8 @@ def make_router(services: AppServices) -> APIRouter:
         response_class=Response,
         responses={
             200: {
-                "description": "by Accept: areas and COCO RLE as JSON (the default), palette PNG, "
-                "labels as NPY, or labels and probabilities as NPZ",
+                "description": "depending on Accept: JSON with class areas and COCO RLE (default), "
+                "palette PNG, NPY of labels, or NPZ of labels and probabilities",
                 "content": {media_type: {} for media_type in MEDIA_TYPES},
             },
             **describe_responses(400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504),

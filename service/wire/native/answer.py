@@ -1,4 +1,4 @@
-"""Writing the answer of `POST /v1/segment` in the type that the caller chose."""
+"""Rendering of the answers of `POST /v1/segment`, in the media type that the client chose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NPZ = "application/zip"
 
 
 def wants_probabilities(media_type: str) -> bool:
-    """Tell whether an answer of this type holds probabilities."""
+    """Return True if answers of this media type hold probabilities."""
     return media_type == NPZ
 
 

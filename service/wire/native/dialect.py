@@ -1,4 +1,4 @@
-"""The service's own protocol as a dialect: a batch of one."""
+"""Dialect of the service's own protocol: one image per request."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from service.wire.native.answer import MEDIA_TYPES, NPY, render
 from service.wire.native.request import SegmentRequest, parse_request
 
 _MAX_INLINE_BYTES = 256 * 1024
-"""Up to here reading a form takes less time than handing it to a thread and back."""
+"""Largest body that is parsed on the event loop. For larger ones, a thread is faster."""
 
 
 @dataclass(frozen=True)
 class NativeDialect:
-    """Reads and answers `POST /v1/segment`.
+    """Dialect of `POST /v1/segment`.
 
     Attributes:
-        limits: of the image in a request.
-        name: of the protocol.
+        limits: limits of an image.
+        name: name of the protocol.
     """
 
     limits: ImageLimits
     name: str = "native"
 
     def parses_inline(self, _: RequestHead, body_bytes: int) -> bool:
-        """Tell whether parsing takes less time than handing it to a thread and back."""
+        """Return True if parsing on the event loop is faster than in a thread."""
         return body_bytes <= _MAX_INLINE_BYTES
 
     def parse(self, head: RequestHead, body: Body) -> SegmentRequest:
-        """Read a request; see `parse_request`.
+        """Parse a request; see `parse_request`.
 
         Raises:
-            NotAcceptableError: if the caller accepts no type of answer that there is.
-            RequestError: if it cannot be understood.
+            NotAcceptableError: if the client accepts none of `MEDIA_TYPES`.
+            RequestError: if the request is malformed.
         """
         media_type = choose_media_type(head.headers.get("accept"), MEDIA_TYPES)
         content_type = head.headers.get("content-type")
@@ -43,14 +43,14 @@ class NativeDialect:
         return replace(request, media_type=media_type)
 
     def renders_inline(self, request: SegmentRequest, numbers: int) -> bool:
-        """Tell whether rendering so many numbers takes less time than a thread costs."""
+        """Return True if rendering the numbers on the event loop is faster than in a thread."""
         return request.media_type == NPY and numbers <= MAX_INLINE_NUMBERS
 
     def render(self, request: SegmentRequest, answer: Answer) -> Reply:
-        """Write an answer in the type that the caller chose.
+        """Render an answer in the media type that the client chose.
 
-        It is sent as it is: a PNG is compressed, and compressing an array takes longer than the
-        model does.
+        It is not compressed further: PNG is compressed already, and compressing an array takes
+        longer than the model.
         """
         content = render(answer, request.media_type)
         return Reply({"Content-Type": request.media_type}, content, is_compressible=False)

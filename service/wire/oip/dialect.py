@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, as a dialect."""
+"""Dialect of the Open Inference Protocol, version 2."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from service.wire.oip.request import HEADER_LENGTH, InferRequest, parse_infer, p
 
 @dataclass(frozen=True)
 class OipDialect:
-    """Reads and answers `POST …/infer`.
+    """Dialect of `POST …/infer`.
 
     Attributes:
-        limits: of the images in a request.
-        name: of the protocol.
+        limits: limits of the images in a request.
+        name: name of the protocol.
     """
 
     limits: ImageLimits
     name: str = "oip"
 
     def parses_inline(self, head: RequestHead, body_bytes: int) -> bool:
-        """Tell whether parsing takes less time than handing it to a thread and back."""
+        """Return True if parsing on the event loop is faster than in a thread."""
         return parses_inline(head.headers.get(HEADER_LENGTH), body_bytes)
 
     def parse(self, head: RequestHead, body: Body) -> InferRequest:
-        """Read a request; see `parse_infer`."""
+        """Parse a request; see `parse_infer`."""
         return parse_infer(head.headers.get(HEADER_LENGTH), body, self.limits)
 
     def renders_inline(self, _: InferRequest, numbers: int) -> bool:
-        """Tell whether rendering so many numbers takes less time than a thread costs."""
+        """Return True if rendering the numbers on the event loop is faster than in a thread."""
         return numbers <= MAX_INLINE_NUMBERS
 
     def render(self, request: InferRequest, answer: Answer) -> Reply:
-        """Write an answer; see `render_infer`."""
+        """Render an answer; see `render_infer`."""
         return render_infer(answer.model, answer.version, request, answer.segmentations)

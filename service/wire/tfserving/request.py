@@ -1,8 +1,8 @@
-"""Reading `POST /v1/models/{name}:predict`.
+"""Parsing of requests to `POST /v1/models/{name}:predict`.
 
-The body is a JSON object with `instances`, a list of rows, each with the inputs of one image; or
-with `inputs`, an object of columns, each a list with one input of all images. Where only the image
-is given its name may be left out: a row, or the column, is the image then.
+The body is a JSON object with `instances` or `inputs`. `instances` is a list of rows; a row is an
+object with the inputs of one image. `inputs` is an object of columns; a column is a list with one
+input of all images. If there is no mask, the object may be replaced by the image or images alone.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ DEFAULT_SIGNATURE = "serving_default"
 SIGNATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {DEFAULT_SIGNATURE: (LABELS, PROBABILITIES), "labels": (LABELS,)}
 )
-"""The outputs of each signature."""
+"""Outputs of each signature."""
 
 _INPUTS = ("image", "mask")
 
 _MAX_INLINE_BYTES = 64 * 1024
-"""Up to here JSON is read in less time than handing it to a thread and back takes."""
+"""Largest body that is parsed on the event loop. For larger ones, a thread is faster."""
 
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """A request, read but for its pixels.
+    """Request whose images are not yet decoded.
 
     Attributes:
-        images: its images.
-        outputs: that are wanted.
-        by_rows: as it came, and so as it is answered.
-        timeout_s: the protocol has none.
-        priority: nor any of these.
-        decodes_inline: reading the pixels takes a look at few bytes.
-        target: None, for the path names the model.
+        images: images of the request.
+        outputs: names of the requested outputs.
+        by_rows: True if the request has `instances`, False if it has `inputs`.
+        timeout_s: always None; the protocol has no timeouts.
+        priority: always 0; the protocol has no priorities.
+        decodes_inline: True if decoding is faster on the event loop than in a thread.
+        target: always None, because the path names the model.
     """
 
     images: Sequence[ImageInput]
@@ -59,31 +59,32 @@ class PredictRequest:
 
     @property
     def wants_probabilities(self) -> bool:
-        """Whether they are among the outputs."""
+        """True if probabilities are among the outputs."""
         return PROBABILITIES in self.outputs
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
-        """Turn the inputs into a model's samples, one for each image.
+        """Convert the inputs to samples of a model, one per image.
 
         Args:
-            manifest: of the model.
-            limits: of all images together.
+            manifest: manifest of the model.
+            limits: limits of all images together.
 
         Raises:
-            RequestError: if they are damaged, too large, or do not suit each other or the model.
+            RequestError: if an image or mask is malformed or too large, or they do not match each
+                other or the model.
         """
         return read_samples(self.images, manifest, limits)
 
 
 def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictRequest:
-    """Read a request.
+    """Parse a request.
 
     Args:
-        body: the whole of it, not compressed.
-        limits: of the images in it.
+        body: whole body, decompressed.
+        limits: limits of the images.
 
     Raises:
-        RequestError: if it cannot be understood.
+        RequestError: if the request is malformed or too large.
     """
     content = read_object(body, limits)
     signature = read_member(content, "signature_name", str, "the request") or DEFAULT_SIGNATURE
@@ -105,7 +106,7 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
 
 
 def parses_inline(body_bytes: int) -> bool:
-    """Tell whether reading a body takes less time than handing it to a thread and back."""
+    """Return True if parsing a body on the event loop is faster than in a thread."""
     return body_bytes <= _MAX_INLINE_BYTES
 
 
@@ -133,13 +134,13 @@ def _read_columns(columns: Any) -> list[tuple[Any, Any]]:
         return [(value, None) for value in image]
     if len(mask) != len(image):
         raise MalformedRequestError(
-            f"inputs must be of one length; image has {len(image)}, mask {len(mask)}"
+            f"image and mask must have equal lengths; image has {len(image)}, mask {len(mask)}"
         )
     return list(zip(image, mask, strict=True))
 
 
 def _is_named(value: Any) -> bool:
-    """Tell inputs with their names from the image alone."""
+    """Return True for an object of named inputs, False for an image alone."""
     return isinstance(value, dict) and "b64" not in value
 
 
@@ -147,7 +148,7 @@ def _check_names(given: dict[str, Any], what: str) -> None:
     for name in given:
         if name not in _INPUTS:
             raise MalformedRequestError(
-                f"{what} must have image and perhaps mask; {name[:100]} is neither"
+                f"{what} must have only image and mask; {name[:100]} is neither"
             )
     if given.get("image") is None:
         found = [name for name, value in given.items() if value is not None]

@@ -48,7 +48,7 @@ def test_a_body_in_pieces_is_put_together():
 
 
 def test_a_body_that_stops_coming_is_given_up():
-    with pytest.raises(SlowBodyError, match=r"every 0\.05 s.*20 bytes have come"):
+    with pytest.raises(SlowBodyError, match=r"pause of 0\.05 s.*20 bytes have arrived"):
         read(Sender(2), BodyLimits(1000, idle_s=0.05, body_s=60))
 
 

@@ -94,7 +94,7 @@ def test_a_model_that_is_brought_along_is_refused(client):
     response = control(client, "load", parameters={"config": "{}"})
 
     assert response.status_code == 400
-    assert "as it stands in the repository; config cannot be given" in response.json()["error"]
+    assert "must have no parameters that change the model; config came" in response.json()["error"]
 
 
 @pytest.mark.parametrize("action", ["load", "unload"])

@@ -235,7 +235,7 @@ def test_an_unknown_version_is_refused(client, version):
 def test_an_unknown_parameter_is_refused(client):
     response = post_files(client, params={"treshold": "1"})
 
-    check_problem(response, 400, "malformed_request", "treshold is not")
+    check_problem(response, 400, "malformed_request", "it is treshold")
 
 
 def test_an_answer_of_another_type_is_refused(client):

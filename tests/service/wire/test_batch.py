@@ -73,5 +73,5 @@ def test_an_output_is_chosen_by_its_name():
 
     assert choose_output(segmentation, "labels") is labels
     assert choose_output(segmentation, "probabilities") is probabilities
-    with pytest.raises(ValueError, match="probabilities are to be sent"):
+    with pytest.raises(ValueError, match="segmentation must have probabilities"):
         choose_output(Segmentation(labels), "probabilities")

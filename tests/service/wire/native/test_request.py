@@ -92,7 +92,7 @@ def test_a_parameter_may_stand_in_the_query():
 
 
 def test_a_parameter_in_both_query_and_body_is_refused():
-    with pytest.raises(MalformedRequestError, match="nodata must stand in the query or in the bo"):
+    with pytest.raises(MalformedRequestError, match="nodata must be in the query or in the bo"):
         read(make_json(image=[[1]], nodata=1), query={"nodata": "1"})
 
 
@@ -186,13 +186,13 @@ def test_nodata_may_be_nan():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"timeout": "1"}, "one of model, version, nodata, timeout_s; timeout is not"),
+        ({"timeout": "1"}, "one of model, version, nodata, timeout_s; it is timeout"),
         ({"nodata": "none"}, "nodata must be a number; it is 'none'"),
         ({"nodata": True}, "nodata must be a number; it is True"),
         ({"nodata": [1]}, "nodata must be a number"),
         ({"nodata": 10**400}, "nodata must be a number"),
-        ({"timeout_s": 0}, "timeout_s must be more than 0; it is 0"),
-        ({"timeout_s": "nan"}, "timeout_s must be more than 0; it is nan"),
+        ({"timeout_s": 0}, "timeout_s must be positive and finite; it is 0"),
+        ({"timeout_s": "nan"}, "timeout_s must be positive and finite; it is nan"),
         ({"model": 1.5}, "model must be text; it is 1.5"),
         ({"model": {"name": "m"}}, "model must be text"),
     ],

@@ -135,7 +135,7 @@ def test_the_signature_decides_what_is_computed(content, outputs):
         ({"inputs": {"mask": [[[1]]]}}, "inputs must have an image; it has mask"),
         ({"inputs": {"image": 1}}, "image of inputs must be a list"),
         ({"inputs": {"image": [[[1]]], "mask": {}}}, "mask of inputs must be a list"),
-        ({"inputs": {"image": [[[1]]], "mask": []}}, "of one length; image has 1, mask 0"),
+        ({"inputs": {"image": [[[1]]], "mask": []}}, "equal lengths; image has 1, mask 0"),
         ({"inputs": {"b64": "AA=="}}, "image of inputs must be a list"),
         ({"inputs": 7}, "image of inputs must be a list"),
         ({"instances": [[[1]]] * 257}, "at most 256 images; it holds 257"),
