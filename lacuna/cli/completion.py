@@ -12,7 +12,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete lacuna's commands, options and files.
+    """Print the code that makes SHELL complete lacuna's commands, options and files.
 
     \b
     bash, in ~/.bashrc:                     eval "$(lacuna completion bash)"
@@ -21,5 +21,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     if kind is None:
-        raise click.ClickException(f"click knows no completion for {shell}")
+        raise click.ClickException(f"the shell must be one that click supports; it is {shell}")
     click.echo(kind(ctx.find_root().command, {}, "lacuna", "_LACUNA_COMPLETE").source())

@@ -1,4 +1,4 @@
-"""What people can do about an error, by its code."""
+"""Hints that the command line prints after an error message."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from types import MappingProxyType
 HINTS: Mapping[str, str] = MappingProxyType(
     {
         "unreachable": "is `lacuna serve` running there?",
-        "timed_out": "a larger image takes longer; is the server overloaded?",
-        "overloaded": "fewer at once (--concurrency), or more --patience",
-        "not_ready": "its models are still loading; /readyz tells how far they are",
-        "deadline_exceeded": "give it more with --timeout",
-        "unauthenticated": "give a key with --api-key-file",
-        "unknown_model": "GET /v1/models lists those that are served",
-        "unknown_version": "GET /v1/models lists those that are served",
+        "timed_out": "the image may be too large for the timeout, or the server overloaded",
+        "overloaded": "send fewer images at the same time (--concurrency), or raise --patience",
+        "not_ready": "its models are still loading; /readyz shows the progress",
+        "deadline_exceeded": "allow more time with --timeout",
+        "unauthenticated": "pass a key with --api-key-file",
+        "unknown_model": "GET /v1/models lists the available models",
+        "unknown_version": "GET /v1/models lists the available versions",
         "invalid_configuration": "`lacuna config` shows all settings",
         "channel_mismatch": "is it the right model? --model chooses another",
     }
 )
-"""A few words each; most messages say themselves what would be right."""
+"""Hints by error code. Most errors need none, because their messages state the rule."""

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from lacuna.client import Result
 
 SOME_FAILED = 3
-"""The exit status where some images were segmented and others were not."""
+"""Exit status if some images were segmented and others failed."""
 
 _SERVER_CONCURRENCY = 16
-"""So many that the server has work while answers are read and written."""
+"""Images sent to a server at the same time. It has work while results are read and written."""
 
 _LOCAL_CONCURRENCY = 4
-"""So many that all cores have work; each is decoded in memory."""
+"""Images segmented on this machine at the same time. All cores have work; memory stays small."""
 
 
 @click.command()
@@ -38,41 +38,44 @@ _LOCAL_CONCURRENCY = 4
     "--mask",
     type=click.Path(),
     metavar="FILE|PATTERN",
-    help="Image or NPY of the same size; non-zero = valid. Or its name, with {stem}, {name}, "
-    "{suffix} or {parent} of the image, relative to the image's folder.",
+    help="Mask file of the image's height and width; non-zero = valid. For several images, a "
+    "pattern with {stem}, {name}, {suffix} or {parent} of the image, relative to its folder.",
 )
-@click.option("--mask-optional", is_flag=True, help="Segment images that have no such mask, too.")
+@click.option("--mask-optional", is_flag=True, help="Also segment images whose mask is missing.")
 @click.option(
     "-o",
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="File to write, for a single image: .png (palette), .npy (labels), .npz (labels and "
-    "probabilities) or .json (areas and run lengths). Or a folder to write to.",
+    help="Output file of a single image: .png (palette), .npy (labels), .npz (labels and "
+    "probabilities) or .json (areas and COCO RLE). Or an output folder.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(["png", "npy", "npz", "json"]),
-    help="Of the files in that folder.  [default: png]",
+    help="Format of the files in an output folder.  [default: png]",
 )
-@click.option("--overlay", is_flag=True, help="Draw NAME-overlay.png beside each output, too.")
-@click.option("--resume", is_flag=True, help="Leave out what is done: outputs newer than images.")
+@click.option("--overlay", is_flag=True, help="Also write NAME-overlay.png next to each output.")
+@click.option("--resume", is_flag=True, help="Skip images whose outputs are newer than they are.")
 @click.option("--url", help="Send images to this server, for example http://127.0.0.1:8000.")
 @click.option(
     "--protocol",
     type=click.Choice(["native", "oip", "tfserving"]),
     default="native",
     show_default=True,
-    help="To ask by: the server's own, that of Triton and KServe, or TensorFlow Serving's.",
+    help="Protocol of the server: lacuna's own, the Open Inference Protocol (Triton, KServe), or "
+    "TensorFlow Serving's REST API.",
 )
 @click.option(
-    "--api-key", metavar="KEY", help="Where the server wants one. Others may see it here."
+    "--api-key",
+    metavar="KEY",
+    help="API key of the server. Other users of this machine may see it; prefer --api-key-file.",
 )
 @click.option(
     "--api-key-file",
     type=click.File(),
-    help="File that holds the key; - for the standard input.",
+    help="File with the API key; - for standard input.",
 )
 @click.option(
     "--concurrency",
@@ -86,17 +89,17 @@ _LOCAL_CONCURRENCY = 4
     type=click.FloatRange(0),
     default=120.0,
     show_default=True,
-    help="Seconds for which a server that is busy or has gone is asked again.",
+    help="Seconds to keep retrying while the server is busy or unreachable.",
 )
 @click.option(
     "--model-repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of <model>/<version>/saved_model.pb, without --url.  [default: the demo's]",
+    help="Folder with <model>/<version>/saved_model.pb; not with --url.  [default: the demo model]",
 )
-@click.option("--model", help="Name of the model, where there are several.")
+@click.option("--model", help="Name of the model, if there are several.")
 @click.option("--version", help="Version of the model.  [default: the highest]")
-@click.option("--nodata", type=float, help="Value of missing pixels in the image; may be nan.")
-@click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each answer.")
+@click.option("--nodata", type=float, help="Value of missing pixels in the images; may be nan.")
+@click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each image.")
 def segment(
     images: tuple[str, ...],
     output: Path,
@@ -109,15 +112,17 @@ def segment(
     concurrency: int | None,
     **options: Any,
 ) -> None:
-    """Segment IMAGES (PNG, JPEG, TIFF, WebP or NPY; files, folders or globs) here, or on a server.
+    """Segment IMAGES on this machine or on a server.
 
-    A pixel is valid if the mask, the image's alpha channel, the no-data value and its being finite
-    all say so. Invalid pixels are transparent in a PNG and 255 in arrays.
+    IMAGES are files (PNG, JPEG, TIFF, WebP or NPY), folders or globs.
 
-    Outputs are written whole or not at all. If a server goes away it is waited for.
+    A pixel is valid if its mask is non-zero, its alpha is above 0, and its values are finite and
+    differ from the no-data value. Missing pixels are transparent in a PNG and 255 in an array.
 
-    The exit status is 0 if every image was segmented, or was done before; 3 if some were not; 1 if
-    none was.
+    An output file is written completely or not at all. If the server becomes unreachable, requests
+    are retried.
+
+    The exit status is 0 if all images are segmented, 3 if some failed, and 1 if all failed.
 
     \b
     lacuna segment scene.tif --nodata 0 -o labels.png
@@ -125,9 +130,9 @@ def segment(
     lacuna segment scenes --mask '{stem}-mask.png' -o labels --overlay --resume
     """
     if options["url"] and model_repository:
-        raise click.UsageError("--url and --model-repository exclude each other")
+        raise click.UsageError("--url and --model-repository must not be combined; both were given")
     if options["protocol"] != "native" and not options["url"]:
-        raise click.UsageError("--protocol is for servers; it needs --url")
+        raise click.UsageError("--protocol needs --url; none was given")
     from lacuna.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
 
     jobs = plan_jobs(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
@@ -175,7 +180,7 @@ def _run(
             asyncio.run(run())
         except KeyboardInterrupt:
             raise click.ClickException(
-                f"stopped after {len(succeeded)} of {len(jobs)} images; --resume goes on from there"
+                f"stopped after {len(succeeded)} of {len(jobs)} images; --resume does the rest"
             ) from None
     return succeeded, failed
 
@@ -202,7 +207,7 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
         )
 
         async def segment_job(job: Job) -> Result:
-            # JSON tells which version of the model answered; the other forms hold no such thing.
+            # Only JSON outputs hold the version of the model.
             brief = job.output.suffix.lower() != ".json"
             return await client.ask(Question(job.image, job.mask, probabilities, brief, **target))
 
@@ -232,13 +237,13 @@ def _report(
         "segmented": len(succeeded),
         "done before": len(jobs) - len(todo),
         "failed": len(failed),
-        "not asked": left,
+        "not started": left,
     }
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     pace = f" in {seconds:.1f} s, {len(succeeded) / seconds:.1f} images/s" if succeeded else ""
-    click.echo(f"{told}{pace}")
+    click.echo(f"{summary}{pace}")
     if failed:
-        click.echo("run it again with --resume for the rest", err=True)
+        click.echo("run the command again with --resume to segment the rest", err=True)
         raise SystemExit(SOME_FAILED if len(jobs) - len(failed) - left else 1)
 
 

@@ -1,11 +1,12 @@
-"""What is to be segmented: from files, folders and globs to images, their masks and their outputs.
+"""Plan of `lacuna segment`: images, masks and outputs from files, folders and globs.
 
-1. A folder stands for all images in it and below; the output folder is built like it.
-2. Of a folder or glob, what is the mask of another image there is none itself; nor is, of a folder,
-   what lies in an output folder within it.
-3. No output may be an input, and no two images may have the same one.
-4. An output is done if it is there and no older than image and mask. As files are written whole or
-   not at all, nothing more needs to be remembered.
+1. A folder stands for all images in it and in its subfolders. The output folder has the same
+   structure.
+2. In a folder or glob, masks of other images are not images. Neither are files of an output folder
+   inside an input folder.
+3. An output must not be an input, and each image has its own output.
+4. An image is done if its outputs exist and are no older than image and mask. No other state is
+   kept, because files are written completely or not at all.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Job:
-    """An image to be segmented.
+    """Image to segment.
 
     Attributes:
-        image: file.
-        mask: file; None if there is none.
-        output: file to write.
-        overlay: picture to write beside it; None for none.
+        image: image file.
+        mask: mask file; None for no mask.
+        output: output file.
+        overlay: file of the overlay; None for no overlay.
     """
 
     image: Path
@@ -45,7 +46,7 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether all outputs are there and no older than the inputs."""
+        """True if all outputs exist and are no older than the inputs."""
         outputs = [path for path in (self.output, self.overlay) if path is not None]
         if not all(path.is_file() for path in outputs):
             return False
@@ -63,19 +64,20 @@ def plan_jobs(
     overlay: bool,
     mask_optional: bool,
 ) -> list[Job]:
-    """Find what is to be done.
+    """Plan the jobs. Nothing is written.
 
     Args:
         inputs: files, folders and globs.
-        mask: a file, or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the image,
-            relative to the image's folder.
-        output: a file, for a single image; or a folder.
-        form: suffix of the outputs in a folder; None for that of `output`, or png.
-        overlay: whether pictures are to be written beside them.
-        mask_optional: whether an image without a mask of that name is segmented all the same.
+        mask: mask file; or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the
+            image, relative to its folder; None for no masks.
+        output: output file of a single image, or output folder.
+        form: format of the outputs in a folder; None for png.
+        overlay: True to write overlays too.
+        mask_optional: True to segment images whose mask file is missing.
 
     Raises:
-        click.UsageError: if anything is amiss; nothing has been written then.
+        click.UsageError: if there are no images, a mask is missing, or outputs collide with each
+            other or with inputs.
     """
     single = len(inputs) == 1 and Path(inputs[0]).is_file()
     to_file = single and bool(output.suffix) and not output.is_dir()
@@ -83,7 +85,7 @@ def plan_jobs(
     found = _leave_out_masks(_find_images(inputs, output), mask)
     if not found:
         raise click.UsageError(
-            f"no image in {', '.join(inputs)}; {', '.join(IMAGE_SUFFIXES)} are images"
+            f"IMAGES must hold files with {', '.join(IMAGE_SUFFIXES)}; {', '.join(inputs)} has none"
         )
     jobs = []
     for image, below in found:
@@ -97,7 +99,7 @@ def plan_jobs(
 
 
 def find_mask(image: Path, pattern: str | None) -> Path | None:
-    """Give the place of an image's mask, whether there is a file or not.
+    """Return the path of an image's mask, even if no such file exists; None for no pattern.
 
     Raises:
         click.UsageError: if the pattern has other fields than those of `plan_jobs`.
@@ -130,12 +132,14 @@ def _choose_suffix(output: Path | None, form: str | None) -> str:
             f"--output must end in one of {', '.join(SUFFIXES)}; it is {output.name}"
         )
     if form not in (None, suffix[1:]):
-        raise click.UsageError(f"--format {form} and --output {output.name} contradict each other")
+        raise click.UsageError(
+            f"--format must match the suffix of --output; they are {form} and {output.name}"
+        )
     return suffix
 
 
 def _find_images(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path, bool]]:
-    """Give each image, its place below what was named, and whether its own name was."""
+    """Return each image, its path relative to the input, and whether it was named itself."""
     found: dict[Path, tuple[Path, Path, bool]] = {}
     for text in inputs:
         for image, below, named in _expand(text, output):
@@ -158,7 +162,7 @@ def _expand(text: str, output: Path) -> Iterator[tuple[Path, Path, bool]]:
             if _is_image(Path(name)):
                 yield Path(name), Path(Path(name).name), False
     else:
-        raise click.UsageError(f"{text} does not exist")
+        raise click.UsageError(f"IMAGES must exist; {text} does not exist")
 
 
 def _is_image(path: Path) -> bool:
@@ -180,7 +184,7 @@ def _leave_out_masks(
 
 
 def _place(path: Path) -> str:
-    """Give one name to all ways to a file, as long as no link is among them."""
+    """Return the same name for all paths to a file that hold no links."""
     return os.path.abspath(path)  # noqa: PTH100 (pathlib keeps .. or follows links, slowly)
 
 
@@ -189,8 +193,8 @@ def _check_masks(jobs: Sequence[Job], *, optional: bool) -> None:
     if without and not optional:
         shown = ", ".join(f"{job.mask} of {job.image}" for job in without[:_SHOWN])
         raise click.UsageError(
-            f"a mask does not exist: {shown}{_count_rest(len(without))}; --mask-optional segments "
-            "images without one"
+            f"every image must have its mask; missing are {shown}{_count_rest(len(without))} "
+            "(--mask-optional segments images without one)"
         )
 
 
@@ -212,8 +216,8 @@ def _check_outputs(jobs: Sequence[Job]) -> None:
                 raise click.UsageError(f"an output must not be an input; {path} is one")
             if target in owners:
                 raise click.UsageError(
-                    f"images must have outputs of their own; {owners[target]} and {job.image} "
-                    f"would both have {path}"
+                    f"each image must have its own output; {owners[target]} and {job.image} "
+                    f"both have {path}"
                 )
             owners[target] = job.image
 

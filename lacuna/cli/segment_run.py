@@ -1,4 +1,4 @@
-"""Segmenting images, several at once, each written as soon as it is answered."""
+"""Concurrent segmentation of images. Each result is written as soon as it arrives."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from lacuna.errors import (
 SegmentJob = Callable[[Job], Awaitable[Result]]
 
 _OVERLAY_COMPRESSION = 1
-"""The compression of overlays."""
+"""PNG compression level of overlays."""
 
 _MAX_INLINE_PIXELS = 512 * 512
-"""Up to here writing labels takes less time than handing them to a thread and back."""
+"""Largest image whose labels are written on the event loop. For larger ones, a thread is faster."""
 
 
 class UnwritableError(LacunaError):
-    """An output cannot be written."""
+    """Output that cannot be written."""
 
     code = "unwritable"
 
 
-# What would be the same for every other image.
+# Errors that would be the same for every other image.
 _FATAL_ERRORS = (
     UnreachableError,
     OverloadedError,
@@ -57,14 +57,14 @@ _FATAL_ERRORS = (
 
 @dataclass(frozen=True)
 class JobSuccess:
-    """An image that was segmented and written.
+    """Outcome of an image that was segmented and written.
 
     Attributes:
-        job: what was to be done.
+        job: job of the image.
         size: height and width in pixels.
-        valid_pixels: how many of them are valid.
-        areas: of each class, by its name.
-        seconds: that the answer took.
+        valid_pixels: number of valid pixels.
+        areas: area of each class, by its name.
+        seconds: time until the result arrived.
     """
 
     job: Job
@@ -76,11 +76,11 @@ class JobSuccess:
 
 @dataclass(frozen=True)
 class JobFailure:
-    """An image that was not segmented.
+    """Outcome of an image that was not segmented.
 
     Attributes:
-        job: what was to be done.
-        error: why not.
+        job: job of the image.
+        error: reason of the failure.
     """
 
     job: Job
@@ -93,16 +93,16 @@ async def run_jobs(
     concurrency: int,
     on_outcome: Callable[[JobSuccess | JobFailure], None],
 ) -> None:
-    """Segment images and write what comes.
+    """Segment images and write the results.
 
-    Ends early if something went wrong that would go wrong with every other image too: the server
-    is gone, or has no such model.
+    It stops early after an error that every other image would have too, such as an unreachable
+    server or an unknown model.
 
     Args:
-        jobs: what is to be done.
-        segment_job: segments an image.
-        concurrency: how many are asked at once.
-        on_outcome: hears of each image that is done or has failed.
+        jobs: images to segment.
+        segment_job: function that segments an image.
+        concurrency: number of images segmented at the same time.
+        on_outcome: function called with the outcome of each image.
     """
     rest = iter(jobs)
     stop = asyncio.Event()
@@ -137,7 +137,7 @@ async def _run_job(job: Job, segment_job: SegmentJob) -> JobSuccess | JobFailure
 
 
 def _write(job: Job, result: Result) -> None:
-    # The labels last: while they are not there, the image is not done.
+    # The labels are written last: the image counts as done once they exist.
     if job.overlay is not None:
         buffer = io.BytesIO()
         result.overlay().save(buffer, "PNG", compress_level=_OVERLAY_COMPRESSION)
@@ -149,7 +149,7 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(path)
     except OSError as error:
-        raise UnwritableError(f"{path} cannot be written: {error.strerror}") from error
+        raise UnwritableError(f"{path} must be writable; {error.strerror}") from error
 
 
 def _is_fatal(error: Exception) -> bool:

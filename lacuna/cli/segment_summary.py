@@ -1,4 +1,4 @@
-"""What came of segmenting many images, as a table."""
+"""Summary of segmented images, as a line or a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_ROWS = 20
 
 
 def describe(image: JobSuccess) -> str:
-    """Describe what came of one image in a line."""
+    """Return the summary of one image, as a line of text."""
     height, width = image.size
     whole = max(image.valid_pixels, 1)
     areas = ", ".join(f"{name} {area.pixels / whole:.1%}" for name, area in image.areas.items())
@@ -22,10 +22,10 @@ def describe(image: JobSuccess) -> str:
 
 
 def draw_table(images: Sequence[JobSuccess]) -> Table:
-    """Draw a row for each image, if there are few, and one for all of them.
+    """Make a table with a row for each of the first 20 images, and a row of totals.
 
     Args:
-        images: that were segmented, at least one.
+        images: segmented images, at least one.
     """
     names = list(dict.fromkeys(name for image in images for name in image.areas))
     table = Table("image", "size", "valid", *names, box=None, pad_edge=False)

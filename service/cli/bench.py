@@ -22,30 +22,34 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
 @click.option(
     "--connections",
     type=click.IntRange(1),
-    help="Open at once. Each sends its next request when its last is answered.  "
-    "[default: 8; with --rate 128]",
+    help="Number of open connections. Each sends its next request after the last answer.  "
+    "[default: 8, or 128 with --rate]",
 )
 @click.option(
     "--rate",
     "rate_per_s",
     type=click.FloatRange(0, min_open=True),
-    help="Requests a second, arriving by chance whether the server keeps up or not; latencies "
-    "count from the arrival.",
+    help="Requests per second (open loop): random arrivals that do not wait for the server. "
+    "Latency is measured from the arrival.",
 )
 @click.option(
     "--duration",
     "duration_s",
     type=click.FloatRange(0, min_open=True),
-    help="Seconds to measure.  [default: 10]",
+    help="Length of the measurement in seconds.  [default: 10]",
 )
-@click.option("--requests", type=click.IntRange(1), help="Requests to measure, instead.")
+@click.option(
+    "--requests",
+    type=click.IntRange(1),
+    help="Length of the measurement as a number of requests; not with --duration.",
+)
 @click.option(
     "--warmup",
     "warmup_s",
     type=click.FloatRange(0),
     default=1.0,
     show_default=True,
-    help="Seconds of load before that.",
+    help="Seconds of load before the measurement.",
 )
 @click.option(
     "--size",
@@ -53,7 +57,7 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
     multiple=True,
     default=["48-384"],
     show_default=True,
-    help="Pixels: 512, 480x640 (height, width), or a range to draw both from. Repeatable.",
+    help="Image size in pixels: 512, 480x640 (height, width), or a range for both. Repeatable.",
 )
 @click.option(
     "--valid",
@@ -68,24 +72,30 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
     type=click.Choice(REGIONS),
     default="side",
     show_default=True,
-    help="Where the missing pixels lie.",
+    help="Layout of the missing pixels.",
 )
 @click.option(
     "--images",
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Different images, asked in turn.",
+    help="Number of different images, sent in turn.",
 )
-@click.option("--model", help="Name of the model, where there are several.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
+@click.option("--model", help="Name of the model, if there are several.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of all random numbers.",
+)
 @click.option(
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
     default=60.0,
     show_default=True,
-    help="Seconds after which a request is given up.",
+    help="Seconds after which a request counts as failed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def bench(
@@ -104,22 +114,23 @@ def bench(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Load the server at URL as its users would, and measure it.
+    """Measure the server at URL under load, and check its answers.
 
-    Every image is first asked alone. Then all are asked again and again, many at once, and each
-    answer is held against the one that came alone: no label may differ, whatever shares a batch.
+    First every image is sent alone. Then all images are sent repeatedly and concurrently. Each
+    answer is compared with the one to the image alone: no label may differ, whatever else is in
+    its batch.
 
-    The exit status is 0 if every answer was right; 1 if one differed, or a request failed. Refusals
-    (429, 503) are counted, and are no failure.
+    The exit status is 0 if all answers are right, and 1 if one differs or a request fails. Refusals
+    (429, 503) are counted, but they are not failures.
 
     \b
     lacuna bench                                              many sizes, eight connections
-    lacuna bench --size 512 --valid 0.4 --region slant        much of each image missing
-    lacuna bench --size 64 --rate 100 --json                  an open loop, for machines
+    lacuna bench --size 512 --valid 0.4 --region slant        60 % of each image missing
+    lacuna bench --size 64 --rate 100 --json                  an open loop; results as JSON
     """
     if duration_s is not None and requests is not None:
-        raise click.UsageError("--duration and --requests exclude each other")
-    from service.bench.load import run_in_loop  # noqa: PLC0415 (NumPy; --help is to answer at once)
+        raise click.UsageError("--duration and --requests must not be combined; both were given")
+    from service.bench.load import run_in_loop  # noqa: PLC0415 (keeps --help fast)
     from service.bench.plan import Plan  # noqa: PLC0415
     from service.bench.question import parse_address  # noqa: PLC0415
     from service.bench.session import measure_server  # noqa: PLC0415

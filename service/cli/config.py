@@ -18,11 +18,11 @@ _MASKED = "********"
 
 
 class EffectiveSetting(NamedTuple):
-    """A setting as it is in force.
+    """Setting in force.
 
     Attributes:
-        variable: that sets it.
-        value: as JSON has it; secrets are masked.
+        variable: environment variable of the setting.
+        value: JSON value; secrets are masked.
         origin: `environment` or `default`.
     """
 
@@ -33,11 +33,11 @@ class EffectiveSetting(NamedTuple):
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--changed", is_flag=True, help="Only what is not the default.")
+@click.option("--changed", is_flag=True, help="Show only settings that differ from their defaults.")
 def config(as_json: bool, changed: bool) -> None:
-    """Show the settings that `lacuna serve` would start with, and where each comes from.
+    """Show the settings that `lacuna serve` would use, and their origins.
 
-    Each is an environment variable. Options of `lacuna serve` go before it. Keys are masked.
+    Each setting is an environment variable. Options of `lacuna serve` override it. Keys are masked.
     """
     from service.config import PREFIX, read_settings  # noqa: PLC0415 (needs the extra)
 
@@ -58,11 +58,12 @@ def config(as_json: bool, changed: bool) -> None:
 
 
 def list_effective(settings: BaseModel, prefix: str) -> Iterator[EffectiveSetting]:
-    """List settings with their origins.
+    """Yield settings with their origins.
 
     Args:
-        settings: read from the environment alone, so that what was set was set there.
-        prefix: of their variables.
+        settings: settings read from the environment alone, so that every one that is set was set
+            there.
+        prefix: prefix of the names of their variables.
     """
     from pydantic import BaseModel, SecretStr  # noqa: PLC0415
 

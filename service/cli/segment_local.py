@@ -1,4 +1,4 @@
-"""Segmenting on this machine, without a server."""
+"""Segmentation on this machine, without a server."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 async def open_models(
     model_repository: Path | None, parameters: dict[str, object], *, probabilities: bool
 ) -> AsyncIterator[SegmentJob]:
-    """Load models, and yield a function that segments with them.
+    """Load models, and yield a function that segments an image with them.
 
     Args:
-        model_repository: folder of `<model>/<version>/saved_model.pb`; None for the demo's.
-        parameters: `model`, `version`, `nodata`, `timeout_s`; None counts as left out.
-        probabilities: whether they are wanted beside the labels.
+        model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
+        parameters: `model`, `version`, `nodata` and `timeout_s`; None counts as missing.
+        probabilities: True to compute probabilities too.
 
     Raises:
-        LacunaError: if a parameter is wrong.
+        LacunaError: if a parameter is malformed.
     """
     from service.config import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
     from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415

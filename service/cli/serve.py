@@ -14,27 +14,30 @@ from service.cli.logs import configure_logging
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
+@click.option("--port", type=int, help="Port to listen on; 0 for any free one.  [default: 8000]")
 @click.option(
     "--model-repository",
     type=click.Path(path_type=Path),
-    help="Folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
+    help="Folder with <model>/<version>/saved_model.pb.  [default: the demo model]",
 )
-@click.option("--models", help="Names of the models to serve, with commas.  [default: all]")
+@click.option("--models", help="Models to serve, separated by commas.  [default: all]")
 @click.option(
     "--api-keys-file",
     type=click.Path(path_type=Path),
-    help="File of the keys that requests need, one a line.  [default: no key is needed]",
+    help="File with the API keys of clients, one per line.  [default: no keys; requests need none]",
 )
 @click.option(
     "--admin-key-file",
     type=click.Path(path_type=Path),
-    help="File of the key that models may be loaded and unloaded with.  [default: nobody may]",
+    help="File with the key for loading and unloading models by request.  "
+    "[default: none; such requests are refused]",
 )
 @click.option(
-    "--metrics-port", type=int, help="Port for /metrics alone.  [default: that of all else]"
+    "--metrics-port",
+    type=int,
+    help="Separate port for /metrics.  [default: the port of the server]",
 )
-@click.option("--docs/--no-docs", default=None, help="Whether /docs is there.  [default: it is]")
+@click.option("--docs/--no-docs", default=None, help="Serve /docs or not.  [default: --docs]")
 def serve(
     host: str | None,
     port: int | None,
@@ -47,17 +50,18 @@ def serve(
 ) -> None:
     """Serve models over HTTP until SIGTERM or Ctrl-C.
 
-    Every option can also be given by the environment, as LACUNA_HOST, LACUNA_PORT,
-    LACUNA_MODEL_REPOSITORY and so on; an option goes before it.
+    Every option is also an environment variable: LACUNA_HOST, LACUNA_PORT, LACUNA_MODEL_REPOSITORY
+    and so on. Options override variables. `lacuna config` lists all variables.
 
-    The port opens at once. /readyz says 503 until every model is loaded and checked, then 200.
-    SIGTERM and Ctrl-C finish what was taken in, then end; a second one ends at once.
+    The port opens immediately. /readyz returns 503 until every model is loaded and checked, then
+    200. After SIGTERM or Ctrl-C the server answers all admitted requests, then ends. A second
+    signal ends it immediately.
 
     \b
     curl -F image=@scene.png -F mask=@mask.png -H 'Accept: image/png' \\
         http://127.0.0.1:8000/v1/segment -o labels.png
     """
-    # All of this is an extra; and --help is to answer at once.
+    # Imported here, so that --help stays fast.
     from service.assembly import (  # noqa: PLC0415
         assemble_services,
         make_server,

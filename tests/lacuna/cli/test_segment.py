@@ -77,7 +77,7 @@ def test_a_server_and_a_repository_exclude_each_other(image, tmp_path):
     )
 
     assert result.exit_code == 2
-    assert "exclude each other" in result.stderr
+    assert "must not be combined; both were given" in result.stderr
 
 
 def test_a_repository_without_models_is_said(image, tmp_path):
@@ -91,4 +91,4 @@ def test_an_output_that_cannot_be_written_is_said(image, tmp_path):
     result = run(image, "-o", tmp_path / "nowhere" / "labels.png")
 
     assert result.exit_code == 1
-    assert "labels.png cannot be written: No such file or directory" in result.stderr
+    assert "labels.png must be writable; No such file or directory" in result.stderr
