@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import EmptyBodyError, InvalidImageError, InvalidMaskError
+from lacuna.raster.formats import ACCEPTED
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import Buffer
 from lacuna.raster.raster import Raster
-from lacuna.raster.sniff import ACCEPTED, sniff
+from lacuna.raster.sniff import sniff
 
 _JPEG_THRESHOLD = 128
 """JPEG is lossy: around an edge, 0 comes back as 3 or 7. Halfway is where it was cut."""
@@ -25,7 +26,7 @@ def decode_mask(
     """Decode a mask: a picture or array of which every value but 0 means valid.
 
     Args:
-        data: PNG, WebP, TIFF or NPY; or JPEG, where 128 and more means valid. Colour channels
+        data: of any format that is read; in JPEG, 128 and more means valid. Colour channels
             must be equal. Where there is alpha, or another sign of transparency, a pixel must be
             opaque as well.
         limits: the largest mask that is decoded, checked against the header.
@@ -46,8 +47,7 @@ def decode_mask(
         raster = decode_image(data, limits, media_type)
     except InvalidImageError as error:
         raise InvalidMaskError(f"mask cannot be read: {error.message}") from error
-    lossy = sniff(data, media_type) == "jpeg"
-    mask = _read_colour(raster, lossy=lossy)
+    mask = _read_colour(raster, lossy=sniff(data, media_type).is_lossy)
     return mask if raster.valid is None else mask & raster.valid
 
 

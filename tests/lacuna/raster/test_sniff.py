@@ -19,13 +19,13 @@ FILES = {
 
 @pytest.mark.parametrize("kind", FILES)
 def test_each_format_is_told_by_its_first_bytes(kind):
-    assert sniff(FILES[kind]) == kind
+    assert sniff(FILES[kind]).key == kind
 
 
 @pytest.mark.parametrize("byteorder", "<>")
 @pytest.mark.parametrize("bigtiff", [False, True])
 def test_every_kind_of_tiff_is_told(byteorder, bigtiff):
-    assert sniff(tiff_file(noise(5, 7), byteorder=byteorder, bigtiff=bigtiff)) == "tiff"
+    assert sniff(tiff_file(noise(5, 7), byteorder=byteorder, bigtiff=bigtiff)).key == "tiff"
 
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", "text/plain", "image/gif", None])
