@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import httpx2
 import numpy as np
 
-from service.bench.question import Address
 from service.bench.workload import Workload
 from service.formats.npy import write_npy
 
@@ -110,7 +110,7 @@ def start_raw_loop(folder: Path, threads: int) -> Iterator[RawLoop]:
 
 
 @contextlib.contextmanager
-def start_server(folder: Path) -> Iterator[Address]:
+def start_server(folder: Path) -> Iterator[httpx2.URL]:
     """Start `lacuna serve` on a free port, wait until it is ready, and end it afterwards.
 
     The settings are the defaults, but for two of them: large images are let in, and nothing is
@@ -144,12 +144,12 @@ def start_server(folder: Path) -> Iterator[Address]:
             process.kill()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> Address:
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> httpx2.URL:
     deadline_s = time.monotonic() + _READY_S
     while time.monotonic() < deadline_s and process.poll() is None:
         found = _LISTENS.search(log.read_text())
         if found and _is_ready(int(found[1])):
-            return Address("127.0.0.1", int(found[1]))
+            return httpx2.URL(found[0])
         time.sleep(0.2)
     tail = "".join(log.read_text().splitlines(keepends=True)[-20:])
     raise RuntimeError(f"the server must become ready; it did not:\n{tail}")

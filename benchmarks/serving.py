@@ -28,16 +28,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx2
 from rich.console import Console
 
 from benchmarks.contestants import RawLoop, start_raw_loop, start_server
 from benchmarks.layouts import WARMUP_S, find_best_layout, measure_layout
 from benchmarks.tables import draw_company, draw_contests, draw_fractions
-from service.bench.ask import find_model
 from service.bench.load import run_in_loop, run_load
-from service.bench.plan import Plan
-from service.bench.question import Address, Question, build_question
+from service.bench.load_profile import LoadProfile
+from service.bench.prepared_request import PreparedRequest, prepare_request
 from service.bench.report import Report, make_report
+from service.bench.session import find_model
 from service.bench.workload import Workload, draw_samples, parse_sizes
 from service.engine.layout import count_cores
 
@@ -72,7 +73,7 @@ class Arena:
     """Where contests are held.
 
     Attributes:
-        address: of the server.
+        server: of the server.
         loops: by how many threads a call of theirs takes.
         folder: of the model.
         channels: that it takes.
@@ -82,7 +83,7 @@ class Arena:
         console: to tell what is being done.
     """
 
-    address: Address
+    server: httpx2.URL
     loops: Mapping[int, RawLoop]
     folder: Path
     channels: int
@@ -110,44 +111,44 @@ def list_contests() -> dict[str, Contest]:
     }
 
 
-def prepare(arena: Arena, name: str, workload: Workload) -> list[Question]:
-    """Draw images, let the loop answer each alone and whole, and make questions of them."""
+def prepare(arena: Arena, name: str, workload: Workload) -> list[PreparedRequest]:
+    """Draw images, let the loop answer each alone and whole, and make requests of them."""
     loop = arena.loops[max(arena.loops)]
     loop.draw(name, workload)
     answers = loop.answer(name)
     loop.forget(name)
     return [
-        build_question(arena.address, sample, expected=answer)
+        prepare_request(arena.server, sample, expected=answer)
         for sample, answer in zip(draw_samples(workload), answers, strict=True)
     ]
 
 
-def drive(arena: Arena, questions: Sequence[Question], plan: Plan) -> Report:
+def drive(arena: Arena, requests: Sequence[PreparedRequest], profile: LoadProfile) -> Report:
     """Load the server."""
-    return make_report(run_in_loop(lambda: run_load(arena.address, questions, plan)), questions)
+    return make_report(run_in_loop(lambda: run_load(arena.server, requests, profile)), requests)
 
 
 def hold_contest(arena: Arena, name: str, contest: Contest) -> dict[str, Any]:
     """Measure loop and server in turn."""
     workload = arena.draw(contest.images)
     arena.tell(f"{name}: {contest.title}: the loop answers each image alone")
-    questions = prepare(arena, name, workload)
+    requests = prepare(arena, name, workload)
     arena.tell(f"{name}: the server answers each image")
-    first = Plan(contest.connections, requests=len(questions), timeout_s=TIMEOUT_S)
-    reports = [drive(arena, questions, first)]
+    first = LoadProfile(contest.connections, requests=len(requests), timeout_s=TIMEOUT_S)
+    reports = [drive(arena, requests, first)]
     arena.tell(f"{name}: the loop looks for its best layout")
     layout = find_best_layout(arena.loops, name, workload, max(arena.loops))
-    plan = Plan(
+    profile = LoadProfile(
         contest.connections, duration_s=arena.seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S
     )
     rounds = []
     for number in range(arena.rounds):
         # Whoever is second finds the machine warmer; so they take turns at that, too.
         if number % 2:
-            reports.append(drive(arena, questions, plan))
+            reports.append(drive(arena, requests, profile))
         told = measure_layout(arena.loops, name, layout, arena.seconds)
         if not number % 2:
-            reports.append(drive(arena, questions, plan))
+            reports.append(drive(arena, requests, profile))
         ratio = reports[-1].megapixels_per_s / told["megapixels_per_s"]
         rounds.append({"ratio": ratio, "loop": told, "server": reports[-1].to_json()})
         arena.tell(f"{name}: round {number + 1}: {ratio:.3f}")
@@ -174,8 +175,10 @@ def measure_fractions(arena: Arena, side: int) -> dict[str, Any]:
     times: dict[float, list[float]] = {valid: [] for valid in FRACTIONS}
     for number in range(arena.rounds + 1):
         for valid in FRACTIONS if number % 2 else FRACTIONS[::-1]:
-            plan = Plan(1, requests=len(asked[valid]) if valid > 0.3 else 5, timeout_s=TIMEOUT_S)
-            report = drive(arena, asked[valid], plan)
+            profile = LoadProfile(
+                1, requests=len(asked[valid]) if valid > 0.3 else 5, timeout_s=TIMEOUT_S
+            )
+            report = drive(arena, asked[valid], profile)
             reports.append(report)
             if number:  # the first time is warming
                 times[valid].append(report.latency_s.p50)
@@ -211,17 +214,17 @@ def measure_company(arena: Arena, side: int) -> dict[str, Any]:
             huge = prepare(replace(arena, loops={1: loop}), "F", huge_workload)
     else:
         arena.tell("F: there is no memory to run the huge image whole: its labels go unchecked")
-        huge = [build_question(arena.address, one) for one in draw_samples(huge_workload)]
+        huge = [prepare_request(arena.server, one) for one in draw_samples(huge_workload)]
     window_s = arena.loops[1].time_square(WINDOW_SIDE, arena.channels)
-    reports = [drive(arena, huge, Plan(1, requests=1, timeout_s=TIMEOUT_S))]
+    reports = [drive(arena, huge, LoadProfile(1, requests=1, timeout_s=TIMEOUT_S))]
     seconds = max(arena.seconds, 1.1 * reports[0].latency_s.max)
-    stream = Plan(128, SMALL_PER_S, seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S)
-    neighbour = Plan(1, duration_s=seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S)
+    stream = LoadProfile(128, SMALL_PER_S, seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S)
+    neighbour = LoadProfile(1, duration_s=seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S)
 
     async def drive_both(seed: int) -> tuple[Report, Report]:
         runs = await asyncio.gather(
-            run_load(arena.address, small, replace(stream, seed=seed)),
-            run_load(arena.address, huge, neighbour),
+            run_load(arena.server, small, replace(stream, seed=seed)),
+            run_load(arena.server, huge, neighbour),
         )
         return make_report(runs[0], small), make_report(runs[1], huge)
 
@@ -304,14 +307,14 @@ def run(arguments: argparse.Namespace, console: Console) -> dict[str, dict[str, 
     with ExitStack() as stack:
         folder = arguments.model.resolve()
         console.log("starting the server")
-        address = stack.enter_context(start_server(folder))
+        server = stack.enter_context(start_server(folder))
         loops = {
             threads: stack.enter_context(start_raw_loop(folder, threads))
             for threads in sorted({1, count_cores()})
         }
-        model = run_in_loop(lambda: find_model(address, None, TIMEOUT_S))
+        model = run_in_loop(lambda: find_model(server, None, TIMEOUT_S))
         arena = Arena(
-            address,
+            server,
             loops,
             folder,
             model.channels,
