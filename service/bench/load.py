@@ -153,7 +153,7 @@ class _LoadGenerator:
             return None
         try:
             async with asyncio.timeout(left_s):
-                response = await connection.exchange(self._requests[scheduled.index].content)
+                response = await connection.exchange(self._requests[scheduled.number].content)
         except TimeoutError:
             self._fail(scheduled, "timeout")
             return None

@@ -95,10 +95,10 @@ def make_report(run: Run, requests: Sequence[PreparedRequest]) -> Report:
     """
     log = run.log
     due_s, ended_s = np.asarray(log.due_s), np.asarray(log.ended_s)
-    index = np.asarray(log.index, np.int64)
-    pixels = np.array([request.pixels for request in requests])[index]
-    valid = np.array([request.valid_pixels for request in requests])[index]
-    sizes = np.array([len(request.content) for request in requests])[index]
+    number = np.asarray(log.number, np.int64)
+    pixels = np.array([request.pixels for request in requests])[number]
+    valid = np.array([request.valid_pixels for request in requests])[number]
+    sizes = np.array([len(request.content) for request in requests])[number]
     share = measure_share(due_s, ended_s, run.begins_s, run.ends_s)
     counted = (run.begins_s <= due_s) & (due_s < run.ends_s)
     duration_s = run.ends_s - run.begins_s

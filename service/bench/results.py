@@ -52,7 +52,7 @@ class ResultLog:
     Attributes:
         due_s: for each answered request, the time at which it was due.
         ended_s: time at which its answer was complete.
-        index: number of its prepared request.
+        number: number of its prepared request.
         computed_pixels: pixels that the server computed for it; -1 if it does not say.
         refused: number of refused requests of the window, by status.
         failed: number of failed requests of the window, by status or reason.
@@ -66,7 +66,7 @@ class ResultLog:
     def __init__(self, requests: Sequence[PreparedRequest]) -> None:
         self._requests = requests
         self.due_s, self.ended_s = array("d"), array("d")
-        self.index, self.computed_pixels = array("q"), array("q")
+        self.number, self.computed_pixels = array("q"), array("q")
         self.refused: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.checked_answers = self.differing_answers = self.differing_labels = 0
@@ -98,7 +98,7 @@ class ResultLog:
     def _record_labels(
         self, scheduled: ScheduledRequest, ended_s: float, response: RawResponse
     ) -> None:
-        expected = self._requests[scheduled.index].expected
+        expected = self._requests[scheduled.number].expected
         if expected is not None:
             differing = count_differing_labels(expected, response.body)
             self.checked_answers += 1
@@ -107,9 +107,9 @@ class ResultLog:
         computed = _COMPUTED.search(response.head)
         self.due_s.append(scheduled.due_s)
         self.ended_s.append(ended_s)
-        self.index.append(scheduled.index)
+        self.number.append(scheduled.number)
         self.computed_pixels.append(-1 if computed is None else int(computed[1]))
-        if len(self.index) % _SAMPLED == 1:
+        if len(self.number) % _SAMPLED == 1:
             self._record_stages(response.head)
 
     def _record_stages(self, head: bytes) -> None:

@@ -23,12 +23,12 @@ class ScheduledRequest(NamedTuple):
 
     Attributes:
         due_s: time at which it was sent or, in an open loop, arrived.
-        index: number of the prepared request.
+        number: number of the prepared request.
         is_measured: whether it is due in the window.
     """
 
     due_s: float
-    index: int
+    number: int
     is_measured: bool
 
 

@@ -18,8 +18,8 @@ REQUESTS = [
 ]
 
 
-def answer(log, due_s, ended_s, *, index=0, is_measured=True, status=200, head=b"", body=b"right"):
-    scheduled = ScheduledRequest(due_s, index, is_measured)
+def answer(log, due_s, ended_s, *, number=0, is_measured=True, status=200, head=b"", body=b"right"):
+    scheduled = ScheduledRequest(due_s, number, is_measured)
     log.record_response(scheduled, ended_s, RawResponse(status, head, body))
 
 
@@ -61,7 +61,7 @@ def test_work_across_the_ends_of_the_window_counts_in_part():
 
 def test_throughput_is_in_images_and_pixels_a_second(log):
     answer(log, 0.0, 5.0)
-    answer(log, 5.0, 15.0, index=1)
+    answer(log, 5.0, 15.0, number=1)
 
     found = report(log)
 
@@ -116,7 +116,7 @@ def test_padding_is_what_the_server_says_it_computed(log):
 
 
 def test_images_without_a_valid_pixel_have_no_padding_to_speak_of(log):
-    answer(log, 1.0, 2.0, index=1, head=b"\r\nlacuna-computed-pixels: 0")
+    answer(log, 1.0, 2.0, number=1, head=b"\r\nlacuna-computed-pixels: 0")
 
     assert report(log).computed_per_pixel == 0
     assert report(log).computed_per_valid_pixel is None
@@ -130,7 +130,7 @@ def test_stages_are_medians_of_a_sample(log):
 
 
 def test_bytes_and_the_generators_own_cost_are_told(log):
-    answer(log, 1.0, 2.0, index=1)
+    answer(log, 1.0, 2.0, number=1)
     found = report(log, cpu_s=0.001, exchanges=50)
 
     assert (found.sent_bytes, found.received_bytes) == (30, 5)

@@ -8,7 +8,7 @@ from service.bench.schedule import Schedule
 def test_requests_are_taken_in_turn():
     schedule = Schedule(LoadProfile(requests=5), 3, 0.0)
 
-    assert [schedule.take(0.0).index for _ in range(5)] == [0, 1, 2, 0, 1]
+    assert [schedule.take(0.0).number for _ in range(5)] == [0, 1, 2, 0, 1]
 
 
 def test_only_what_is_due_in_the_window_is_measured():
