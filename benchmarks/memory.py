@@ -23,7 +23,7 @@ import httpx2
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contestants import start_server
+from benchmarks.processes import start_server
 from benchmarks.serving import DEMO, WHOLE_BYTES_PER_PIXEL
 from benchmarks.tables import mark
 from service.bench.load import run_in_loop, run_load

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.contestants import start_raw_loop
+from benchmarks.processes import start_raw_loop
 from service.bench.workload import Workload, draw_samples, parse_sizes
 from service.formats.npy import read_npy
 

@@ -1,4 +1,4 @@
-"""The processes that a benchmark sets against each other: a server, and a plain loop."""
+"""Processes that a benchmark compares: a server, and a plain loop."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LISTENS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
 class RawLoop:
-    """A plain loop in a process of its own.
+    """Plain loop in a process of its own.
 
     Args:
-        process: that runs `raw_loop.py`.
+        process: process that runs `raw_loop.py`.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -49,7 +49,7 @@ class RawLoop:
         self._do("forget", name=name)
 
     def answer(self, name: str) -> list[bytes]:
-        """Give the labels of each image, run alone and whole, as NPY files."""
+        """Return the labels of each image, run alone and whole, as NPY files."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "labels.npz"
             self._do("answer", name=name, path=str(path))
@@ -63,14 +63,14 @@ class RawLoop:
     def measure(
         self, name: str, workers: int, batch: int, seconds: float, warmup_s: float
     ) -> dict[str, float]:
-        """Run images in turn for some seconds; give throughput and times of calls."""
+        """Run images in turn for some seconds; return throughput and call times."""
         answer: dict[str, float] = self._do(
             "measure", name=name, workers=workers, batch=batch, seconds=seconds, warmup_s=warmup_s
         )
         return answer
 
     def time_square(self, side: int, channels: int, calls: int = 5) -> float:
-        """Give the seconds that a call of one square image takes."""
+        """Return the seconds that a call with one square image takes."""
         answer = self._do("time_square", side=side, channels=channels, calls=calls)
         return float(answer["median_s"])
 
@@ -92,8 +92,8 @@ def start_raw_loop(folder: Path, threads: int) -> Iterator[RawLoop]:
     """Start a plain loop, and end it afterwards.
 
     Args:
-        folder: of the SavedModel.
-        threads: of TensorFlow for a call.
+        folder: folder of the SavedModel.
+        threads: number of TensorFlow threads for a call.
     """
     with subprocess.Popen(  # noqa: S603 (our own file)
         [sys.executable, str(_RAW_LOOP), str(folder), str(threads)],
@@ -113,8 +113,8 @@ def start_raw_loop(folder: Path, threads: int) -> Iterator[RawLoop]:
 def start_server(folder: Path) -> Iterator[httpx2.URL]:
     """Start `lacuna serve` on a free port, wait until it is ready, and end it afterwards.
 
-    The settings are the defaults, but for two of them: large images are let in, and nothing is
-    refused for a long queue, however slow the machine. The environment goes before both.
+    The settings are the defaults, except for two: large images are accepted, and no request is
+    refused for a long queue, however slow the machine. The environment overrides both.
 
     Args:
         folder: `<repository>/<model>/<version>`.
