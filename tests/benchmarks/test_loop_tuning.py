@@ -36,7 +36,7 @@ def test_batches_are_of_equal_images_and_not_too_large(images, size, batches):
     assert list(list_batches(Workload(images, (parse_sizes(size),)))) == batches
 
 
-def test_the_fastest_layout_is_found():
+def test_the_fastest_settings_are_found():
     loops = {
         1: PretendedLoop(lambda workers, batch: workers - abs(batch - 8) / 100),
         2: PretendedLoop(lambda workers, batch: 0.5 + batch / 1000),
