@@ -17,13 +17,13 @@ RUN python -m pip --python /opt/venv/bin/python install \
         --require-hashes -r /build/requirements/serve.txt
 
 
-# The package itself.
+# The client with its command, and the server: two distributions.
 FROM dependencies AS application
 COPY pyproject.toml README.md LICENSE /build/
+COPY lacuna /build/lacuna
 COPY service /build/service
 RUN python -m pip --python /opt/venv/bin/python install \
-        --no-build-isolation --no-deps --target /opt/lacuna /build \
-    && rm /opt/lacuna/bin/lacuna-model
+        --no-build-isolation --no-deps --target /opt/lacuna /build /build/service
 COPY deploy/container/start.py deploy/container/healthcheck.py /opt/lacuna/
 # Nothing can write bytecode into a read-only root, and TensorFlow takes three times as long to import
 # without: it is written here, and not compared with the sources, whose times a copy may change.

@@ -7,23 +7,41 @@ ENGINE ?= $(firstword $(foreach name,docker podman,$(shell $(name) info >/dev/nu
 BASE_IMAGE ?= python:3.11-slim
 IMAGE ?= lacuna
 IMAGE_FLAGS ?=
-VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION = $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' lacuna/distribution.py)
 
-.PHONY: help serve test check format docs bench lock demo image clean
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Distributions of this repository, as they stand in it; what they need is locked and installed before.
+INSTALL_OURS = $(INSTALL) --no-build-isolation --no-deps
+COMPILE = uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	$(foreach name,-server -training,--no-emit-package lacuna-segmentation$(name)) --no-emit-package lacuna-segmentation
+
+.PHONY: help setup train-setup serve test check format unasync docs bench lock demo wheels image clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-.venv/serve.stamp: requirements/serve.txt pyproject.toml
+.venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with make PYTHON=…"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/serve.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	$(PYTHON) -m venv .venv
+
+.venv/serve.stamp: requirements/serve.txt pyproject.toml service/pyproject.toml | .venv/pyvenv.cfg
+	$(INSTALL) --require-hashes -r requirements/serve.txt
+	$(INSTALL_OURS) -e . -e service
 	@touch $@
 
-.venv/dev.stamp: .venv/serve.stamp requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+.venv/train.stamp: requirements/train.txt pyproject.toml model/pyproject.toml | .venv/pyvenv.cfg
+	$(INSTALL) --require-hashes -r requirements/train.txt
+	$(INSTALL_OURS) -e . -e model
 	@touch $@
+
+.venv/dev.stamp: .venv/serve.stamp requirements/dev.txt model/pyproject.toml
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL_OURS) -e model
+	@touch $@
+
+setup: .venv/serve.stamp  ## install the server into .venv
+
+train-setup: .venv/train.stamp  ## install the training code into .venv
 
 serve: .venv/serve.stamp  ## set up and serve the demo model on http://127.0.0.1:8000
 	@exec $(BIN)/lacuna serve
@@ -34,12 +52,16 @@ test: .venv/dev.stamp  ## set up and run all tests
 check: .venv/dev.stamp  ## formatting, lint, strict types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python scripts/write_blocking_client.py --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: .venv/dev.stamp  ## put the code into its canonical form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+unasync: .venv/dev.stamp  ## write the blocking client from the asynchronous one
+	$(BIN)/python scripts/write_blocking_client.py
 
 docs: .venv/dev.stamp  ## write the table of docs/configuration.md from the settings
 	$(BIN)/python docs/write_configuration.py
@@ -66,8 +88,12 @@ image:  ## build the container image, with docker or podman
 		| awk '{ printf "$(IMAGE):$(VERSION) has %.2f GB\n", $$1 / 1e9 }'
 
 lock:  ## resolve the dependencies again (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra serve --extra otel --group build pyproject.toml -o requirements/serve.txt
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra serve --extra otel --extra train --group dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra serve --extra otel --group build pyproject.toml -o requirements/serve.txt
+	$(COMPILE) --extra serve --extra otel --extra train --group dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra train --group build -c requirements/dev.txt pyproject.toml -o requirements/train.txt
+
+wheels: .venv/serve.stamp  ## build the three wheels into dist/
+	@for folder in . service model; do (cd $$folder && $(CURDIR)/$(BIN)/python -m hatchling build -t wheel -d $(CURDIR)/dist) || exit 1; done
 
 clean:  ## remove the environment and all caches
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -33,7 +33,7 @@ from service.bench.report import make_report
 from service.bench.session import exchange_once
 from service.bench.workload import Workload, draw_samples, parse_sizes
 from service.core.windows import Tiling
-from service.engine.layout import count_cores
+from service.engine.thread_allocation import count_cores
 
 CHANNELS = 3
 TIMEOUT_S = 600.0

@@ -19,8 +19,8 @@ from typing import IO, Any
 import httpx2
 import numpy as np
 
+from lacuna.raster.npy import write_npy
 from service.bench.workload import Workload
-from service.formats.npy import write_npy
 
 _RAW_LOOP = Path(__file__).with_name("raw_loop.py")
 _READY_S = 600.0
@@ -128,7 +128,7 @@ def start_server(folder: Path) -> Iterator[httpx2.URL]:
         "LACUNA_MODEL_REPOSITORY": str(folder.parents[1]),
         "LACUNA_MODELS": folder.parent.name,
     }
-    command = [sys.executable, "-c", "from service.cli import main; main()", "serve"]
+    command = [sys.executable, "-c", "from lacuna.cli import main; main()", "serve"]
     with (
         tempfile.NamedTemporaryFile("r", prefix="lacuna-", suffix=".log") as log,
         subprocess.Popen(  # noqa: S603 (our own command)

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from lacuna.sample import Sample
 from service.bench.report import measure_share
 from service.bench.workload import Sizes, Workload, draw_samples
-from service.core.sample import Sample
 
 
 class RawLoop:

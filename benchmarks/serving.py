@@ -40,7 +40,7 @@ from service.bench.prepared_request import PreparedRequest, prepare_request
 from service.bench.report import Report, make_report
 from service.bench.session import find_model
 from service.bench.workload import Workload, draw_samples, parse_sizes
-from service.engine.layout import count_cores
+from service.engine.thread_allocation import count_cores
 
 DEMO = Path(__file__).parents[1] / "service" / "demo" / "models" / "groundcover" / "1"
 

@@ -12,7 +12,7 @@ import numpy as np
 from click.testing import CliRunner
 from PIL import Image, ImageDraw, ImageFont
 
-from service.cli import main as lacuna
+from lacuna.cli import main as lacuna
 from service.runtime.manifest import read_manifest
 
 ROOT = Path(__file__).parents[1]

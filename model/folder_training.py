@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lacuna.distribution import VERSION
 from model import ops
 from model.checkpoints import (
     Progress,
@@ -130,7 +131,7 @@ def train_on_folder(
         "config": plan["config"],
         "dataset": {**plan["dataset"], "folder": str(dataset.folder.resolve())},
         "history": trainer.progress.history,
-        "versions": {name: version(name) for name in ("lacuna", "keras", "numpy")},
+        "versions": {"lacuna": VERSION} | {name: version(name) for name in ("keras", "numpy")},
     }
     replace_network(output / NETWORK_FILE, trainer.network)
     replace_file(output / TRAINING_FILE, (json.dumps(record, indent=2) + "\n").encode())

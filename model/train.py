@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from lacuna.distribution import VERSION
 from model.checkpoints import (
     Progress,
     RunConflictError,
@@ -130,7 +131,8 @@ def train(
     record = {
         "config": config.to_json(),
         "history": history,
-        "versions": {name: version(name) for name in ("lacuna", "keras", "numpy", "scikit-image")},
+        "versions": {"lacuna": VERSION}
+        | {name: version(name) for name in ("keras", "numpy", "scikit-image")},
     }
     text = json.dumps(record, indent=2, default=float) + "\n"
     replace_file(output / TRAINING_FILE, text.encode())

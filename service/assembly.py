@@ -1,4 +1,4 @@
-"""The parts of a server, made as the settings say."""
+"""Assembly of a server from its settings."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from service.config import Repository as RepositorySettings
-from service.config import Settings, wants_traces
+from lacuna.errors import ConfigurationError
+from lacuna.raster.limits import ImageLimits
+from service.config import RepositorySettings, Settings, wants_traces
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
-from service.engine.calibration import CalibrationStore
 from service.engine.gate import Gate
-from service.engine.layout import Layout, choose_layout, count_cores
-from service.engine.repository import Repository, RepositoryPolicy
+from service.engine.lifecycle.calibration import CalibrationStore
+from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
+from service.engine.lifecycle.warmup import WarmupPolicy
 from service.engine.segmenter import EnginePolicy, Segmenter
-from service.engine.warmup import WarmupPolicy
+from service.engine.thread_allocation import ThreadAllocation, allocate_threads, count_cores
 from service.engine.watchdog import Watchdog
-from service.errors import ConfigurationError
-from service.formats.limits import ImageLimits
+from service.exchange import Exchange
 from service.pipeline import Pipeline
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
@@ -30,81 +30,93 @@ from service.tracing import start_tracing
 from service.web.access import Access
 from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
-from service.web.connection import Patience
+from service.web.connection import ConnectionTimeouts
 from service.web.keys import KeyRing, read_keys
-from service.web.parts import Parts, Surface
 from service.web.server import Server
+from service.web.services import AppServices, Surface
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[Path, Layout], Runtime]
+Load = Callable[[Path, ThreadAllocation], Runtime]
 
 
-def assemble_parts(settings: Settings, load: Load) -> Parts:
+def assemble_services(settings: Settings, load: Load) -> AppServices:
     """Make all that the application is made of.
 
     Args:
         settings: of the server.
-        load: makes a runtime of a model's folder, for a layout of workers and threads.
+        load: makes a runtime of a model's folder, for an allocation of workers and threads.
 
     Raises:
         ConfigurationError: if there are to be traces and cannot be, or a place for keys holds none.
     """
     tracing = start_tracing() if wants_traces() else None
     engine, limits = settings.engine, settings.limits
-    layout = choose_layout(engine.workers, engine.threads, count_cores())
-    batch = BatchPolicy(settings.batch.max_pixels, settings.batch.max_wait_s)
-    segmenter = Segmenter(EnginePolicy(layout.workers, engine.window_pixels, batch))
-    repository = Repository(
-        settings.model_repository,
-        lambda folder: load(folder, layout),
-        settings.models,
-        WarmupPolicy(layout.workers, batch, engine.warmup_pixels, engine.window_pixels),
-        make_repository_policy(settings.repository),
-        CalibrationStore(settings.cache_folder, layout),
+    allocation = allocate_threads(engine.workers, engine.threads, count_cores())
+    batch = BatchPolicy(max_pixels=settings.batch.max_pixels, max_wait_s=settings.batch.max_wait_s)
+    segmenter = Segmenter(
+        EnginePolicy(workers=allocation.workers, window_pixels=engine.window_pixels, batch=batch)
     )
-    pipeline = Pipeline(
-        repository,
-        segmenter,
-        ImageLimits(limits.image_pixels, limits.image_channels),
-        settings.repository.image_pixels,
+    repository = ModelRepository(
+        root=settings.model_repository,
+        load=lambda folder: load(folder, allocation),
+        names=settings.models,
+        warmup=WarmupPolicy(
+            workers=allocation.workers,
+            batch=batch,
+            pixels=engine.warmup_pixels,
+            window_pixels=engine.window_pixels,
+        ),
+        policy=make_repository_policy(settings.repository),
+        store=CalibrationStore(folder=settings.cache_folder, allocation=allocation),
     )
-    return Parts(
-        pipeline,
-        Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
-        Watchdog(segmenter.dispatcher, engine.watchdog_s),
-        Telemetry(segmenter.dispatcher, repository, tracing),
-        BodyLimits(limits.body_bytes, limits.idle_s, limits.body_s),
-        Access(make_key_ring(settings)),
-        Surface(settings.docs, metrics=settings.metrics_port is None),
+    exchange = Exchange(
+        pipeline=Pipeline(segmenter),
+        repository=repository,
+        gate=Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
+        telemetry=Telemetry(segmenter.dispatcher, repository, tracing),
+        image_limits=ImageLimits(
+            image_pixels=limits.image_pixels, image_channels=limits.image_channels
+        ),
+        model_pixels=settings.repository.image_pixels,
+        body_bytes=limits.body_bytes,
+    )
+    return AppServices(
+        exchange=exchange,
+        watchdog=Watchdog(segmenter.dispatcher, engine.watchdog_s),
+        body_limits=BodyLimits(
+            body_bytes=limits.body_bytes, idle_s=limits.idle_s, body_s=limits.body_s
+        ),
+        access=Access(make_key_ring(settings)),
+        surface=Surface(docs=settings.docs, metrics=settings.metrics_port is None),
     )
 
 
 def make_server(
-    settings: Settings, parts: Parts, end: Callable[[int], object] | None = None
+    settings: Settings, services: AppServices, end: Callable[[int], object] | None = None
 ) -> Server:
     """Make the server of an application.
 
     Args:
         settings: of the server.
-        parts: of the application.
+        services: of the application.
         end: ends the process with a code, whatever still runs.
     """
     limits = settings.limits
     port = settings.metrics_port
     return Server(
-        make_app(parts),
-        parts.gate,
-        settings.host,
-        settings.port,
-        patience=Patience(
+        app=make_app(services),
+        gate=services.gate,
+        host=settings.host,
+        port=settings.port,
+        timeouts=ConnectionTimeouts(
             head_s=limits.head_s,
             idle_s=limits.idle_s,
             answer_s=limits.body_s,
             keep_alive_s=limits.keep_alive_s,
         ),
         drain_s=settings.drain_s,
-        metrics_app=None if port is None else make_metrics_app(parts),
+        metrics_app=None if port is None else make_metrics_app(services),
         metrics_port=port or 0,
         end=end,
     )
@@ -124,9 +136,9 @@ def make_key_ring(settings: Settings) -> KeyRing:
     return KeyRing(keys, admin[0] if admin else None)
 
 
-def warn_of_open_doors(settings: Settings, parts: Parts) -> None:
+def warn_of_open_doors(settings: Settings, services: AppServices) -> None:
     """Say so, loudly, if everybody who reaches this machine may use the server."""
-    if parts.access.needs_keys or _is_loopback(settings.host):
+    if services.access.needs_keys or _is_loopback(settings.host):
         return
     log.warning(
         "EVERYBODY WHO REACHES THIS ADDRESS MAY USE THIS SERVER: it listens beyond this machine "
@@ -163,13 +175,15 @@ def _is_loopback(host: str) -> bool:
 def make_repository_policy(settings: RepositorySettings) -> RepositoryPolicy:
     """Read what is served of the repository, and when it is looked at."""
     return RepositoryPolicy(
-        settings.poll_s,
-        VersionPolicy.parse(settings.versions),
-        {name: VersionPolicy.parse(text) for name, text in settings.model_versions.items()},
-        {
+        poll_s=settings.poll_s,
+        versions=VersionPolicy.parse(settings.versions),
+        model_versions={
+            name: VersionPolicy.parse(text) for name, text in settings.model_versions.items()
+        },
+        labels={
             name: {label: str(version) for label, version in labels.items()}
             for name, labels in settings.labels.items()
         },
-        settings.max_pending,
-        settings.drain_s,
+        max_pending=settings.max_pending,
+        drain_s=settings.drain_s,
     )

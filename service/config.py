@@ -33,16 +33,16 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from lacuna.errors import ConfigurationError
+from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import LATEST, VersionPolicy, is_model_name
-from service.engine.repository import RepositoryPolicy
+from service.engine.lifecycle.repository import RepositoryPolicy
 from service.engine.segmenter import EnginePolicy
 from service.engine.watchdog import WATCHDOG_S
-from service.errors import ConfigurationError
-from service.formats.limits import ImageLimits
 from service.web.body import BodyLimits
-from service.web.connection import Patience
+from service.web.connection import ConnectionTimeouts
 
 PREFIX = "LACUNA_"
 DELIMITER = "__"
@@ -99,13 +99,13 @@ class Limits(_Group):
     """height × width of an image, read from its header"""
     image_channels: PositiveInt = ImageLimits.image_channels
     """channels of an image, alpha included"""
-    head_s: PositiveFloat = Patience.head_s
+    head_s: PositiveFloat = ConnectionTimeouts.head_s
     """seconds in which the head of a request must come"""
     idle_s: PositiveFloat = BodyLimits.idle_s
     """seconds in which something of a body must come, or of an answer be taken"""
     body_s: PositiveFloat = BodyLimits.body_s
     """seconds in which all of it must: the largest body at 6 Mbit/s"""
-    keep_alive_s: PositiveInt = Patience.keep_alive_s
+    keep_alive_s: PositiveInt = ConnectionTimeouts.keep_alive_s
     """seconds that a connection may be idle between two requests; longer than a proxy in front
     keeps it"""
 
@@ -150,7 +150,7 @@ class Admission(_Group):
     proxy that all clients come through"""
 
 
-class Repository(_Group):
+class RepositorySettings(_Group):
     """What is served of the model repository, and when it is looked at."""
 
     poll_s: NonNegativeFloat = RepositoryPolicy.poll_s
@@ -208,7 +208,7 @@ class Settings(BaseSettings):
     """folder of `<model>/<version>/saved_model.pb`"""
     models: Annotated[tuple[str, ...], NoDecode, Unset("all")] = ()
     """names of the models to serve, with commas"""
-    repository: Repository = Repository()
+    repository: RepositorySettings = RepositorySettings()
     limits: Limits = Limits()
     engine: Engine = Engine()
     batch: Batch = Batch()

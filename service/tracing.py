@@ -14,12 +14,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from service.errors import ConfigurationError
+from lacuna.distribution import VERSION, describe_extra
+from lacuna.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -42,7 +42,7 @@ class Tracing:
 
     def __init__(self, provider: TracerProvider) -> None:
         self.provider = provider
-        self._tracer = provider.get_tracer("lacuna", version("lacuna"))
+        self._tracer = provider.get_tracer("lacuna", VERSION)
 
     def describe(
         self,
@@ -94,10 +94,11 @@ def start_tracing() -> Tracing:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError as error:
         raise ConfigurationError(
-            "traces must have OpenTelemetry's SDK where an OTLP endpoint is named; it is not "
-            "installed: pip install 'lacuna[otel]' brings it, OTEL_SDK_DISABLED=true does without"
+            "traces need OpenTelemetry's SDK where an OTLP endpoint is named; it is not installed. "
+            f"It comes with the extra `otel`: {describe_extra('otel')}. OTEL_SDK_DISABLED=true "
+            "turns traces off"
         ) from error
-    named = {"service.name": "lacuna", "service.version": version("lacuna")}
+    named = {"service.name": "lacuna", "service.version": VERSION}
     try:
         resource = Resource.create({**named, **OTELResourceDetector().detect().attributes})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -12,6 +12,6 @@ import sys
 # Nothing was taken in yet that could be cut off.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
-from service.cli import main  # noqa: E402 (it takes time, in which the signal may come)
+from lacuna.cli import main  # noqa: E402 (it takes time, in which the signal may come)
 
 main(prog_name="lacuna")

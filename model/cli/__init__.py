@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lacuna.distribution import VERSION, describe_extra
 from model.cli.evaluate import evaluate
 from model.cli.export import export
 from model.cli.samples import samples
@@ -28,7 +29,8 @@ class _Commands(click.Group):
             if error.name is None or error.name.startswith("model"):
                 raise
             raise click.ClickException(
-                f"{error.name} is not installed; pip install 'lacuna[train]' brings it"
+                f"{error.name} is not installed; training needs the extra `train`: "
+                f"{describe_extra('train')}"
             ) from error
 
 
@@ -36,7 +38,7 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="lacuna")
+@click.version_option(VERSION)
 def main() -> None:
     """Train masked segmentation networks, score them, and export them for `lacuna serve`.
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 
-from service.core.sample import Sample
-from service.formats.npy import write_npy
+from lacuna.raster.npy import write_npy
+from lacuna.sample import Sample
 
 # One boundary for all, so that equal images are equal bytes.
 _FORM = "multipart/form-data; boundary=lacuna-4f1c7b0e9a2d4f57b1c3"

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lacuna.errors import InvalidImageError
+from lacuna.raster.npy import read_npy
 from service.bench.connection import RawResponse
 from service.bench.prepared_request import PreparedRequest
 from service.bench.schedule import ScheduledRequest
-from service.errors import InvalidImageError
-from service.formats.npy import read_npy
 
 REFUSALS = (429, 503)
 """Statuses of a server that cannot answer now."""

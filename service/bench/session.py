@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import httpx2
 
+from lacuna.errors import UnavailableError
 from service.bench.connection import ClientConnection, RawResponse
 from service.bench.load import run_load
 from service.bench.load_profile import LoadProfile
 from service.bench.prepared_request import PreparedRequest, encode_request, prepare_request
 from service.bench.report import Report, make_report
 from service.bench.workload import Workload, draw_samples
-from service.errors import UnavailableError
 
 
 class UnansweredError(UnavailableError):

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.sample import Sample
+from lacuna.sample import Sample
 
 _SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5})|-(\d{1,5}))?")
 _PATCH_PIXELS = 24

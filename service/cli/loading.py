@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from service.engine.layout import Layout
+    from service.engine.thread_allocation import ThreadAllocation
     from service.runtime.protocol import Runtime
 
 
@@ -39,12 +39,12 @@ _KEPT_PRIMITIVES = "16384"
 up after fifty shapes, and compiles again whenever an older shape comes: 7 ms for the demo."""
 
 
-def load_saved_model(folder: Path, layout: Layout | None = None) -> Runtime:
+def load_saved_model(folder: Path, allocation: ThreadAllocation | None = None) -> Runtime:
     """Load a SavedModel, and TensorFlow with it when it is the first.
 
     Args:
         folder: `<repository>/<model>/<version>`.
-        layout: how the cores are shared out; TensorFlow takes the first one only.
+        allocation: how the cores are shared out; TensorFlow takes the first one only.
 
     Raises:
         ModelError: if it cannot be served.
@@ -62,6 +62,6 @@ def load_saved_model(folder: Path, layout: Layout | None = None) -> Runtime:
             # them all holds the interpreter for a third of a second.
             gc.collect()
             gc.freeze()
-        if layout is not None:
-            share_threads(layout.workers, layout.threads)
+        if allocation is not None:
+            share_threads(allocation.workers, allocation.threads)
     return SavedModelRuntime(folder)

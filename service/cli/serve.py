@@ -59,12 +59,12 @@ def serve(
     """
     # All of this is an extra; and --help is to answer at once.
     from service.assembly import (  # noqa: PLC0415
-        assemble_parts,
+        assemble_services,
         make_server,
         warn_of_open_doors,
     )
     from service.config import read_settings  # noqa: PLC0415
-    from service.engine.scheduling import favor_models  # noqa: PLC0415
+    from service.engine.scheduling import set_batch_scheduling  # noqa: PLC0415
 
     settings = read_settings(
         host=host,
@@ -76,10 +76,10 @@ def serve(
         metrics_port=metrics_port,
         docs=docs,
     )
-    favor_models()
+    set_batch_scheduling()
     configure_logging(settings.log_format)
-    parts = assemble_parts(settings, load_saved_model)
-    warn_of_open_doors(settings, parts)
-    server = make_server(settings, parts, end=os._exit)
+    services = assemble_services(settings, load_saved_model)
+    warn_of_open_doors(settings, services)
+    server = make_server(settings, services, end=os._exit)
     server.run()
     sys.exit(int(server.has_cut_off))

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.sample import Sample
+from lacuna.sample import Sample
 
 _MIN_GROWTH = 1.01
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.sample import INVALID_LABEL, Sample, Segmentation
 from service.core.cells import Box, Cells, find_valid_cells
-from service.core.sample import INVALID_LABEL, Sample, Segmentation
 from service.core.splitting import Rates, split
 
 # Of a pixel: whatever prices say, more of them never cost less.

@@ -18,16 +18,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from lacuna.errors import DeadlineExceededError, InferenceError
+from lacuna.sample import Segmentation
 from service.core.admission import Load
 from service.core.batching import Batch, BatchPolicy, BatchQueue, Waiting
 from service.core.buckets import assemble
 from service.core.cost import BatchCost
-from service.core.sample import Segmentation
 from service.core.statistics import BatchRecord
 from service.core.windows import cut
 from service.engine.jobs import Job, LaneKey, Task
 from service.engine.tally import Tally
-from service.errors import DeadlineExceededError, InferenceError
 from service.runtime.protocol import BatchOutput
 
 log = logging.getLogger(__name__)

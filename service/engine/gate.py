@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Self
 
-from service.core.admission import AdmissionPolicy, Holding, Refusal, admit, admit_bytes
+from lacuna.errors import NotReadyError, OverloadedError
+from service.core.admission import (
+    AdmissionPolicy,
+    Holding,
+    Refusal,
+    admit,
+    admit_bytes,
+    admit_timeout,
+)
 from service.engine.dispatcher import Dispatcher
-from service.errors import NotReadyError, OverloadedError
 
 
-class Place:
+class Reservation:
     """What a request has been given of the server, for as long as the context lasts.
 
     Args:
@@ -74,12 +81,26 @@ class Gate:
         if self.is_closed:
             raise NotReadyError("the server must not be shutting down; it is")
 
-    def hold(self, body_bytes: int, timeout_s: float | None = None, client: str = "") -> Place:
+    def check_timeout(self, timeout_s: float | None) -> None:
+        """See that a request's caller will wait until its work can begin.
+
+        Args:
+            timeout_s: how long the caller will wait, in seconds; None if for ever.
+
+        Raises:
+            OverloadedError: if there is more to do before than can be done in that time.
+        """
+        if timeout_s is None:
+            return
+        refusal = admit_timeout(self._dispatcher.measure_load(), timeout_s)
+        if refusal is not None:
+            raise _tell(refusal)
+
+    def hold(self, body_bytes: int, client: str = "") -> Reservation:
         """Take a request in.
 
         Args:
             body_bytes: that its body has, as far as is known.
-            timeout_s: how long its caller will wait; None if for ever.
             client: whose it is; empty if that is not known, and then it has no share to keep to.
 
         Returns:
@@ -92,30 +113,30 @@ class Gate:
         self.check_open()
         holding = self._clients.get(client, _NOTHING) if client else None
         load = self._dispatcher.measure_load(self.pending, self._pending_bytes)
-        refusal = admit(self._policy, load, body_bytes, timeout_s, holding)
+        refusal = admit(self._policy, load, body_bytes, holding)
         if refusal is not None:
             raise _tell(refusal)
         self._count(client, 1, body_bytes)
-        return Place(self, client, body_bytes)
+        return Reservation(self, client, body_bytes)
 
-    def release(self, place: Place) -> None:
+    def release(self, reservation: Reservation) -> None:
         """Count a request no more."""
-        self._count(place.client, -1, -place.body_bytes)
+        self._count(reservation.client, -1, -reservation.body_bytes)
 
-    def add_bytes(self, place: Place, body_bytes: int) -> None:
+    def add_bytes(self, reservation: Reservation, body_bytes: int) -> None:
         """Let a request that was taken in have more bytes.
 
         Raises:
             OverloadedError: if all bodies together are too much then.
         """
         if self._pending_bytes + body_bytes > self._policy.max_pending_bytes:
-            others = self._pending_bytes - place.body_bytes
+            others = self._pending_bytes - reservation.body_bytes
             load = self._dispatcher.measure_load(self.pending, others)
-            refusal = admit_bytes(self._policy, load, place.body_bytes + body_bytes)
+            refusal = admit_bytes(self._policy, load, reservation.body_bytes + body_bytes)
             if refusal is not None:
                 raise _tell(refusal)
-        place.body_bytes += body_bytes
-        self._count(place.client, 0, body_bytes)
+        reservation.body_bytes += body_bytes
+        self._count(reservation.client, 0, body_bytes)
 
     def _count(self, client: str, requests: int, body_bytes: int) -> None:
         self.pending += requests

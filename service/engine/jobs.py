@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lacuna.sample import Sample, Segmentation
 from service.core.batching import Waiting
-from service.core.sample import Sample, Segmentation
 from service.core.windows import Part, paste
 from service.engine.served import ServedModel
 
@@ -26,7 +26,7 @@ class LaneKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Result:
+class JobResult:
     """An answer and what it took.
 
     Attributes:
@@ -67,7 +67,7 @@ class Job:
     sample: Sample
     asked_s: float
     loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[Result]
+    done: asyncio.Future[JobResult]
     windows: Sequence[Waiting] = ()
     missing: int = 0
     began_s: float | None = None
@@ -97,7 +97,7 @@ class Job:
         if self.whole is None or self.began_s is None:
             raise ValueError("a job is settled once its windows have come back; none has")
         self.done.set_result(
-            Result(
+            JobResult(
                 self.whole, self.began_s - self.asked_s, now_s - self.began_s, self.computed_pixels
             )
         )

@@ -11,7 +11,7 @@ SWITCH_S = 5e-4
 as much. A worker whose call is over leaves its core idle until then."""
 
 
-def favor_models() -> None:
+def set_batch_scheduling() -> None:
     """Let models compute in peace, and go on at once when one of their calls is over.
 
     For the calling thread and those that it starts: call it before there are others. On Linux they

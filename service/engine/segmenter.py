@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from lacuna.errors import DeadlineExceededError
+from lacuna.sample import Sample
 from service.core.batching import BatchPolicy, Lane, Waiting, stagger
-from service.core.sample import Sample
 from service.core.windows import Part, Tiling, Window, blank, plan_windows
 from service.engine.dispatcher import Clock, Dispatcher
-from service.engine.jobs import Job, LaneKey, Result, Task
+from service.engine.jobs import Job, JobResult, LaneKey, Task
 from service.engine.served import ServedModel
-from service.errors import DeadlineExceededError
 
 _QUICK_PIXELS = 256 * 256
 """Up to here planning takes less time than handing it to a thread and back."""
@@ -63,7 +63,7 @@ class Segmenter:
         probabilities: bool = False,
         timeout_s: float | None = None,
         priority: int = 0,
-    ) -> Result:
+    ) -> JobResult:
         """Segment a sample.
 
         Args:
@@ -87,7 +87,7 @@ class Segmenter:
         classes = len(model.runtime.manifest.classes) if probabilities else None
         if not parts:
             self._count(model)
-            return Result(blank(sample.size, classes), 0.0, 0.0, 0)
+            return JobResult(blank(sample.size, classes), 0.0, 0.0, 0)
         loop = asyncio.get_running_loop()
         job = Job(key, sample, asked_s, loop, loop.create_future())
         whole = Window(0, 0, *sample.size)

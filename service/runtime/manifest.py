@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from service.errors import InvalidManifestError, MissingManifestError
+from lacuna.errors import InvalidManifestError, MissingManifestError
 
 MANIFEST_FILE = Path("assets.extra") / "manifest.json"
 

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.sample import INVALID_LABEL
-from service.errors import InferenceError
+from lacuna.errors import InferenceError
+from lacuna.sample import INVALID_LABEL
 from service.runtime.protocol import Runtime
 
 Images = NDArray[np.float32]

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from service.errors import InferenceError, InvalidGraphError, SignatureMismatchError
+from lacuna.errors import InferenceError, InvalidGraphError, SignatureMismatchError
 from service.runtime.manifest import Manifest, read_manifest
 from service.runtime.protocol import BatchOutput
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
-from service.errors import ForbiddenError, LacunaError, UnauthenticatedError
+from lacuna.errors import ForbiddenError, LacunaError, UnauthenticatedError
 from service.web.keys import Caller, KeyRing
 
 OPEN_PATHS = frozenset(

@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from service.engine.watcher import keep_watch
-from service.errors import LacunaError
-from service.web.express import Express
-from service.web.parts import Parts
+from lacuna.distribution import VERSION
+from lacuna.errors import LacunaError
+from service.engine.lifecycle.watcher import keep_watch
+from service.web.fast_path import FastPath
 from service.web.protocol_errors import (
     answer_error,
     answer_http_exception,
@@ -36,48 +36,60 @@ from service.web.routes import (
     segment,
     tfserving,
 )
+from service.web.services import AppServices
 from service.web.trace_context import TraceContext, configure_telemetry
 
 
 class _Application(FastAPI):
-    """FastAPI, and a way past it for its busiest routes.
+    """FastAPI, with a fast path past it.
 
     Attributes:
-        busiest: those routes.
-        parts: what the application is made of.
+        fast_routes: the routes that take the fast path.
+        services: what the application is made of.
     """
 
-    busiest: tuple[APIRoute, ...] = ()
-    parts: Parts
+    fast_routes: tuple[APIRoute, ...] = ()
+    services: AppServices
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the layers of the application around each other."""
-        return Express(
-            self.busiest,
-            partial(_surround, parts=self.parts),
+        """Put the layers of the application around each other.
+
+        Raises:
+            ValueError: if there are dependencies or middleware that the fast path would pass over.
+        """
+        ours: Any = _surround
+        strange = [layer for layer in self.user_middleware if layer.cls is not ours]
+        if self.fast_routes and (strange or self.router.dependencies):
+            raise ValueError(
+                "an application with a fast path must have no dependencies, and no middleware but "
+                f"its own; it has {[*strange, *self.router.dependencies]}"
+            )
+        return FastPath(
+            self.fast_routes,
+            partial(_surround, services=self.services),
             answer_error,
             super().build_middleware_stack(),
         )
 
 
-def make_app(parts: Parts) -> FastAPI:
+def make_app(services: AppServices) -> FastAPI:
     """Make the application.
 
     Models load in the background once it has started: until they are there, the port is open and
     `/readyz` says 503. As long as it lives, the repository is watched.
 
     Args:
-        parts: what it is made of. The segmenter is closed when the application ends.
+        services: what it is made of. The segmenter is closed when the application ends.
     """
-    tracing = parts.telemetry.tracing
+    tracing = services.telemetry.tracing
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(keep_watch(parts.repository))
+        watching = asyncio.create_task(keep_watch(services.repository))
         yield
         watching.cancel()
-        await parts.repository.close()
-        await asyncio.to_thread(parts.pipeline.segmenter.close)
+        await services.repository.close()
+        await asyncio.to_thread(services.exchange.pipeline.segmenter.close)
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
 
@@ -85,47 +97,47 @@ def make_app(parts: Parts) -> FastAPI:
         title="lacuna",
         telemetry=configure_telemetry(tracing),
         summary="Segmentation of images with missing pixels",
-        version=version("lacuna"),
+        version=VERSION,
         lifespan=live,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if parts.surface.docs else None,
+        openapi_url="/openapi.json" if services.surface.docs else None,
         # A redirect would be to whatever the Host header says, and clients do not follow it.
         redirect_slashes=False,
     )
     app.add_exception_handler(LacunaError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.parts = parts
-    app.add_middleware(_surround, parts=parts)
+    app.services = services
+    app.add_middleware(_surround, services=services)
     for routes in (segment, preview, models, health, oip, oip_control, tfserving, page):
-        router = routes.make_router(parts)
+        router = routes.make_router(services)
         app.include_router(router)
         if routes in (segment, oip):
-            app.busiest += tuple(_list_posts(router))
-    if parts.surface.metrics:
-        app.include_router(metrics.make_router(parts))
-    if parts.surface.docs:
+            app.fast_routes += tuple(_list_posts(router))
+    if services.surface.metrics:
+        app.include_router(metrics.make_router(services))
+    if services.surface.docs:
         app.include_router(docs.make_router())
     return app
 
 
-def make_metrics_app(parts: Parts) -> FastAPI:
+def make_metrics_app(services: AppServices) -> FastAPI:
     """Make an application of the metrics alone, for a port of their own.
 
     Args:
-        parts: of the application whose metrics they are.
+        services: of the application whose metrics they are.
     """
     app = FastAPI(openapi_url=None)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_middleware(_surround, parts=parts)
-    app.include_router(metrics.make_router(parts))
+    app.add_middleware(_surround, services=services)
+    app.include_router(metrics.make_router(services))
     return app
 
 
-def _surround(app: ASGIApp, parts: Parts) -> ASGIApp:
+def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
     """Put around an application what every request passes."""
-    logged = RequestLog(app, parts.access, parts.gate, refuse, answer_unexpected)
-    return logged if parts.telemetry.tracing is None else TraceContext(logged)
+    logged = RequestLog(app, services.access, services.gate, refuse, answer_unexpected)
+    return logged if services.telemetry.tracing is None else TraceContext(logged)
 
 
 def _list_posts(router: APIRouter) -> Iterator[APIRoute]:

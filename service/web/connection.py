@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 
 @dataclass(frozen=True)
-class Patience:
+class ConnectionTimeouts:
     """How long a connection is waited for.
 
     Attributes:
@@ -47,10 +47,10 @@ class Connection(HttpToolsProtocol):
     """One connection. `look` is to be called every second or so.
 
     Attributes:
-        patience: with it.
+        timeouts: with it.
     """
 
-    patience = Patience()
+    timeouts = ConnectionTimeouts()
 
     _head_bytes = 0
     # What was seen at the last look, and since when: a head awaited, a body's rest, an answer.
@@ -65,7 +65,7 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._is_in_head():
             self._head_bytes += len(data)
-            if self._head_bytes > self.patience.head_bytes:
+            if self._head_bytes > self.timeouts.head_bytes:
                 self._refuse(431, "the head of a request is too large")
         else:
             self._head_bytes = 0
@@ -95,8 +95,8 @@ class Connection(HttpToolsProtocol):
         if unsent != self._unsent_bytes:
             self._unsent_bytes, self._moved_s = unsent, now_s
         if (
-            now_s - self._moved_s > self.patience.idle_s
-            or now_s - self._unsent_since_s > self.patience.answer_s
+            now_s - self._moved_s > self.timeouts.idle_s
+            or now_s - self._unsent_since_s > self.timeouts.answer_s
         ):
             self.logger.info("dropped a connection that does not take its answer")
             self.transport.abort()
@@ -111,9 +111,9 @@ class Connection(HttpToolsProtocol):
             return
         waited_s = now_s - self._awaited_since_s
         if self._is_in_head():
-            if waited_s > self.patience.head_s:
+            if waited_s > self.timeouts.head_s:
                 self._refuse(408, "the head of a request did not come in time")
-        elif waited_s > self.patience.answer_s:
+        elif waited_s > self.timeouts.answer_s:
             self.transport.abort()
 
     def _find_awaited(self) -> object:
@@ -145,6 +145,6 @@ class Connection(HttpToolsProtocol):
 _NOWHERE: Any = deque[tuple[bytes, bytes]](maxlen=0)
 
 
-def make_connection_class(patience: Patience) -> type[Connection]:
+def make_connection_class(timeouts: ConnectionTimeouts) -> type[Connection]:
     """Make the class of a server's connections."""
-    return type("PatientConnection", (Connection,), {"patience": patience})
+    return type("TimedConnection", (Connection,), {"timeouts": timeouts})

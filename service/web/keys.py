@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from service.errors import ConfigurationError
+from lacuna.errors import ConfigurationError
 
 MIN_LENGTH = 16
 """Guessing a random key of this length over a network takes longer than anybody has."""

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from service import errors
+from lacuna import errors
 from service.web.request_log import note
 
 MEDIA_TYPE = "application/problem+json"

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from service.errors import LacunaError, UnsupportedMediaTypeError
+from lacuna.errors import LacunaError, UnsupportedMediaTypeError
 from service.web import problems
 from service.wire.coding import CODINGS
 

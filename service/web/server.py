@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from service.engine.gate import Gate
-from service.web.connection import Connection, Patience, make_connection_class
+from service.web.connection import Connection, ConnectionTimeouts, make_connection_class
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
         gate: that its requests pass.
         host: to listen on.
         port: to listen on; 0 for any free one.
-        patience: with its connections.
+        timeouts: with its connections.
         drain_s: in which what was taken in must be answered after a signal.
         metrics_app: to serve on a port of its own.
         metrics_port: that port; 0 for any free one.
@@ -61,15 +61,15 @@ class Server(uvicorn.Server):
         host: str = "127.0.0.1",
         port: int = 8000,
         *,
-        patience: Patience | None = None,
+        timeouts: ConnectionTimeouts | None = None,
         drain_s: float = 25.0,
         metrics_app: ASGIApp | None = None,
         metrics_port: int = 0,
         end: Callable[[int], object] | None = None,
     ) -> None:
-        self._patience = patience or Patience()
-        super().__init__(_configure(app, host, port, self._patience))
-        self._metrics = metrics_app and _configure(metrics_app, host, metrics_port, self._patience)
+        self._timeouts = timeouts or ConnectionTimeouts()
+        super().__init__(_configure(app, host, port, self._timeouts))
+        self._metrics = metrics_app and _configure(metrics_app, host, metrics_port, self._timeouts)
         self._gate = gate
         self._drain_s = drain_s
         self._drained_by_s: float | None = None
@@ -142,7 +142,7 @@ class Server(uvicorn.Server):
     async def _open_metrics(self, config: uvicorn.Config) -> None:
         config.load()
         loop = asyncio.get_running_loop()
-        protocol = make_connection_class(self._patience)
+        protocol = make_connection_class(self._timeouts)
 
         def connect() -> asyncio.Protocol:
             return protocol(config, self.server_state, {}, loop)
@@ -158,16 +158,16 @@ class Server(uvicorn.Server):
         log.info("metrics", extra={"host": host, "port": port})
 
 
-def _configure(app: ASGIApp, host: str, port: int, patience: Patience) -> uvicorn.Config:
+def _configure(app: ASGIApp, host: str, port: int, timeouts: ConnectionTimeouts) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=make_connection_class(patience),
+        http=make_connection_class(timeouts),
         ws="none",
         log_config=None,  # the command line sets it
         access_log=False,  # ours says more
         server_header=False,
         proxy_headers=False,  # whoever may set them could be anybody
-        timeout_keep_alive=patience.keep_alive_s,
+        timeout_keep_alive=timeouts.keep_alive_s,
     )

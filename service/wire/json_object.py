@@ -8,8 +8,8 @@ from typing import Any
 
 import pydantic_core
 
-from service.errors import EmptyBodyError, ImageTooLargeError, MalformedRequestError
-from service.formats.limits import SAMPLES_PER_PIXEL, ImageLimits
+from lacuna.errors import EmptyBodyError, ImageTooLargeError, MalformedRequestError
+from lacuna.raster.limits import SAMPLES_PER_PIXEL, ImageLimits
 
 _OTHER_MEMBERS = 10_000
 """What a request may hold beside the numbers of its images and masks: names, shapes, parameters."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from multipart import parse_content_disposition, parse_options_header
 
-from service.errors import MalformedRequestError
+from lacuna.errors import MalformedRequestError
 
 MAX_HEAD_BYTES = 8 * 1024
 """Of one part; a name, a file name and a type take some hundred."""

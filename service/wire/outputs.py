@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from service.core.sample import Segmentation
+from lacuna.sample import Segmentation
 
 LABELS = "labels"
 PROBABILITIES = "probabilities"

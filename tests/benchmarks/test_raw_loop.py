@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from benchmarks.processes import start_raw_loop
+from lacuna.raster.npy import read_npy
 from service.bench.workload import Workload, draw_samples, parse_sizes
-from service.formats.npy import read_npy
 
 WORKLOAD = Workload(3, (parse_sizes("8-20"),), (0.5,))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from service.engine.repository import ModelState
+from service.engine.lifecycle.repository import ModelState
 from service.telemetry import KINDS, OUTCOMES, STAGES
-from tests.support.apps import load_repository, make_parts, make_repository_folder
+from tests.support.apps import load_repository, make_repository_folder, make_services
 
 SUFFIXES = {
     "counter": ("",),  # its family is announced with `_total`
@@ -41,7 +41,9 @@ def list_families(folder: Path) -> dict[str, str]:
     Args:
         folder: empty; for a repository.
     """
-    text = make_parts(load_repository(make_repository_folder(folder))).telemetry.render().decode()
+    text = (
+        make_services(load_repository(make_repository_folder(folder))).telemetry.render().decode()
+    )
     families = re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE)
     return {name: kind for name, kind in families if not name.endswith("_created")}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service import client
-from service.cli.completion import SHELLS
+from lacuna import client
+from lacuna.cli.completion import SHELLS
 from service.cli.loading import load_saved_model
 from service.config import DEMO_REPOSITORY
 from tests.support.apps import load_repository
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "client.md").read_text()
 PYTHON = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 SHELL = re.findall(r"^```sh\n(.*?)\n```", TEXT, re.MULTILINE | re.DOTALL)
-LACUNA = [sys.executable, "-c", "from service.cli import main; main()"]
+LACUNA = [sys.executable, "-c", "from lacuna.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from PIL import Image
 TEXT = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 PROGRAMS = {
     "python": [sys.executable],
-    "lacuna": [sys.executable, "-c", "from service.cli import main; main()"],
+    "lacuna": [sys.executable, "-c", "from lacuna.cli import main; main()"],
     "lacuna-model": [sys.executable, "-c", "from model.cli import main; main()"],
 }
 

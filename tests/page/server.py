@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lacuna.raster.limits import ImageLimits
 from service.config import DEMO_REPOSITORY
 from service.core.versions import VersionPolicy
-from service.engine.repository import Repository, RepositoryPolicy
-from service.formats.limits import ImageLimits
+from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput, Runtime
@@ -22,7 +22,7 @@ from service.web.access import Access
 from service.web.app import make_app
 from service.web.keys import KeyRing, read_keys
 from service.web.server import Server
-from tests.support.apps import make_parts, make_repository_folder
+from tests.support.apps import make_repository_folder, make_services
 from tests.support.live import find_address
 
 COLORS = {"dark": "#1d4e89", "medium": "#e07a1f", "bright": "#7fb800"}
@@ -59,17 +59,17 @@ def main() -> None:
     parser.add_argument("--keys", type=Path)
     given = parser.parse_args()
     if given.demo:
-        repository = Repository(DEMO_REPOSITORY, _load_demo)
+        repository = ModelRepository(DEMO_REPOSITORY, _load_demo)
     else:
         root = given.folder / "models"
         if not root.exists():
             make_repository_folder(root, "three/1", "three/2")
         policy = RepositoryPolicy(versions=VersionPolicy.parse("all"))
-        repository = Repository(root, lambda _: Held(given.folder / "hold"), policy=policy)
+        repository = ModelRepository(root, lambda _: Held(given.folder / "hold"), policy=policy)
     keys = [] if given.keys is None else read_keys(given.keys.read_text())
     limits = ImageLimits(image_pixels=given.image_pixels)
-    parts = make_parts(repository, None, limits, access=Access(KeyRing(keys)))
-    server = Server(make_app(parts), parts.gate, port=given.port)
+    services = make_services(repository, None, limits, access=Access(KeyRing(keys)))
+    server = Server(make_app(services), services.gate, port=given.port)
     threading.Thread(target=_tell_address, args=(server,), daemon=True).start()
     server.run()
 

@@ -2,9 +2,9 @@ import logging
 
 import pytest
 
-from service.assembly import assemble_parts, make_key_ring, make_server, warn_of_open_doors
+from lacuna.errors import ConfigurationError
+from service.assembly import assemble_services, make_key_ring, make_server, warn_of_open_doors
 from service.config import list_variables, read_settings
-from service.errors import ConfigurationError
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import make_repository_folder
 
@@ -19,8 +19,8 @@ def _no_variables(monkeypatch, tmp_path):
     monkeypatch.setenv("LACUNA_CACHE_FOLDER", str(tmp_path / "cache"))
 
 
-def make_parts(settings):
-    return assemble_parts(settings, lambda folder, layout: FakeRuntime())
+def make_services(settings):
+    return assemble_services(settings, lambda folder, allocation: FakeRuntime())
 
 
 def test_keys_come_from_a_file_and_from_the_environment(monkeypatch, tmp_path):
@@ -98,23 +98,23 @@ def test_doors_that_are_open_to_others_are_warned_of(monkeypatch, caplog, host, 
     if keys:
         monkeypatch.setenv("LACUNA_API_KEYS", keys)
     settings = read_settings()
-    parts = make_parts(settings)
+    services = make_services(settings)
 
     with caplog.at_level(logging.WARNING):
-        warn_of_open_doors(settings, parts)
-    parts.pipeline.segmenter.close()
+        warn_of_open_doors(settings, services)
+    services.exchange.pipeline.segmenter.close()
 
     assert any("EVERYBODY" in line.message for line in caplog.records) is warned
 
 
 def test_each_model_has_its_limit_of_pixels_and_names_that_no_model_has_do_nothing(monkeypatch):
     monkeypatch.setenv("LACUNA_REPOSITORY__IMAGE_PIXELS", '{"fake": 1000, "ghost": 1}')
-    parts = make_parts(read_settings())
-    parts.pipeline.segmenter.close()
+    services = make_services(read_settings())
+    services.exchange.pipeline.segmenter.close()
 
-    assert parts.pipeline.find_limits("fake").most_pixels == 1000
-    assert parts.pipeline.find_limits("other").most_pixels == 4096 * 4096
-    assert [status.name for status in parts.repository.statuses] == ["fake"]
+    assert services.exchange.find_limits("fake").most_pixels == 1000
+    assert services.exchange.find_limits("other").most_pixels == 4096 * 4096
+    assert [status.name for status in services.repository.statuses] == ["fake"]
 
 
 def test_the_server_obeys_its_settings(monkeypatch):
@@ -124,10 +124,10 @@ def test_the_server_obeys_its_settings(monkeypatch):
     monkeypatch.setenv("LACUNA_METRICS_PORT", "0")
     monkeypatch.setenv("LACUNA_DOCS", "false")
     settings = read_settings()
-    parts = make_parts(settings)
-    server = make_server(settings, parts)
-    parts.pipeline.segmenter.close()
+    services = make_services(settings)
+    server = make_server(settings, services)
+    services.exchange.pipeline.segmenter.close()
 
     assert server.config.timeout_keep_alive == 7
-    assert (parts.body_limits.idle_s, parts.body_limits.body_s) == (8, 9)
-    assert (parts.surface.docs, parts.surface.metrics) == (False, False)
+    assert (services.body_limits.idle_s, services.body_limits.body_s) == (8, 9)
+    assert (services.surface.docs, services.surface.metrics) == (False, False)

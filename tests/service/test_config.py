@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
+from lacuna.errors import ConfigurationError
+from lacuna.raster.limits import ImageLimits
 from service import config
 from service.assembly import make_repository_policy
 from service.config import DEMO_REPOSITORY, Settings, list_variables, read_settings
 from service.core.versions import VersionPolicy
-from service.engine.repository import RepositoryPolicy
-from service.errors import ConfigurationError
-from service.formats.limits import ImageLimits
+from service.engine.lifecycle.repository import RepositoryPolicy
 from service.web.body import BodyLimits
 
 

@@ -14,9 +14,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from lacuna.errors import ConfigurationError
+from lacuna.raster.npy import write_npy
 from service.config import wants_traces
-from service.errors import ConfigurationError
-from service.formats.npy import write_npy
 from service.tracing import FLUSH_S, Tracing, start_tracing
 from service.web.server import CLOSING_S
 from tests.support.collector import run_collector
@@ -106,7 +106,7 @@ def test_without_the_extra_the_start_ends_in_one_line_that_says_what_to_do(monke
     monkeypatch.setenv(ENDPOINT, NOWHERE)
     code = (
         "import sys; sys.modules['opentelemetry.sdk.trace'] = None; "
-        "from service.cli import main; main()"
+        "from lacuna.cli import main; main()"
     )
 
     done = subprocess.run(
@@ -115,7 +115,7 @@ def test_without_the_extra_the_start_ends_in_one_line_that_says_what_to_do(monke
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "pip install 'lacuna[otel]'" in line
+    assert "pip install 'lacuna-segmentation[otel]'; in a clone: make setup" in line
 
 
 @pytest.mark.parametrize(

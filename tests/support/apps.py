@@ -13,12 +13,13 @@ import numpy as np
 from PIL import Image
 from starlette.testclient import TestClient
 
+from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
 from service.engine.gate import Gate
-from service.engine.repository import Repository
+from service.engine.lifecycle.repository import ModelRepository
 from service.engine.segmenter import Segmenter
 from service.engine.watchdog import WATCHDOG_S, Watchdog
-from service.formats.limits import ImageLimits
+from service.exchange import Exchange
 from service.pipeline import Pipeline
 from service.runtime.fake import FakeRuntime
 from service.runtime.protocol import Runtime
@@ -26,7 +27,7 @@ from service.telemetry import Telemetry
 from service.tracing import Tracing
 from service.web.app import make_app
 from service.web.body import BodyLimits
-from service.web.parts import Parts
+from service.web.services import AppServices
 
 
 def make_repository_folder(root: Path, *versions: str) -> Path:
@@ -42,14 +43,14 @@ def load_fake(_: Path) -> Runtime:
 
 def load_repository(
     root: Path, load: Callable[[Path], Runtime] = load_fake, names: tuple[str, ...] = ()
-) -> Repository:
-    repository = Repository(root, load, names)
+) -> ModelRepository:
+    repository = ModelRepository(root, load, names)
     asyncio.run(repository.load_all())
     return repository
 
 
-def make_parts(
-    repository: Repository,
+def make_services(
+    repository: ModelRepository,
     body_limits: BodyLimits | None = None,
     image_limits: ImageLimits | None = None,
     admission: AdmissionPolicy | None = None,
@@ -57,30 +58,34 @@ def make_parts(
     model_pixels: Mapping[str, int] | None = None,
     tracing: Tracing | None = None,
     **options: Any,
-) -> Parts:
-    """Make the parts of an application."""
+) -> AppServices:
+    """Make the services of an application."""
     limits = image_limits or ImageLimits()
-    pipeline = Pipeline(repository, Segmenter(), limits, model_pixels or {})
-    dispatcher = pipeline.segmenter.dispatcher
-    return Parts(
-        pipeline,
-        Gate(dispatcher, admission),
-        Watchdog(dispatcher, watchdog_s),
-        Telemetry(dispatcher, repository, tracing),
-        body_limits or BodyLimits(),
-        **options,
+    body_limits = body_limits or BodyLimits()
+    segmenter = Segmenter()
+    dispatcher = segmenter.dispatcher
+    exchange = Exchange(
+        pipeline=Pipeline(segmenter),
+        repository=repository,
+        gate=Gate(dispatcher, admission),
+        telemetry=Telemetry(dispatcher, repository, tracing),
+        image_limits=limits,
+        model_pixels=model_pixels or {},
+        body_bytes=body_limits.body_bytes,
     )
+    watchdog = Watchdog(dispatcher, watchdog_s)
+    return AppServices(exchange, watchdog, body_limits, **options)
 
 
 @contextmanager
 def serve(
-    repository: Repository,
+    repository: ModelRepository,
     body_limits: BodyLimits | None = None,
     image_limits: ImageLimits | None = None,
     **options: Any,
 ) -> Iterator[TestClient]:
     """Run the application and give a client of it."""
-    app = make_app(make_parts(repository, body_limits, image_limits, **options))
+    app = make_app(make_services(repository, body_limits, image_limits, **options))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

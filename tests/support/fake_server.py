@@ -95,7 +95,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path)
 
 def main(call_s: str, pixel_s: str, file_bytes: str) -> None:
     """Serve until a signal, as `lacuna serve` does."""
-    from service.assembly import assemble_parts, make_server  # noqa: PLC0415
+    from service.assembly import assemble_services, make_server  # noqa: PLC0415
     from service.cli.logs import configure_logging  # noqa: PLC0415
     from service.config import read_settings  # noqa: PLC0415
     from tests.support.runtimes import Timed  # noqa: PLC0415
@@ -105,8 +105,10 @@ def main(call_s: str, pixel_s: str, file_bytes: str) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(file_bytes), int(file_bytes)))
     settings = read_settings()
     configure_logging("json")
-    parts = assemble_parts(settings, lambda folder, layout: Timed(float(call_s), float(pixel_s)))
-    server = make_server(settings, parts, end=os._exit)
+    services = assemble_services(
+        settings, lambda folder, allocation: Timed(float(call_s), float(pixel_s))
+    )
+    server = make_server(settings, services, end=os._exit)
     server.run()
     sys.exit(int(server.has_cut_off))
 

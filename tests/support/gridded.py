@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.sample import Sample, Segmentation
+from lacuna.sample import Sample, Segmentation
 
 
 @dataclass(frozen=True)

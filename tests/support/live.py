@@ -10,34 +10,36 @@ from typing import Any
 
 import httpx2
 
-from service.engine.repository import Repository
-from service.formats.limits import ImageLimits
+from lacuna.raster.limits import ImageLimits
+from service.engine.lifecycle.repository import ModelRepository
 from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
-from service.web.parts import Parts
 from service.web.server import Server
-from tests.support.apps import make_parts
+from service.web.services import AppServices
+from tests.support.apps import make_services
 
 
 @contextmanager
 def serve_live(
-    repository: Repository,
+    repository: ModelRepository,
     body_limits: BodyLimits | None = None,
     image_limits: ImageLimits | None = None,
     *,
     wait: bool = True,
 ) -> Iterator[str]:
     """Run the application in a thread and give its host and port, by default once it is ready."""
-    parts = make_parts(repository, body_limits, image_limits)
-    with run_server(parts) as server:
+    services = make_services(repository, body_limits, image_limits)
+    with run_server(services) as server:
         yield find_address(server, ready=wait)
 
 
 @contextmanager
-def run_server(parts: Parts, *, metrics_apart: bool = False, **options: Any) -> Iterator[Server]:
+def run_server(
+    services: AppServices, *, metrics_apart: bool = False, **options: Any
+) -> Iterator[Server]:
     """Run a server of the application in a thread."""
-    metrics = make_metrics_app(parts) if metrics_apart else None
-    server = Server(make_app(parts), parts.gate, port=0, metrics_app=metrics, **options)
+    metrics = make_metrics_app(services) if metrics_apart else None
+    server = Server(make_app(services), services.gate, port=0, metrics_app=metrics, **options)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -18,7 +18,7 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
-class Place(NamedTuple):
+class Reservation(NamedTuple):
     """Where a kernel is put: its size, step, padding and dilation."""
 
     kernel_size: Pair
@@ -33,7 +33,7 @@ class Place(NamedTuple):
         return (kh - 1) * dy + 1, (kw - 1) * dx + 1
 
 
-def windows_under_kernel(values: NDArray[Any], place: Place, outside: Any) -> NDArray[Any]:
+def windows_under_kernel(values: NDArray[Any], place: Reservation, outside: Any) -> NDArray[Any]:
     """Give what the kernel reads at each of its places.
 
     Args:
@@ -58,7 +58,7 @@ def masked_conv2d(
     mask: Bools,
     kernel: NDArray[Any],
     bias: NDArray[Any],
-    place: Place,
+    place: Reservation,
     normalization: str,
     mask_update: str,
     fill_value: float = 0.0,
@@ -110,7 +110,7 @@ def masked_conv2d(
     return np.where(updated, y, fill_value), updated
 
 
-def any_in_own_block(mask: Bools, place: Place, size: Pair) -> Bools:
+def any_in_own_block(mask: Bools, place: Reservation, size: Pair) -> Bools:
     """Tell for each output whether a pixel of its own block, a step high and wide, is valid.
 
     Padded, blocks start at the top left. Unpadded, an output's block is the middle of its window.
@@ -136,7 +136,7 @@ def any_in_blocks(mask: Bools, factor: int) -> Bools:
 
 def coverage(mask: Bools, kernel_size: int) -> Floats:
     """Give area / count where the mask is valid and 0 elsewhere, (N, H, W, 1)."""
-    place = Place((kernel_size, kernel_size))
+    place = Reservation((kernel_size, kernel_size))
     count = windows_under_kernel(mask, place, outside=False).sum(axis=(3, 4, 5))[..., None]
     return np.where(mask, kernel_size**2 / np.maximum(count, 1), 0.0)
 
@@ -222,7 +222,7 @@ def normalized_conv2d(
     confidence: NDArray[Any],
     applicability: NDArray[Any],
     bias: NDArray[Any],
-    place: Place,
+    place: Reservation,
     extent: Bools | None = None,
 ) -> tuple[Floats, Floats]:
     """Average what lies under the kernel, weighted by applicability times confidence.

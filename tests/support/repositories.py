@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.repository import Repository, RepositoryPolicy
-from service.errors import InvalidGraphError
+from lacuna.errors import InvalidGraphError
+from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.protocol import BatchOutput, Runtime
 
@@ -102,21 +102,21 @@ def make_repository(
     load: Callable[[Path], Runtime] = load_written,
     names: Sequence[str] = (),
     **policy: Any,
-) -> Repository:
-    return Repository(root, load, names, policy=RepositoryPolicy(**policy))
+) -> ModelRepository:
+    return ModelRepository(root, load, names, policy=RepositoryPolicy(**policy))
 
 
-async def settle(repository: Repository) -> None:
+async def settle(repository: ModelRepository) -> None:
     """Let two polls go by: what has changed on the disk is trusted at the second."""
     await repository.refresh()
     await repository.refresh()
 
 
-def list_states(repository: Repository) -> dict[str, str]:
+def list_states(repository: ModelRepository) -> dict[str, str]:
     return {f"{status.name}/{status.version}": status.state.value for status in repository.statuses}
 
 
-def run_repository(root: Path, **options: Any) -> Repository:
+def run_repository(root: Path, **options: Any) -> ModelRepository:
     """Make a repository and load it."""
     repository = make_repository(root, **options)
     asyncio.run(repository.load_all())

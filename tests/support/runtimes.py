@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from service.errors import InferenceError
+from lacuna.errors import InferenceError
 from service.runtime.fake import FakeRuntime
 from service.runtime.protocol import BatchOutput
 

@@ -7,15 +7,15 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.web.parts import Parts
 from service.web.problems import COME_AGAIN
+from service.web.services import AppServices
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the routes that tell how the service is.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter()
 
@@ -25,7 +25,7 @@ def make_router(parts: Parts) -> APIRouter:
         responses={503: {"description": "a call has been running beyond the watchdog's limit"}},
     )
     async def check_alive(response: Response) -> dict[str, Any]:
-        hang_s = parts.watchdog.find_hang_s()
+        hang_s = services.watchdog.find_hang_s()
         if hang_s is None:
             return {"status": "alive"}
         response.status_code = 503
@@ -42,11 +42,11 @@ def make_router(parts: Parts) -> APIRouter:
         },
     )
     async def check_ready(response: Response) -> dict[str, Any]:
-        ready = parts.is_ready
+        ready = services.is_ready
         if not ready:
             response.status_code = 503
             response.headers.update(COME_AGAIN)
-        draining = parts.gate.is_closed
+        draining = services.gate.is_closed
         return {
             "status": "ready" if ready else "draining" if draining else "not ready",
             "models": [
@@ -57,7 +57,7 @@ def make_router(parts: Parts) -> APIRouter:
                     "reason": status.reason,
                     "warmed": round(status.warmed, 3),
                 }
-                for status in parts.repository.statuses
+                for status in services.repository.statuses
             ],
         }
 

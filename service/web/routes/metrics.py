@@ -6,19 +6,19 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from service.web.parts import Parts
+from service.web.services import AppServices
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the route that Prometheus scrapes.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter()
 
     @router.get("/metrics", summary="Metrics in Prometheus' text format", response_class=Response)
     async def render_metrics() -> Response:
-        return Response(parts.telemetry.render(), media_type=CONTENT_TYPE_LATEST)
+        return Response(services.telemetry.render(), media_type=CONTENT_TYPE_LATEST)
 
     return router

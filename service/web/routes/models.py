@@ -6,16 +6,16 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.engine.repository import ModelStatus
+from service.engine.lifecycle.repository import ModelStatus
 from service.engine.served import ServedModel
-from service.web.parts import Parts
+from service.web.services import AppServices
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the route that lists the models.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter()
 
@@ -23,13 +23,13 @@ def make_router(parts: Parts) -> APIRouter:
         "/v1/models", summary="List the models and versions, their classes and what they promise"
     )
     async def list_models() -> dict[str, Any]:
-        repository = parts.repository
+        repository = services.repository
         served = {(model.name, model.version): model for model in repository.models}
         described = []
         for status in repository.statuses:
             model = served.get((status.name, status.version))
             labels = repository.list_labels(status.name, status.version)
-            pixels = parts.pipeline.find_limits(status.name).most_pixels
+            pixels = services.exchange.find_limits(status.name).most_pixels
             described.append(_describe(status, labels, pixels, model))
         return {"models": described}
 

@@ -3,64 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version as find_version
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.core.sample import Segmentation
+from lacuna.distribution import VERSION
+from lacuna.errors import NotReadyError
 from service.engine.served import ServedModel
-from service.errors import NotReadyError
-from service.web.exchange import Content, Dialect, answer_batch
-from service.web.parts import Parts
 from service.web.problems import COME_AGAIN
 from service.web.protocol_errors import ERRORS
-from service.wire.oip.answer import render_infer
+from service.web.services import AppServices
+from service.wire.dialect import ModelTarget
+from service.wire.oip.dialect import OipDialect
 from service.wire.oip.metadata import describe_config, describe_model, describe_server
-from service.wire.oip.request import HEADER_LENGTH, InferRequest, parse_infer
 from service.wire.oip.statistics import describe_statistics
-
-_QUICK_BYTES = 64 * 1024
-"""Up to here JSON is read in less time than handing it to a thread and back takes."""
-
-_QUICK_RAW_BYTES = 256 * 1024
-"""The same of raw tensors, which nobody looks at before they are fitted to the model."""
 
 _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{version}"
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the routes.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter(tags=["Open Inference Protocol"], responses=dict(ERRORS))
-    _add_health(router, parts)
-    _add_metadata(router, parts)
-    _add_infer(router, parts)
+    _add_health(router, services)
+    _add_metadata(router, services)
+    _add_infer(router, services)
     return router
 
 
-def _add_health(router: APIRouter, parts: Parts) -> None:
+def _add_health(router: APIRouter, services: AppServices) -> None:
     @router.get("/v2/health/live", summary="Whether the engine makes progress")
     async def check_alive() -> Response:
-        alive = parts.watchdog.find_hang_s() is None
+        alive = services.watchdog.find_hang_s() is None
         return JSONResponse({"live": alive}, 200 if alive else 503)
 
     @router.get("/v2/health/ready", summary="Whether every model that should serve does")
     async def check_ready() -> Response:
-        return JSONResponse({"ready": True}) if parts.is_ready else _refuse({"ready": False})
+        return JSONResponse({"ready": True}) if services.is_ready else _refuse({"ready": False})
 
     @router.get(f"{_MODEL}/ready", summary="Whether a model answers")
     @router.get(f"{_VERSION}/ready", include_in_schema=False)
     async def check_model_ready(request: Request, name: str) -> Response:
         try:
-            parts.gate.check_open()
-            _find(parts, request, name)
+            services.gate.check_open()
+            _find(services, request, name)
         except NotReadyError:
             return _refuse({"name": name, "ready": False})
         return JSONResponse({"name": name, "ready": True})
@@ -70,72 +62,59 @@ def _refuse(content: dict[str, Any]) -> JSONResponse:
     return JSONResponse(content, 503, dict(COME_AGAIN))
 
 
-def _add_metadata(router: APIRouter, parts: Parts) -> None:
+def _add_metadata(router: APIRouter, services: AppServices) -> None:
     def count_pixels(name: str) -> int:
-        return parts.pipeline.find_limits(name).most_pixels
+        return services.exchange.find_limits(name).most_pixels
 
     @router.get("/v2", summary="Describe the server")
     @router.get("/v2/", include_in_schema=False)  # as the protocol's OpenAPI document spells it
     async def show_server() -> dict[str, Any]:
-        return describe_server(find_version("lacuna"))
+        return describe_server(VERSION)
 
     @router.get("/v2/models/stats", summary="What all models have done")
     async def show_all_statistics() -> dict[str, Any]:
-        return _tell_statistics(parts, [(m.name, m.version) for m in parts.repository.models])
+        return _tell_statistics(services, [(m.name, m.version) for m in services.repository.models])
 
     @router.get(_MODEL, summary="Describe a model's inputs and outputs")
     @router.get(_VERSION, include_in_schema=False)
     async def show_model(request: Request, name: str) -> dict[str, Any]:
-        manifest = _find(parts, request, name).runtime.manifest
-        versions = parts.repository.list_versions(name)
+        manifest = _find(services, request, name).runtime.manifest
+        versions = services.repository.list_versions(name)
         return describe_model(name, versions, manifest, count_pixels(name))
 
     @router.get(f"{_MODEL}/config", summary="Describe a model as load testers want it")
     @router.get(f"{_VERSION}/config", include_in_schema=False)
     async def show_config(request: Request, name: str) -> dict[str, Any]:
-        manifest = _find(parts, request, name).runtime.manifest
+        manifest = _find(services, request, name).runtime.manifest
         return describe_config(name, manifest, count_pixels(name))
 
     @router.get(f"{_MODEL}/stats", summary="What a model has done")
     @router.get(f"{_VERSION}/stats", include_in_schema=False)
     async def show_statistics(request: Request, name: str) -> dict[str, Any]:
         if "version" in request.path_params:
-            versions = [_find(parts, request, name).version]
+            versions = [_find(services, request, name).version]
         else:
-            versions = parts.repository.list_versions(name)
-        return _tell_statistics(parts, [(name, version) for version in versions])
+            versions = services.repository.list_versions(name)
+        return _tell_statistics(services, [(name, version) for version in versions])
 
 
-def _add_infer(router: APIRouter, parts: Parts) -> None:
-    limits = parts.pipeline.image_limits
+def _add_infer(router: APIRouter, services: AppServices) -> None:
+    dialect = OipDialect(services.exchange.image_limits)
 
     @router.post(f"{_MODEL}/infer", summary="Segment images", response_class=Response)
     @router.post(f"{_VERSION}/infer", include_in_schema=False)
     async def infer(request: Request, name: str) -> Response:
-        length = request.headers.get(HEADER_LENGTH)
-        dialect = Dialect(
-            "oip",
-            lambda body: parse_infer(length, body, limits),
-            _render,
-            _QUICK_BYTES if length is None else _QUICK_RAW_BYTES,
-        )
-        version = request.path_params.get("version")
-        return await answer_batch(parts, request, dialect, name, version)
+        target = ModelTarget(name, request.path_params.get("version"))
+        return await services.answer(request, dialect, target)
 
 
-def _render(
-    model: ServedModel, asked: InferRequest, segmentations: Sequence[Segmentation]
-) -> Content:
-    return render_infer(model.name, model.version, asked, segmentations)
+def _find(services: AppServices, request: Request, name: str) -> ServedModel:
+    return services.repository.find(name, request.path_params.get("version"))
 
 
-def _find(parts: Parts, request: Request, name: str) -> ServedModel:
-    return parts.repository.find(name, request.path_params.get("version"))
-
-
-def _tell_statistics(parts: Parts, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    find = parts.pipeline.statistics.find
-    read = parts.pipeline.segmenter.dispatcher.tally.read
+def _tell_statistics(services: AppServices, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    find = services.exchange.statistics.find
+    read = services.exchange.pipeline.segmenter.dispatcher.tally.read
     return {
         "model_stats": [
             describe_statistics(name, version, find(name, version), read(name, version))

@@ -8,19 +8,19 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.web.body import BodyLimits, read_body
-from service.web.parts import Parts
+from service.web.body import BodyLimits, read_body, read_declared_bytes
 from service.web.protocol_errors import ERRORS
+from service.web.services import AppServices
 from service.wire.oip.control import check_control, describe_index, wants_ready_only
 
 _LIMITS = BodyLimits(1 << 16)
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the routes.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter(
         prefix="/v2/repository", tags=["Open Inference Protocol"], responses=dict(ERRORS)
@@ -28,27 +28,31 @@ def make_router(parts: Parts) -> APIRouter:
 
     @router.post("/index", summary="List all versions of all models, and what has become of each")
     async def list_versions(request: Request) -> list[dict[str, Any]]:
-        ready_only = wants_ready_only(await read_body(request, _LIMITS))
+        ready_only = wants_ready_only(await _read(request))
         versions = [
             (status.name, status.version, str(status.state), status.reason)
-            for status in parts.repository.statuses
+            for status in services.repository.statuses
         ]
         return describe_index(versions, ready_only=ready_only)
 
     @router.post("/models/{name}/load", summary="Load a model as it is on the disk now")
     async def load(request: Request, name: str) -> Response:
-        parts.access.check_control(request.scope)
-        parts.gate.check_open()
-        check_control(await read_body(request, _LIMITS))
-        await parts.repository.load(name)
+        services.access.check_control(request.scope)
+        services.gate.check_open()
+        check_control(await _read(request))
+        await services.repository.load(name)
         return Response()
 
     @router.post("/models/{name}/unload", summary="Finish a model's work and serve it no more")
     async def unload(request: Request, name: str) -> Response:
-        parts.access.check_control(request.scope)
-        parts.gate.check_open()
-        check_control(await read_body(request, _LIMITS))
-        await parts.repository.unload(name)
+        services.access.check_control(request.scope)
+        services.gate.check_open()
+        check_control(await _read(request))
+        await services.repository.unload(name)
         return Response()
 
     return router
+
+
+async def _read(request: Request) -> bytearray:
+    return await read_body(request.receive, _LIMITS, read_declared_bytes(request.headers))

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.web.headers import FOR_PAGES
-from service.web.parts import Parts
+from service.web.services import AppServices
 
 STATIC = Path(__file__).parents[1] / "static"
 SAMPLES = Path(__file__).parents[2] / "demo" / "samples"
@@ -65,11 +65,11 @@ def _read_folder(folder: Path) -> dict[str, _File]:
     return files
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the routes of the page.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter()
     static, samples = _read_folder(STATIC), _read_folder(SAMPLES)
@@ -79,8 +79,8 @@ def make_router(parts: Parts) -> APIRouter:
             for name in samples
             if f"{Path(name).stem}-mask.png" in samples
         ),
-        "docs": parts.surface.docs,
-        "metrics": parts.surface.metrics,
+        "docs": services.surface.docs,
+        "metrics": services.surface.metrics,
     }
 
     async def show_page(request: Request) -> Response:

@@ -9,12 +9,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.formats.limits import ImageLimits
-from service.formats.preview import Preview
-from service.web.exchange import Body, take_in
-from service.web.parts import Parts
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.preview import Preview
 from service.web.problems import describe_responses
-from service.web.request_log import note
+from service.web.request import HttpRequest
+from service.web.services import AppServices
+from service.wire.dialect import Body, RequestHead
 from service.wire.native.request import parse_request
 
 _FILE = {"type": "string", "format": "binary"}
@@ -39,11 +39,11 @@ _OPENAPI: dict[str, Any] = {
 }
 
 
-def make_router(parts: Parts) -> APIRouter:
+def make_router(services: AppServices) -> APIRouter:
     """Make the route that shows images.
 
     Args:
-        parts: what the application is made of.
+        services: what the application is made of.
     """
     router = APIRouter()
 
@@ -58,16 +58,19 @@ def make_router(parts: Parts) -> APIRouter:
         openapi_extra=_OPENAPI,
     )
     async def preview(request: Request) -> Response:
-        with parts.telemetry.measure("preview"):
-            async with take_in(parts, request) as body:
-                shown = await asyncio.to_thread(_draw, request, body, parts.pipeline.image_limits)
-        note(request.scope, height=shown.size[0], width=shown.size[1])
+        exchange = services.exchange
+        incoming = HttpRequest(request, services.body_limits)
+        with exchange.telemetry.measure("preview"):
+            async with exchange.receive_body(incoming) as body:
+                limits = exchange.image_limits
+                shown = await asyncio.to_thread(_draw, incoming.head, body, limits)
+        incoming.note(height=shown.size[0], width=shown.size[1])
         told = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
         return Response(shown.content, media_type="image/png", headers=told)
 
     return router
 
 
-def _draw(request: Request, body: Body, limits: ImageLimits) -> Preview:
-    asked = parse_request(request.headers.get("content-type"), request.query_params, body)
+def _draw(head: RequestHead, body: Body, limits: ImageLimits) -> Preview:
+    asked = parse_request(head.headers.get("content-type"), head.query, body, limits)
     return asked.draw_preview(limits)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from service.errors import MalformedRequestError
-from service.formats.limits import ImageLimits
+from lacuna.errors import MalformedRequestError
+from lacuna.raster.limits import ImageLimits
 from service.wire.json_object import read_member, read_object
 
 READY = "READY"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from service.errors import MalformedRequestError
+from lacuna.errors import MalformedRequestError
 from service.wire.json_object import read_member
 from service.wire.oip.tensors import IMAGE_DATATYPES, MASK_DATATYPES, Tensor, count_bytes
 

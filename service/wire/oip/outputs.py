@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from service.errors import MalformedRequestError
+from lacuna.errors import MalformedRequestError
 from service.wire.json_object import read_member
 from service.wire.outputs import LABELS, PROBABILITIES
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import MalformedRequestError
+from lacuna.errors import MalformedRequestError
 
 _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {

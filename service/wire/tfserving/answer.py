@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from service.core.sample import Segmentation
+from lacuna.sample import Segmentation
 from service.wire.json_numbers import write_nested
 from service.wire.outputs import choose_output
 from service.wire.tfserving.request import PredictRequest

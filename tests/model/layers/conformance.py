@@ -41,7 +41,7 @@ from model.layers import (
     ValidityFromNoData,
 )
 from tests.support import references
-from tests.support.references import Place
+from tests.support.references import Reservation
 
 CHANNELS = 4
 
@@ -110,9 +110,9 @@ def initializers() -> dict[str, Any]:
     }
 
 
-def place_of(layer: Any) -> Place:
+def place_of(layer: Any) -> Reservation:
     """Give where a layer puts its kernel."""
-    return Place(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
+    return Reservation(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
 
 
 def bias_of(layer: Any) -> Any:

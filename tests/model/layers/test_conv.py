@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import correlate
 
 from model.layers import PartialConv2D
-from tests.support.references import Place, masked_conv2d
+from tests.support.references import Reservation, masked_conv2d
 from tests.support.strategies import seeds, valid_fractions
 
 NORMALIZATIONS = ("none", "mean", "area", "variance")
@@ -43,7 +43,7 @@ def assert_close(actual, expected):
 
 def compare_with_reference(x, mask, layer):
     bias = layer.bias.numpy() if layer.use_bias else np.zeros(layer.filters)
-    place = Place(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
+    place = Reservation(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
     expected, expected_mask = masked_conv2d(
         x,
         mask,
@@ -284,7 +284,7 @@ def test_the_kernels_gradient_is_that_of_the_reference_by_finite_differences(arg
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(layer([x, mask])[0])
     gradient = tape.gradient(loss, layer.kernel.value)
-    place = Place((3, 3), layer.strides, layer.padding, layer.dilation_rate)
+    place = Reservation((3, 3), layer.strides, layer.padding, layer.dilation_rate)
 
     def reference(kernel):
         y, _ = masked_conv2d(x, mask, kernel, layer.bias.numpy(), place, "area", "keep")

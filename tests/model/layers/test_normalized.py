@@ -5,7 +5,7 @@ from astropy.convolution import convolve
 from scipy.ndimage import correlate
 
 from model.layers import NormalizedConv2D
-from tests.support.references import Place, normalized_conv2d
+from tests.support.references import Reservation, normalized_conv2d
 
 BORDER = {"mode": "constant", "cval": 0}
 
@@ -29,7 +29,7 @@ def test_it_equals_the_weighted_mean_under_the_kernel(padding, size, applicabili
     y, seen = layer([x, confidence])
     kernel = layer.kernel.numpy().astype(np.float64)
     a = np.exp(kernel) if applicability == "exp" else np.log1p(np.exp(kernel))
-    place = Place(layer.kernel_size, layer.strides, padding)
+    place = Reservation(layer.kernel_size, layer.strides, padding)
     expected, expected_seen = normalized_conv2d(x, confidence, a, np.ones(4), place)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(seen, expected_seen, rtol=1e-5, atol=1e-6)

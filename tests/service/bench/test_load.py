@@ -5,12 +5,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from lacuna.raster.npy import write_npy
+from lacuna.sample import Sample
 from service.bench.load import run_in_loop, run_load
 from service.bench.load_profile import LoadProfile, draw_arrivals
 from service.bench.prepared_request import prepare_request
 from service.bench.report import make_report
-from service.core.sample import Sample
-from service.formats.npy import write_npy
 from tests.service.bench.stub import RESET, http, run_stub
 
 LABELS = write_npy(np.zeros((4, 6), np.uint8))

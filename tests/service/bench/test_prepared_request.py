@@ -2,9 +2,9 @@ import httpx2
 import numpy as np
 import pytest
 
+from lacuna.raster.limits import ImageLimits
+from lacuna.sample import Sample
 from service.bench.prepared_request import encode_request, parse_server_url, prepare_request
-from service.core.sample import Sample
-from service.formats.limits import ImageLimits
 from service.wire.native.request import parse_request
 
 RNG = np.random.default_rng(0)
@@ -21,10 +21,10 @@ def test_the_request_is_what_the_server_reads_as_image_mask_and_parameters():
     request = prepare_request(httpx2.URL("http://there"), SAMPLE, {"model": "fake"})
 
     _, fields, body = split(request.content)
-    asked = parse_request(fields["Content-Type"], {}, body)
+    asked = parse_request(fields["Content-Type"], {}, body, ImageLimits())
     assert asked.parameters.model == "fake"
-    assert np.array_equal(asked.read_image(ImageLimits()).values, SAMPLE.image)
-    assert np.array_equal(asked.read_mask(ImageLimits()), SAMPLE.mask)
+    assert np.array_equal(asked.entry.read_image(ImageLimits()).values, SAMPLE.image)
+    assert np.array_equal(asked.entry.read_mask(ImageLimits()), SAMPLE.mask)
 
 
 def test_the_head_says_all_that_the_answer_depends_on():

@@ -3,13 +3,13 @@ import json
 import numpy as np
 import pytest
 
+from lacuna.raster.npy import write_npy
 from service.bench.connection import RawResponse
 from service.bench.load import Run
 from service.bench.prepared_request import PreparedRequest
 from service.bench.report import make_report, measure_share, summarize_latencies
 from service.bench.results import ResultLog
 from service.bench.schedule import ScheduledRequest
-from service.formats.npy import write_npy
 
 NPY = write_npy(np.zeros((2, 2), np.uint8))
 REQUESTS = [

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from lacuna.raster.npy import write_npy
 from service.bench.results import count_differing_labels
-from service.formats.npy import write_npy
 
 LABELS = np.random.default_rng(0).integers(0, 3, (20, 30), np.uint8)
 

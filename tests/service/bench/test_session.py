@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from lacuna.sample import Sample
 from service.bench.load import run_in_loop
 from service.bench.prepared_request import prepare_request
 from service.bench.session import UnansweredError, answer_alone, exchange_once, find_model
-from service.core.sample import Sample
 from tests.service.bench.stub import RESET, http, run_stub
 
 SAMPLE = Sample(np.zeros((4, 6, 1), np.uint8), np.ones((4, 6), np.bool_))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lacuna.cli import main
+from lacuna.raster.npy import write_npy
 from service.bench.workload import REGIONS
-from service.cli import main
 from service.cli.bench import REGIONS as OFFERED
-from service.formats.npy import write_npy
 from tests.service.bench.stub import http, run_stub
 from tests.support.apps import load_repository, make_repository_folder
 from tests.support.live import serve_live

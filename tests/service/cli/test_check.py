@@ -4,7 +4,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from service.cli import main
+from lacuna.cli import main
 from service.config import DEMO_REPOSITORY
 from service.runtime.manifest import MANIFEST_FILE
 

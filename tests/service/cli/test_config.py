@@ -3,7 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from service.cli import main
+from lacuna.cli import main
 from service.config import list_variables
 
 KEY = "correct-horse-battery-staple"

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from click.testing import CliRunner
 
-from service.cli import main
+from lacuna.cli import main
 from service.config import DEMO_REPOSITORY
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples"
@@ -21,7 +21,7 @@ SAMPLES = DEMO_REPOSITORY.parent / "samples"
 def run_server(**variables):
     """Start `lacuna serve` on a free port; give the process, its URL and the log so far."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "from service.cli import main; main()", "serve", "--port", "0"],
+        [sys.executable, "-c", "from lacuna.cli import main; main()", "serve", "--port", "0"],
         env=os.environ | variables,
         stderr=subprocess.PIPE,
         text=True,
@@ -96,7 +96,7 @@ def test_a_server_that_asks_for_no_key_says_so_where_others_reach_it():
 
 
 def test_a_file_of_keys_that_is_not_there_stops_the_start_in_one_line(tmp_path):
-    code = "from service.cli import main; main()"
+    code = "from lacuna.cli import main; main()"
     result = subprocess.run(
         [sys.executable, "-c", code, "serve", "--api-keys-file", str(tmp_path / "none")],
         capture_output=True,

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from lacuna.sample import Sample
 from service.core.buckets import Ladder, assemble
-from service.core.sample import Sample
 
 LADDERS = st.builds(Ladder, st.integers(1, 64), st.floats(1.01, 3), st.integers(1, 500))
 SIDES = st.integers(1, 20_000)

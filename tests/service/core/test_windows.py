@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import maximum_filter
 
-from service.core.sample import Sample, Segmentation
+from lacuna.sample import Sample, Segmentation
 from service.core.windows import (
     Part,
     Tiling,

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lacuna.raster.npy import write_npy
 from model.data.mosaics import MosaicConfig, iterate_mosaics
 from model.data.textures import load_textures
 from model.metrics import class_iou, confusion_matrix
 from service.config import DEMO_REPOSITORY
-from service.formats.npy import write_npy
 from service.runtime.manifest import read_manifest
 from service.runtime.saved_model import SavedModelRuntime
 from tests.support.apps import load_repository, serve

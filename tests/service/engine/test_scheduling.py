@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from service.engine.scheduling import SWITCH_S, favor_models
+from service.engine.scheduling import SWITCH_S, set_batch_scheduling
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "SCHED_BATCH"), reason="only Linux has such a policy"
@@ -28,7 +28,7 @@ def chosen(monkeypatch):
 def test_models_are_favored_at_cores_and_interpreter(monkeypatch, chosen):
     monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_OTHER)
 
-    favor_models()
+    set_batch_scheduling()
 
     assert chosen == [os.SCHED_BATCH]
     assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
@@ -38,7 +38,7 @@ def test_models_are_favored_at_cores_and_interpreter(monkeypatch, chosen):
 def test_a_policy_that_the_operator_has_chosen_is_kept(monkeypatch, chosen, policy):
     monkeypatch.setattr(os, "sched_getscheduler", lambda _: policy)
 
-    favor_models()
+    set_batch_scheduling()
 
     assert chosen == []
 
@@ -50,4 +50,4 @@ def test_a_sandbox_that_forbids_it_stops_nothing(monkeypatch):
     monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_OTHER)
     monkeypatch.setattr(os, "sched_setscheduler", forbid)
 
-    favor_models()
+    set_batch_scheduling()

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lacuna.errors import DeadlineExceededError, InferenceError
+from lacuna.sample import Sample
 from service.core.batching import BatchPolicy
 from service.core.cost import BatchCost
-from service.core.sample import Sample
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.served import ServedModel
-from service.errors import DeadlineExceededError, InferenceError
 from service.runtime.fake import FakeRuntime
 from service.runtime.probe import Check, ContractReport
 from tests.support.runtimes import Failing, Gated, Poisoned, Recording

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.formats.npy import write_npy
+from lacuna.raster.npy import write_npy
 from tests.support.sockets import make_head
 
 IMAGE = write_npy(np.full((32, 32), 200, np.uint8))

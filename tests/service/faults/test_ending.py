@@ -9,7 +9,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from service.formats.npy import write_npy
+from lacuna.raster.npy import write_npy
 from service.web.server import CLOSING_S
 from tests.service.faults.asking import IMAGE, LOST, NO_CONNECTION, ask
 from tests.support.fake_server import run_fake_server

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from service.errors import InvalidManifestError, MissingManifestError
+from lacuna.errors import InvalidManifestError, MissingManifestError
 from service.runtime.manifest import MANIFEST_FILE, read_manifest
 
 GOOD = {

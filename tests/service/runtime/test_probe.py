@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import maximum_filter
 
+from lacuna.errors import InferenceError
 from model.network import NetworkConfig
-from service.errors import InferenceError
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.manifest import Manifest
 from service.runtime.probe import check_contract

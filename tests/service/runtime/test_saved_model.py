@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from service.errors import (
+from lacuna.errors import (
     InferenceError,
     InvalidGraphError,
     InvalidManifestError,

@@ -8,27 +8,29 @@ import httpx2
 import numpy as np
 import pytest
 
-from service.formats.npy import write_npy
+from lacuna.raster.npy import write_npy
 from service.web.body import BodyLimits
-from service.web.connection import Patience
-from tests.support.apps import load_repository, make_parts, make_repository_folder
+from service.web.connection import ConnectionTimeouts
+from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.live import find_address, run_server
 from tests.support.sockets import connect, make_head, read_answer, read_to_end
 
-PATIENCE = Patience(head_s=0.5, head_bytes=16_384, idle_s=0.5, answer_s=3.0, keep_alive_s=1)
+PATIENCE = ConnectionTimeouts(
+    head_s=0.5, head_bytes=16_384, idle_s=0.5, answer_s=3.0, keep_alive_s=1
+)
 IMAGE = write_npy(np.full((9, 9), 200, np.uint8))
 LARGE = write_npy(np.zeros((1500, 1500), np.uint8))
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory):
+def services(tmp_path_factory):
     root = make_repository_folder(tmp_path_factory.mktemp("models"))
-    return make_parts(load_repository(root), BodyLimits(50_000_000, idle_s=0.5, body_s=2.0))
+    return make_services(load_repository(root), BodyLimits(50_000_000, idle_s=0.5, body_s=2.0))
 
 
 @pytest.fixture(scope="module")
-def server(parts):
-    with run_server(parts, patience=PATIENCE) as server:
+def server(services):
+    with run_server(services, timeouts=PATIENCE) as server:
         yield server
 
 
@@ -37,8 +39,8 @@ def address(server):
     return find_address(server)
 
 
-def count_outcome(parts, outcome):
-    text = parts.telemetry.render().decode()
+def count_outcome(services, outcome):
+    text = services.telemetry.render().decode()
     (count,) = [
         line.split()[-1]
         for line in text.splitlines()
@@ -173,14 +175,14 @@ def test_a_client_that_takes_its_answer_in_sips_is_dropped_in_the_end(server):
         assert time.monotonic() - began_s > PATIENCE.answer_s
 
 
-def test_a_client_that_leaves_while_sending_is_counted_as_gone(address, parts):
-    before = count_outcome(parts, "gone")
+def test_a_client_that_leaves_while_sending_is_counted_as_gone(address, services):
+    before = count_outcome(services, "gone")
     with connect(address) as connection:
         connection.sendall(make_head(Content_Length=1000) + b"x")
 
-    assert wait_until(lambda: count_outcome(parts, "gone") == before + 1)
-    assert count_outcome(parts, "failed") == 0
-    assert wait_until(lambda: parts.gate.pending == 0)
+    assert wait_until(lambda: count_outcome(services, "gone") == before + 1)
+    assert count_outcome(services, "failed") == 0
+    assert wait_until(lambda: services.gate.pending == 0)
 
 
 def test_others_notice_nothing(address):

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from service.formats.npy import write_npy
+from lacuna.raster.npy import write_npy
 from service.web.access import Access
 from service.web.keys import KeyRing
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve

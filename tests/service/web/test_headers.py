@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.web.parts import Surface
+from service.web.services import Surface
 from tests.support.apps import load_repository, serve
 
 

@@ -3,10 +3,10 @@ import threading
 
 import numpy as np
 
+from lacuna.errors import InvalidGraphError
 from service.core.batching import BatchPolicy
-from service.engine.repository import Repository
-from service.engine.warmup import WarmupPolicy
-from service.errors import InvalidGraphError
+from service.engine.lifecycle.repository import ModelRepository
+from service.engine.lifecycle.warmup import WarmupPolicy
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 from tests.support.repositories import BROKEN, Unwarmed, run_repository, settle, write_version
@@ -37,7 +37,7 @@ def test_while_a_model_loads_the_service_answers_and_is_not_ready(tmp_path):
         assert go.wait(10)
         return FakeRuntime()
 
-    with serve(Repository(make_repository_folder(tmp_path), load)) as client:
+    with serve(ModelRepository(make_repository_folder(tmp_path), load)) as client:
         assert loading.wait(10)
         ready = client.get("/readyz")
         refused = client.post(
@@ -99,7 +99,7 @@ def test_a_model_that_was_unloaded_by_call_is_not_waited_for(tmp_path):
 
 def test_while_a_model_warms_the_service_tells_how_far_it_is(tmp_path):
     runtime = Unwarmed()
-    repository = Repository(
+    repository = ModelRepository(
         make_repository_folder(tmp_path),
         lambda _: runtime,
         warmup=WarmupPolicy(1, BatchPolicy(), 64, 64),

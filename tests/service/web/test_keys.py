@@ -1,6 +1,6 @@
 import pytest
 
-from service.errors import ConfigurationError
+from lacuna.errors import ConfigurationError
 from service.web.keys import KeyRing, read_keys
 
 ONE, TWO, ADMIN = "a-client-key-0001", "a-client-key-0002", "the-key-of-an-admin"

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from service.formats.limits import ImageLimits
-from service.formats.npy import write_npy
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import write_npy
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 
 LIMIT = 100

@@ -14,9 +14,9 @@ import tritonclient.http
 import tritonclient.http.aio
 from tritonclient.utils import InferenceServerException
 
-from service.engine.repository import Repository
-from service.errors import InvalidGraphError
-from service.formats.limits import ImageLimits
+from lacuna.errors import InvalidGraphError
+from lacuna.raster.limits import ImageLimits
+from service.engine.lifecycle.repository import ModelRepository
 from service.runtime.fake import FakeRuntime
 from service.web.body import BodyLimits
 from tests.support.apps import encode_image, load_fake, make_repository_folder
@@ -34,7 +34,7 @@ EXPECTED = FakeRuntime().run(
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     root = make_repository_folder(tmp_path_factory.mktemp("models"))
-    with serve_live(Repository(root, load_fake), **LIMITS) as url:
+    with serve_live(ModelRepository(root, load_fake), **LIMITS) as url:
         yield url
 
 
@@ -89,7 +89,7 @@ def test_a_model_that_failed_is_not_ready_and_says_why(tmp_path):
         return FakeRuntime()
 
     root = make_repository_folder(tmp_path, "bad/1", "good/1")
-    with serve_live(Repository(root, load), wait=False) as url:
+    with serve_live(ModelRepository(root, load), wait=False) as url:
         with tritonclient.http.InferenceServerClient(url) as client:
             while not client.is_model_ready("good"):
                 pass

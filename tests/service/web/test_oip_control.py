@@ -3,7 +3,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from service.errors import InvalidGraphError
+from lacuna.errors import InvalidGraphError
 from service.runtime.fake import FakeRuntime
 from service.web.access import Access
 from service.web.keys import KeyRing

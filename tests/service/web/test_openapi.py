@@ -11,7 +11,7 @@ from schemathesis.checks import (
 )
 
 from service.web.app import make_app
-from tests.support.apps import load_repository, make_parts, make_repository_folder
+from tests.support.apps import load_repository, make_repository_folder, make_services
 
 CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)
 
@@ -24,7 +24,7 @@ def send_bytes(_, value):
 @pytest.fixture(scope="module")
 def operations(tmp_path_factory):
     root = make_repository_folder(tmp_path_factory.mktemp("models"))
-    app = make_app(make_parts(load_repository(root)))
+    app = make_app(make_services(load_repository(root)))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     return [found.ok() for found in schema.get_all_operations()]
 

@@ -5,16 +5,16 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
-from service.formats.limits import ImageLimits
 from service.web.app import make_app
 from service.web.body import BodyLimits
 from tests.service.web.test_segment import check_problem
 from tests.support.apps import (
     encode_image,
     load_repository,
-    make_parts,
     make_repository_folder,
+    make_services,
     serve,
 )
 from tests.support.images import noise, npy_file, picture_file, tiff_file
@@ -115,9 +115,9 @@ def test_a_mask_of_another_size_is_refused(client):
 
 def test_who_comes_when_there_is_too_much_to_do_is_told_when_to_come_again(tmp_path):
     repository = load_repository(make_repository_folder(tmp_path))
-    parts = make_parts(repository, admission=AdmissionPolicy(max_pending=1))
-    with TestClient(make_app(parts)) as client:
-        with parts.gate.hold(0):
+    services = make_services(repository, admission=AdmissionPolicy(max_pending=1))
+    with TestClient(make_app(services)) as client:
+        with services.gate.hold(0):
             response = client.post("/v1/preview", content=encode_image(SCENE))
             check_problem(response, 429, "overloaded", "at most 1")
             assert int(response.headers["retry-after"]) >= 1

@@ -1,6 +1,6 @@
-from service.errors import OverloadedError, RequestError
+from lacuna.errors import OverloadedError, RequestError
 from service.web.problems import STATUSES, make_problem
-from tests.service.test_errors import list_leaves
+from tests.lacuna.test_errors import list_leaves
 
 
 def test_every_error_has_a_status():

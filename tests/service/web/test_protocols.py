@@ -13,19 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from lacuna.errors import InferenceError
+from lacuna.raster.npy import write_npy
 from service.core.admission import AdmissionPolicy
-from service.engine.gate import Gate
-from service.engine.segmenter import Segmenter
-from service.engine.watchdog import Watchdog
-from service.errors import InferenceError
-from service.formats.npy import write_npy
-from service.pipeline import Pipeline
 from service.runtime.fake import FakeRuntime
-from service.telemetry import Telemetry
 from service.web.app import make_app
 from service.web.body import BodyLimits
-from service.web.parts import Parts
-from tests.support.apps import load_repository, make_repository_folder, serve
+from tests.support.apps import load_repository, make_repository_folder, make_services, serve
 from tests.support.runtimes import Gated
 from tests.support.strategies import scenes
 
@@ -139,19 +133,11 @@ SEVENS = np.full((9, 9), 7, np.uint8)
 
 @contextmanager
 def serve_parts(root, runtime, policy=None, body_limits=None):
-    """Run an application, and give a client of it together with its parts."""
+    """Run an application, and give a client of it together with its services."""
     repository = load_repository(make_repository_folder(root), lambda _: runtime)
-    pipeline = Pipeline(repository, Segmenter())
-    dispatcher = pipeline.segmenter.dispatcher
-    parts = Parts(
-        pipeline,
-        Gate(dispatcher, policy),
-        Watchdog(dispatcher),
-        Telemetry(dispatcher, repository),
-        body_limits or BodyLimits(),
-    )
-    with TestClient(make_app(parts), raise_server_exceptions=False) as client:
-        yield client, parts
+    services = make_services(repository, body_limits, admission=policy)
+    with TestClient(make_app(services), raise_server_exceptions=False) as client:
+        yield client, services
 
 
 class FailsOnSevens(FakeRuntime):
@@ -171,9 +157,9 @@ class CrashesOnSevens(FailsOnSevens):
 
 @PROTOCOLS
 def test_a_model_that_fails_is_said(tmp_path, protocol):
-    with serve_parts(tmp_path, FailsOnSevens()) as (client, parts):
+    with serve_parts(tmp_path, FailsOnSevens()) as (client, services):
         check_error(ask(client, protocol, SEVENS), 500, "out of memory")
-        assert parts.pipeline.statistics.find("fake", "1").fail.count == 1
+        assert services.exchange.statistics.find("fake", "1").fail.count == 1
 
 
 @PROTOCOLS
@@ -204,8 +190,8 @@ def test_one_bad_image_fails_its_request_and_no_other(tmp_path, protocol):
 @PROTOCOLS
 def test_who_comes_when_there_is_too_much_to_do_is_told_when_to_come_again(tmp_path, protocol):
     policy = AdmissionPolicy(max_pending=1)
-    with serve_parts(tmp_path, FakeRuntime(), policy) as (client, parts):
-        with parts.gate.hold(0):
+    with serve_parts(tmp_path, FakeRuntime(), policy) as (client, services):
+        with services.gate.hold(0):
             response = ask(client, protocol, SEVENS)
 
         check_error(response, 429, "must be at most 1")
@@ -219,8 +205,8 @@ def test_what_a_body_unfolds_to_counts_as_well(tmp_path, protocol):
     body = gzip.compress(json.dumps(content).encode())
     headers = {"Content-Encoding": "gzip"}
     policy = AdmissionPolicy(max_pending_bytes=3000)
-    with serve_parts(tmp_path, FakeRuntime(), policy) as (client, parts):
-        with parts.gate.hold(1):
+    with serve_parts(tmp_path, FakeRuntime(), policy) as (client, services):
+        with services.gate.hold(1):
             check_error(client.post(path, content=body, headers=headers), 429, "3000 bytes")
 
         # A single body is limited elsewhere.

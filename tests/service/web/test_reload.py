@@ -7,7 +7,7 @@ import weakref
 import httpx2
 import numpy as np
 
-from service.errors import InferenceError
+from lacuna.errors import InferenceError
 from tests.support.apps import serve
 from tests.support.repositories import (
     BROKEN,

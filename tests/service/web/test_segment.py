@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import InferenceError
-from service.formats.limits import ImageLimits
-from service.formats.npy import write_npy
+from lacuna.errors import InferenceError
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import write_npy
 from service.runtime.fake import FakeRuntime
 from service.web.body import BodyLimits
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve

@@ -7,10 +7,10 @@ import httpx2
 import numpy as np
 import pytest
 
-from service.formats.npy import write_npy
+from lacuna.raster.npy import write_npy
 from service.runtime.fake import FakeRuntime
-from service.web.parts import Surface
-from tests.support.apps import load_repository, make_parts, make_repository_folder
+from service.web.services import Surface
+from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.live import find_address, run_server
 from tests.support.runtimes import SEVEN, HeldOnSevens
 from tests.support.sockets import connect, make_head, read_answer, read_to_end
@@ -22,7 +22,7 @@ IMAGE = write_npy(np.full((9, 9), 200, np.uint8))
 def make_live_parts(root, runtime=None, **options):
     runtime = runtime or FakeRuntime()
     repository = load_repository(make_repository_folder(root), lambda _: runtime)
-    return make_parts(repository, **options)
+    return make_services(repository, **options)
 
 
 @contextmanager
@@ -119,10 +119,10 @@ def test_what_is_not_done_in_time_is_cut_off_and_told_so(tmp_path):
 
 def test_a_second_signal_ends_the_process_at_once(tmp_path):
     ended = []
-    parts = make_live_parts(tmp_path, HeldOnSevens())
-    with run_server(parts, end=ended.append) as server:
+    services = make_live_parts(tmp_path, HeldOnSevens())
+    with run_server(services, end=ended.append) as server:
         find_address(server)
-        with parts.gate.hold(0):
+        with services.gate.hold(0):
             server.handle_exit(15, None)
             assert ended == []
             server.handle_exit(2, None)
@@ -130,8 +130,8 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
 
 
 def test_metrics_can_have_a_port_of_their_own(tmp_path):
-    parts = make_live_parts(tmp_path, surface=Surface(metrics=False))
-    with run_server(parts, metrics_apart=True) as server:
+    services = make_live_parts(tmp_path, surface=Surface(metrics=False))
+    with run_server(services, metrics_apart=True) as server:
         address, apart = find_address(server), find_address(server, ready=False, listener=1)
 
         assert httpx2.post(f"http://{address}/v1/segment", content=IMAGE).status_code == 200

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import requests
 
-from service.engine.repository import Repository
-from service.errors import InvalidGraphError
-from service.formats.limits import ImageLimits
+from lacuna.errors import InvalidGraphError
+from lacuna.raster.limits import ImageLimits
+from service.engine.lifecycle.repository import ModelRepository
 from service.runtime.fake import FakeRuntime
 from service.web.body import BodyLimits
 from tests.support.apps import encode_image, load_fake, make_repository_folder
@@ -32,7 +32,7 @@ TIMEOUT_S = 60
 def url(tmp_path_factory):
     root = make_repository_folder(tmp_path_factory.mktemp("models"))
     limits = {"body_limits": BodyLimits(200_000), "image_limits": ImageLimits(20_000)}
-    with serve_live(Repository(root, load_fake), **limits) as host:
+    with serve_live(ModelRepository(root, load_fake), **limits) as host:
         yield f"http://{host}/v1/models/fake"
 
 
@@ -162,7 +162,7 @@ def test_a_version_that_failed_says_why_and_answers_503(tmp_path):
         return FakeRuntime()
 
     root = make_repository_folder(tmp_path, "bad/1", "good/1")
-    with serve_live(Repository(root, load), wait=False) as host:
+    with serve_live(ModelRepository(root, load), wait=False) as host:
         good, bad = f"http://{host}/v1/models/good", f"http://{host}/v1/models/bad"
         while post(good, {"instances": [ROW]}).status_code != 200:
             pass
@@ -174,7 +174,7 @@ def test_a_version_that_failed_says_why_and_answers_503(tmp_path):
 
 
 def test_a_model_without_a_version_has_no_status(tmp_path):
-    with serve_live(Repository(tmp_path, load_fake, ("ghost",)), wait=False) as host:
+    with serve_live(ModelRepository(tmp_path, load_fake, ("ghost",)), wait=False) as host:
         response = requests.get(f"http://{host}/v1/models/ghost", timeout=TIMEOUT_S)
 
     check_error(response, 404, "a model must have a version; ghost has none")

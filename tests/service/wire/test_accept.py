@@ -1,6 +1,6 @@
 import pytest
 
-from service.errors import NotAcceptableError
+from lacuna.errors import NotAcceptableError
 from service.wire.accept import choose_media_type
 
 OFFERED = ("application/json", "image/png", "application/x-npy")

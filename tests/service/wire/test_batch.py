@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from service.core.sample import Segmentation
-from service.errors import (
+from lacuna.errors import (
     EmptyBodyError,
     ImageTooLargeError,
     InvalidMaskError,
     MalformedRequestError,
 )
-from service.formats.limits import ImageLimits
-from service.formats.raster import Raster
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.raster import Raster
+from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.batch import MAX_IMAGES, Entry, check_count, read_samples
 from service.wire.outputs import choose_output

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from service.errors import EmptyBodyError, ImageTooLargeError, MalformedRequestError
-from service.formats.limits import ImageLimits
+from lacuna.errors import EmptyBodyError, ImageTooLargeError, MalformedRequestError
+from lacuna.raster.limits import ImageLimits
 from service.wire.json_object import read_member, read_object
 
 LIMITS = ImageLimits(image_pixels=100)

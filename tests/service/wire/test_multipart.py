@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multipart import MultipartSegment, PushMultipartParser
 
-from service.errors import MalformedRequestError
+from lacuna.errors import MalformedRequestError
 from service.wire.multipart import MAX_HEAD_BYTES, parse_form
 
 TYPE = "multipart/form-data; boundary=cut"

@@ -1,8 +1,8 @@
 import pytest
 
+from lacuna.errors import MalformedRequestError
 from service.core.statistics import BatchRecord, EngineStatistics, ModelStatistics
-from service.engine.standing import ModelState
-from service.errors import MalformedRequestError
+from service.engine.lifecycle.version_lifecycle import ModelState
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.oip.control import STATES, check_control, describe_index, wants_ready_only
 from service.wire.oip.metadata import describe_config, describe_model, describe_server

@@ -1,6 +1,6 @@
 import pytest
 
-from service.errors import MalformedRequestError
+from lacuna.errors import MalformedRequestError
 from service.wire.oip.outputs import RequestedOutput, read_outputs
 
 

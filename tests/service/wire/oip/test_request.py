@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import (
+from lacuna.errors import (
     EmptyBodyError,
     ImageTooLargeError,
     InvalidMaskError,
     MalformedRequestError,
     RequestError,
 )
-from service.formats.limits import ImageLimits
+from lacuna.raster.limits import ImageLimits
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.oip.request import parse_infer
 

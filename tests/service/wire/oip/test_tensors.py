@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.errors import MalformedRequestError
+from lacuna.errors import MalformedRequestError
 from service.wire.oip.tensors import IMAGE_DATATYPES, MASK_DATATYPES, Tensor, count_bytes
 
 DTYPES = {

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tritonclient.http
 
-from service.core.sample import Segmentation
-from service.formats.limits import ImageLimits
+from lacuna.raster.limits import ImageLimits
+from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.oip.answer import render_infer
 from service.wire.oip.request import parse_infer

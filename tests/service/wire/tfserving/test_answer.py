@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.core.sample import Segmentation
+from lacuna.sample import Segmentation
 from service.wire.tfserving.answer import render_predict
 from service.wire.tfserving.request import SIGNATURES, PredictRequest
 

@@ -1,4 +1,4 @@
-from service.engine.standing import ModelState
+from service.engine.lifecycle.version_lifecycle import ModelState
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.tfserving.metadata import describe_metadata, describe_status
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import (
+from lacuna.errors import (
     EmptyBodyError,
     ImageTooLargeError,
     InvalidImageError,
@@ -15,8 +15,8 @@ from service.errors import (
     RequestError,
     UnsupportedMediaTypeError,
 )
-from service.formats.limits import ImageLimits
-from service.formats.npy import write_npy
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import write_npy
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.tfserving.request import parse_predict
 from tests.support.apps import encode_image

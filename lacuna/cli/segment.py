@@ -1,0 +1,247 @@
+"""`lacuna segment`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from lacuna.cli.plugins import load_local_segmenter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lacuna.cli.segment_plan import Job
+    from lacuna.cli.segment_run import Ask, Done, Failed
+    from lacuna.client import Result
+
+SOME_FAILED = 3
+"""The exit status where some images were segmented and others were not."""
+
+_AT_ONCE = 16
+"""So many that the server has work while answers are read and written."""
+
+_AT_ONCE_HERE = 4
+"""So many that all cores have work; each is decoded in memory."""
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--mask",
+    type=click.Path(),
+    metavar="FILE|PATTERN",
+    help="Image or NPY of the same size; non-zero = valid. Or its name, with {stem}, {name}, "
+    "{suffix} or {parent} of the image, relative to the image's folder.",
+)
+@click.option("--mask-optional", is_flag=True, help="Segment images that have no such mask, too.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to write, for a single image: .png (palette), .npy (labels), .npz (labels and "
+    "probabilities) or .json (areas and run lengths). Or a folder to write to.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["png", "npy", "npz", "json"]),
+    help="Of the files in that folder.  [default: png]",
+)
+@click.option("--overlay", is_flag=True, help="Draw NAME-overlay.png beside each output, too.")
+@click.option("--resume", is_flag=True, help="Leave out what is done: outputs newer than images.")
+@click.option("--url", help="Ask this server, e.g. http://127.0.0.1:8000, instead of this machine.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["native", "oip", "tfserving"]),
+    default="native",
+    show_default=True,
+    help="To ask by: the server's own, that of Triton and KServe, or TensorFlow Serving's.",
+)
+@click.option(
+    "--api-key", metavar="KEY", help="Where the server wants one. Others may see it here."
+)
+@click.option(
+    "--api-key-file",
+    type=click.File(),
+    help="File that holds the key; - for the standard input.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    help=f"Images asked at once.  [default: {_AT_ONCE} with --url, else {_AT_ONCE_HERE}]",
+)
+@click.option(
+    "--patience",
+    "patience_s",
+    type=click.FloatRange(0),
+    default=120.0,
+    show_default=True,
+    help="Seconds for which a server that is busy or has gone is asked again.",
+)
+@click.option(
+    "--model-repository",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of <model>/<version>/saved_model.pb, without --url.  [default: the demo's]",
+)
+@click.option("--model", help="Name of the model, where there are several.")
+@click.option("--version", help="Version of the model.  [default: the highest]")
+@click.option("--nodata", type=float, help="Value of missing pixels in the image; may be nan.")
+@click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each answer.")
+def segment(
+    images: tuple[str, ...],
+    output: Path,
+    form: str | None,
+    mask: str | None,
+    mask_optional: bool,
+    overlay: bool,
+    resume: bool,
+    model_repository: Path | None,
+    concurrency: int | None,
+    **asking: Any,
+) -> None:
+    """Segment IMAGES (PNG, JPEG, TIFF, WebP or NPY; files, folders or globs) here, or on a server.
+
+    A pixel is valid if the mask, the image's alpha channel, the no-data value and its being finite
+    all say so. Invalid pixels are transparent in a PNG and 255 in arrays.
+
+    Outputs are written whole or not at all. If a server goes away it is waited for.
+
+    The exit status is 0 if every image was segmented, or was done before; 3 if some were not; 1 if
+    none was.
+
+    \b
+    lacuna segment scene.tif --nodata 0 -o labels.png
+    lacuna segment scene.png --mask valid.png -o labels.npz --url http://127.0.0.1:8000
+    lacuna segment scenes --mask '{stem}-mask.png' -o labels --overlay --resume
+    """
+    if asking["url"] and model_repository:
+        raise click.UsageError("--url and --model-repository exclude each other")
+    if asking["protocol"] != "native" and not asking["url"]:
+        raise click.UsageError("--protocol is for servers; it needs --url")
+    from lacuna.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
+
+    jobs = plan_jobs(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
+    todo = [job for job in jobs if not (resume and job.is_done)]
+    if len(jobs) > 1 or jobs[0].output != output:
+        for folder in {job.output.parent for job in todo}:
+            folder.mkdir(parents=True, exist_ok=True)
+    began_s = time.monotonic()
+    concurrency = concurrency or (_AT_ONCE if asking["url"] else _AT_ONCE_HERE)
+    done, failed = _run(todo, concurrency, {**asking, "model_repository": model_repository})
+    seconds = time.monotonic() - began_s
+    order = {job: place for place, job in enumerate(jobs)}
+    done.sort(key=lambda outcome: order[outcome.job])
+    failed.sort(key=lambda outcome: order[outcome.job])
+    _report(jobs, todo, done, failed, seconds)
+
+
+def _run(
+    jobs: Sequence[Job], concurrency: int, asking: dict[str, Any]
+) -> tuple[list[Done], list[Failed]]:
+    from lacuna.cli.segment_run import Done, run_jobs  # noqa: PLC0415
+
+    done: list[Done] = []
+    failed: list[Failed] = []
+    console = Console(stderr=True)
+    columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task("segmenting", total=len(jobs))
+
+    def tell(outcome: Done | Failed) -> None:
+        bar.advance(task)
+        if isinstance(outcome, Done):
+            done.append(outcome)
+        else:
+            failed.append(outcome)
+
+    async def run() -> None:
+        if jobs:
+            probabilities = any(job.output.suffix.lower() == ".npz" for job in jobs)
+            async with _open(asking, probabilities=probabilities) as ask:
+                await run_jobs(jobs, ask, concurrency, tell)
+
+    with bar:
+        try:
+            asyncio.run(run())
+        except KeyboardInterrupt:
+            raise click.ClickException(
+                f"stopped after {len(done)} of {len(jobs)} images; --resume goes on from there"
+            ) from None
+    return done, failed
+
+
+@asynccontextmanager
+async def _open(asking: dict[str, Any], *, probabilities: bool) -> AsyncIterator[Ask]:
+    target = {name: asking[name] for name in ("model", "version", "nodata", "timeout_s")}
+    async with AsyncExitStack() as stack:
+        if not asking["url"]:
+            open_models = load_local_segmenter()
+            models = open_models(asking["model_repository"], target, probabilities=probabilities)
+            yield await stack.enter_async_context(models)
+            return
+        from lacuna.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
+
+        key, file = asking["api_key"], asking["api_key_file"]
+        client = await stack.enter_async_context(
+            AsyncClient(
+                asking["url"],
+                api_key=key if file is None else file.read().strip(),
+                retry=RetryPolicy(asking["patience_s"]),
+                protocol=asking["protocol"],
+            )
+        )
+
+        async def ask(job: Job) -> Result:
+            # JSON tells which version of the model answered; the other forms hold no such thing.
+            brief = job.output.suffix.lower() != ".json"
+            return await client.ask(Question(job.image, job.mask, probabilities, brief, **target))
+
+        yield ask
+
+
+def _report(
+    jobs: Sequence[Job],
+    todo: Sequence[Job],
+    done: Sequence[Done],
+    failed: Sequence[Failed],
+    seconds: float,
+) -> None:
+    from lacuna.cli.segment_summary import describe, draw_table  # noqa: PLC0415
+
+    if len(jobs) == 1 and failed:
+        raise failed[0].error
+    for failure in failed:
+        click.echo(f"{failure.job.image}: {_explain(failure.error)}", err=True)
+    if len(jobs) == 1 and done:
+        click.echo(describe(done[0]))
+        return
+    if done:
+        Console().print(draw_table(done))
+    left = len(todo) - len(done) - len(failed)
+    counts = {
+        "segmented": len(done),
+        "done before": len(jobs) - len(todo),
+        "failed": len(failed),
+        "not asked": left,
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    pace = f" in {seconds:.1f} s, {len(done) / seconds:.1f} images/s" if done else ""
+    click.echo(f"{told}{pace}")
+    if failed:
+        click.echo("run it again with --resume for the rest", err=True)
+        raise SystemExit(SOME_FAILED if len(jobs) - len(failed) - left else 1)
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)

@@ -1,0 +1,222 @@
+"""What is to be segmented: from files, folders and globs to images, their masks and their outputs.
+
+1. A folder stands for all images in it and below; the output folder is built like it.
+2. Of a folder or glob, what is the mask of another image there is none itself; nor is, of a folder,
+   what lies in an output folder within it.
+3. No output may be an input, and no two images may have the same one.
+4. An output is done if it is there and no older than image and mask. As files are written whole or
+   not at all, nothing more needs to be remembered.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from lacuna.client.saving import SUFFIXES
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".npy")
+
+_FIELDS = {"stem", "name", "suffix", "parent"}
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image to be segmented.
+
+    Attributes:
+        image: file.
+        mask: file; None if there is none.
+        output: file to write.
+        overlay: picture to write beside it; None for none.
+    """
+
+    image: Path
+    mask: Path | None
+    output: Path
+    overlay: Path | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all outputs are there and no older than the inputs."""
+        outputs = [path for path in (self.output, self.overlay) if path is not None]
+        if not all(path.is_file() for path in outputs):
+            return False
+        inputs = [path for path in (self.image, self.mask) if path is not None]
+        oldest = min(path.stat().st_mtime_ns for path in outputs)
+        return oldest >= max(path.stat().st_mtime_ns for path in inputs)
+
+
+def plan_jobs(
+    inputs: Sequence[str],
+    mask: str | None,
+    output: Path,
+    form: str | None,
+    *,
+    overlay: bool,
+    mask_optional: bool,
+) -> list[Job]:
+    """Find what is to be done.
+
+    Args:
+        inputs: files, folders and globs.
+        mask: a file, or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the image,
+            relative to the image's folder.
+        output: a file, for a single image; or a folder.
+        form: suffix of the outputs in a folder; None for that of `output`, or png.
+        overlay: whether pictures are to be written beside them.
+        mask_optional: whether an image without a mask of that name is segmented all the same.
+
+    Raises:
+        click.UsageError: if anything is amiss; nothing has been written then.
+    """
+    single = len(inputs) == 1 and Path(inputs[0]).is_file()
+    to_file = single and bool(output.suffix) and not output.is_dir()
+    suffix = _choose_suffix(output if to_file else None, form)
+    found = _leave_out_masks(_find_images(inputs, output), mask)
+    if not found:
+        raise click.UsageError(
+            f"no image in {', '.join(inputs)}; {', '.join(IMAGE_SUFFIXES)} are images"
+        )
+    jobs = []
+    for image, below in found:
+        target = output if to_file else (output / below).with_suffix(suffix)
+        beside = target.with_name(f"{target.stem}-overlay.png") if overlay else None
+        jobs.append(Job(image, find_mask(image, mask), target, beside))
+    _check_masks(jobs, optional=mask_optional)
+    jobs = [_drop_missing_mask(job) for job in jobs]
+    _check_outputs(jobs)
+    return jobs
+
+
+def find_mask(image: Path, pattern: str | None) -> Path | None:
+    """Give the place of an image's mask, whether there is a file or not.
+
+    Raises:
+        click.UsageError: if the pattern has other fields than those of `plan_jobs`.
+    """
+    if pattern is None:
+        return None
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
+        if not fields:
+            return Path(pattern)
+        if not fields <= _FIELDS:
+            raise ValueError(
+                f"it has {', '.join(sorted(fields - _FIELDS)) or 'a field of no name'}"
+            )
+    except ValueError as error:
+        known = ", ".join(f"{{{name}}}" for name in sorted(_FIELDS))
+        raise click.UsageError(f"--mask must be a file or a pattern of {known}; {error}") from None
+    name = pattern.format(
+        stem=image.stem, name=image.name, suffix=image.suffix, parent=image.parent.name
+    )
+    return image.parent / name
+
+
+def _choose_suffix(output: Path | None, form: str | None) -> str:
+    if output is None:
+        return f".{form or 'png'}"
+    suffix = output.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise click.UsageError(
+            f"--output must end in one of {', '.join(SUFFIXES)}; it is {output.name}"
+        )
+    if form not in (None, suffix[1:]):
+        raise click.UsageError(f"--format {form} and --output {output.name} contradict each other")
+    return suffix
+
+
+def _find_images(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path, bool]]:
+    """Give each image, its place below what was named, and whether its own name was."""
+    found: dict[Path, tuple[Path, Path, bool]] = {}
+    for text in inputs:
+        for image, below, named in _expand(text, output):
+            found.setdefault(image.absolute(), (image, below, named))
+    return list(found.values())
+
+
+def _expand(text: str, output: Path) -> Iterator[tuple[Path, Path, bool]]:
+    path = Path(text)
+    if path.is_file():
+        yield path, Path(path.name), True
+    elif path.is_dir():
+        folder, apart = path.absolute(), output.absolute()
+        within = folder in apart.parents
+        for image in sorted(filter(_is_image, path.rglob("*"))):
+            if not (within and apart in image.absolute().parents):
+                yield image, image.relative_to(path), False
+    elif glob.has_magic(text):
+        for name in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 (any root, as typed)
+            if _is_image(Path(name)):
+                yield Path(name), Path(Path(name).name), False
+    else:
+        raise click.UsageError(f"{text} does not exist")
+
+
+def _is_image(path: Path) -> bool:
+    return (
+        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _leave_out_masks(
+    found: Sequence[tuple[Path, Path, bool]], pattern: str | None
+) -> list[tuple[Path, Path]]:
+    masks: set[str] = set()
+    if pattern is not None:
+        # A glob may find the mask of an image that it does not find.
+        for folder in {image.parent for image, _, named in found if not named}:
+            near = filter(_is_image, folder.iterdir())
+            masks |= {_place(mask) for image in near if (mask := find_mask(image, pattern))}
+    return [(image, below) for image, below, named in found if named or _place(image) not in masks]
+
+
+def _place(path: Path) -> str:
+    """Give one name to all ways to a file, as long as no link is among them."""
+    return os.path.abspath(path)  # noqa: PTH100 (pathlib keeps .. or follows links, slowly)
+
+
+def _check_masks(jobs: Sequence[Job], *, optional: bool) -> None:
+    without = [job for job in jobs if job.mask is not None and not job.mask.is_file()]
+    if without and not optional:
+        shown = ", ".join(f"{job.mask} of {job.image}" for job in without[:_SHOWN])
+        raise click.UsageError(
+            f"a mask does not exist: {shown}{_tell_rest(len(without))}; --mask-optional segments "
+            "images without one"
+        )
+
+
+def _drop_missing_mask(job: Job) -> Job:
+    if job.mask is None or job.mask.is_file():
+        return job
+    return Job(job.image, None, job.output, job.overlay)
+
+
+def _check_outputs(jobs: Sequence[Job]) -> None:
+    inputs = {path.resolve() for job in jobs for path in (job.image, job.mask) if path is not None}
+    owners: dict[Path, Path] = {}
+    for job in jobs:
+        for path in (job.output, job.overlay):
+            if path is None:
+                continue
+            target = path.resolve()
+            if target in inputs:
+                raise click.UsageError(f"an output must not be an input; {path} is one")
+            if target in owners:
+                raise click.UsageError(
+                    f"images must have outputs of their own; {owners[target]} and {job.image} "
+                    f"would both have {path}"
+                )
+            owners[target] = job.image
+
+
+def _tell_rest(count: int) -> str:
+    return f" and {count - _SHOWN} more" if count > _SHOWN else ""

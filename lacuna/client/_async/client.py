@@ -1,0 +1,241 @@
+"""A client of the server over HTTP."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sized
+from types import TracebackType
+from typing import Any, Literal, Self, Unpack, overload
+
+import httpx2
+
+from lacuna.client.calls import Call, Question, Reply, Steps, Value
+from lacuna.client.catalog import Catalog
+from lacuna.client.failures import Failure, explain_silence, read_failure
+from lacuna.client.progress import show_progress
+from lacuna.client.protocols import PROTOCOLS, Protocol
+from lacuna.client.protocols.native import write_call
+from lacuna.client.result import Result
+from lacuna.client.retries import RetryPolicy, choose_wait
+from lacuna.client.sources import Image
+from lacuna.client.tasks import Sleep, map_concurrently, sleep
+from lacuna.client.transport import (
+    KEEPALIVE_S,
+    MapOptions,
+    Target,
+    build_headers,
+    build_request,
+    make_reply,
+    pair_up,
+)
+from lacuna.errors import LacunaError
+
+
+class AsyncClient:
+    """Client of a server over HTTP.
+
+    `Client` blocks, and may be shared by threads. `AsyncClient` belongs to one event loop, and
+    blocks it only while it reads files.
+
+
+    Args:
+        url: of the server, e.g. `http://127.0.0.1:8000`.
+        api_key: sent as `Authorization: Bearer …`, where the server wants one.
+        timeout_s: how long to wait for the connection, and for each part of an answer.
+        retry: how long to keep trying where the server is busy or away.
+        protocol: `native`, `oip` (Triton, KServe) or `tfserving`.
+        transport: to use instead of the network's.
+        clock: seconds, for the time that retries take.
+        sleep: waits for seconds, between them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 300.0,
+        retry: RetryPolicy | None = None,
+        protocol: Protocol = "native",
+        transport: httpx2.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = sleep,
+    ) -> None:
+        self._url = url
+        self._http = httpx2.AsyncClient(
+            base_url=url,
+            headers=build_headers(api_key),
+            timeout=timeout_s,
+            limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
+            transport=transport,
+        )
+        self._retry = RetryPolicy() if retry is None else retry
+        self._segment = PROTOCOLS[protocol]
+        self._catalog = Catalog()
+        self._stranger = True
+        self._clock, self._sleep = clock, sleep
+
+    async def segment(
+        self,
+        image: Image,
+        mask: Image | None = None,
+        *,
+        probabilities: bool = False,
+        **target: Unpack[Target],
+    ) -> Result:
+        """Segment an image.
+
+        Args:
+            image: a path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image.
+            mask: the same, of the image's size; non-zero = valid. Without one, alpha, no-data and
+                finiteness decide.
+            probabilities: whether they are wanted beside the labels.
+            **target: `model`, `version`, `nodata`, `timeout_s`; None counts as left out.
+
+        Raises:
+            LacunaError: of the class that the server names: `RequestError` if the request is at
+                fault, `UnavailableError` if trying again may help.
+            OSError: if a file cannot be read.
+        """
+        return await self.ask(Question(image, mask, probabilities, **target))
+
+    async def ask(self, question: Question) -> Result:
+        """Segment the image of a question; see `segment`."""
+        return await self._run(self._segment(question, self._catalog))
+
+    async def segment_as(
+        self,
+        media_type: str,
+        image: Image,
+        mask: Image | None = None,
+        **target: Unpack[Target],
+    ) -> bytes:
+        """Segment an image and return the answer as the server writes it, whatever the protocol.
+
+        Args:
+            media_type: `application/json`, `image/png`, `application/x-npy` or `application/zip`.
+            image: as in `segment`.
+            mask: as in `segment`.
+            **target: as in `segment`.
+
+        Returns:
+            The answer's bytes.
+        """
+        reply = await self._send(write_call(Question(image, mask, **target), media_type))
+        return reply.content
+
+    @overload
+    def map(
+        self,
+        images: Iterable[Image],
+        masks: Iterable[Image | None] | None = None,
+        *,
+        return_errors: Literal[False] = False,
+        **options: Unpack[MapOptions],
+    ) -> AsyncIterator[Result]: ...
+    @overload
+    def map(
+        self,
+        images: Iterable[Image],
+        masks: Iterable[Image | None] | None = None,
+        *,
+        return_errors: Literal[True],
+        **options: Unpack[MapOptions],
+    ) -> AsyncIterator[Result | LacunaError | OSError]: ...
+    def map(
+        self,
+        images: Iterable[Image],
+        masks: Iterable[Image | None] | None = None,
+        *,
+        concurrency: int = 8,
+        progress: bool = False,
+        return_errors: bool = False,
+        probabilities: bool = False,
+        **target: Unpack[Target],
+    ) -> AsyncIterator[Result | LacunaError | OSError]:
+        """Segment many images, several at once.
+
+        Args:
+            images: as in `segment`; taken as they are needed, so they may be endless.
+            masks: one for each image, or None for those that have none.
+            concurrency: how many are asked at once.
+            progress: whether to draw a progress bar on the standard error.
+            return_errors: whether an image that fails gives its error in place of a result; if
+                not, the first one is raised, and those behind it are not asked any more.
+            probabilities: as in `segment`.
+            **target: as in `segment`.
+
+        Returns:
+            Results, in the order of the images.
+        """
+
+        async def segment(
+            pair: tuple[Image, Image | None],
+        ) -> Result | LacunaError | OSError:
+            try:
+                return await self.segment(*pair, probabilities=probabilities, **target)
+            except (LacunaError, OSError) as error:
+                if return_errors:
+                    return error
+                raise
+
+        total = len(images) if isinstance(images, Sized) else None
+        bar = show_progress(total, enabled=progress)
+        return map_concurrently(segment, pair_up(images, masks), concurrency, bar)
+
+    async def models(self) -> list[dict[str, Any]]:
+        """List the models and versions, their classes and what they promise."""
+        return await self._run(self._catalog.list_models())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _run(self, steps: Steps[Value]) -> Value:
+        try:
+            call = next(steps)
+            while True:
+                call = steps.send(await self._send(call))
+        except StopIteration as done:
+            value: Value = done.value
+            return value
+
+    async def _send(self, call: Call) -> Reply:
+        began_s, tries = self._clock(), 0
+        while True:
+            outcome = await self._ask(call)
+            if isinstance(outcome, Reply):
+                return outcome
+            tries += 1
+            elapsed_s = self._clock() - began_s
+            wait_s = choose_wait(
+                self._retry,
+                outcome,
+                tries,
+                elapsed_s,
+                random.random(),  # noqa: S311
+                stranger=self._stranger,
+            )
+            if wait_s is None:
+                raise outcome.error
+            await self._sleep(wait_s)
+
+    async def _ask(self, call: Call) -> Reply | Failure:
+        try:
+            reply = make_reply(await self._http.send(build_request(self._http, call)))
+        except httpx2.HTTPError as fault:
+            return explain_silence(self._url, fault)
+        self._stranger = False
+        return read_failure(reply) if reply.status >= 400 and call.raises else reply

@@ -1,0 +1,95 @@
+"""Which models there are, and what their labels mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.client.calls import Call, Steps
+from lacuna.client.result import ClassInfo
+from lacuna.errors import UnknownModelError
+from lacuna.sample import INVALID_LABEL
+
+MODELS = Call("GET", "/v1/models", raises=False)
+
+# Paul Tol's bright scheme, which people of any colour vision tell apart.
+_COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
+
+
+class Catalog:
+    """Remembers what the server said of its models."""
+
+    def __init__(self) -> None:
+        self._models: list[dict[str, Any]] = []
+
+    def list_models(self) -> Steps[list[dict[str, Any]]]:
+        """Ask for the models as `GET /v1/models` describes them; none if nobody answers that."""
+        reply = yield MODELS
+        if reply.status == 200:
+            self._models = list(json.loads(reply.content)["models"])
+        return self._models
+
+    def find_model(self, name: str | None, version: str | None = None) -> Steps[dict[str, Any]]:
+        """Find the description of a model that answers.
+
+        Args:
+            name: of the model; None for the only one.
+            version: of the model; None for the highest that answers.
+
+        Returns:
+            The description; empty if there is none.
+        """
+        found = self._choose(name, version)
+        if not found:
+            yield from self.list_models()
+            found = self._choose(name, version)
+        return found
+
+    def find_name(self, name: str | None, version: str | None = None) -> Steps[str]:
+        """Find the name of the only model, where none is given.
+
+        Raises:
+            UnknownModelError: if there are several, or the server does not tell.
+        """
+        if name is not None:
+            return name
+        model = yield from self.find_model(None, version)
+        if not model:
+            raise UnknownModelError("model must be named, unless the server serves just one")
+        return str(model["name"])
+
+    def _choose(self, name: str | None, version: str | None) -> dict[str, Any]:
+        ready = [
+            model
+            for model in self._models
+            if "classes" in model
+            and name in (None, model["name"])
+            and version in (None, model["version"], *model.get("labels", ()))
+        ]
+        if len({model["name"] for model in ready}) != 1:
+            return {}
+        return max(ready, key=lambda model: int(model["version"]))
+
+
+def read_classes(described: Sequence[dict[str, Any]]) -> tuple[ClassInfo, ...]:
+    """Read the classes as the server describes them."""
+    return tuple(
+        ClassInfo(int(entry["id"]), str(entry["name"]), str(entry["color"])) for entry in described
+    )
+
+
+def name_classes(model: dict[str, Any], labels: NDArray[np.uint8]) -> tuple[ClassInfo, ...]:
+    """Give the classes of a model, or names for those that were found if it tells none.
+
+    Args:
+        model: its description; may be empty.
+        labels: that the names are for.
+    """
+    if "classes" in model:
+        return read_classes(model["classes"])
+    found = (int(label) for label in np.unique(labels) if label != INVALID_LABEL)
+    return tuple(ClassInfo(n, f"class {n}", _COLORS[n % len(_COLORS)]) for n in found)

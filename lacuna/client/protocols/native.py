@@ -1,0 +1,133 @@
+"""`POST /v1/segment`.
+
+Labels are asked for as JSON: areas in run lengths, with the names of model and classes, all from
+the version that gave the answer. With probabilities it is NPZ, and in brief NPY; names are asked
+for once then.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import uuid
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.client.calls import Call, Question, Reply, Steps
+from lacuna.client.catalog import Catalog, name_classes, read_classes
+from lacuna.client.result import Result
+from lacuna.client.sources import Image, read_source
+from lacuna.raster import rle
+from lacuna.raster.npy import read_npy
+from lacuna.sample import INVALID_LABEL
+
+JSON = "application/json"
+NPY = "application/x-npy"
+NPZ = "application/zip"
+
+_TIMING = re.compile(r"([\w-]+);dur=([\d.]+)")
+
+
+def segment(asked: Question, catalog: Catalog) -> Steps[Result]:
+    """Ask for a segmentation.
+
+    Args:
+        asked: what is to be segmented.
+        catalog: of the server's models.
+    """
+    if not (asked.probabilities or asked.brief):
+        reply = yield write_call(asked, JSON)
+        return read_json(reply.content, asked.image, read_timings(reply))
+    reply = yield write_call(asked, NPZ if asked.probabilities else NPY)
+    if asked.probabilities:
+        labels, probabilities = read_npz(reply.content)
+    else:
+        labels, probabilities = read_npy(reply.content), None
+    version = None if asked.version is None else str(asked.version)
+    model = yield from catalog.find_model(asked.model, version)
+    return Result(
+        labels,
+        name_classes(model, labels),
+        str(model.get("name", asked.model or "")),
+        str(model.get("version", asked.version or "")),
+        probabilities,
+        read_timings(reply),
+        asked.image,
+    )
+
+
+def write_call(asked: Question, media_type: str) -> Call:
+    """Write a request.
+
+    Args:
+        asked: what is to be segmented.
+        media_type: of the answer.
+    """
+    parameters = {
+        "model": asked.model,
+        "version": asked.version,
+        "nodata": asked.nodata,
+        "timeout_s": asked.timeout_s,
+    }
+    parts = [
+        _write_part(name, str(value).encode())
+        for name, value in parameters.items()
+        if value is not None
+    ]
+    parts.append(_write_part("image", read_source(asked.image), is_file=True))
+    if asked.mask is not None:
+        parts.append(_write_part("mask", read_source(asked.mask), is_file=True))
+    # In one piece: HTTP libraries send a form's parts one by one, which costs both sides more than
+    # all the rest of a small request.
+    boundary = uuid.uuid4().hex
+    line = b"--%b\r\n" % boundary.encode()
+    body = b"".join([*(line + part for part in parts), b"--%b--\r\n" % boundary.encode()])
+    kind = f"multipart/form-data; boundary={boundary}"
+    return Call("POST", "/v1/segment", {"Accept": media_type, "Content-Type": kind}, body)
+
+
+def _write_part(name: str, content: bytes, *, is_file: bool = False) -> bytes:
+    head = f'Content-Disposition: form-data; name="{name}"'
+    if is_file:
+        head += f'; filename="{name}"\r\nContent-Type: application/octet-stream'
+    return b"%b\r\n\r\n%b\r\n" % (head.encode(), content)
+
+
+def read_json(content: bytes, image: Image | None, timings_ms: dict[str, float]) -> Result:
+    """Read a JSON answer.
+
+    Args:
+        content: the answer.
+        image: that was asked about.
+        timings_ms: of each stage; if empty, those of the answer.
+    """
+    answer = json.loads(content)
+    size = answer["size"]["height"], answer["size"]["width"]
+    labels = np.full(size, INVALID_LABEL, np.uint8)
+    for entry in answer["classes"]:
+        if entry["pixels"]:
+            labels[rle.decode(entry["segmentation"], labels.size)] = entry["id"]
+    return Result(
+        labels,
+        read_classes(answer["classes"]),
+        answer["model"]["name"],
+        answer["model"]["version"],
+        timings_ms=timings_ms or answer["timings_ms"],
+        image=image,
+    )
+
+
+def read_npz(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Read labels and probabilities."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as answer:
+        return answer["labels"], answer["probabilities"]
+
+
+def read_timings(reply: Reply) -> dict[str, float]:
+    """Read the milliseconds of each stage from `Server-Timing`."""
+    return {
+        name: float(value)
+        for name, value in _TIMING.findall(reply.headers.get("server-timing", ""))
+    }

@@ -1,0 +1,102 @@
+"""TensorFlow Serving's REST API, by rows: `POST /v1/models/{name}:predict`."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.client.calls import Call, Question, Steps
+from lacuna.client.catalog import Catalog, name_classes
+from lacuna.client.failures import FailedError
+from lacuna.client.protocols.native import read_timings
+from lacuna.client.protocols.samples import read_tensors
+from lacuna.client.result import Result
+
+_DEPTHS = {"DT_UINT8": "uint8", "DT_UINT16": "uint16"}
+
+
+def segment(asked: Question, catalog: Catalog) -> Steps[Result]:
+    """Ask for a segmentation.
+
+    Args:
+        asked: what is to be segmented.
+        catalog: of the server's models.
+    """
+    version = None if asked.version is None else str(asked.version)
+    name = yield from catalog.find_name(asked.model, version)
+    model = yield from catalog.find_model(name, version)
+    path = f"/v1/models/{quote(name, safe='')}"
+    if version is not None:
+        path += f"/{'versions' if version.isdigit() else 'labels'}/{quote(version, safe='')}"
+    told = yield Call("GET", f"{path}/metadata")
+    metadata = json.loads(told.content)
+    image, mask = read_tensors(asked, *_read_input(model, metadata))
+    reply = yield write_call(f"{path}:predict", image, mask, probabilities=asked.probabilities)
+    labels, probabilities = read_prediction(reply.content, image.shape[:2])
+    return Result(
+        labels,
+        name_classes(model, labels),
+        name,
+        str(metadata["model_spec"]["version"]),
+        probabilities,
+        read_timings(reply),
+        asked.image,
+    )
+
+
+def write_call(
+    path: str, image: NDArray[Any], mask: NDArray[Any] | None, *, probabilities: bool
+) -> Call:
+    """Write a request: a row of nested lists, as TensorFlow Serving itself reads it.
+
+    Args:
+        path: of the model's `predict`.
+        image: (H, W, C) numbers.
+        mask: (H, W), not 0 = valid; None if there is none.
+        probabilities: whether they are wanted.
+    """
+    valid = np.ones(image.shape[:2], np.bool_) if mask is None else mask != 0
+    row = {"image": image.tolist(), "mask": valid[:, :, None].tolist()}
+    body = {
+        "signature_name": "serving_default" if probabilities else "labels",
+        "instances": [row],
+    }
+    headers = {"Content-Type": "application/json"}
+    return Call("POST", path, headers, content=json.dumps(body).encode())
+
+
+def read_prediction(
+    content: bytes, size: tuple[int, ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+    """Read an answer.
+
+    Args:
+        content: the answer.
+        size: height and width that it must have.
+
+    Raises:
+        FailedError: if it is not what the protocol says.
+    """
+    try:
+        (prediction,) = json.loads(content)["predictions"]
+        if not isinstance(prediction, dict):
+            return np.array(prediction, np.uint8).reshape(size), None
+        labels = np.array(prediction["labels"], np.uint8).reshape(size)
+        return labels, np.array(prediction["probabilities"], np.float32).reshape(*size, -1)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FailedError(f"the answer must be the protocol's; it is not: {error}") from error
+
+
+def _read_input(model: dict[str, Any], metadata: dict[str, Any]) -> tuple[int, str]:
+    """Give the channels and the depth that a model takes."""
+    if "image" in model:
+        return int(model["image"]["channels"]), str(model["image"]["dtype"])
+    signatures = metadata["metadata"]["signature_def"]["signature_def"]
+    taken = signatures["serving_default"]["inputs"]["image"]
+    sides = [int(side["size"]) for side in taken["tensor_shape"]["dim"]]
+    return math.prod(sides[-1:]), _DEPTHS.get(taken["dtype"], "float32")

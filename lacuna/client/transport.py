@@ -1,0 +1,80 @@
+"""HTTP messages of the two clients: requests, and replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from typing import TypedDict
+
+import httpx2
+
+from lacuna.client.calls import Call, Reply
+from lacuna.client.sources import Image
+
+KEEPALIVE_S = 3.0
+"""Seconds after which an idle connection is closed. Many servers close theirs after 5 s; a request
+that is sent at that moment has to be sent again."""
+
+
+class Target(TypedDict, total=False):
+    """Parameters of a request beside the image.
+
+    Attributes:
+        model: name; may be left out where there is one.
+        version: of the model; the one that is served, if left out.
+        nodata: value of missing pixels in the image's own units; may be NaN.
+        timeout_s: how long the server may take.
+    """
+
+    model: str | None
+    version: str | int | None
+    nodata: float | None
+    timeout_s: float | None
+
+
+class MapOptions(Target, total=False):
+    """Options of `map`, whatever becomes of its errors.
+
+    Attributes:
+        concurrency: how many images are asked at once.
+        progress: whether to draw a progress bar on the standard error.
+        probabilities: whether they are wanted beside the labels.
+    """
+
+    concurrency: int
+    progress: bool
+    probabilities: bool
+
+
+def build_headers(api_key: str | None) -> dict[str, str]:
+    """Return the headers of all requests."""
+    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+
+
+def build_request(http: httpx2.Client | httpx2.AsyncClient, call: Call) -> httpx2.Request:
+    """Build the HTTP request of a call."""
+    return http.build_request(
+        call.method,
+        call.path,
+        headers=dict(call.headers),
+        content=call.content,
+    )
+
+
+def make_reply(response: httpx2.Response) -> Reply:
+    """Return the reply that a response, read to its end, holds."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, headers, response.content)
+
+
+def pair_up(
+    images: Iterable[Image], masks: Iterable[Image | None] | None
+) -> Iterator[tuple[Image, Image | None]]:
+    """Return each image with its mask.
+
+    Raises:
+        ValueError: if there are not as many masks as images.
+    """
+    if masks is None:
+        return zip(images, repeat(None), strict=False)
+    return zip(images, masks, strict=True)

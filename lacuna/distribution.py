@@ -1,0 +1,35 @@
+"""The distribution that users install: its version, and the commands that install its extras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+VERSION = "0.1.0"
+
+Extra = Literal["formats", "otel", "serve", "train"]
+
+# In a clone the extras come from lock files, with hashes.
+_IN_A_CLONE: Mapping[Extra, str] = MappingProxyType(
+    {
+        "formats": "make setup",
+        "otel": "make setup",
+        "serve": "make setup",
+        "train": "make train-setup",
+    }
+)
+
+_OF_MODULES: Mapping[str, Extra] = MappingProxyType(
+    {"imagecodecs": "formats", "tifffile": "formats"}
+)
+
+
+def find_extra(module: str) -> Extra | None:
+    """Return the extra that installs a module of this package's own; None if none does."""
+    return _OF_MODULES.get(module.partition(".")[0])
+
+
+def describe_extra(extra: Extra) -> str:
+    """Return the commands that install an extra, for users and for those who have a clone."""
+    return f"pip install 'lacuna-segmentation[{extra}]'; in a clone: {_IN_A_CLONE[extra]}"

@@ -1,0 +1,149 @@
+"""From an image as its file holds it to what a model takes: units, channels, validity.
+
+Units. Pictures carry intensities, which are scaled from their bit depth to the model's. Arrays
+carry numbers, which are taken as they are; so are all numbers for a float32 model.
+Channels. The same number is taken as it is; one is repeated where three are wanted; three are
+taken for one where they are equal, which is a grey picture saved as colour.
+Validity. A pixel is valid if the mask given and the file itself say so, it does not hold the
+no-data value in all its channels, and all its channels are finite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.errors import ChannelMismatchError
+from lacuna.raster.masks import check_mask_fits
+from lacuna.raster.raster import Raster, equals_nodata
+from lacuna.sample import Sample
+
+Depth = Literal["uint8", "uint16", "float32"]
+
+_WHITE: dict[Depth, int | None] = {"uint8": 255, "uint16": 65535, "float32": None}
+
+
+def fit_to_model(
+    raster: Raster,
+    channels: int,
+    dtype: Depth,
+    *,
+    nodata: float | None = None,
+    model: str = "the model",
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Bring an image to the channels and units of a model, and tell its valid pixels.
+
+    Args:
+        raster: the image.
+        channels: how many the model takes.
+        dtype: the depth whose raw values the model takes.
+        nodata: the value of missing pixels in the raster's own units; may be NaN.
+        model: what wants the channels, for the message: "model groundcover".
+
+    Returns:
+        values (H, W, channels) uint8, uint16 or float32, float32 wherever scaling gave fractions;
+        and bool (H, W), True = valid.
+
+    Raises:
+        ChannelMismatchError: if the image's channels cannot be taken for the model's.
+    """
+    valid = find_valid(raster, nodata)
+    values = _fit_channels(raster.values, valid, channels, model)
+    return _scale(values, raster.full_scale, dtype), valid
+
+
+def to_sample(
+    raster: Raster,
+    mask: NDArray[np.bool_] | None,
+    channels: int,
+    dtype: Depth,
+    *,
+    nodata: float | None = None,
+    model: str = "the model",
+) -> Sample:
+    """Make a model's sample of an image and a mask.
+
+    Args:
+        raster: the image.
+        mask: bool (H, W), True = valid; None if none was given.
+        channels: how many the model takes.
+        dtype: the depth whose raw values the model takes.
+        nodata: the value of missing pixels in the raster's own units; may be NaN.
+        model: what wants the channels, for the message: "model groundcover".
+
+    Raises:
+        InvalidMaskError: if the mask is not of the image's size.
+        ChannelMismatchError: if the image's channels cannot be taken for the model's.
+    """
+    values, valid = fit_to_model(
+        add_mask(raster, mask), channels, dtype, nodata=nodata, model=model
+    )
+    return Sample(values, valid)
+
+
+def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
+    """Give an image of which only those pixels are valid that a mask says so of as well.
+
+    Args:
+        raster: the image.
+        mask: bool (H, W), True = valid; None for all.
+
+    Raises:
+        InvalidMaskError: if the mask is not of the image's size.
+    """
+    if mask is None:
+        return raster
+    check_mask_fits(mask, raster.size)
+    return replace(raster, valid=mask if raster.valid is None else mask & raster.valid)
+
+
+def find_valid(raster: Raster, nodata: float | None = None) -> NDArray[np.bool_]:
+    """Tell which pixels are valid: by the file, by the no-data value, and as numbers.
+
+    Args:
+        raster: the image.
+        nodata: the value of missing pixels in the raster's own units; may be NaN.
+
+    Returns:
+        bool (H, W), True = valid; not to be written to.
+    """
+    valid = np.ones(raster.size, np.bool_) if raster.valid is None else raster.valid
+    if raster.values.dtype.kind == "f":
+        valid = valid & np.isfinite(raster.values).all(axis=2)
+    if nodata is not None:
+        valid = valid & ~equals_nodata(raster.values, nodata)
+    return valid
+
+
+def _fit_channels(
+    values: NDArray[Any], valid: NDArray[np.bool_], wanted: int, model: str
+) -> NDArray[Any]:
+    found = values.shape[2]
+    if found == wanted:
+        return values
+    if (found, wanted) == (1, 3):
+        return np.repeat(values, 3, axis=2)
+    if (found, wanted) == (3, 1):
+        # Only valid pixels are compared: what stands under the mask must not decide anything.
+        differ = (values[:, :, 1:] != values[:, :, :1]).any(axis=2)
+        if (differ & valid).any():
+            raise ChannelMismatchError(
+                f"{model} takes 1 channel; the image has 3, and they are not equal"
+            )
+        return np.ascontiguousarray(values[:, :, :1])
+    raise ChannelMismatchError(
+        f"{model} takes {wanted} channel{'' if wanted == 1 else 's'}; the image has {found}"
+    )
+
+
+def _scale(values: NDArray[Any], full_scale: float | None, dtype: Depth) -> NDArray[Any]:
+    white = _WHITE[dtype]
+    if full_scale is None or white is None or white == full_scale:
+        return values
+    if (full_scale, white) == (255, 65535):
+        return values.astype(np.uint16) * np.uint16(257)
+    # Not rounded to integers: the model takes float32 anyway.
+    return values.astype(np.float32) * np.float32(white / full_scale)

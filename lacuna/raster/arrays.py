@@ -1,0 +1,139 @@
+"""Arrays that come as numbers: NPY files and nested JSON lists."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.errors import InvalidImageError, InvalidMaskError
+from lacuna.raster.limits import ImageLimits, check_size
+from lacuna.raster.npy import Buffer, read_npy, read_npy_header
+from lacuna.raster.raster import Raster, narrow
+
+_NUMBERS = frozenset({int, float})
+_IMAGE_TYPES = _NUMBERS | {type(None)}
+_MASK_TYPES = _NUMBERS | {bool}
+
+
+def decode_npy(data: Buffer, limits: ImageLimits) -> Raster:
+    """Decode an NPY file as an image.
+
+    Args:
+        data: an array (H, W), (H, W, C) or (1, H, W, C) of real numbers.
+        limits: the largest image that is decoded.
+
+    Raises:
+        InvalidImageError: if the file is damaged, not of numbers, or not of such a shape.
+        ImageTooLargeError: if its header exceeds the limits.
+    """
+    header = read_npy_header(data)
+    height, width, channels = _image_shape(header.shape)
+    check_size(limits, height, width, channels)
+    array = read_npy(data, header).reshape(height, width, channels)
+    values = np.ascontiguousarray(narrow(array))
+    return Raster(values, is_binary=array.dtype == np.bool_ and channels == 1)
+
+
+def array_from_nested(value: object, limits: ImageLimits) -> Raster:
+    """Turn nested JSON lists into an image.
+
+    Args:
+        value: H lists of W numbers, or of W lists of C numbers; None and NaN are missing values.
+        limits: the largest image that is taken.
+
+    Returns:
+        float32: JSON's numbers have no dtype.
+
+    Raises:
+        InvalidImageError: if the lists are ragged, empty, too deep, or hold anything else.
+        ImageTooLargeError: if there are too many pixels or channels.
+    """
+    try:
+        rows = _lists(value)
+        channels = len(rows[0][0]) if isinstance(rows[0][0], list) else 1
+        check_size(limits, len(rows), len(rows[0]), channels)
+        return Raster(_numbers(rows, _IMAGE_TYPES))
+    except ValueError as error:
+        raise InvalidImageError(f"image must be {error}") from None
+
+
+def mask_from_nested(value: object) -> NDArray[np.bool_]:
+    """Turn nested JSON lists into a mask.
+
+    Args:
+        value: H lists of W booleans or numbers, or of W lists of one; not 0 means valid.
+
+    Returns:
+        bool (H, W), True = valid.
+
+    Raises:
+        InvalidMaskError: if the lists are ragged, empty, too deep, or hold anything else.
+    """
+    try:
+        numbers = _numbers(_lists(value), _MASK_TYPES)
+    except ValueError as error:
+        raise InvalidMaskError(f"mask must be {error}") from None
+    if numbers.shape[2] != 1:
+        raise InvalidMaskError(f"mask must have one channel; it has {numbers.shape[2]}")
+    if np.isnan(numbers).any():
+        raise InvalidMaskError("mask must hold numbers or booleans; it holds NaN")
+    return np.not_equal(numbers[:, :, 0], 0)
+
+
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    if len(shape) == 4 and shape[0] == 1:
+        return shape[1], shape[2], shape[3]
+    if len(shape) == 3:
+        return shape[0], shape[1], shape[2]
+    if len(shape) == 2:
+        return shape[0], shape[1], 1
+    raise InvalidImageError(f"array must be (H, W), (H, W, C) or (1, H, W, C); it is {shape}")
+
+
+def _lists(value: object) -> list[list[Any]]:
+    """Hold a value to be lists of lists of one length, none of them empty."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"lists of rows; it is {_describe(value)}")
+    first = value[0]
+    for row in value:
+        if not isinstance(row, list) or not row:
+            raise ValueError(f"lists of rows; a row is {_describe(row)}")
+        if len(row) != len(first):
+            raise ValueError(
+                f"lists of rows of one length; the first has {len(first)}, another {len(row)}"
+            )
+    return value
+
+
+def _numbers(rows: list[list[Any]], accepted: frozenset[type]) -> NDArray[np.float32]:
+    """Convert lists (H, W) or (H, W, C) to float32 (H, W, C), C-speed all the way.
+
+    NumPy alone would take "7" and True for numbers, so the types are looked at first.
+    """
+    pixels = list(chain.from_iterable(rows))
+    channels = 1
+    if isinstance(pixels[0], list):
+        lengths = {len(pixel) if isinstance(pixel, list) else 0 for pixel in pixels}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError("lists of pixels of one length; these are ragged or empty")
+        (channels,) = lengths
+        pixels = list(chain.from_iterable(pixels))
+    strange = set(map(type, pixels)) - accepted
+    if strange:
+        kind = min(kind.__name__ for kind in strange)
+        raise ValueError(f"rows of numbers, or of lists of numbers; it holds a {kind}")
+    try:
+        with np.errstate(over="ignore"):
+            flat = np.array(pixels, np.float64).astype(np.float32)
+    except OverflowError:
+        raise ValueError("made of numbers within float64; one is beyond") from None
+    return flat.reshape(len(rows), len(rows[0]), channels)
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, list):
+        return "an empty list"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,31 @@
+"""What a decoder says of damaged bytes, in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lacuna.errors import InvalidImageError, RequestError
+
+
+@contextmanager
+def decoder_errors(kind: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one error of the request.
+
+    Decoders meet hostile bytes with errors of every class, from `struct.error` to `MemoryError`;
+    their texts name offsets and library functions and are kept as the cause only.
+
+    Args:
+        kind: what is being decoded, for the message: "PNG".
+
+    Raises:
+        InvalidImageError: for any exception other than a `RequestError`, which passes.
+    """
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:
+        raise InvalidImageError(
+            f"{kind} must be whole and undamaged; this one cannot be decoded"
+        ) from error

@@ -1,0 +1,87 @@
+"""How large an image may be, checked against what its header says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lacuna.errors import ImageTooLargeError, InvalidImageError
+
+SAMPLES_PER_PIXEL = 4
+"""An image of the largest size may have this many channels, and a smaller one more of them.
+
+Pixels and channels alone would together allow 4096 · 4096 · 64 samples, 4 GiB as float32, which
+a deflated file of a few megabytes can hold.
+"""
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """The largest image that is decoded.
+
+    Attributes:
+        image_pixels: height × width; the default is 4096 × 4096. An image goes through the model in
+            one piece, and the demo's takes 620 bytes a pixel for that (measured): 10 GB.
+        image_channels: samples per pixel, alpha included; the default covers the multispectral
+            sensors (Sentinel-2 has 13 bands) several times over, not hyperspectral cubes.
+        model: whose own limit there is besides; empty for none.
+        model_pixels: height × width of an image for it, at most `image_pixels`; None for as many.
+            Channels and samples are limited as for everybody.
+    """
+
+    image_pixels: int = 4096 * 4096
+    image_channels: int = 64
+    model: str = ""
+    model_pixels: int | None = None
+
+    @property
+    def most_pixels(self) -> int:
+        """Height × width that an image may have."""
+        return self.image_pixels if self.model_pixels is None else self.model_pixels
+
+    @property
+    def whose(self) -> str:
+        """Whom `most_pixels` belongs to, for messages; empty for the server."""
+        return "" if self.model_pixels is None else f" for model {self.model}"
+
+    def narrow(self, model: str, pixels: int | None) -> ImageLimits:
+        """Give the limits of a model.
+
+        Args:
+            model: its name.
+            pixels: height × width of an image for it; None if it has no limit of its own.
+        """
+        return self if pixels is None else replace(self, model=model, model_pixels=pixels)
+
+
+def check_size(limits: ImageLimits, height: int, width: int, channels: int = 1) -> None:
+    """Refuse an image by what its header says, before anything is allocated for it.
+
+    Args:
+        limits: the largest image that is decoded.
+        height: rows.
+        width: columns.
+        channels: samples per pixel, alpha included.
+
+    Raises:
+        InvalidImageError: if there is no pixel, or no sample in it.
+        ImageTooLargeError: if there are too many pixels, channels, or samples altogether.
+    """
+    if height < 1 or width < 1 or channels < 1:
+        raise InvalidImageError(
+            f"image must have at least one pixel; it is {height}×{width} "
+            f"with {channels} channel{'' if channels == 1 else 's'}"
+        )
+    if height * width > limits.most_pixels:
+        raise ImageTooLargeError(
+            f"image{limits.whose} must have at most {limits.most_pixels} pixels; "
+            f"it is {height}×{width}, {height * width} pixels"
+        )
+    if channels > limits.image_channels:
+        raise ImageTooLargeError(
+            f"image must have at most {limits.image_channels} channels; it has {channels}"
+        )
+    if height * width * channels > SAMPLES_PER_PIXEL * limits.image_pixels:
+        raise ImageTooLargeError(
+            f"image must have at most {SAMPLES_PER_PIXEL * limits.image_pixels} samples "
+            f"(pixels × channels); it is {height}×{width} with {channels} channels"
+        )

@@ -1,0 +1,86 @@
+"""Masks of valid pixels from image files."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.errors import EmptyBodyError, InvalidImageError, InvalidMaskError
+from lacuna.raster.images import decode_image
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import Buffer
+from lacuna.raster.raster import Raster
+from lacuna.raster.sniff import ACCEPTED, sniff
+
+_JPEG_THRESHOLD = 128
+"""JPEG is lossy: around an edge, 0 comes back as 3 or 7. Halfway is where it was cut."""
+
+_COPIED_PIXELS = 1 << 20
+"""Larger masks that need no reading are taken as they are: one may have 67 million pixels."""
+
+
+def decode_mask(
+    data: Buffer, limits: ImageLimits, media_type: str | None = None
+) -> NDArray[np.bool_]:
+    """Decode a mask: a picture or array of which every value but 0 means valid.
+
+    Args:
+        data: PNG, WebP, TIFF or NPY; or JPEG, where 128 and more means valid. Colour channels
+            must be equal. Where there is alpha, or another sign of transparency, a pixel must be
+            opaque as well.
+        limits: the largest mask that is decoded, checked against the header.
+        media_type: what the file was declared as; its bytes say what it is.
+
+    Returns:
+        bool (H, W), True = valid.
+
+    Raises:
+        EmptyBodyError: if there are no bytes.
+        UnsupportedMediaTypeError: if it is of a format that is not read.
+        InvalidMaskError: if it is not an image, a damaged one, coloured, or holds NaN.
+        ImageTooLargeError: if its header exceeds the limits.
+    """
+    if not data:
+        raise EmptyBodyError(f"mask must be a {ACCEPTED} file; it has 0 bytes")
+    try:
+        raster = decode_image(data, limits, media_type)
+    except InvalidImageError as error:
+        raise InvalidMaskError(f"mask cannot be read: {error.message}") from error
+    lossy = sniff(data, media_type) == "jpeg"
+    mask = _read_colour(raster, lossy=lossy)
+    return mask if raster.valid is None else mask & raster.valid
+
+
+def check_mask_fits(mask: NDArray[np.bool_], size: tuple[int, int]) -> None:
+    """Hold a mask to the size of its image.
+
+    Args:
+        mask: bool (H, W).
+        size: the image's height and width.
+
+    Raises:
+        InvalidMaskError: if they differ.
+    """
+    if mask.shape != size:
+        raise InvalidMaskError(
+            "mask must have the image's height and width; "
+            f"image is {size[0]}×{size[1]}, mask is {mask.shape[0]}×{mask.shape[1]}"
+        )
+
+
+def _read_colour(raster: Raster, *, lossy: bool) -> NDArray[np.bool_]:
+    values = raster.values
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise InvalidMaskError("mask must hold numbers; it holds NaN")
+    if lossy:
+        values = values >= _JPEG_THRESHOLD
+    first = values[:, :, :1]
+    if raster.channels not in (1, 3, 4) or (raster.channels > 1 and (values != first).any()):
+        raise InvalidMaskError(
+            f"mask must have one channel, or equal ones; it has {raster.channels} that differ"
+        )
+    if raster.is_binary and values.size > _COPIED_PIXELS and values.max() <= 1:
+        return values[:, :, 0].view(np.bool_)
+    # Stored values count, not brightness: tifffile, for one, stores bool masks as white-is-zero.
+    zero = raster.full_scale if raster.white_is_zero else 0
+    return np.asarray(first[:, :, 0] != zero, np.bool_)

@@ -1,0 +1,56 @@
+"""The way up: cameras store a picture as the sensor lay and say in EXIF how to turn it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.raster.ifd import read_directories
+from lacuna.raster.raster import Raster
+
+ORIENTATION_TAG = 274
+
+_STEPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
+"""How to read rows and columns, forwards or backwards, after 5 to 8 have swapped them."""
+
+
+def read_orientation(exif: bytes) -> int:
+    """Read the orientation from an EXIF blob.
+
+    Read here and not by Pillow, which warns (a process-wide act) where the blob is damaged.
+
+    Args:
+        exif: with or without the leading "Exif" that JPEG puts before it.
+
+    Returns:
+        1 to 8; 1, as it is, where the blob is damaged or does not say.
+    """
+    blob = exif.removeprefix(b"Exif\0\0")
+    try:
+        first = next(read_directories(blob), None)
+    except (ValueError, struct.error):
+        return 1
+    return first.numbers.get(ORIENTATION_TAG, 1) if first else 1
+
+
+def turn_upright(raster: Raster, orientation: int) -> Raster:
+    """Turn and mirror an image as EXIF's tag 274 says; a value it does not define changes nothing.
+
+    Args:
+        raster: as stored.
+        orientation: 1 to 8.
+    """
+    if orientation not in _STEPS:
+        return raster
+    valid = None if raster.valid is None else _turn(raster.valid, orientation)
+    return replace(raster, values=_turn(raster.values, orientation), valid=valid)
+
+
+def _turn(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    rows, columns = _STEPS[orientation]
+    upright = array.swapaxes(0, 1) if orientation >= 5 else array
+    return np.ascontiguousarray(upright[::rows, ::columns])

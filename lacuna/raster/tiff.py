@@ -1,0 +1,171 @@
+"""TIFF: any real sample format and number of bands, striped or tiled, classic or BigTIFF.
+
+`lacuna.raster.tiff_pages` decides which page is the image and whether it may be decoded; here it
+is read and its colours are worked out.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tifffile import TiffFile, TiffPage
+
+from lacuna.errors import InvalidImageError
+from lacuna.raster.damage import decoder_errors
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.orientation import ORIENTATION_TAG, turn_upright
+from lacuna.raster.raster import Raster, equals_nodata, narrow
+from lacuna.raster.tiff_pages import JPEG, check_page, choose_pages, refuse_stack
+
+# tifffile logs what is wrong with a file, at every level, with text from the file; callers are
+# told by the error.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+
+_NODATA_TAG = 42113
+_ALPHA = (1, 2)
+_MINISWHITE, _PALETTE, _CMYK, _YCBCR = 0, 3, 5, 6
+_KNOWN_COLOURS = frozenset({_MINISWHITE, 1, 2, _PALETTE, 4, _CMYK, _YCBCR, 32803, 34892})
+
+
+def decode_tiff(data: bytes, limits: ImageLimits) -> Raster:
+    """Decode the one image of a TIFF file, at full resolution.
+
+    Args:
+        data: the file; it may hold overviews and a transparency mask beside the image.
+        limits: the largest image that is decoded.
+
+    Returns:
+        The bands as they are, but for palettes, CMYK and YCbCr, which become RGB, and
+        white-is-zero, which is inverted. Alpha, the mask page and GDAL_NODATA become `valid`.
+
+    Raises:
+        InvalidImageError: if the file is damaged, cut short, of a kind that is not read, or holds
+            several images.
+        ImageTooLargeError: if its header exceeds the limits.
+    """
+    with decoder_errors("TIFF"):
+        main, masks = choose_pages(data)
+        with TiffFile(BytesIO(data)) as file:
+            page = _open_page(file, main, data, limits)
+            raster = _read_raster(page)
+            for index in masks:
+                raster = _add_mask_page(raster, _open_page(file, index, data, limits))
+            return turn_upright(raster, int(page.tags.valueof(ORIENTATION_TAG, 1)))
+
+
+def _open_page(file: TiffFile, index: int, data: bytes, limits: ImageLimits) -> TiffPage:
+    page = file.pages[index]
+    if not isinstance(page, TiffPage):
+        raise TypeError("a page without tags of its own")
+    check_page(page, data, limits)
+    refuse_stack(page)
+    return page
+
+
+def _read_raster(page: TiffPage) -> Raster:
+    samples = _read_samples(page)
+    colours, valid = _split_extra_samples(samples, page.extrasamples)
+    nodata = _read_nodata(page)
+    if nodata is not None:
+        has_data = ~equals_nodata(colours, nodata)
+        valid = has_data if valid is None else valid & has_data
+    values, full_scale = _convert_colours(page, colours)
+    white_is_zero = full_scale is not None and int(page.photometric) == _MINISWHITE
+    return Raster(np.ascontiguousarray(narrow(values)), valid, full_scale, white_is_zero)
+
+
+def _read_samples(page: TiffPage) -> NDArray[Any]:
+    """Samples (H, W, S), whether they were stored by pixel or by plane."""
+    # One thread: requests are decoded side by side already.
+    planes: NDArray[Any] = page.asarray(squeeze=False, maxworkers=1)[:, 0]
+    height, width = planes.shape[1:3]
+    return np.moveaxis(planes, 0, 2).reshape(height, width, -1)
+
+
+def _split_extra_samples(
+    samples: NDArray[Any], extra: tuple[int, ...]
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Part alpha, associated or not, from colours and from extra bands of no stated meaning.
+
+    Colours under associated alpha stay multiplied: where alpha is 0 they are dropped, and partly
+    covered pixels are real data of an edge.
+    """
+    channels = samples.shape[2]
+    alphas = [channels - len(extra) + i for i, kind in enumerate(extra) if kind in _ALPHA]
+    if not alphas or len(alphas) == channels:
+        return samples, None
+    return np.delete(samples, alphas, axis=2), np.all(samples[:, :, alphas] > 0, axis=2)
+
+
+def _read_nodata(page: TiffPage) -> float | None:
+    text = page.tags.valueof(_NODATA_TAG)
+    try:
+        return None if text is None else float(str(text).strip("\0 "))
+    except ValueError:
+        return None
+
+
+def _convert_colours(page: TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any], float | None]:
+    """Give values of which more means brighter, and the one that means white."""
+    photometric = int(page.photometric)
+    if photometric not in _KNOWN_COLOURS:
+        raise InvalidImageError(
+            "TIFF colours must be grey, RGB, palette, CMYK or YCbCr; "
+            f"they are of photometric interpretation {photometric}"
+        )
+    if photometric == _PALETTE:
+        return _look_up(page, values), 255.0
+    if values.dtype.kind not in "bu" or page.bitspersample > 16:
+        return values, None
+    full_scale = 2**page.bitspersample - 1
+    if photometric == _MINISWHITE:
+        values = full_scale - values.astype(np.uint16 if full_scale > 255 else np.uint8)
+    if photometric == _CMYK:
+        values = _cmyk_to_rgb(values, full_scale)
+    if photometric == _YCBCR and page.compression != JPEG:
+        values = _ycbcr_to_rgb(values)
+    if page.bitspersample in (1, 2, 4):
+        return values.astype(np.uint8) * np.uint8(255 // full_scale), 255.0
+    return values, float(full_scale)
+
+
+def _look_up(page: TiffPage, indices: NDArray[Any]) -> NDArray[np.uint8]:
+    colormap = page.colormap
+    if colormap is None or indices.shape[2] != 1:
+        raise ValueError("a palette picture must have a palette and one sample per pixel")
+    # Sixteen bits by the specification; some writers fill eight.
+    palette = colormap >> 8 if colormap.max() > 255 else colormap
+    return np.ascontiguousarray(palette.astype(np.uint8).T[indices[:, :, 0]])
+
+
+def _cmyk_to_rgb(values: NDArray[Any], full_scale: int) -> NDArray[Any]:
+    if values.shape[2] != 4:
+        raise ValueError("CMYK must have four inks")
+    # uint32 just holds 65535² and the rounding.
+    light = (full_scale - values.astype(np.uint32)).astype(np.uint32)
+    rgb = (light[:, :, :3] * light[:, :, 3:] + np.uint32(full_scale // 2)) // np.uint32(full_scale)
+    return rgb.astype(values.dtype)
+
+
+def _ycbcr_to_rgb(values: NDArray[Any]) -> NDArray[Any]:
+    if values.shape[2] != 3 or values.dtype != np.uint8:
+        raise ValueError("YCbCr must be of three samples of eight bits")
+    height, width, _ = values.shape
+    picture = Image.frombytes("YCbCr", (width, height), values.tobytes())
+    return np.array(picture.convert("RGB"))
+
+
+def _add_mask_page(raster: Raster, page: TiffPage) -> Raster:
+    """Intersect with a transparency mask; one of another size belongs to an overview."""
+    if (page.imagelength, page.imagewidth) != raster.size:
+        return raster
+    valid = np.any(_read_samples(page) > 0, axis=2)
+    if raster.valid is not None:
+        valid &= raster.valid
+    return replace(raster, valid=valid)

@@ -1,0 +1,174 @@
+"""Which page of a TIFF file is the image, and whether it may be decoded.
+
+A TIFF header can claim almost anything in a few bytes, so the directories are weighed before
+tifffile loads them, and each page is held to the limits before its samples are read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from tifffile import TiffPage
+
+from lacuna.errors import ImageTooLargeError, InvalidImageError
+from lacuna.raster.ifd import Directory, read_directories
+from lacuna.raster.jpeg import MAX_SCANS, count_scans, read_frame
+from lacuna.raster.limits import SAMPLES_PER_PIXEL, ImageLimits, check_size
+
+MAX_DIRECTORIES = 64
+"""Pages in a file: an image, its mask and their overviews are about 30 at most."""
+
+MAX_SEGMENTS = 1 << 18
+"""Strips or tiles in an image: each costs tens of microseconds, however small it is. The largest
+image in tiles of 64 × 64, or by rows in 32 planes, stays within."""
+
+_LOADED_SLACK_BYTES = 1 << 16
+
+JPEG = 7
+
+COMPRESSIONS = {
+    1: "none",
+    2: "CCITT RLE",
+    3: "CCITT G3",
+    4: "CCITT G4",
+    5: "LZW",
+    JPEG: "JPEG",
+    8: "Deflate",
+    32773: "PackBits",
+    32946: "Deflate",
+    50000: "Zstandard",
+}
+"""Those whose decoders can be told how much they may write; JPEG's is held to its own header."""
+
+_PREDICTORS = frozenset({1, 2, 3})
+_OFFSETS = (273, 279, 324, 325)
+_SUBFILE, _OLD_SUBFILE = 254, 255
+_REDUCED, _MASK = 1, 4
+_STACKS = re.compile(r'^ImageJ=[^\0]*?\b(?:images|frames|slices)=([2-9]|1\d)|"truncated": true')
+
+
+def choose_pages(data: bytes) -> tuple[int, list[int]]:
+    """Find the full-resolution image and its transparency masks.
+
+    Args:
+        data: the file.
+
+    Returns:
+        index of the image's page, and of the masks' pages of full resolution.
+
+    Raises:
+        InvalidImageError: if there are several images, or directories too large to be honest.
+        ValueError: if the directories are damaged.
+        struct.error: likewise.
+    """
+    kinds = []
+    loaded = 0
+    for directory in read_directories(data):
+        _check_directory(directory)
+        loaded += directory.value_bytes
+        kinds.append(_subfile_kind(directory))
+        if len(kinds) > MAX_DIRECTORIES:
+            raise InvalidImageError(f"TIFF must have at most {MAX_DIRECTORIES} pages; it has more")
+    if loaded > len(data) + _LOADED_SLACK_BYTES:
+        raise ValueError("the values of all tags together are larger than the file")
+    images = [i for i, kind in enumerate(kinds) if not kind & (_REDUCED | _MASK)]
+    if len(images) != 1:
+        raise InvalidImageError(f"TIFF must hold one image; it holds {len(images)}")
+    masks = [i for i, kind in enumerate(kinds) if kind & (_REDUCED | _MASK) == _MASK]
+    return images[0], masks
+
+
+def _check_directory(directory: Directory) -> None:
+    if not directory.whole:
+        raise ValueError("a tag is repeated, of an unknown type, or beyond the file")
+    if max(directory.counts.get(code, 0) for code in _OFFSETS) > MAX_SEGMENTS:
+        raise ImageTooLargeError(f"TIFF must have at most {MAX_SEGMENTS} strips or tiles")
+
+
+def _subfile_kind(directory: Directory) -> int:
+    if _SUBFILE in directory.numbers:
+        return directory.numbers[_SUBFILE]
+    return _REDUCED if directory.numbers.get(_OLD_SUBFILE) == 2 else 0
+
+
+def refuse_stack(page: TiffPage) -> None:
+    """Refuse a page that stands for several images, as microscopes write them.
+
+    Args:
+        page: its header.
+
+    Raises:
+        InvalidImageError: if it is a volume, a MetaMorph stack, or the first of a series.
+    """
+    if page.is_stk or page.shaped[1] != 1 or _STACKS.search(page.description):
+        raise InvalidImageError("TIFF must hold one image; it holds a stack")
+
+
+def check_page(page: TiffPage, data: bytes, limits: ImageLimits) -> None:
+    """Hold a page's header to the limits, to what is read, and to the bytes that are there.
+
+    Args:
+        page: its header.
+        data: the whole file.
+        limits: the largest image that is decoded.
+
+    Raises:
+        InvalidImageError: if it is of a kind that is not read.
+        ImageTooLargeError: if it exceeds the limits.
+        ValueError: if it is damaged.
+    """
+    check_size(limits, page.imagelength, page.imagewidth, page.samplesperpixel)
+    _check_kind(page)
+    if page.is_tiled:
+        tile_samples = page.tilelength * page.tilewidth * page.tiledepth * page.samplesperpixel
+        if tile_samples > SAMPLES_PER_PIXEL * limits.image_pixels:
+            raise ImageTooLargeError("TIFF tiles must be no larger than the image may be")
+    _check_segments(page, data)
+
+
+def _check_kind(page: TiffPage) -> None:
+    if page.compression not in COMPRESSIONS or page.predictor not in _PREDICTORS:
+        names = ", ".join(dict.fromkeys(COMPRESSIONS.values()))
+        raise InvalidImageError(
+            f"TIFF compression must be {names}, with predictor 1, 2 or 3; "
+            f"it is {int(page.compression)} with predictor {int(page.predictor)}"
+        )
+    if (
+        page.dtype is None
+        or page.dtype.kind not in "buif"
+        or not isinstance(page.bitspersample, int)
+    ):
+        raise InvalidImageError(
+            "TIFF samples must be integers or floating-point numbers of one depth; they are of "
+            f"sample format {page.sampleformat} with {page.bitspersample} bits"
+        )
+
+
+def _check_segments(page: TiffPage, data: bytes) -> None:
+    expected = math.prod(page.chunked)
+    if not expected == len(page.dataoffsets) == len(page.databytecounts):
+        raise ValueError("the strips or tiles listed are not as many as the image has")
+    stored = 0
+    for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if start + length > len(data):
+            raise ValueError("a strip or tile lies beyond the file")
+        if page.compression == JPEG and length:
+            _check_jpeg_segment(page, data, start, start + length)
+        stored += length
+    # One contiguous block is read into an array of its full size at once, so it must be there.
+    if page.is_contiguous and stored * 8 < math.prod(page.shaped) * page.bitspersample:
+        raise ValueError("the strips or tiles hold less than the image")
+
+
+def _check_jpeg_segment(page: TiffPage, data: bytes, start: int, end: int) -> None:
+    frame = read_frame(data, start)
+    height, width = (
+        (page.tilelength, page.tilewidth)
+        if page.is_tiled
+        else (min(page.rowsperstrip, page.imagelength), page.imagewidth)
+    )
+    if frame.height > height or frame.width > width or frame.components > page.samplesperpixel:
+        raise ValueError("a JPEG strip or tile is larger than it should be")
+    if count_scans(data, start, end) > MAX_SCANS:
+        raise ValueError("a JPEG strip or tile has more scans than any encoder makes")

@@ -1,0 +1,65 @@
+"""What goes into a model and what comes out, one image at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+INVALID_LABEL = 255
+"""The label of a pixel that has none, because it was not valid."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An image and which of its pixels hold data.
+
+    Attributes:
+        image: uint8, uint16 or float32 (H, W, C), H and W ≥ 1, in the model's own units. What
+            stands where `mask` is False is never read: `buckets.assemble` puts 0 there.
+        mask: bool (H, W), True = valid.
+
+    Raises:
+        ValueError: if the arrays do not have these shapes and dtypes.
+    """
+
+    image: NDArray[Any]
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or 0 in self.image.shape:
+            raise ValueError(f"image must be (H, W, C), none of them 0; it is {self.image.shape}")
+        if self.image.dtype not in (np.uint8, np.uint16, np.float32):
+            raise ValueError(f"image must be uint8, uint16 or float32; it is {self.image.dtype}")
+        if self.mask.shape != self.image.shape[:2] or self.mask.dtype != np.bool_:
+            raise ValueError(
+                f"mask must be bool of shape {self.image.shape[:2]}; "
+                f"it is {self.mask.dtype} {self.mask.shape}"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.mask.shape
+        return height, width
+
+    @cached_property
+    def valid_pixels(self) -> int:
+        """Number of valid pixels."""
+        return int(np.count_nonzero(self.mask))
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The answer for one sample.
+
+    Attributes:
+        labels: uint8 (H, W): the class id of each valid pixel, `INVALID_LABEL` elsewhere.
+        probabilities: float32 (H, W, K), 0 where invalid; None if nobody asked for them.
+    """
+
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32] | None = None

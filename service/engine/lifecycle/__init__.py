@@ -1,0 +1,1 @@
+"""Models and their versions: found, loaded, checked, warmed, swapped and unloaded."""

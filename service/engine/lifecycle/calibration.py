@@ -1,0 +1,117 @@
+"""What was found out about a model on this machine, kept for the next start.
+
+The contract check and the timing of calls give the same whenever the same files are loaded on the
+same machine by the same versions. They are kept in a file that is named by the checksum of all
+that; whatever is wrong with that file, they are simply found out again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from service.core.cost import BatchCost
+from service.engine.thread_allocation import ALONE, ThreadAllocation
+from service.runtime.probe import Check, ContractReport
+
+log = logging.getLogger(__name__)
+
+_CPU_FILE = Path("/proc/cpuinfo")
+_DISTRIBUTIONS = ("lacuna", "tensorflow", "tensorflow-cpu")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was found out about a model.
+
+    Attributes:
+        contract: what the contract check found.
+        cost: of its calls.
+    """
+
+    contract: ContractReport
+    cost: BatchCost
+
+
+def _describe_machine() -> Iterator[str]:
+    yield platform.machine()
+    try:
+        names = [line for line in _CPU_FILE.read_text().splitlines() if "model name" in line]
+    except OSError:
+        names = []
+    yield names[0] if names else platform.processor()
+    for name in _DISTRIBUTIONS:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+
+
+class CalibrationStore:
+    """Keeps calibrations as files of a folder.
+
+    Args:
+        folder: made when the first is written; nothing is kept if None.
+        allocation: of the workers, on which the cost of a call depends.
+    """
+
+    def __init__(self, folder: Path | None = None, allocation: ThreadAllocation = ALONE) -> None:
+        self._folder = folder
+        self._allocation = allocation
+
+    def compute_key(self, model: Path) -> str:
+        """Compute the checksum of a model's files, the machine, the versions and the allocation.
+
+        Args:
+            model: `<repository>/<model>/<version>`.
+        """
+        digest = hashlib.sha256()
+        for fact in (*_describe_machine(), self._allocation.workers, self._allocation.threads):
+            digest.update(f"{fact}\n".encode())
+        for path in sorted(path for path in model.rglob("*") if path.is_file()):
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.relative_to(model)} {content}\n".encode())
+        return digest.hexdigest()
+
+    def read(self, key: str) -> Calibration | None:
+        """Give what is known of a key; None if nothing is, or it cannot be read."""
+        if self._folder is None:
+            return None
+        try:
+            content = json.loads((self._folder / f"{key}.json").read_text())
+            return Calibration(
+                ContractReport(tuple(Check(**check) for check in content["contract"])),
+                BatchCost(**content["cost"]),
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.warning(
+                "calibration cannot be read, and is made again", extra={"reason": str(error)}
+            )
+            return None
+
+    def write(self, key: str, calibration: Calibration) -> None:
+        """Keep what was found out, if the folder can be written."""
+        if self._folder is None:
+            return
+        content = {
+            "contract": [check._asdict() for check in calibration.contract.checks],
+            "cost": asdict(calibration.cost),
+        }
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            unfinished = self._folder / f"{key}.{os.getpid()}.tmp"
+            unfinished.write_text(json.dumps(content, indent=2) + "\n")
+            unfinished.replace(self._folder / f"{key}.json")
+        except OSError as error:
+            # As in a container whose file system is read-only.
+            log.info("calibration is not kept", extra={"reason": str(error)})

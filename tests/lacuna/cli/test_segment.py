@@ -1,0 +1,94 @@
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from lacuna.cli import main
+from service.config import DEMO_REPOSITORY
+
+SAMPLES = DEMO_REPOSITORY.parent / "samples"
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["segment", *map(str, arguments)])
+
+
+@pytest.fixture
+def image(tmp_path):
+    return Path(shutil.copy(SAMPLES / "stripes.png", tmp_path / "scene.png"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "read"),
+    [
+        (".png", lambda data: np.asarray(Image.open(io.BytesIO(data))).shape),
+        (".npy", lambda data: np.load(io.BytesIO(data)).shape),
+        (".npz", lambda data: np.load(io.BytesIO(data))["probabilities"].shape[:2]),
+        (".json", lambda data: tuple(json.loads(data)["size"].values())),
+    ],
+)
+def test_the_output_is_written_as_its_name_says(image, tmp_path, suffix, read):
+    output = tmp_path / f"labels{suffix}"
+
+    result = run(image, "--mask", SAMPLES / "stripes-mask.png", "-o", output)
+
+    assert result.exit_code == 0, result.output
+    assert str(output) in result.stdout
+    assert read(output.read_bytes()) == (301, 403)
+
+
+def test_another_suffix_is_refused_with_the_known_ones(image, tmp_path):
+    result = run(image, "-o", tmp_path / "labels.tif")
+
+    assert result.exit_code == 2
+    assert ".png, .npy, .npz, .json" in result.stderr
+
+
+def test_a_fault_of_the_input_is_one_line_without_a_traceback(image, tmp_path):
+    result = run(image, "--mask", SAMPLES / "clouds-mask.png", "-o", tmp_path / "labels.png")
+
+    assert result.exit_code == 1
+    assert result.stderr.strip().endswith("image is 301×403, mask is 320×448")
+    assert "Traceback" not in result.stderr
+
+
+def test_an_image_that_is_not_there_is_refused(tmp_path):
+    result = run(tmp_path / "none.png", "-o", tmp_path / "labels.png")
+
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+
+
+def test_a_server_that_does_not_answer_is_said(image, tmp_path):
+    result = run(image, "-o", tmp_path / "labels.png", "--url", "http://127.0.0.1:1")
+
+    assert result.exit_code == 1
+    assert "the server must answer" in result.stderr
+
+
+def test_a_server_and_a_repository_exclude_each_other(image, tmp_path):
+    result = run(
+        image, "-o", tmp_path / "a.png", "--url", "http://x", "--model-repository", tmp_path
+    )
+
+    assert result.exit_code == 2
+    assert "exclude each other" in result.stderr
+
+
+def test_a_repository_without_models_is_said(image, tmp_path):
+    result = run(image, "-o", tmp_path / "a.png", "--model-repository", tmp_path)
+
+    assert result.exit_code == 1
+    assert "a model must be served; there is none" in result.stderr
+
+
+def test_an_output_that_cannot_be_written_is_said(image, tmp_path):
+    result = run(image, "-o", tmp_path / "nowhere" / "labels.png")
+
+    assert result.exit_code == 1
+    assert "labels.png cannot be written: No such file or directory" in result.stderr

@@ -1,0 +1,108 @@
+import asyncio
+import threading
+from itertools import count, islice
+
+import httpx2
+import numpy as np
+import pytest
+
+from lacuna.client import AsyncClient, Client
+from lacuna.errors import InvalidImageError
+from tests.lacuna.client.scripts import ANSWER
+
+IMAGES = [np.full((2, 3 + index), 20 * index, np.uint8) for index in range(12)]
+
+
+@pytest.fixture
+def client(address):
+    with Client(f"http://{address}") as client:
+        yield client
+
+
+def list_widths(results):
+    return [result.labels.shape[1] for result in results]
+
+
+def test_results_come_in_the_order_of_the_images(client):
+    assert list_widths(client.map(IMAGES)) == list(range(3, 15))
+
+
+def test_each_image_has_its_mask(client):
+    masks = [None, *(np.zeros(image.shape, np.bool_) for image in IMAGES[1:])]
+
+    results = list(client.map(IMAGES, masks, concurrency=3))
+
+    assert [result.valid_pixels for result in results] == [6] + [0] * 11
+
+
+def test_other_masks_than_images_are_refused(client):
+    with pytest.raises(ValueError, match="shorter"):
+        list(client.map(IMAGES, [None]))
+
+
+def test_images_may_be_endless(client):
+    endless = (np.zeros((1, width), np.uint8) for width in count(1))
+
+    assert list_widths(islice(client.map(endless), 30)) == list(range(1, 31))
+
+
+def test_the_first_error_is_raised(client):
+    results = client.map([IMAGES[0], b"no image", IMAGES[1]])
+
+    assert next(results).labels.shape == (2, 3)
+    with pytest.raises(InvalidImageError):
+        next(results)
+
+
+def test_errors_can_take_the_place_of_results(client):
+    damaged = b"\x93NUMPY\x01\x00"
+
+    first, second, third, last = client.map(
+        [IMAGES[0], damaged, "none.png", IMAGES[1]], return_errors=True
+    )
+
+    assert (first.labels.shape, last.labels.shape) == ((2, 3), (2, 4))
+    assert isinstance(second, InvalidImageError)
+    assert isinstance(third, FileNotFoundError)
+
+
+def test_as_many_are_asked_at_once_as_is_said():
+    barrier, most = threading.Barrier(3, timeout=30), []
+
+    def answer(_):
+        most.append(barrier.wait())
+        return httpx2.Response(200, json=ANSWER)
+
+    with Client("http://server", transport=httpx2.MockTransport(answer)) as client:
+        assert len(list(client.map(IMAGES, concurrency=3))) == len(most) == 12
+
+
+def test_a_progress_bar_is_drawn_on_the_standard_error(client, capsys):
+    list(client.map(IMAGES, progress=True))
+
+    printed = capsys.readouterr()
+    assert "12/12" in printed.err
+    assert printed.out == ""
+
+
+def test_an_async_client_maps_the_same_way(address):
+    async def run():
+        async with AsyncClient(f"http://{address}") as client:
+            images = [*IMAGES, "none.png"]
+            return [one async for one in client.map(images, concurrency=2, return_errors=True)]
+
+    *results, error = asyncio.run(run())
+
+    assert list_widths(results) == list(range(3, 15))
+    assert isinstance(error, FileNotFoundError)
+
+
+def test_an_async_map_that_fails_leaves_no_task_behind(address):
+    async def run():
+        async with AsyncClient(f"http://{address}") as client:
+            with pytest.raises(FileNotFoundError):
+                async for _ in client.map([*IMAGES, "none.png", *IMAGES]):
+                    pass
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(run()) == 1

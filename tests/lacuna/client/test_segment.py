@@ -1,0 +1,181 @@
+import asyncio
+import subprocess
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from lacuna.client import AsyncClient, Client, Question
+from lacuna.errors import InvalidMaskError, UnknownModelError
+from service.runtime.fake import FakeRuntime
+from tests.lacuna.client.scripts import FINE, Script
+from tests.support.apps import encode_image
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.integers(0, 256, (20, 30), np.uint8)
+MASK = RNG.random((20, 30)) < 0.8
+
+
+@pytest.fixture(params=["native", "oip", "tfserving"])
+def client(request, address):
+    with Client(f"http://{address}", protocol=request.param) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def expected():
+    image = np.where(MASK, IMAGE, 0)[None, :, :, None].astype(np.float32)
+    return FakeRuntime().run(image, MASK[None], probabilities=True)
+
+
+@pytest.fixture
+def files(tmp_path):
+    image, mask = tmp_path / "scene.png", tmp_path / "mask.png"
+    image.write_bytes(encode_image(IMAGE))
+    mask.write_bytes(encode_image(MASK))
+    return image, mask
+
+
+def test_arrays_are_segmented_by_every_protocol(client, expected):
+    result = client.segment(IMAGE, MASK)
+
+    assert result.labels.dtype == np.uint8
+    assert np.array_equal(result.labels, expected.labels[0])
+    assert (result.model, result.version) == ("fake", "1")
+
+
+def test_files_are_segmented_by_every_protocol(client, expected, files):
+    image, mask = files
+
+    assert np.array_equal(client.segment(str(image), mask).labels, expected.labels[0])
+
+
+def test_bytes_are_segmented_by_every_protocol(client, expected, files):
+    image, mask = (path.read_bytes() for path in files)
+
+    assert np.array_equal(client.segment(image, bytearray(mask)).labels, expected.labels[0])
+
+
+def test_pil_images_are_segmented_by_every_protocol(client, expected):
+    image, mask = PIL.Image.fromarray(IMAGE), PIL.Image.fromarray(MASK)
+
+    assert np.array_equal(client.segment(image, mask).labels, expected.labels[0])
+
+
+def test_probabilities_come_when_they_are_asked_for(client, expected):
+    result = client.segment(IMAGE, MASK, probabilities=True)
+
+    assert np.array_equal(result.labels, expected.labels[0])
+    np.testing.assert_allclose(result.probabilities, expected.probabilities[0], atol=1e-7)
+    assert client.segment(IMAGE, MASK).probabilities is None
+
+
+def test_a_no_data_value_counts_in_every_protocol(client):
+    result = client.segment(IMAGE, nodata=int(IMAGE[0, 0]), model="fake", version=None)
+
+    assert np.array_equal(result.valid, IMAGE[0, 0] != IMAGE)
+
+
+def test_classes_are_named_by_every_protocol(client):
+    names = [entry.name for entry in FakeRuntime().manifest.classes]
+
+    assert [entry.name for entry in client.segment(IMAGE).classes] == names
+
+
+def test_a_version_that_is_named_answers(client, expected):
+    result = client.segment(IMAGE, MASK, model="fake", version=1)
+
+    assert np.array_equal(result.labels, expected.labels[0])
+    assert result.version == "1"
+
+
+def test_a_model_that_is_not_there_is_said_by_every_protocol(client):
+    with pytest.raises(Exception, match="ghost"):
+        client.segment(IMAGE, model="ghost")
+
+
+def test_an_error_comes_back_as_its_class(address):
+    with Client(f"http://{address}") as client:
+        with pytest.raises(InvalidMaskError, match="image is 20×30, mask is 19×30"):
+            client.segment(IMAGE, MASK[1:])
+        with pytest.raises(UnknownModelError, match="fake; not ghost") as caught:
+            client.segment(IMAGE, model="ghost")
+    assert caught.value.code == "unknown_model"
+
+
+def test_a_brief_answer_is_the_same(address, expected):
+    with Client(f"http://{address}") as client:
+        whole, brief = client.segment(IMAGE, MASK), client.ask(Question(IMAGE, MASK, brief=True))
+
+    assert np.array_equal(brief.labels, expected.labels[0])
+    assert (brief.classes, brief.areas) == (whole.classes, whole.areas)
+    assert (brief.model, brief.version) == (whole.model, whole.version)
+
+
+def test_the_server_tells_where_its_time_went(address):
+    with Client(f"http://{address}") as client:
+        timings_ms = client.segment(IMAGE).timings_ms
+
+    assert set(timings_ms) == {"decode", "queue", "infer", "encode"}
+
+
+def test_an_answer_can_be_had_as_the_server_writes_it(address):
+    with Client(f"http://{address}") as client:
+        assert client.segment_as("image/png", IMAGE).startswith(b"\x89PNG")
+
+
+def test_models_are_listed(address):
+    with Client(f"http://{address}") as client:
+        (model,) = client.models()
+
+    assert (model["name"], model["state"]) == ("fake", "ready")
+
+
+def test_an_async_client_answers_the_same(address, expected):
+    async def run():
+        async with AsyncClient(f"http://{address}") as client:
+            assert len(await client.models()) == 1
+            content = await client.segment_as("application/x-npy", IMAGE, MASK)
+            return await client.segment(IMAGE, MASK), content
+
+    result, content = asyncio.run(run())
+
+    assert np.array_equal(result.labels, expected.labels[0])
+    assert content.endswith(result.labels.tobytes())
+
+
+def test_a_key_is_sent_as_a_bearer_token():
+    script = Script(FINE)
+
+    with Client("http://server", api_key="opensesame", transport=script) as client:
+        client.segment(IMAGE)
+
+    assert script.requests[0].headers["authorization"] == "Bearer opensesame"
+
+
+def test_what_is_no_image_is_refused_before_anything_is_sent():
+    script = Script(FINE)
+
+    with Client("http://server", transport=script) as client:
+        with pytest.raises(TypeError, match="it is a list"):
+            client.segment([[1, 2]])
+        with pytest.raises(FileNotFoundError):
+            client.segment("none.png")
+    assert script.requests == []
+
+
+@pytest.mark.parametrize(
+    "module", ["lacuna.client", "lacuna.cli", "service.cli.serve", "lacuna.cli.segment_run"]
+)
+def test_client_and_command_line_load_without_the_servers_extras(module):
+    heavy = ("tensorflow", "keras", "fastapi", "starlette", "pydantic", "tifffile", "imagecodecs")
+    code = f"import sys, {module}; sys.exit(any(name in sys.modules for name in {heavy}))"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_client_does_not_load_the_progress_bar():
+    code = "import sys, lacuna.client; sys.exit('rich' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

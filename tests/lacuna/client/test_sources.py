@@ -1,0 +1,62 @@
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from lacuna.client.sources import read_picture, read_source
+from lacuna.raster.images import decode_image
+from lacuna.raster.limits import ImageLimits
+from tests.support.images import noise, tiff_file
+
+
+def decode(source):
+    return decode_image(read_source(source), ImageLimits())
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"),
+    [("1", 1), ("L", 1), ("P", 3), ("RGB", 3), ("I;16", 1), ("F", 1), ("I", 1), ("CMYK", 3)],
+)
+def test_the_server_reads_pil_images_of_every_mode(mode, channels):
+    picture = PIL.Image.fromarray(noise(5, 7)).convert("L").convert(mode)
+
+    values = decode(picture).values
+
+    assert values.shape == (5, 7, channels)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_the_alpha_of_a_pil_image_is_kept(mode):
+    picture = PIL.Image.fromarray(noise(5, 7, 4), "RGBA").convert(mode)
+
+    assert np.array_equal(decode(picture).valid, np.asarray(picture.getchannel("A")) > 0)
+
+
+def test_the_numbers_of_an_array_are_sent_as_they_are():
+    values = noise(4, 5, 6, dtype=np.float32)
+
+    assert np.array_equal(decode(values).values, values)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_picture_is_read_to_be_looked_at(kind):
+    values, buffer = noise(4, 5, 3), io.BytesIO()
+    PIL.Image.fromarray(values).save(buffer, kind)
+
+    assert np.array_equal(read_picture(buffer.getvalue()), values)
+
+
+def test_a_picture_beyond_pillow_is_read_by_the_servers_readers():
+    values = noise(4, 5, 6, dtype=np.uint16)
+
+    assert np.array_equal(read_picture(tiff_file(values, planarconfig="contig")), values)
+
+
+def test_a_picture_is_turned_upright():
+    values, buffer = noise(4, 5), io.BytesIO()
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    PIL.Image.fromarray(values).save(buffer, "PNG", exif=exif)
+
+    assert np.array_equal(read_picture(buffer.getvalue()), np.rot90(values, -1))

@@ -1,0 +1,95 @@
+import asyncio
+
+import pytest
+
+from service.engine.lifecycle.watcher import keep_watch
+from tests.support.repositories import make_repository, write_version
+
+
+class TiredError(Exception):
+    """Ends a watch that would never end."""
+
+
+class Sleeping:
+    """Waits for nothing, and does something each time instead, until nothing is left to do."""
+
+    def __init__(self, *steps):
+        self.steps = list(steps)
+        self.waits_s = []
+
+    async def __call__(self, wait_s):
+        self.waits_s.append(wait_s)
+        if not self.steps:
+            raise TiredError
+        self.steps.pop(0)()
+
+
+def watch(repository, *steps):
+    sleep = Sleeping(*steps)
+    with pytest.raises(TiredError):
+        asyncio.run(keep_watch(repository, sleep))
+    return sleep.waits_s
+
+
+def wait():
+    pass
+
+
+def test_models_are_loaded_and_new_versions_followed(tmp_path):
+    write_version(tmp_path, "m/1")
+    repository = make_repository(tmp_path, poll_s=2.5)
+
+    waits_s = watch(repository, lambda: write_version(tmp_path, "m/2"), wait)
+
+    assert repository.find("m").version == "2"
+    assert waits_s == [2.5, 2.5, 2.5]
+
+
+def test_without_a_poll_models_are_loaded_once(tmp_path):
+    write_version(tmp_path, "m/1")
+    repository = make_repository(tmp_path, poll_s=0)
+    sleep = Sleeping()
+
+    asyncio.run(keep_watch(repository, sleep))
+
+    assert repository.is_ready
+    assert sleep.waits_s == []
+
+
+class Faltering:
+    """A repository whose every other look goes wrong."""
+
+    def __init__(self, policy):
+        self.policy = policy
+        self.looks = []
+
+    async def load_all(self):
+        self._look("load_all")
+
+    async def refresh(self):
+        self._look("refresh")
+
+    def _look(self, how):
+        self.looks.append(how)
+        if len(self.looks) % 2:
+            raise ZeroDivisionError
+
+
+def test_a_look_that_goes_wrong_is_not_the_last(tmp_path, caplog):
+    repository = Faltering(make_repository(tmp_path).policy)
+
+    watch(repository, wait, wait, wait)
+
+    assert repository.looks == ["load_all", "load_all", "refresh", "refresh"]
+    assert "could not be followed" in caplog.messages[0]
+
+
+def test_a_watch_ends_when_it_is_cancelled(tmp_path):
+    async def scenario():
+        watching = asyncio.create_task(keep_watch(make_repository(tmp_path)))
+        await asyncio.sleep(0)
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+
+    asyncio.run(scenario())
