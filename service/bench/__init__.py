@@ -1,4 +1,4 @@
 """Load generator: sends a server the requests of many users and measures its answers.
 
-Needs the base install alone: NumPy and httpx2.
+Needs NumPy and httpx2 alone.
 """
