@@ -22,30 +22,34 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
 @click.option(
     "--connections",
     type=click.IntRange(1),
-    help="Open at once. Each sends its next request when its last is answered.  "
-    "[default: 8; with --rate 128]",
+    help="Number of connections. Each sends its next request when the last one is answered.  "
+    "[default: 8, or 128 with --rate]",
 )
 @click.option(
     "--rate",
     "rate_per_s",
     type=click.FloatRange(0, min_open=True),
-    help="Requests a second, arriving by chance whether the server keeps up or not; latencies "
-    "count from the arrival.",
+    help="Requests per second. They arrive at random, whether the server keeps up or not. Latency "
+    "counts from the arrival.",
 )
 @click.option(
     "--duration",
     "duration_s",
     type=click.FloatRange(0, min_open=True),
-    help="Seconds to measure.  [default: 10]",
+    help="Length of the measurement in seconds.  [default: 10]",
 )
-@click.option("--requests", type=click.IntRange(1), help="Requests to measure, instead.")
+@click.option(
+    "--requests",
+    type=click.IntRange(1),
+    help="Number of requests to measure, instead of --duration.",
+)
 @click.option(
     "--warmup",
     "warmup_s",
     type=click.FloatRange(0),
     default=1.0,
     show_default=True,
-    help="Seconds of load before that.",
+    help="Seconds of load before the measurement.",
 )
 @click.option(
     "--size",
@@ -53,7 +57,8 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
     multiple=True,
     default=["48-384"],
     show_default=True,
-    help="Pixels: 512, 480x640 (height, width), or a range to draw both from. Repeatable.",
+    help="Size in pixels: 512, 480x640 (height, width), or a range from which both are drawn. "
+    "Repeatable.",
 )
 @click.option(
     "--valid",
@@ -68,24 +73,30 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
     type=click.Choice(REGIONS),
     default="side",
     show_default=True,
-    help="Where the missing pixels lie.",
+    help="Region of the missing pixels.",
 )
 @click.option(
     "--images",
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Different images, asked in turn.",
+    help="Number of different images, sent in turn.",
 )
-@click.option("--model", help="Name of the model, where there are several.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
+@click.option("--model", help="Name of the model. Needed if the server has several.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the images and arrival times.",
+)
 @click.option(
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
     default=60.0,
     show_default=True,
-    help="Seconds after which a request is given up.",
+    help="Seconds after which a request counts as failed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def bench(
@@ -104,24 +115,25 @@ def bench(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Load the server at URL as its users would, and measure it.
+    """Measure the server at URL under load, and check its answers.
 
-    Every image is first asked alone. Then all are asked again and again, many at once, and each
-    answer is held against the one that came alone: no label may differ, whatever shares a batch.
+    Each image is first sent alone. Then all images are sent again and again over many connections.
+    Each answer is compared with the one to the image alone. No label may differ, whatever shares
+    its batch.
 
-    The exit status is 0 if every answer was right; 1 if one differed, or a request failed. Refusals
-    (429, 503) are counted, and are no failure.
+    The exit status is 0 if every answer was correct. It is 1 if an answer differed or a request
+    failed. Refusals (429, 503) are counted, but are not failures.
 
     \b
-    lacuna bench                                              many sizes, eight connections
-    lacuna bench --size 512 --valid 0.4 --region slant        much of each image missing
-    lacuna bench --size 64 --rate 100 --json                  an open loop, for machines
+    lacuna bench                                          many sizes, eight connections
+    lacuna bench --size 512 --valid 0.4 --region slant    60 % of each image missing
+    lacuna bench --size 64 --rate 100 --json              random arrivals, results as JSON
     """
     if duration_s is not None and requests is not None:
         raise click.UsageError("--duration and --requests exclude each other")
-    from service.bench.load import run_in_loop  # noqa: PLC0415 (NumPy; --help is to answer at once)
-    from service.bench.plan import Plan  # noqa: PLC0415
-    from service.bench.question import parse_address  # noqa: PLC0415
+    from service.bench.load import run_in_loop  # noqa: PLC0415 (slow; --help must be quick)
+    from service.bench.load_profile import LoadProfile  # noqa: PLC0415
+    from service.bench.prepared_request import parse_server_url  # noqa: PLC0415
     from service.bench.session import measure_server  # noqa: PLC0415
     from service.bench.workload import Workload, parse_sizes  # noqa: PLC0415
 
@@ -129,14 +141,16 @@ def bench(
         duration_s = 10.0
     if connections is None:
         connections = 8 if rate_per_s is None else 128
-    plan = Plan(connections, rate_per_s, duration_s, requests, warmup_s, timeout_s, seed)
+    profile = LoadProfile(connections, rate_per_s, duration_s, requests, warmup_s, timeout_s, seed)
     try:
-        address = parse_address(url)
+        server = parse_server_url(url)
         workload = Workload(images, tuple(map(parse_sizes, sizes)), valid, region, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with Console(stderr=True).status("") as status:
-        report = run_in_loop(lambda: measure_server(address, workload, plan, model, status.update))
+        report = run_in_loop(
+            lambda: measure_server(server, workload, profile, model, status.update)
+        )
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
@@ -180,7 +194,7 @@ def _list_rows(report: Report) -> Iterator[tuple[str, str]]:
         "traffic",
         f"{report.sent_bytes / 1e6:.1f} MB out, {report.received_bytes / 1e6:.1f} MB in",
     )
-    yield "generator", f"{report.generator_us:.0f} µs of processor time a request"
+    yield "generator", f"{report.generator_us:.0f} µs of processor time per request"
 
 
 def _list_outcomes(outcomes: Mapping[str, int], color: str = "yellow") -> str:
