@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from lacuna.cli.plugins import load_local_segmenter
+from lacuna.outputs import OUTPUT_TYPES, describe, find_by_suffix
+from lacuna.raster.formats import ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,13 +49,12 @@ _AT_ONCE_HERE = 4
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="File to write, for a single image: .png (palette), .npy (labels), .npz (labels and "
-    "probabilities) or .json (areas and run lengths). Or a folder to write to.",
+    help=f"File to write, for a single image: {describe()}. Or a folder to write to.",
 )
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["png", "npy", "npz", "json"]),
+    type=click.Choice([kind.key for kind in OUTPUT_TYPES]),
     help="Of the files in that folder.  [default: png]",
 )
 @click.option("--overlay", is_flag=True, help="Draw NAME-overlay.png beside each output, too.")
@@ -108,7 +109,7 @@ def segment(
     concurrency: int | None,
     **asking: Any,
 ) -> None:
-    """Segment IMAGES (PNG, JPEG, TIFF, WebP or NPY; files, folders or globs) here, or on a server.
+    """Segment IMAGES (FORMATS; files, folders or globs) here, or on a server.
 
     A pixel is valid if the mask, the image's alpha channel, the no-data value and its being finite
     all say so. Invalid pixels are transparent in a PNG and 255 in arrays.
@@ -144,6 +145,9 @@ def segment(
     _report(jobs, todo, done, failed, seconds)
 
 
+segment.help = (segment.help or "").replace("FORMATS", ACCEPTED)
+
+
 def _run(
     jobs: Sequence[Job], concurrency: int, asking: dict[str, Any]
 ) -> tuple[list[Done], list[Failed]]:
@@ -165,7 +169,7 @@ def _run(
 
     async def run() -> None:
         if jobs:
-            probabilities = any(job.output.suffix.lower() == ".npz" for job in jobs)
+            probabilities = any(find_by_suffix(job.output.suffix).has_probabilities for job in jobs)
             async with _open(asking, probabilities=probabilities) as ask:
                 await run_jobs(jobs, ask, concurrency, tell)
 

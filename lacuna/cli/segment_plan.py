@@ -19,9 +19,8 @@ from pathlib import Path
 
 import click
 
-from lacuna.client.saving import SUFFIXES
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".npy")
+from lacuna.outputs import OUTPUT_SUFFIXES
+from lacuna.raster.formats import IMAGE_SUFFIXES
 
 _FIELDS = {"stem", "name", "suffix", "parent"}
 _SHOWN = 3
@@ -125,9 +124,9 @@ def _choose_suffix(output: Path | None, form: str | None) -> str:
     if output is None:
         return f".{form or 'png'}"
     suffix = output.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in OUTPUT_SUFFIXES:
         raise click.UsageError(
-            f"--output must end in one of {', '.join(SUFFIXES)}; it is {output.name}"
+            f"--output must end in one of {', '.join(OUTPUT_SUFFIXES)}; it is {output.name}"
         )
     if form not in (None, suffix[1:]):
         raise click.UsageError(f"--format {form} and --output {output.name} contradict each other")

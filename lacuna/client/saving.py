@@ -5,9 +5,6 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-SUFFIXES = (".png", ".npy", ".npz", ".json")
-"""What a result can be saved as."""
-
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file beside its place, then put it there: nobody ever sees half of it.

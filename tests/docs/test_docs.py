@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lacuna.outputs import MEDIA_TYPES
 from service.web.problems import INTERNAL_ERROR, STATUSES
-from service.wire.native.answer import MEDIA_TYPES
 from service.wire.native.request import Parameters
 from tests.support.apps import load_repository, serve
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lacuna.outputs import MEDIA_TYPES, find_by_media_type
 from lacuna.raster.limits import ImageLimits
 from service.wire.accept import choose_media_type
 from service.wire.dialect import LIGHT_NUMBERS, Answer, Body, Reply, RequestHead
-from service.wire.native.answer import MEDIA_TYPES, NPY, render
+from service.wire.native.answer import render
 from service.wire.native.request import SegmentRequest, parse_request
 
 _LIGHT_BYTES = 256 * 1024
@@ -40,11 +41,11 @@ class NativeDialect:
         media_type = choose_media_type(head.headers.get("accept"), MEDIA_TYPES)
         content_type = head.headers.get("content-type")
         asked = parse_request(content_type, head.query, body, self.limits)
-        return replace(asked, media_type=media_type)
+        return replace(asked, output=find_by_media_type(media_type))
 
     def renders_at_once(self, asked: SegmentRequest, numbers: int) -> bool:
         """Tell whether rendering so many numbers takes less time than a thread costs."""
-        return asked.media_type == NPY and numbers <= LIGHT_NUMBERS
+        return asked.output.is_light and numbers <= LIGHT_NUMBERS
 
     def render(self, asked: SegmentRequest, answer: Answer) -> Reply:
         """Write an answer in the type that the caller chose.
@@ -52,5 +53,5 @@ class NativeDialect:
         It is sent as it is: a PNG is compressed, and compressing an array takes longer than the
         model does.
         """
-        content = render(answer, asked.media_type)
-        return Reply({"Content-Type": asked.media_type}, content, is_compressible=False)
+        content = render(answer, asked.output)
+        return Reply({"Content-Type": asked.output.media_type}, content, is_compressible=False)

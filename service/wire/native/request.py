@@ -15,6 +15,7 @@ from lacuna.errors import (
     EmptyBodyError,
     MalformedRequestError,
 )
+from lacuna.outputs import OUTPUT_TYPES, OutputType
 from lacuna.raster import npy
 from lacuna.raster.adapt import add_mask, find_valid
 from lacuna.raster.images import decode_image
@@ -28,7 +29,6 @@ from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_object
 from service.wire.json_values import make_entry
 from service.wire.multipart import FormPart, parse_form
-from service.wire.native.answer import MEDIA_TYPES, wants_probabilities
 
 FORM = "multipart/form-data"
 JSON = "application/json"
@@ -60,14 +60,14 @@ class SegmentRequest:
     Attributes:
         parameters: what it says beside the image.
         entry: the image and its mask.
-        media_type: of the answer.
+        output: type of the answer.
         is_light: decoding takes a look at a few bytes only: small arrays, not compressed.
         priority: the protocol has none.
     """
 
     parameters: Parameters
     entry: Entry
-    media_type: str = MEDIA_TYPES[0]
+    output: OutputType = OUTPUT_TYPES[0]
     is_light: bool = False
     priority: int = 0
 
@@ -84,7 +84,7 @@ class SegmentRequest:
     @property
     def wants_probabilities(self) -> bool:
         """Whether they are to be computed."""
-        return wants_probabilities(self.media_type)
+        return self.output.has_probabilities
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Decode image and mask and fit them to a model.

@@ -7,7 +7,7 @@ import pytest
 from lacuna.errors import ImageTooLargeError, InvalidImageError
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
-from lacuna.raster.npy import labels_npy, labels_npz, read_npy, write_npy
+from lacuna.raster.npy import labels_npz, read_npy, write_npy
 from tests.support.images import noise, npy_file, npy_header
 
 LIMITS = ImageLimits()
@@ -167,7 +167,7 @@ def test_what_is_written_numpy_loads():
 
 def test_labels_are_saved_as_they_are():
     labels = noise(5, 7)
-    np.testing.assert_array_equal(np.load(io.BytesIO(labels_npy(labels))), labels)
+    np.testing.assert_array_equal(np.load(io.BytesIO(write_npy(labels))), labels)
 
 
 def test_labels_and_probabilities_are_saved_together():
