@@ -12,7 +12,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete lacuna's commands, options and files.
+    """Print the code that makes SHELL complete lacuna's commands, options and files.
 
     \b
     bash, in ~/.bashrc:                     eval "$(lacuna completion bash)"

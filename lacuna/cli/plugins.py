@@ -19,9 +19,9 @@ import click
 from lacuna.distribution import describe_extra
 
 if TYPE_CHECKING:
-    from lacuna.cli.segment_run import Ask
+    from lacuna.cli.segment_run import Segment
 
-    OpenModels = Callable[..., AbstractAsyncContextManager[Ask]]
+    OpenModels = Callable[..., AbstractAsyncContextManager[Segment]]
 
 SERVER_COMMANDS = ("bench", "check", "config", "serve")
 

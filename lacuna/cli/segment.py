@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lacuna.cli.segment_plan import Job
-    from lacuna.cli.segment_run import Ask, Done, Failed
+    from lacuna.cli.segment_run import Done, Failed, Segment
     from lacuna.client import Result
 
 SOME_FAILED = 3
 """The exit status where some images were segmented and others were not."""
 
 _AT_ONCE = 16
-"""So many that the server has work while answers are read and written."""
+"""Enough to keep the server busy while answers are read and written."""
 
 _AT_ONCE_HERE = 4
-"""So many that all cores have work; each is decoded in memory."""
+"""Enough to keep all cores busy; each image is decoded in memory."""
 
 
 @click.command()
@@ -38,10 +38,12 @@ _AT_ONCE_HERE = 4
     "--mask",
     type=click.Path(),
     metavar="FILE|PATTERN",
-    help="Image or NPY of the same size; non-zero = valid. Or its name, with {stem}, {name}, "
-    "{suffix} or {parent} of the image, relative to the image's folder.",
+    help="Image or NPY of the same size; non-zero = valid. Or a pattern of its path, relative to "
+    "the image's folder, with {stem}, {name}, {suffix} or {parent} of the image.",
 )
-@click.option("--mask-optional", is_flag=True, help="Segment images that have no such mask, too.")
+@click.option(
+    "--mask-optional", is_flag=True, help="Also segment images whose mask does not exist."
+)
 @click.option(
     "-o",
     "--output",
@@ -54,30 +56,32 @@ _AT_ONCE_HERE = 4
     "--format",
     "form",
     type=click.Choice(["png", "npy", "npz", "json"]),
-    help="Of the files in that folder.  [default: png]",
+    help="Format of the files in that folder.  [default: png]",
 )
-@click.option("--overlay", is_flag=True, help="Draw NAME-overlay.png beside each output, too.")
-@click.option("--resume", is_flag=True, help="Leave out what is done: outputs newer than images.")
-@click.option("--url", help="Ask this server, e.g. http://127.0.0.1:8000, instead of this machine.")
+@click.option("--overlay", is_flag=True, help="Also draw NAME-overlay.png beside each output.")
+@click.option("--resume", is_flag=True, help="Skip images whose outputs are up to date.")
+@click.option("--url", help="Server to use, e.g. http://127.0.0.1:8000, instead of this machine.")
 @click.option(
     "--protocol",
     type=click.Choice(["native", "oip", "tfserving"]),
     default="native",
     show_default=True,
-    help="To ask by: the server's own, that of Triton and KServe, or TensorFlow Serving's.",
+    help="Protocol: the server's own, that of Triton and KServe, or TensorFlow Serving's.",
 )
 @click.option(
-    "--api-key", metavar="KEY", help="Where the server wants one. Others may see it here."
+    "--api-key",
+    metavar="KEY",
+    help="API key of the server. Other users may see it in the list of processes.",
 )
 @click.option(
     "--api-key-file",
     type=click.File(),
-    help="File that holds the key; - for the standard input.",
+    help="File that holds the API key; - for the standard input.",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(1),
-    help=f"Images asked at once.  [default: {_AT_ONCE} with --url, else {_AT_ONCE_HERE}]",
+    help=f"Images processed at once.  [default: {_AT_ONCE} with --url, else {_AT_ONCE_HERE}]",
 )
 @click.option(
     "--patience",
@@ -85,14 +89,14 @@ _AT_ONCE_HERE = 4
     type=click.FloatRange(0),
     default=120.0,
     show_default=True,
-    help="Seconds for which a server that is busy or has gone is asked again.",
+    help="Seconds to keep trying while a server is overloaded or unreachable.",
 )
 @click.option(
     "--model-repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of <model>/<version>/saved_model.pb, without --url.  [default: the demo's]",
+    help="Without --url: folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
 )
-@click.option("--model", help="Name of the model, where there are several.")
+@click.option("--model", help="Name of the model, if there are several.")
 @click.option("--version", help="Version of the model.  [default: the highest]")
 @click.option("--nodata", type=float, help="Value of missing pixels in the image; may be nan.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each answer.")
@@ -106,16 +110,17 @@ def segment(
     resume: bool,
     model_repository: Path | None,
     concurrency: int | None,
-    **asking: Any,
+    **options: Any,
 ) -> None:
-    """Segment IMAGES (PNG, JPEG, TIFF, WebP or NPY; files, folders or globs) here, or on a server.
+    """Segment IMAGES (PNG, JPEG, TIFF, WebP or NPY; files, folders or globs) here or on a server.
 
-    A pixel is valid if the mask, the image's alpha channel, the no-data value and its being finite
-    all say so. Invalid pixels are transparent in a PNG and 255 in arrays.
+    A pixel is valid if the mask and the alpha channel allow it, it is not the no-data value, and it
+    is finite. Invalid pixels are transparent in a PNG and 255 in arrays.
 
-    Outputs are written whole or not at all. If a server goes away it is waited for.
+    Outputs are written whole or not at all. If a server becomes unreachable, the command waits for
+    it.
 
-    The exit status is 0 if every image was segmented, or was done before; 3 if some were not; 1 if
+    The exit status is 0 if every image was segmented now or before, 3 if some were not, and 1 if
     none was.
 
     \b
@@ -123,9 +128,9 @@ def segment(
     lacuna segment scene.png --mask valid.png -o labels.npz --url http://127.0.0.1:8000
     lacuna segment scenes --mask '{stem}-mask.png' -o labels --overlay --resume
     """
-    if asking["url"] and model_repository:
+    if options["url"] and model_repository:
         raise click.UsageError("--url and --model-repository exclude each other")
-    if asking["protocol"] != "native" and not asking["url"]:
+    if options["protocol"] != "native" and not options["url"]:
         raise click.UsageError("--protocol is for servers; it needs --url")
     from lacuna.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
 
@@ -135,8 +140,8 @@ def segment(
         for folder in {job.output.parent for job in todo}:
             folder.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
-    concurrency = concurrency or (_AT_ONCE if asking["url"] else _AT_ONCE_HERE)
-    done, failed = _run(todo, concurrency, {**asking, "model_repository": model_repository})
+    concurrency = concurrency or (_AT_ONCE if options["url"] else _AT_ONCE_HERE)
+    done, failed = _run(todo, concurrency, {**options, "model_repository": model_repository})
     seconds = time.monotonic() - began_s
     order = {job: place for place, job in enumerate(jobs)}
     done.sort(key=lambda outcome: order[outcome.job])
@@ -145,7 +150,7 @@ def segment(
 
 
 def _run(
-    jobs: Sequence[Job], concurrency: int, asking: dict[str, Any]
+    jobs: Sequence[Job], concurrency: int, options: dict[str, Any]
 ) -> tuple[list[Done], list[Failed]]:
     from lacuna.cli.segment_run import Done, run_jobs  # noqa: PLC0415
 
@@ -156,7 +161,7 @@ def _run(
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task("segmenting", total=len(jobs))
 
-    def tell(outcome: Done | Failed) -> None:
+    def report(outcome: Done | Failed) -> None:
         bar.advance(task)
         if isinstance(outcome, Done):
             done.append(outcome)
@@ -166,8 +171,8 @@ def _run(
     async def run() -> None:
         if jobs:
             probabilities = any(job.output.suffix.lower() == ".npz" for job in jobs)
-            async with _open(asking, probabilities=probabilities) as ask:
-                await run_jobs(jobs, ask, concurrency, tell)
+            async with _open(options, probabilities=probabilities) as segment_job:
+                await run_jobs(jobs, segment_job, concurrency, report)
 
     with bar:
         try:
@@ -180,32 +185,32 @@ def _run(
 
 
 @asynccontextmanager
-async def _open(asking: dict[str, Any], *, probabilities: bool) -> AsyncIterator[Ask]:
-    target = {name: asking[name] for name in ("model", "version", "nodata", "timeout_s")}
+async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[Segment]:
+    target = {name: options[name] for name in ("model", "version", "nodata", "timeout_s")}
     async with AsyncExitStack() as stack:
-        if not asking["url"]:
+        if not options["url"]:
             open_models = load_local_segmenter()
-            models = open_models(asking["model_repository"], target, probabilities=probabilities)
+            models = open_models(options["model_repository"], target, probabilities=probabilities)
             yield await stack.enter_async_context(models)
             return
         from lacuna.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
 
-        key, file = asking["api_key"], asking["api_key_file"]
+        key, file = options["api_key"], options["api_key_file"]
         client = await stack.enter_async_context(
             AsyncClient(
-                asking["url"],
+                options["url"],
                 api_key=key if file is None else file.read().strip(),
-                retry=RetryPolicy(asking["patience_s"]),
-                protocol=asking["protocol"],
+                retry=RetryPolicy(options["patience_s"]),
+                protocol=options["protocol"],
             )
         )
 
-        async def ask(job: Job) -> Result:
-            # JSON tells which version of the model answered; the other forms hold no such thing.
+        async def segment_job(job: Job) -> Result:
+            # Only JSON names the version of the model that answered.
             brief = job.output.suffix.lower() != ".json"
             return await client.ask(Question(job.image, job.mask, probabilities, brief, **target))
 
-        yield ask
+        yield segment_job
 
 
 def _report(

@@ -1,4 +1,4 @@
-"""What came back for an image."""
+"""The result of segmenting an image."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lacuna.sample import INVALID_LABEL
 
 
 class ClassInfo(NamedTuple):
-    """A class that a model tells apart.
+    """A class of a model.
 
     Attributes:
         id: its label.
-        name: for people.
+        name: to be shown.
         color: `#rrggbb`.
     """
 
@@ -44,10 +44,10 @@ class ClassInfo(NamedTuple):
 
 
 class Area(NamedTuple):
-    """How much of an image belongs to a class.
+    """Area of a class in an image.
 
     Attributes:
-        pixels: how many.
+        pixels: number of its pixels.
         fraction: of the valid pixels.
     """
 
@@ -61,12 +61,12 @@ class Result:
 
     Attributes:
         labels: uint8 (H, W), class ids; 255 where invalid.
-        classes: that the model tells apart, class 0 first.
+        classes: of the model, class 0 first.
         model: name of the model.
-        version: of the model; empty where the server does not tell.
-        probabilities: float32 (H, W, K), 0 where invalid; None if they were not asked for.
-        timings_ms: what the server spent on each stage, by name, as far as it tells.
-        image: what was segmented, for `overlay`.
+        version: of the model; empty if the server does not say.
+        probabilities: float32 (H, W, K), 0 where invalid; None unless requested.
+        timings_ms: the server's time in each stage, by name, if the server says.
+        image: the segmented image, for `overlay`.
     """
 
     labels: NDArray[np.uint8]
@@ -84,26 +84,26 @@ class Result:
 
     @cached_property
     def valid_pixels(self) -> int:
-        """How many pixels are valid."""
+        """Number of valid pixels."""
         return int(self.labels.size - self._counts[INVALID_LABEL])
 
     @property
     def valid_fraction(self) -> float:
-        """How much of the image is valid."""
+        """Fraction of the pixels that is valid."""
         return self.valid_pixels / max(self.labels.size, 1)
 
     @cached_property
     def areas(self) -> dict[str, Area]:
-        """How much of the image belongs to each class, by its name."""
+        """Area of each class, by its name."""
         counts = {entry.name: int(self._counts[entry.id]) for entry in self.classes}
         whole = max(self.valid_pixels, 1)
         return {name: Area(pixels, pixels / whole) for name, pixels in counts.items()}
 
     def overlay(self, image: Image | None = None, opacity: float = 0.5) -> PIL.Image.Image:
-        """Draw the labels over the image; what is invalid is hatched.
+        """Draw the labels over the image; invalid pixels are hatched.
 
         Args:
-            image: to draw on; by default what was segmented.
+            image: to draw on; the segmented one by default.
             opacity: of the labels, from 0 to 1.
 
         Raises:
@@ -116,7 +116,7 @@ class Result:
         return draw_overlay(read_picture(source), self.labels, colors, opacity)
 
     def to_json(self) -> dict[str, Any]:
-        """Give what the server's JSON answer tells: sizes, areas, run lengths, timings."""
+        """Return the content of the server's JSON answer: sizes, areas, run lengths, timings."""
         height, width = self.labels.shape
         return {
             "model": {"name": self.model, "version": self.version},
@@ -134,7 +134,7 @@ class Result:
         }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the result as its name says; whole, or not at all.
+        """Write the result to a file, whole or not at all.
 
         Args:
             path: ending in `.png` (palette, invalid transparent), `.npy` (labels), `.npz` (labels
@@ -144,7 +144,7 @@ class Result:
             The path.
 
         Raises:
-            ValueError: if it ends otherwise, or there are no probabilities for `.npz`.
+            ValueError: if it has another suffix, or there are no probabilities for `.npz`.
             OSError: if it cannot be written.
         """
         target = Path(path)

@@ -1,4 +1,4 @@
-"""Segmenting on this machine, without a server."""
+"""Segmentation on this machine, without a server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from lacuna.cli.segment_plan import Job
-from lacuna.cli.segment_run import Ask
+from lacuna.cli.segment_run import Segment
 from lacuna.client.protocols.native import JSON, NPZ, read_json, read_npz
 from lacuna.client.result import ClassInfo, Result
 from service.cli.loading import load_saved_model
@@ -16,13 +16,13 @@ from service.cli.loading import load_saved_model
 @asynccontextmanager
 async def open_models(
     model_repository: Path | None, parameters: dict[str, object], *, probabilities: bool
-) -> AsyncIterator[Ask]:
-    """Load models, and give what segments with them.
+) -> AsyncIterator[Segment]:
+    """Load models, and yield the function that segments with them.
 
     Args:
         model_repository: folder of `<model>/<version>/saved_model.pb`; None for the demo's.
-        parameters: `model`, `version`, `nodata`, `timeout_s`; None counts as left out.
-        probabilities: whether they are wanted beside the labels.
+        parameters: `model`, `version`, `nodata`, `timeout_s`; None is the same as leaving it out.
+        probabilities: whether results hold probabilities, too.
 
     Raises:
         LacunaError: if a parameter is wrong.
@@ -42,7 +42,7 @@ async def open_models(
     segmenter = Segmenter(EnginePolicy(allocation.workers))
     pipeline = Pipeline(repository, segmenter)
 
-    async def ask(job: Job) -> Result:
+    async def segment_job(job: Job) -> Result:
         mask = None if job.mask is None else job.mask.read_bytes()
         request = make_request(job.image.read_bytes(), mask, asked)
         answered = await pipeline.answer(request, NPZ if probabilities else JSON)
@@ -58,6 +58,6 @@ async def open_models(
 
     try:
         await repository.load_all()
-        yield ask
+        yield segment_job
     finally:
         segmenter.close()
