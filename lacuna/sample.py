@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,11 @@ class Sample:
         """Height and width in pixels."""
         height, width = self.mask.shape
         return height, width
+
+    @cached_property
+    def valid_pixels(self) -> int:
+        """Number of valid pixels."""
+        return int(np.count_nonzero(self.mask))
 
 
 @dataclass(frozen=True, eq=False)

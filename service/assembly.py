@@ -1,4 +1,4 @@
-"""The services of a server, made as the settings say."""
+"""Assembly of a server from its settings."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from service.engine.lifecycle.warmup import WarmupPolicy
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.thread_allocation import ThreadAllocation, allocate_threads, count_cores
 from service.engine.watchdog import Watchdog
+from service.exchange import Exchange
 from service.pipeline import Pipeline
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
@@ -44,7 +45,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
 
     Args:
         settings: of the server.
-        load: makes a runtime of a model's folder, for a allocation of workers and threads.
+        load: makes a runtime of a model's folder, for an allocation of workers and threads.
 
     Raises:
         ConfigurationError: if there are to be traces and cannot be, or a place for keys holds none.
@@ -52,30 +53,42 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
     tracing = start_tracing() if wants_traces() else None
     engine, limits = settings.engine, settings.limits
     allocation = allocate_threads(engine.workers, engine.threads, count_cores())
-    batch = BatchPolicy(settings.batch.max_pixels, settings.batch.max_wait_s)
-    segmenter = Segmenter(EnginePolicy(allocation.workers, engine.window_pixels, batch))
-    repository = ModelRepository(
-        settings.model_repository,
-        lambda folder: load(folder, allocation),
-        settings.models,
-        WarmupPolicy(allocation.workers, batch, engine.warmup_pixels, engine.window_pixels),
-        make_repository_policy(settings.repository),
-        CalibrationStore(settings.cache_folder, allocation),
+    batch = BatchPolicy(max_pixels=settings.batch.max_pixels, max_wait_s=settings.batch.max_wait_s)
+    segmenter = Segmenter(
+        EnginePolicy(workers=allocation.workers, window_pixels=engine.window_pixels, batch=batch)
     )
-    pipeline = Pipeline(
-        repository,
-        segmenter,
-        ImageLimits(limits.image_pixels, limits.image_channels),
-        settings.repository.image_pixels,
+    repository = ModelRepository(
+        root=settings.model_repository,
+        load=lambda folder: load(folder, allocation),
+        names=settings.models,
+        warmup=WarmupPolicy(
+            workers=allocation.workers,
+            batch=batch,
+            pixels=engine.warmup_pixels,
+            window_pixels=engine.window_pixels,
+        ),
+        policy=make_repository_policy(settings.repository),
+        store=CalibrationStore(folder=settings.cache_folder, allocation=allocation),
+    )
+    exchange = Exchange(
+        pipeline=Pipeline(segmenter),
+        repository=repository,
+        gate=Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
+        telemetry=Telemetry(segmenter.dispatcher, repository, tracing),
+        image_limits=ImageLimits(
+            image_pixels=limits.image_pixels, image_channels=limits.image_channels
+        ),
+        model_pixels=settings.repository.image_pixels,
+        body_bytes=limits.body_bytes,
     )
     return AppServices(
-        pipeline,
-        Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
-        Watchdog(segmenter.dispatcher, engine.watchdog_s),
-        Telemetry(segmenter.dispatcher, repository, tracing),
-        BodyLimits(limits.body_bytes, limits.idle_s, limits.body_s),
-        Access(make_key_ring(settings)),
-        Surface(settings.docs, metrics=settings.metrics_port is None),
+        exchange=exchange,
+        watchdog=Watchdog(segmenter.dispatcher, engine.watchdog_s),
+        body_limits=BodyLimits(
+            body_bytes=limits.body_bytes, idle_s=limits.idle_s, body_s=limits.body_s
+        ),
+        access=Access(make_key_ring(settings)),
+        surface=Surface(docs=settings.docs, metrics=settings.metrics_port is None),
     )
 
 
@@ -92,10 +105,10 @@ def make_server(
     limits = settings.limits
     port = settings.metrics_port
     return Server(
-        make_app(services),
-        services.gate,
-        settings.host,
-        settings.port,
+        app=make_app(services),
+        gate=services.gate,
+        host=settings.host,
+        port=settings.port,
         timeouts=ConnectionTimeouts(
             head_s=limits.head_s,
             idle_s=limits.idle_s,
@@ -162,13 +175,15 @@ def _is_loopback(host: str) -> bool:
 def make_repository_policy(settings: RepositorySettings) -> RepositoryPolicy:
     """Read what is served of the repository, and when it is looked at."""
     return RepositoryPolicy(
-        settings.poll_s,
-        VersionPolicy.parse(settings.versions),
-        {name: VersionPolicy.parse(text) for name, text in settings.model_versions.items()},
-        {
+        poll_s=settings.poll_s,
+        versions=VersionPolicy.parse(settings.versions),
+        model_versions={
+            name: VersionPolicy.parse(text) for name, text in settings.model_versions.items()
+        },
+        labels={
             name: {label: str(version) for label, version in labels.items()}
             for name, labels in settings.labels.items()
         },
-        settings.max_pending,
-        settings.drain_s,
+        max_pending=settings.max_pending,
+        drain_s=settings.drain_s,
     )

@@ -6,10 +6,7 @@ values: a model that a request names counts only once the repository knows it.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,13 +20,14 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.requests import ClientDisconnect
 
 from lacuna import errors
 from lacuna.distribution import VERSION
-from service.core.statistics import BatchRecord
+from service.core.statistics import STAGES, BatchRecord, PixelCounts
+from service.disconnects import ClientDisconnectedError
 from service.engine.dispatcher import Dispatcher
 from service.engine.lifecycle.repository import ModelRepository, ModelState
+from service.request_record import RequestRecord
 from service.tracing import Tracing
 
 # Each counter's time of birth would double the series, and nobody asks for it.
@@ -44,67 +42,10 @@ _OUTCOMES: Mapping[type[Exception], str] = {
     errors.OverloadedError: "refused",
     errors.DeadlineExceededError: "deadline",
     errors.NotReadyError: "unavailable",
-    ClientDisconnect: "gone",
+    ClientDisconnectedError: "gone",
 }
-STAGES = ("decode", "queue", "infer", "encode")
-KINDS = ("image", "valid", "computed")
+KINDS = PixelCounts._fields
 OUTCOMES = ("ok", *_OUTCOMES.values(), "failed")
-
-
-class RequestMeter:
-    """What one request tells of itself while it is being answered: as long as the context lasts.
-
-    Args:
-        protocol: `native`, `oip` or `tfserving`.
-        count: told of the meter, the seconds and what went wrong, at the end.
-
-    Attributes:
-        protocol: of the request.
-        model: that answers it; empty as long as it is not known.
-        version: of the model.
-        stages_s: seconds spent in each stage.
-        starts_s: when each stage began, by `time.perf_counter`.
-        size: height and width of its image, if there is one only.
-        images: how many there are, as far as is known.
-        pixels: of all of them, by kind: `image`, `valid` and `computed`.
-    """
-
-    __slots__ = (
-        "_began_s",
-        "_count",
-        "images",
-        "model",
-        "pixels",
-        "protocol",
-        "size",
-        "stages_s",
-        "starts_s",
-        "version",
-    )
-
-    def __init__(
-        self, protocol: str, count: Callable[[RequestMeter, float, BaseException | None], None]
-    ) -> None:
-        self.protocol = protocol
-        self.model = self.version = ""
-        self.stages_s: Mapping[str, float] = {}
-        self.starts_s: Mapping[str, float] = {}
-        self.size: tuple[int, int] | None = None
-        self.images: int | None = None
-        self.pixels: Mapping[str, int] = {}
-        self._count = count
-
-    def __enter__(self) -> Self:
-        self._began_s = time.perf_counter()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._count(self, time.perf_counter() - self._began_s, error)
 
 
 class Telemetry:
@@ -172,26 +113,32 @@ class Telemetry:
         """Write all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def measure(self, protocol: str) -> RequestMeter:
+    def measure(self, protocol: str) -> RequestRecord:
         """Measure the answering of one request, in a context.
 
         Args:
             protocol: `native`, `oip`, `tfserving` or `preview`.
         """
-        return RequestMeter(protocol, self._count)
+        return RequestRecord(protocol, self._count)
 
-    def _count(self, meter: RequestMeter, seconds: float, error: BaseException | None) -> None:
-        requests, duration = self._find(meter.model, meter.protocol, find_outcome(error))
+    def _count(self, record: RequestRecord, seconds: float, error: BaseException | None) -> None:
+        requests, duration = self._find(record.model, record.protocol, find_outcome(error))
         requests.inc()
         duration.observe(seconds)
         if isinstance(error, errors.OverloadedError):
             self._refused.labels(error.reason).inc()
-        for stage, spent_s in meter.stages_s.items():
-            self._stage_s[stage].observe(spent_s)
-        for kind, count in meter.pixels.items():
-            self._pixels[kind].inc(count)
+        if error is None:
+            self._count_success(record)
         if self.tracing is not None:
-            self.tracing.describe(_list_facts(meter, error), meter.starts_s, meter.stages_s)
+            facts = record.describe_for_trace() | _describe_end(error)
+            self.tracing.describe(facts, record.starts_s, {} if error else record.stages_s)
+
+    def _count_success(self, record: RequestRecord) -> None:
+        for stage, spent_s in record.stages_s.items():
+            self._stage_s[stage].observe(spent_s)
+        if record.pixels is not None:
+            for kind, count in zip(KINDS, record.pixels, strict=True):
+                self._pixels[kind].inc(count)
 
     def _find(self, model: str, protocol: str, outcome: str) -> tuple[Counter, Histogram]:
         key = (model, protocol, outcome)
@@ -218,18 +165,12 @@ def find_outcome(error: BaseException | None) -> str:
     return "failed" if isinstance(error, Exception) else "gone"
 
 
-def _list_facts(meter: RequestMeter, error: BaseException | None) -> dict[str, str | int]:
-    """Give what is known of a request, as its span names it."""
-    facts: dict[str, str | int] = {"protocol": meter.protocol, "outcome": find_outcome(error)}
+def _describe_end(error: BaseException | None) -> dict[str, str]:
+    """Return how a request ended, as attributes of its span."""
+    facts = {"outcome": find_outcome(error)}
     if isinstance(error, errors.LacunaError):
         facts["error"] = error.code
-    if meter.model:
-        facts |= {"model.name": meter.model, "model.version": meter.version}
-    if meter.size is not None:
-        facts["image.height"], facts["image.width"] = meter.size
-    if meter.images is not None:
-        facts["images"] = meter.images
-    return facts | {f"pixels.{kind}": count for kind, count in meter.pixels.items()}
+    return facts
 
 
 class _Snapshot(Collector):

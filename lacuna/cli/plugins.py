@@ -19,9 +19,9 @@ import click
 from lacuna.distribution import describe_extra
 
 if TYPE_CHECKING:
-    from lacuna.cli.segment_run import Segment
+    from lacuna.cli.segment_run import Ask
 
-    OpenModels = Callable[..., AbstractAsyncContextManager[Segment]]
+    OpenModels = Callable[..., AbstractAsyncContextManager[Ask]]
 
 SERVER_COMMANDS = ("bench", "check", "config", "serve")
 

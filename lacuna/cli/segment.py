@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lacuna.cli.segment_plan import Job
-    from lacuna.cli.segment_run import Done, Failed, Segment
+    from lacuna.cli.segment_run import Ask, Done, Failed
     from lacuna.client import Result
 
 SOME_FAILED = 3
@@ -110,7 +110,7 @@ def segment(
     resume: bool,
     model_repository: Path | None,
     concurrency: int | None,
-    **options: Any,
+    **asking: Any,
 ) -> None:
     """Segment IMAGES (PNG, JPEG, TIFF, WebP or NPY; files, folders or globs) here or on a server.
 
@@ -128,9 +128,9 @@ def segment(
     lacuna segment scene.png --mask valid.png -o labels.npz --url http://127.0.0.1:8000
     lacuna segment scenes --mask '{stem}-mask.png' -o labels --overlay --resume
     """
-    if options["url"] and model_repository:
+    if asking["url"] and model_repository:
         raise click.UsageError("--url and --model-repository exclude each other")
-    if options["protocol"] != "native" and not options["url"]:
+    if asking["protocol"] != "native" and not asking["url"]:
         raise click.UsageError("--protocol is for servers; it needs --url")
     from lacuna.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
 
@@ -140,8 +140,8 @@ def segment(
         for folder in {job.output.parent for job in todo}:
             folder.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
-    concurrency = concurrency or (_AT_ONCE if options["url"] else _AT_ONCE_HERE)
-    done, failed = _run(todo, concurrency, {**options, "model_repository": model_repository})
+    concurrency = concurrency or (_AT_ONCE if asking["url"] else _AT_ONCE_HERE)
+    done, failed = _run(todo, concurrency, {**asking, "model_repository": model_repository})
     seconds = time.monotonic() - began_s
     order = {job: place for place, job in enumerate(jobs)}
     done.sort(key=lambda outcome: order[outcome.job])
@@ -150,7 +150,7 @@ def segment(
 
 
 def _run(
-    jobs: Sequence[Job], concurrency: int, options: dict[str, Any]
+    jobs: Sequence[Job], concurrency: int, asking: dict[str, Any]
 ) -> tuple[list[Done], list[Failed]]:
     from lacuna.cli.segment_run import Done, run_jobs  # noqa: PLC0415
 
@@ -161,7 +161,7 @@ def _run(
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task("segmenting", total=len(jobs))
 
-    def report(outcome: Done | Failed) -> None:
+    def tell(outcome: Done | Failed) -> None:
         bar.advance(task)
         if isinstance(outcome, Done):
             done.append(outcome)
@@ -171,8 +171,8 @@ def _run(
     async def run() -> None:
         if jobs:
             probabilities = any(job.output.suffix.lower() == ".npz" for job in jobs)
-            async with _open(options, probabilities=probabilities) as segment_job:
-                await run_jobs(jobs, segment_job, concurrency, report)
+            async with _open(asking, probabilities=probabilities) as ask:
+                await run_jobs(jobs, ask, concurrency, tell)
 
     with bar:
         try:
@@ -185,32 +185,32 @@ def _run(
 
 
 @asynccontextmanager
-async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[Segment]:
-    target = {name: options[name] for name in ("model", "version", "nodata", "timeout_s")}
+async def _open(asking: dict[str, Any], *, probabilities: bool) -> AsyncIterator[Ask]:
+    target = {name: asking[name] for name in ("model", "version", "nodata", "timeout_s")}
     async with AsyncExitStack() as stack:
-        if not options["url"]:
+        if not asking["url"]:
             open_models = load_local_segmenter()
-            models = open_models(options["model_repository"], target, probabilities=probabilities)
+            models = open_models(asking["model_repository"], target, probabilities=probabilities)
             yield await stack.enter_async_context(models)
             return
         from lacuna.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
 
-        key, file = options["api_key"], options["api_key_file"]
+        key, file = asking["api_key"], asking["api_key_file"]
         client = await stack.enter_async_context(
             AsyncClient(
-                options["url"],
+                asking["url"],
                 api_key=key if file is None else file.read().strip(),
-                retry=RetryPolicy(options["patience_s"]),
-                protocol=options["protocol"],
+                retry=RetryPolicy(asking["patience_s"]),
+                protocol=asking["protocol"],
             )
         )
 
-        async def segment_job(job: Job) -> Result:
+        async def ask(job: Job) -> Result:
             # Only JSON names the version of the model that answered.
             brief = job.output.suffix.lower() != ".json"
             return await client.ask(Question(job.image, job.mask, probabilities, brief, **target))
 
-        yield segment_job
+        yield ask
 
 
 def _report(

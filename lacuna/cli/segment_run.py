@@ -25,7 +25,7 @@ from lacuna.errors import (
     UnknownVersionError,
 )
 
-Segment = Callable[[Job], Awaitable[Result]]
+Ask = Callable[[Job], Awaitable[Result]]
 
 _QUICK = 1
 """PNG compression level of overlays."""
@@ -88,10 +88,7 @@ class Failed:
 
 
 async def run_jobs(
-    jobs: Sequence[Job],
-    segment: Segment,
-    concurrency: int,
-    report: Callable[[Done | Failed], None],
+    jobs: Sequence[Job], ask: Ask, concurrency: int, tell: Callable[[Done | Failed], None]
 ) -> None:
     """Segment images and write the results.
 
@@ -100,19 +97,19 @@ async def run_jobs(
 
     Args:
         jobs: images to segment.
-        segment: segments an image.
+        ask: segments an image.
         concurrency: number of images that are segmented at once.
-        report: called for each image that is done or has failed.
+        tell: called for each image that is done or has failed.
     """
     rest = iter(jobs)
     stop = asyncio.Event()
 
     async def work() -> None:
         for job in rest:
-            outcome = await _run_job(job, segment)
+            outcome = await _run_job(job, ask)
             if isinstance(outcome, Failed) and _is_final(outcome.error):
                 stop.set()
-            report(outcome)
+            tell(outcome)
             if stop.is_set():
                 return
 
@@ -121,10 +118,10 @@ async def run_jobs(
             group.create_task(work())
 
 
-async def _run_job(job: Job, segment: Segment) -> Done | Failed:
+async def _run_job(job: Job, ask: Ask) -> Done | Failed:
     began_s = time.monotonic()
     try:
-        result = await segment(job)
+        result = await ask(job)
         seconds = time.monotonic() - began_s
         if job.overlay is None and result.labels.size <= _LIGHT_PIXELS:
             _write(job, result)

@@ -1,28 +1,36 @@
-"""Segmentation on this machine, without a server."""
+"""Segmenting on this machine, without a server."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lacuna.cli.segment_plan import Job
-from lacuna.cli.segment_run import Segment
-from lacuna.client.protocols.native import JSON, NPZ, read_json, read_npz
+from lacuna.cli.segment_run import Ask
 from lacuna.client.result import ClassInfo, Result
+from lacuna.raster.limits import ImageLimits
 from service.cli.loading import load_saved_model
+
+if TYPE_CHECKING:
+    from lacuna.sample import Sample
+    from service.runtime.manifest import Manifest
+    from service.wire.native.request import Parameters
 
 
 @asynccontextmanager
 async def open_models(
     model_repository: Path | None, parameters: dict[str, object], *, probabilities: bool
-) -> AsyncIterator[Segment]:
-    """Load models, and yield the function that segments with them.
+) -> AsyncIterator[Ask]:
+    """Load models, and yield a function that segments with them.
 
     Args:
         model_repository: folder of `<model>/<version>/saved_model.pb`; None for the demo's.
-        parameters: `model`, `version`, `nodata`, `timeout_s`; None is the same as leaving it out.
-        probabilities: whether results hold probabilities, too.
+        parameters: `model`, `version`, `nodata`, `timeout_s`; None counts as left out.
+        probabilities: whether they are wanted beside the labels.
 
     Raises:
         LacunaError: if a parameter is wrong.
@@ -31,8 +39,8 @@ async def open_models(
     from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
     from service.engine.segmenter import EnginePolicy, Segmenter  # noqa: PLC0415
     from service.engine.thread_allocation import allocate_threads, count_cores  # noqa: PLC0415
-    from service.pipeline import Pipeline  # noqa: PLC0415
-    from service.wire.native.request import make_request, read_parameters  # noqa: PLC0415
+    from service.pipeline import Pipeline, SegmentOptions  # noqa: PLC0415
+    from service.wire.native.request import read_parameters  # noqa: PLC0415
 
     asked = read_parameters({n: value for n, value in parameters.items() if value is not None})
     allocation = allocate_threads(None, None, count_cores())
@@ -40,24 +48,38 @@ async def open_models(
         model_repository or DEMO_REPOSITORY, lambda folder: load_saved_model(folder, allocation)
     )
     segmenter = Segmenter(EnginePolicy(allocation.workers))
-    pipeline = Pipeline(repository, segmenter)
+    pipeline = Pipeline(segmenter)
+    options = SegmentOptions(probabilities, asked.timeout_s)
 
-    async def segment_job(job: Job) -> Result:
-        mask = None if job.mask is None else job.mask.read_bytes()
-        request = make_request(job.image.read_bytes(), mask, asked)
-        answered = await pipeline.answer(request, NPZ if probabilities else JSON)
-        timings_ms = {name: seconds * 1e3 for name, seconds in answered.timings_s.items()}
-        if not probabilities:
-            return read_json(answered.content, job.image, timings_ms)
-        labels, shares = read_npz(answered.content)
-        model = answered.model
-        classes = tuple(
-            ClassInfo(entry.id, entry.name, entry.color) for entry in model.runtime.manifest.classes
+    async def ask(job: Job) -> Result:
+        with repository.lease(asked.model, asked.version) as model:
+            manifest = model.runtime.manifest
+            began_s = time.perf_counter()
+            sample = await asyncio.to_thread(_read_sample, job, manifest, asked)
+            decode_s = time.perf_counter() - began_s
+            segmented = await pipeline.segment(model, [sample], options)
+        segmentation = segmented.segmentations[0]
+        stages_s = {"decode": decode_s, "queue": segmented.queue_s, "infer": segmented.infer_s}
+        return Result(
+            segmentation.labels,
+            tuple(ClassInfo(entry.id, entry.name, entry.color) for entry in manifest.classes),
+            model.name,
+            model.version,
+            segmentation.probabilities,
+            {stage: seconds * 1e3 for stage, seconds in stages_s.items()},
+            job.image,
         )
-        return Result(labels, classes, model.name, model.version, shares, timings_ms, job.image)
 
     try:
         await repository.load_all()
-        yield segment_job
+        yield ask
     finally:
         segmenter.close()
+
+
+def _read_sample(job: Job, manifest: Manifest, asked: Parameters) -> Sample:
+    from service.wire.native.request import make_request  # noqa: PLC0415
+
+    mask = None if job.mask is None else job.mask.read_bytes()
+    request = make_request(job.image.read_bytes(), mask, asked)
+    return request.read_samples(manifest, ImageLimits())[0]

@@ -1,8 +1,8 @@
 """Whether a request is taken in, decided before its body is decoded.
 
-1. A request is refused if it would have to wait longer than the server promises (`wait`), or longer
-   than it can itself (`deadline`): a queue that only grows helps nobody, and a caller who knows at
-   once can go elsewhere.
+1. A request is refused if it would have to wait longer than the server promises (`wait`), and, once
+   its timeout has been read, if it would have to wait longer than that (`deadline`): a queue that
+   only grows helps nobody, and a caller who knows at once can go elsewhere.
 2. It is refused if too many have been taken in and not answered (`pending`), or if their bodies
    hold too many bytes (`bytes`): memory is bounded whatever the prediction says.
 3. A single body is never too large here: what one request may hold is limited elsewhere, and a
@@ -128,7 +128,6 @@ def admit(
     policy: AdmissionPolicy,
     load: Load,
     body_bytes: int,
-    timeout_s: float | None,
     holding: Holding | None = None,
 ) -> Refusal | None:
     """Decide whether a request is taken in.
@@ -137,7 +136,6 @@ def admit(
         policy: what the server takes upon itself.
         load: what it has taken already, this request not counted.
         body_bytes: of this request.
-        timeout_s: how long its caller will wait; None if for ever.
         holding: what its client has of the load; None if it is not known who that is.
 
     Returns:
@@ -163,14 +161,28 @@ def admit(
             f"work on a request must begin within {policy.max_wait_s:g} s; "
             f"it would in {wait_s:.3g} s",
         )
-    if timeout_s is not None and wait_s > timeout_s:
-        return _refuse(
-            "deadline",
-            wait_s - timeout_s,
-            f"work on a request must begin within its timeout of {timeout_s:g} s; "
-            f"it would in {wait_s:.3g} s",
-        )
     return None
+
+
+def admit_timeout(load: Load, timeout_s: float) -> Refusal | None:
+    """Decide whether a request whose caller will not wait for ever goes on.
+
+    Args:
+        load: what the server has taken upon itself, the work of this request not counted.
+        timeout_s: how long the caller will wait, in seconds.
+
+    Returns:
+        None if it goes on.
+    """
+    wait_s = predict_wait(load)
+    if wait_s <= timeout_s:
+        return None
+    return _refuse(
+        "deadline",
+        wait_s - timeout_s,
+        f"work on a request must begin within its timeout of {timeout_s:g} s; "
+        f"it would in {wait_s:.3g} s",
+    )
 
 
 def admit_bytes(policy: AdmissionPolicy, load: Load, body_bytes: int) -> Refusal | None:

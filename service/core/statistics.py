@@ -10,6 +10,20 @@ STAGES = ("decode", "queue", "infer", "encode")
 """Of a request that is answered."""
 
 
+class PixelCounts(NamedTuple):
+    """Pixels of the images of a request.
+
+    Attributes:
+        image: of all of them.
+        valid: that were valid.
+        computed: that the model saw for them, padding and halos included.
+    """
+
+    image: int = 0
+    valid: int = 0
+    computed: int = 0
+
+
 @dataclass
 class Duration:
     """How often something was done, and how long that took altogether.

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Self
 
 from lacuna.errors import NotReadyError, OverloadedError
-from service.core.admission import AdmissionPolicy, Holding, Refusal, admit, admit_bytes
+from service.core.admission import (
+    AdmissionPolicy,
+    Holding,
+    Refusal,
+    admit,
+    admit_bytes,
+    admit_timeout,
+)
 from service.engine.dispatcher import Dispatcher
 
 
@@ -74,14 +81,26 @@ class Gate:
         if self.is_closed:
             raise NotReadyError("the server must not be shutting down; it is")
 
-    def hold(
-        self, body_bytes: int, timeout_s: float | None = None, client: str = ""
-    ) -> Reservation:
+    def check_timeout(self, timeout_s: float | None) -> None:
+        """See that a request's caller will wait until its work can begin.
+
+        Args:
+            timeout_s: how long the caller will wait, in seconds; None if for ever.
+
+        Raises:
+            OverloadedError: if there is more to do before than can be done in that time.
+        """
+        if timeout_s is None:
+            return
+        refusal = admit_timeout(self._dispatcher.measure_load(), timeout_s)
+        if refusal is not None:
+            raise _tell(refusal)
+
+    def hold(self, body_bytes: int, client: str = "") -> Reservation:
         """Take a request in.
 
         Args:
             body_bytes: that its body has, as far as is known.
-            timeout_s: how long its caller will wait; None if for ever.
             client: whose it is; empty if that is not known, and then it has no share to keep to.
 
         Returns:
@@ -94,7 +113,7 @@ class Gate:
         self.check_open()
         holding = self._clients.get(client, _NOTHING) if client else None
         load = self._dispatcher.measure_load(self.pending, self._pending_bytes)
-        refusal = admit(self._policy, load, body_bytes, timeout_s, holding)
+        refusal = admit(self._policy, load, body_bytes, holding)
         if refusal is not None:
             raise _tell(refusal)
         self._count(client, 1, body_bytes)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -40,10 +41,10 @@ from service.web.trace_context import TraceContext, configure_telemetry
 
 
 class _Application(FastAPI):
-    """FastAPI, and a way past it for its fast_routes routes.
+    """FastAPI, with a fast path past it.
 
     Attributes:
-        fast_routes: those routes.
+        fast_routes: the routes that take the fast path.
         services: what the application is made of.
     """
 
@@ -51,7 +52,18 @@ class _Application(FastAPI):
     services: AppServices
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the layers of the application around each other."""
+        """Put the layers of the application around each other.
+
+        Raises:
+            ValueError: if there are dependencies or middleware that the fast path would pass over.
+        """
+        ours: Any = _surround
+        strange = [layer for layer in self.user_middleware if layer.cls is not ours]
+        if self.fast_routes and (strange or self.router.dependencies):
+            raise ValueError(
+                "an application with a fast path must have no dependencies, and no middleware but "
+                f"its own; it has {[*strange, *self.router.dependencies]}"
+            )
         return FastPath(
             self.fast_routes,
             partial(_surround, services=self.services),
@@ -77,7 +89,7 @@ def make_app(services: AppServices) -> FastAPI:
         yield
         watching.cancel()
         await services.repository.close()
-        await asyncio.to_thread(services.pipeline.segmenter.close)
+        await asyncio.to_thread(services.exchange.pipeline.segmenter.close)
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from lacuna.errors import BodyTooLargeError, SlowBodyError
+from service.disconnects import ClientDisconnectedError
 from service.engine.gate import Reservation
 
 
@@ -29,39 +31,42 @@ class BodyLimits:
     body_s: float = 300.0
 
 
-def read_declared_length(request: Request) -> int:
-    """Give the length in bytes that a request announces for its body, 0 if it announces none."""
-    declared = request.headers.get("content-length", "")
+def read_declared_bytes(headers: Mapping[str, str]) -> int:
+    """Read how many bytes a request announces for its body; 0 if it announces none."""
+    declared = headers.get("content-length", "")
     return int(declared) if declared.isdecimal() else 0
 
 
 async def read_body(
-    request: Request, limits: BodyLimits, reservation: Reservation | None = None
+    receive: Receive,
+    limits: BodyLimits,
+    declared_bytes: int = 0,
+    reservation: Reservation | None = None,
 ) -> bytearray:
     """Read the whole body into memory.
 
     Args:
-        request: whose body was not read yet.
+        receive: of ASGI, of a request whose body was not read yet.
         limits: beyond which it is refused, by its declared length if it has one, else as soon as
             it is exceeded.
+        declared_bytes: that the request announces for it; 0 if it announces none.
         reservation: of the request, which grows with a body that did not declare its length.
 
     Raises:
         BodyTooLargeError: if it is too large.
         SlowBodyError: if it does not come in time.
         OverloadedError: if there is no room for what its reservation has grown to.
-        ClientDisconnect: if the client goes before the end.
+        ClientDisconnectedError: if the client goes before the end.
     """
-    declared = read_declared_length(request)
-    if declared > limits.body_bytes:
-        raise _too_large(limits, f"{declared} bytes are announced")
+    if declared_bytes > limits.body_bytes:
+        raise _too_large(limits, f"{declared_bytes} bytes are announced")
     body = bytearray()
     with _BodyTimeout(body, limits):
         more = True
         while more:
-            message = await request.receive()
+            message = await receive()
             if message["type"] == "http.disconnect":
-                raise ClientDisconnect
+                raise ClientDisconnectedError
             more = message.get("more_body", False)
             body += message.get("body", b"")
             if len(body) > limits.body_bytes:

@@ -40,6 +40,10 @@ class FastPath:
         wrap: puts around the handlers what every request passes.
         answer_error: makes the response for an error that the service raised on purpose.
         others: answers whatever is none of these.
+
+    Raises:
+        ValueError: if a route has dependencies, or a handler that takes anything but the request
+            and parameters of the path: they would be passed over.
     """
 
     def __init__(
@@ -49,10 +53,7 @@ class FastPath:
         answer_error: Callable[[Request, Exception], Awaitable[Response]],
         others: ASGIApp,
     ) -> None:
-        self._fast_routes = [
-            FastRoute(route, tuple(inspect.signature(route.endpoint).parameters)[1:])
-            for route in routes
-        ]
+        self._fast_routes = [_make_fast(route) for route in routes]
         self._wrapped = wrap(self._answer)
         self._answer_error = answer_error
         self._others = others
@@ -81,3 +82,15 @@ class FastPath:
         except LacunaError as error:
             response = await self._answer_error(request, error)
         await response(scope, receive, send)
+
+
+def _make_fast(route: APIRoute) -> FastRoute:
+    """Take a route whose handler may be called without the framework."""
+    takes = tuple(inspect.signature(route.endpoint).parameters)[1:]
+    strange = set(takes) - set(route.param_convertors)
+    if route.dependencies or route.dependant.dependencies or strange:
+        raise ValueError(
+            "a route on the fast path must have no dependencies, and a handler that takes the "
+            f"request and parameters of the path; {route.path} has others"
+        )
+    return FastRoute(route, takes)

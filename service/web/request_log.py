@@ -11,10 +11,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lacuna.errors import LacunaError, NotReadyError
+from service.disconnects import ClientDisconnectedError
 from service.engine.gate import Gate
 from service.web.access import Access, find_key_name
 from service.web.headers import list_missing
@@ -98,7 +98,7 @@ class RequestLog:
 
         try:
             await self._answer(scope, receive, send_with_id)
-        except ClientDisconnect:
+        except ClientDisconnectedError:
             note(scope, outcome="client gone")
         except (Exception, asyncio.CancelledError) as error:
             instead = await self._replace(scope, error, request_id)

@@ -1,21 +1,26 @@
-"""What the application is made of."""
+"""The objects that the application is made of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from starlette.requests import Request
+from starlette.responses import Response
+
 from service.engine.gate import Gate
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.watchdog import Watchdog
-from service.pipeline import Pipeline
+from service.exchange import Exchange
 from service.telemetry import Telemetry
 from service.web.access import Access
 from service.web.body import BodyLimits
+from service.web.request import HttpRequest
+from service.wire.dialect import Asked, Dialect, ModelTarget
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Which of the paths for operators are there.
+    """The paths for operators that are there.
 
     Attributes:
         docs: `/docs` and `/openapi.json`.
@@ -28,22 +33,18 @@ class Surface:
 
 @dataclass(frozen=True)
 class AppServices:
-    """The things that routes work with.
+    """The objects that routes work with.
 
     Attributes:
-        pipeline: that answers requests.
-        gate: that requests pass before their bodies are read.
+        exchange: that answers requests.
         watchdog: that tells whether the engine makes progress.
-        telemetry: that counts what happens.
         body_limits: how much of a body is read.
         access: who may ask for what.
-        surface: which of the paths for operators are there.
+        surface: the paths for operators that are there.
     """
 
-    pipeline: Pipeline
-    gate: Gate
+    exchange: Exchange
     watchdog: Watchdog
-    telemetry: Telemetry
     body_limits: BodyLimits = field(default_factory=BodyLimits)
     access: Access = field(default_factory=Access)
     surface: Surface = field(default_factory=Surface)
@@ -56,4 +57,31 @@ class AppServices:
     @property
     def repository(self) -> ModelRepository:
         """The models."""
-        return self.pipeline.repository
+        return self.exchange.repository
+
+    @property
+    def gate(self) -> Gate:
+        """That requests pass before their bodies are read."""
+        return self.exchange.gate
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """That counts what happens."""
+        return self.exchange.telemetry
+
+    async def answer(
+        self, request: Request, dialect: Dialect[Asked], target: ModelTarget | None = None
+    ) -> Response:
+        """Answer a request for segmentations.
+
+        Args:
+            request: whose body was not read yet.
+            dialect: of its protocol.
+            target: the model that the path names; None where the body names it.
+
+        Raises:
+            LacunaError: if there is too much to do, or the request is at fault, or the model.
+        """
+        incoming = HttpRequest(request, self.body_limits, target)
+        reply = await self.exchange.answer(incoming, dialect)
+        return Response(reply.content, headers=dict(reply.headers))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from lacuna.errors import NotAcceptableError
+from service.wire.quality import read_qualities
 
 
 @lru_cache(maxsize=64)
@@ -22,24 +23,12 @@ def choose_media_type(accept: str | None, offered: tuple[str, ...]) -> str:
     Raises:
         NotAcceptableError: if the caller accepts none of them.
     """
-    ranges = [_read_range(part) for part in (accept or "*/*").split(",") if part.strip()]
+    ranges = read_qualities(accept or "*/*")
     qualities = {media_type: _rate(media_type, ranges) for media_type in offered}
     best = max(offered, key=lambda media_type: qualities[media_type])
     if qualities[best] <= 0:
         raise NotAcceptableError(f"Accept must allow one of {', '.join(offered)}; it is {accept}")
     return best
-
-
-def _read_range(text: str) -> tuple[str, float]:
-    media_range, *parameters = (part.strip() for part in text.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "q":
-            try:
-                return media_range.lower(), float(value)
-            except ValueError:
-                return media_range.lower(), 0.0
-    return media_range.lower(), 1.0
 
 
 def _rate(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:

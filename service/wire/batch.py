@@ -34,10 +34,12 @@ class Entry:
     Attributes:
         read_image: decodes the image within limits.
         read_mask: decodes the mask within limits; None if there is none.
+        nodata: value of missing pixels in the image's own units; may be NaN.
     """
 
     read_image: ReadImage
     read_mask: ReadMask | None = None
+    nodata: float | None = None
 
 
 def check_count(count: int) -> None:
@@ -104,5 +106,6 @@ def _fit(entry: Entry, raster: Raster, manifest: Manifest, limits: ImageLimits) 
         None if entry.read_mask is None else entry.read_mask(limits),
         manifest.image.channels,
         manifest.image.dtype,
+        nodata=entry.nodata,
         model=f"model {manifest.name}",
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lacuna.errors import BodyTooLargeError, MalformedRequestError, UnsupportedMediaTypeError
+from service.wire.quality import read_qualities
 
 _WINDOW_BITS: Mapping[str, int] = MappingProxyType({"gzip": 31, "deflate": 15})
 """How zlib is told which of its formats is meant."""
@@ -82,7 +83,7 @@ def choose_coding(accept_encoding: str | None, content_bytes: int) -> str | None
     """
     if accept_encoding is None or content_bytes < _WORTH_BYTES:
         return None
-    qualities = dict(map(_read_quality, accept_encoding.split(",")))
+    qualities = dict(read_qualities(accept_encoding))
     others = qualities.get("*", 0.0)
     best = max(CODINGS, key=lambda coding: qualities.get(coding, others))
     quality = qualities.get(best, others)
@@ -104,12 +105,3 @@ def compress_for(accept_encoding: str | None, content: bytes) -> tuple[dict[str,
         return {}, content
     work = zlib.compressobj(_LEVEL, wbits=_WINDOW_BITS[coding])
     return {"Content-Encoding": coding}, work.compress(content) + work.flush()
-
-
-def _read_quality(text: str) -> tuple[str, float]:
-    name, _, parameter = text.partition(";")
-    key, _, value = parameter.partition("=")
-    try:
-        return name.strip().lower(), float(value) if key.strip().lower() == "q" else 1.0
-    except ValueError:
-        return name.strip().lower(), 0.0

@@ -102,7 +102,7 @@ def test_doors_that_are_open_to_others_are_warned_of(monkeypatch, caplog, host, 
 
     with caplog.at_level(logging.WARNING):
         warn_of_open_doors(settings, services)
-    services.pipeline.segmenter.close()
+    services.exchange.pipeline.segmenter.close()
 
     assert any("EVERYBODY" in line.message for line in caplog.records) is warned
 
@@ -110,10 +110,10 @@ def test_doors_that_are_open_to_others_are_warned_of(monkeypatch, caplog, host, 
 def test_each_model_has_its_limit_of_pixels_and_names_that_no_model_has_do_nothing(monkeypatch):
     monkeypatch.setenv("LACUNA_REPOSITORY__IMAGE_PIXELS", '{"fake": 1000, "ghost": 1}')
     services = make_services(read_settings())
-    services.pipeline.segmenter.close()
+    services.exchange.pipeline.segmenter.close()
 
-    assert services.pipeline.find_limits("fake").most_pixels == 1000
-    assert services.pipeline.find_limits("other").most_pixels == 4096 * 4096
+    assert services.exchange.find_limits("fake").most_pixels == 1000
+    assert services.exchange.find_limits("other").most_pixels == 4096 * 4096
     assert [status.name for status in services.repository.statuses] == ["fake"]
 
 
@@ -126,7 +126,7 @@ def test_the_server_obeys_its_settings(monkeypatch):
     settings = read_settings()
     services = make_services(settings)
     server = make_server(settings, services)
-    services.pipeline.segmenter.close()
+    services.exchange.pipeline.segmenter.close()
 
     assert server.config.timeout_keep_alive == 7
     assert (services.body_limits.idle_s, services.body_limits.body_s) == (8, 9)

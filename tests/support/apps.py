@@ -19,6 +19,7 @@ from service.engine.gate import Gate
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.segmenter import Segmenter
 from service.engine.watchdog import WATCHDOG_S, Watchdog
+from service.exchange import Exchange
 from service.pipeline import Pipeline
 from service.runtime.fake import FakeRuntime
 from service.runtime.protocol import Runtime
@@ -60,16 +61,20 @@ def make_services(
 ) -> AppServices:
     """Make the services of an application."""
     limits = image_limits or ImageLimits()
-    pipeline = Pipeline(repository, Segmenter(), limits, model_pixels or {})
-    dispatcher = pipeline.segmenter.dispatcher
-    return AppServices(
-        pipeline,
-        Gate(dispatcher, admission),
-        Watchdog(dispatcher, watchdog_s),
-        Telemetry(dispatcher, repository, tracing),
-        body_limits or BodyLimits(),
-        **options,
+    body_limits = body_limits or BodyLimits()
+    segmenter = Segmenter()
+    dispatcher = segmenter.dispatcher
+    exchange = Exchange(
+        pipeline=Pipeline(segmenter),
+        repository=repository,
+        gate=Gate(dispatcher, admission),
+        telemetry=Telemetry(dispatcher, repository, tracing),
+        image_limits=limits,
+        model_pixels=model_pixels or {},
+        body_bytes=body_limits.body_bytes,
     )
+    watchdog = Watchdog(dispatcher, watchdog_s)
+    return AppServices(exchange, watchdog, body_limits, **options)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def make_router(services: AppServices) -> APIRouter:
         for status in repository.statuses:
             model = served.get((status.name, status.version))
             labels = repository.list_labels(status.name, status.version)
-            pixels = services.pipeline.find_limits(status.name).most_pixels
+            pixels = services.exchange.find_limits(status.name).most_pixels
             described.append(_describe(status, labels, pixels, model))
         return {"models": described}
 

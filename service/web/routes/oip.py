@@ -11,22 +11,14 @@ from starlette.responses import JSONResponse, Response
 
 from lacuna.distribution import VERSION
 from lacuna.errors import NotReadyError
-from lacuna.sample import Segmentation
 from service.engine.served import ServedModel
-from service.web.exchange import Content, Dialect, answer_batch
 from service.web.problems import COME_AGAIN
 from service.web.protocol_errors import ERRORS
 from service.web.services import AppServices
-from service.wire.oip.answer import render_infer
+from service.wire.dialect import ModelTarget
+from service.wire.oip.dialect import OipDialect
 from service.wire.oip.metadata import describe_config, describe_model, describe_server
-from service.wire.oip.request import HEADER_LENGTH, InferRequest, parse_infer
 from service.wire.oip.statistics import describe_statistics
-
-_QUICK_BYTES = 64 * 1024
-"""Up to here JSON is read in less time than handing it to a thread and back takes."""
-
-_QUICK_RAW_BYTES = 256 * 1024
-"""The same of raw tensors, which nobody looks at before they are fitted to the model."""
 
 _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{version}"
@@ -72,7 +64,7 @@ def _refuse(content: dict[str, Any]) -> JSONResponse:
 
 def _add_metadata(router: APIRouter, services: AppServices) -> None:
     def count_pixels(name: str) -> int:
-        return services.pipeline.find_limits(name).most_pixels
+        return services.exchange.find_limits(name).most_pixels
 
     @router.get("/v2", summary="Describe the server")
     @router.get("/v2/", include_in_schema=False)  # as the protocol's OpenAPI document spells it
@@ -107,26 +99,13 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
 
 
 def _add_infer(router: APIRouter, services: AppServices) -> None:
-    limits = services.pipeline.image_limits
+    dialect = OipDialect(services.exchange.image_limits)
 
     @router.post(f"{_MODEL}/infer", summary="Segment images", response_class=Response)
     @router.post(f"{_VERSION}/infer", include_in_schema=False)
     async def infer(request: Request, name: str) -> Response:
-        length = request.headers.get(HEADER_LENGTH)
-        dialect = Dialect(
-            "oip",
-            lambda body: parse_infer(length, body, limits),
-            _render,
-            _QUICK_BYTES if length is None else _QUICK_RAW_BYTES,
-        )
-        version = request.path_params.get("version")
-        return await answer_batch(services, request, dialect, name, version)
-
-
-def _render(
-    model: ServedModel, asked: InferRequest, segmentations: Sequence[Segmentation]
-) -> Content:
-    return render_infer(model.name, model.version, asked, segmentations)
+        target = ModelTarget(name, request.path_params.get("version"))
+        return await services.answer(request, dialect, target)
 
 
 def _find(services: AppServices, request: Request, name: str) -> ServedModel:
@@ -134,8 +113,8 @@ def _find(services: AppServices, request: Request, name: str) -> ServedModel:
 
 
 def _tell_statistics(services: AppServices, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    find = services.pipeline.statistics.find
-    read = services.pipeline.segmenter.dispatcher.tally.read
+    find = services.exchange.statistics.find
+    read = services.exchange.pipeline.segmenter.dispatcher.tally.read
     return {
         "model_stats": [
             describe_statistics(name, version, find(name, version), read(name, version))

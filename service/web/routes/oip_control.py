@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.web.body import BodyLimits, read_body
+from service.web.body import BodyLimits, read_body, read_declared_bytes
 from service.web.protocol_errors import ERRORS
 from service.web.services import AppServices
 from service.wire.oip.control import check_control, describe_index, wants_ready_only
@@ -28,7 +28,7 @@ def make_router(services: AppServices) -> APIRouter:
 
     @router.post("/index", summary="List all versions of all models, and what has become of each")
     async def list_versions(request: Request) -> list[dict[str, Any]]:
-        ready_only = wants_ready_only(await read_body(request, _LIMITS))
+        ready_only = wants_ready_only(await _read(request))
         versions = [
             (status.name, status.version, str(status.state), status.reason)
             for status in services.repository.statuses
@@ -39,7 +39,7 @@ def make_router(services: AppServices) -> APIRouter:
     async def load(request: Request, name: str) -> Response:
         services.access.check_control(request.scope)
         services.gate.check_open()
-        check_control(await read_body(request, _LIMITS))
+        check_control(await _read(request))
         await services.repository.load(name)
         return Response()
 
@@ -47,8 +47,12 @@ def make_router(services: AppServices) -> APIRouter:
     async def unload(request: Request, name: str) -> Response:
         services.access.check_control(request.scope)
         services.gate.check_open()
-        check_control(await read_body(request, _LIMITS))
+        check_control(await _read(request))
         await services.repository.unload(name)
         return Response()
 
     return router
+
+
+async def _read(request: Request) -> bytearray:
+    return await read_body(request.receive, _LIMITS, read_declared_bytes(request.headers))

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.preview import Preview
-from service.web.exchange import Body, receive_body
 from service.web.problems import describe_responses
-from service.web.request_log import note
+from service.web.request import HttpRequest
 from service.web.services import AppServices
+from service.wire.dialect import Body, RequestHead
 from service.wire.native.request import parse_request
 
 _FILE = {"type": "string", "format": "binary"}
@@ -58,18 +58,19 @@ def make_router(services: AppServices) -> APIRouter:
         openapi_extra=_OPENAPI,
     )
     async def preview(request: Request) -> Response:
-        with services.telemetry.measure("preview"):
-            async with receive_body(services, request) as body:
-                shown = await asyncio.to_thread(
-                    _draw, request, body, services.pipeline.image_limits
-                )
-        note(request.scope, height=shown.size[0], width=shown.size[1])
+        exchange = services.exchange
+        incoming = HttpRequest(request, services.body_limits)
+        with exchange.telemetry.measure("preview"):
+            async with exchange.receive_body(incoming) as body:
+                limits = exchange.image_limits
+                shown = await asyncio.to_thread(_draw, incoming.head, body, limits)
+        incoming.note(height=shown.size[0], width=shown.size[1])
         told = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
         return Response(shown.content, media_type="image/png", headers=told)
 
     return router
 
 
-def _draw(request: Request, body: Body, limits: ImageLimits) -> Preview:
-    asked = parse_request(request.headers.get("content-type"), request.query_params, body)
+def _draw(head: RequestHead, body: Body, limits: ImageLimits) -> Preview:
+    asked = parse_request(head.headers.get("content-type"), head.query, body, limits)
     return asked.draw_preview(limits)

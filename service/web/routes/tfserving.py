@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,18 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lacuna.errors import UnknownVersionError
-from lacuna.sample import Segmentation
 from service.engine.lifecycle.repository import ModelStatus
-from service.engine.served import ServedModel
-from service.web.exchange import Content, Dialect, answer_batch
 from service.web.protocol_errors import ERRORS
 from service.web.services import AppServices
-from service.wire.tfserving.answer import render_predict
+from service.wire.dialect import ModelTarget
+from service.wire.tfserving.dialect import TfServingDialect
 from service.wire.tfserving.metadata import describe_metadata, describe_status
-from service.wire.tfserving.request import PredictRequest, parse_predict
-
-_QUICK_BYTES = 64 * 1024
-"""Up to here JSON is read in less time than handing it to a thread and back takes."""
 
 _MODEL = "/v1/models/{name}"
 _VERSION = "/v1/models/{name}/versions/{version}"
@@ -41,20 +34,13 @@ def make_router(services: AppServices) -> APIRouter:
 
 
 def _add_predict(router: APIRouter, services: AppServices) -> None:
-    limits = services.pipeline.image_limits
-    dialect = Dialect("tfserving", lambda body: parse_predict(body, limits), _render, _QUICK_BYTES)
+    dialect = TfServingDialect(services.exchange.image_limits)
 
     @router.post(f"{_MODEL}:predict", summary="Segment images", response_class=Response)
     @router.post(f"{_VERSION}:predict", include_in_schema=False)
     @router.post(f"{_LABEL}:predict", include_in_schema=False)
     async def predict(request: Request, name: str) -> Response:
-        return await answer_batch(services, request, dialect, *_read_target(request, name))
-
-
-def _render(
-    _: ServedModel, asked: PredictRequest, segmentations: Sequence[Segmentation]
-) -> Content:
-    return {"Content-Type": "application/json"}, render_predict(asked, segmentations)
+        return await services.answer(request, dialect, _read_target(request, name))
 
 
 def _add_metadata(router: APIRouter, services: AppServices) -> None:
@@ -69,13 +55,13 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
     @router.get(_VERSION, include_in_schema=False)
     @router.get(_LABEL, include_in_schema=False)
     async def show_status(request: Request, name: str) -> dict[str, Any]:
-        statuses = _choose_statuses(services, *_read_target(request, name))
+        statuses = _choose_statuses(services, name, *_read_target(request, name)[1:])
         return describe_status([(s.version, str(s.state), s.reason) for s in statuses])
 
 
-def _read_target(request: Request, name: str) -> tuple[str, str | None, str | None]:
-    """Give the name, version and label that the path has."""
-    return name, request.path_params.get("version"), request.path_params.get("label")
+def _read_target(request: Request, name: str) -> ModelTarget:
+    """Read the name, version and label of the path."""
+    return ModelTarget(name, request.path_params.get("version"), request.path_params.get("label"))
 
 
 def _choose_statuses(

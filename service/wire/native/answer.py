@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -13,32 +12,13 @@ import numpy as np
 from lacuna.raster import rle
 from lacuna.raster.npy import labels_npy, labels_npz
 from lacuna.raster.palette import labels_png
-from lacuna.sample import INVALID_LABEL, Segmentation
-from service.runtime.manifest import Manifest
+from lacuna.sample import INVALID_LABEL
+from service.wire.dialect import Answer
 
 JSON = "application/json"
 PNG = "image/png"
 NPY = "application/x-npy"
 NPZ = "application/zip"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """All that an answer may tell.
-
-    Attributes:
-        model: name of the model that gave it.
-        version: of the model.
-        manifest: the model's.
-        segmentation: with probabilities if the answer's type has them.
-        timings_s: seconds spent in each stage so far.
-    """
-
-    model: str
-    version: str
-    manifest: Manifest
-    segmentation: Segmentation
-    timings_s: Mapping[str, float]
 
 
 def wants_probabilities(media_type: str) -> bool:
@@ -62,7 +42,7 @@ def summarize(answer: Answer) -> dict[str, Any]:
     `classes[].fraction` is of the valid pixels; `classes[].segmentation` is COCO run-length
     encoding.
     """
-    labels = answer.segmentation.labels
+    labels = answer.segmentations[0].labels
     pixels = np.bincount(labels.ravel(), minlength=256)
     valid = int(labels.size - pixels[INVALID_LABEL])
     return {
@@ -92,18 +72,18 @@ def _render_json(answer: Answer) -> bytes:
 
 def _render_png(answer: Answer) -> bytes:
     colors = [entry.rgb for entry in answer.manifest.classes]
-    return labels_png(answer.segmentation.labels, colors)
+    return labels_png(answer.segmentations[0].labels, colors)
 
 
 def _render_npy(answer: Answer) -> bytes:
-    return labels_npy(answer.segmentation.labels)
+    return labels_npy(answer.segmentations[0].labels)
 
 
 def _render_npz(answer: Answer) -> bytes:
-    probabilities = answer.segmentation.probabilities
+    probabilities = answer.segmentations[0].probabilities
     if probabilities is None:
         raise ValueError("an NPZ answer needs probabilities; the segmentation has none")
-    return labels_npz(answer.segmentation.labels, probabilities)
+    return labels_npz(answer.segmentations[0].labels, probabilities)
 
 
 _WRITERS: Mapping[str, Callable[[Answer], bytes]] = MappingProxyType(

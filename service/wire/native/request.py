@@ -6,43 +6,34 @@ stand in the query as well as in the form or the JSON object, but not in both.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pydantic_core
-from numpy.typing import NDArray
-
 from lacuna.errors import (
     EmptyBodyError,
-    InvalidImageError,
-    InvalidMaskError,
     MalformedRequestError,
-    RequestError,
 )
-from lacuna.raster import npy, rle
-from lacuna.raster.adapt import add_mask, find_valid, to_sample
-from lacuna.raster.arrays import array_from_nested, mask_from_nested
+from lacuna.raster import npy
+from lacuna.raster.adapt import add_mask, find_valid
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import decode_mask
 from lacuna.raster.preview import Preview, draw_preview
-from lacuna.raster.raster import Raster
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
+from service.wire.batch import Entry, read_samples
+from service.wire.dialect import ModelTarget
+from service.wire.json_object import read_object
+from service.wire.json_values import make_entry
 from service.wire.multipart import FormPart, parse_form
+from service.wire.native.answer import MEDIA_TYPES, wants_probabilities
 
 FORM = "multipart/form-data"
 JSON = "application/json"
 
 _LIGHT_BYTES = 256 * 1024
-
-ReadImage = Callable[[ImageLimits], Raster]
-ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -64,38 +55,51 @@ class Parameters:
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """A request, read but not yet decoded.
+    """A request for one image, read but not yet decoded.
 
     Attributes:
         parameters: what it says beside the image.
-        read_image: decodes the image within limits.
-        read_mask: decodes the mask within limits; None if there is none.
-        light: decoding takes a look at a few bytes only: small arrays, not compressed.
+        entry: the image and its mask.
+        media_type: of the answer.
+        is_light: decoding takes a look at a few bytes only: small arrays, not compressed.
+        priority: the protocol has none.
     """
 
     parameters: Parameters
-    read_image: ReadImage
-    read_mask: ReadMask | None
-    light: bool = False
+    entry: Entry
+    media_type: str = MEDIA_TYPES[0]
+    is_light: bool = False
+    priority: int = 0
 
-    def read_sample(self, manifest: Manifest, limits: ImageLimits) -> Sample:
+    @property
+    def target(self) -> ModelTarget:
+        """The model that it names."""
+        return ModelTarget(self.parameters.model, self.parameters.version)
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long the caller will wait, in seconds; None for as long as it takes."""
+        return self.parameters.timeout_s
+
+    @property
+    def wants_probabilities(self) -> bool:
+        """Whether they are to be computed."""
+        return wants_probabilities(self.media_type)
+
+    def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Decode image and mask and fit them to a model.
 
         Args:
             manifest: of the model.
             limits: the largest image that is decoded.
 
+        Returns:
+            One sample.
+
         Raises:
             RequestError: if either is damaged, too large, or does not suit the other or the model.
         """
-        return to_sample(
-            self.read_image(limits),
-            None if self.read_mask is None else self.read_mask(limits),
-            manifest.image.channels,
-            manifest.image.dtype,
-            nodata=self.parameters.nodata,
-            model=f"model {manifest.name}",
-        )
+        return read_samples([self.entry], manifest, limits)
 
     def draw_preview(self, limits: ImageLimits) -> Preview:
         """Decode image and mask and draw them for people.
@@ -106,9 +110,10 @@ class SegmentRequest:
         Raises:
             RequestError: if either is damaged, too large, or does not suit the other.
         """
-        raster = self.read_image(limits)
-        raster = add_mask(raster, None if self.read_mask is None else self.read_mask(limits))
-        return draw_preview(raster, find_valid(raster, self.parameters.nodata))
+        read_mask = self.entry.read_mask
+        raster = self.entry.read_image(limits)
+        raster = add_mask(raster, None if read_mask is None else read_mask(limits))
+        return draw_preview(raster, find_valid(raster, self.entry.nodata))
 
 
 def make_request(
@@ -127,12 +132,13 @@ def make_request(
         image_type: what the image was declared as.
         mask_type: what the mask was declared as.
     """
-    return SegmentRequest(
-        parameters,
+    entry = Entry(
         lambda limits: decode_image(image, limits, image_type),
         None if mask is None else lambda limits: decode_mask(mask, limits, mask_type),
-        light=_is_light(image) and (mask is None or _is_light(mask)),
+        parameters.nodata,
     )
+    is_light = _is_light(image) and (mask is None or _is_light(mask))
+    return SegmentRequest(parameters, entry, is_light=is_light)
 
 
 def _is_light(data: npy.Buffer) -> bool:
@@ -140,7 +146,10 @@ def _is_light(data: npy.Buffer) -> bool:
 
 
 def parse_request(
-    content_type: str | None, query: Mapping[str, str], body: bytes | bytearray
+    content_type: str | None,
+    query: Mapping[str, str],
+    body: bytes | bytearray,
+    limits: ImageLimits,
 ) -> SegmentRequest:
     """Read a request.
 
@@ -148,6 +157,7 @@ def parse_request(
         content_type: the header; None counts as an image of unknown format.
         query: the query's parameters.
         body: the whole of it.
+        limits: of the image.
 
     Raises:
         EmptyBodyError: if there is no body, or no image in it.
@@ -160,7 +170,7 @@ def parse_request(
     if essence == FORM:
         return _read_form(parse_form(body, content_type or ""), query)
     if essence == JSON:
-        return _read_json(body, query)
+        return _read_json(body, query, limits)
     return make_request(memoryview(body), None, read_parameters(query), essence or None)
 
 
@@ -179,52 +189,15 @@ def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> Segme
     )
 
 
-def _read_json(body: bytes | bytearray, query: Mapping[str, str]) -> SegmentRequest:
-    try:
-        content = pydantic_core.from_json(body, allow_inf_nan=True)
-    except ValueError as error:
-        raise MalformedRequestError(f"the body must be JSON; {error}") from None
-    if not isinstance(content, dict):
-        raise MalformedRequestError(
-            f"the body must be a JSON object; it is of type {type(content).__name__}"
-        )
+def _read_json(
+    body: bytes | bytearray, query: Mapping[str, str], limits: ImageLimits
+) -> SegmentRequest:
+    content = read_object(body, limits)
     image, mask = content.pop("image", None), content.pop("mask", None)
     if image is None:
         raise EmptyBodyError(f"the JSON object must have an image; it has {_list(content)}")
     parameters = _merge(query, content)
-    return SegmentRequest(
-        parameters,
-        lambda limits: _decode_json_image(image, limits),
-        None if mask is None else lambda limits: _decode_json_mask(mask, limits),
-    )
-
-
-def _decode_json_image(value: Any, limits: ImageLimits) -> Raster:
-    if isinstance(value, dict):
-        data, name = _read_base64(value, "image", InvalidImageError)
-        return decode_image(data, limits, name)
-    return array_from_nested(value, limits)
-
-
-def _decode_json_mask(value: Any, limits: ImageLimits) -> NDArray[np.bool_]:
-    if isinstance(value, dict) and "counts" in value:
-        return rle.decode(value, limits.image_pixels)
-    if isinstance(value, dict):
-        data, name = _read_base64(value, "mask", InvalidMaskError)
-        return decode_mask(data, limits, name)
-    return mask_from_nested(value)
-
-
-def _read_base64(
-    value: Mapping[str, Any], what: str, error: type[RequestError]
-) -> tuple[bytes, str | None]:
-    encoded, name = value.get("b64"), value.get("format")
-    if not isinstance(encoded, str) or not isinstance(name, str | None):
-        raise error(f"{what} must be nested lists or an object with b64; it has {_list(value)}")
-    try:
-        return base64.b64decode(encoded, validate=True), name
-    except binascii.Error as fault:
-        raise error(f"{what}.b64 must be base64; {fault}") from None
+    return SegmentRequest(parameters, make_entry(image, mask, parameters.nodata, strict=False))
 
 
 def read_parameters(given: Mapping[str, Any]) -> Parameters:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.sample import Segmentation
+from service.wire.dialect import Reply
 from service.wire.json_numbers import write_flat
 from service.wire.oip.outputs import RequestedOutput
 from service.wire.oip.request import HEADER_LENGTH, InferRequest
@@ -19,21 +20,9 @@ JSON = "application/json"
 BINARY = "application/octet-stream"
 
 
-class Answer(NamedTuple):
-    """An answer as it is sent.
-
-    Attributes:
-        headers: that belong to it.
-        content: the body.
-    """
-
-    headers: dict[str, str]
-    content: bytes
-
-
 def render_infer(
     model: str, version: str, request: InferRequest, segmentations: Sequence[Segmentation]
-) -> Answer:
+) -> Reply:
     """Write an answer.
 
     Args:
@@ -53,9 +42,9 @@ def render_infer(
     text = _dump(head)[:-1] + b',"outputs":[' + described + b"]}"
     raw = [array for output, arrays in outputs if output.binary for array in arrays]
     if not raw:
-        return Answer({"Content-Type": JSON}, text)
+        return Reply({"Content-Type": JSON}, text)
     headers = {"Content-Type": BINARY, HEADER_LENGTH: str(len(text))}
-    return Answer(headers, b"".join([text, *(np.ascontiguousarray(array).data for array in raw)]))
+    return Reply(headers, b"".join([text, *(np.ascontiguousarray(array).data for array in raw)]))
 
 
 def _describe(output: RequestedOutput, arrays: Sequence[NDArray[Any]]) -> bytes:

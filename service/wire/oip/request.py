@@ -19,6 +19,7 @@ from lacuna.raster.raster import Raster, narrow
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import Entry, check_count, check_pixels, read_samples
+from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_member, read_object
 from service.wire.oip.inputs import read_inputs
 from service.wire.oip.outputs import RequestedOutput, read_outputs
@@ -29,6 +30,12 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 
 _DEFAULT_PRIORITY = 2
 """1 goes first, larger numbers later; 0 stands for the default, which leaves room on both sides."""
+
+_LIGHT_BYTES = 64 * 1024
+"""Up to here JSON is read in less time than handing it to a thread and back takes."""
+
+_LIGHT_RAW_BYTES = 256 * 1024
+"""The same of raw tensors, which nobody looks at before they are fitted to the model."""
 
 _MAX_WHOLE = (1 << 63) - 1
 
@@ -44,6 +51,8 @@ class InferRequest:
         id: to be sent back; None if there is none.
         timeout_s: how long the caller will wait; None for as long as it takes.
         priority: larger goes first, 0 is everybody's.
+        is_light: reading the pixels takes a look at few bytes.
+        target: None, for the path names the model.
     """
 
     image: Tensor
@@ -52,6 +61,8 @@ class InferRequest:
     id: str | None = None
     timeout_s: float | None = None
     priority: int = 0
+    is_light: bool = False
+    target: ModelTarget | None = None
 
     @property
     def wants_probabilities(self) -> bool:
@@ -114,7 +125,13 @@ def parse_infer(
         read_member(content, "id", str, "the request"),
         _read_timeout(parameters),
         _read_priority(parameters),
+        parses_at_once(header_length, len(body)),
     )
+
+
+def parses_at_once(header_length: str | None, body_bytes: int) -> bool:
+    """Tell whether reading a body takes less time than handing it to a thread and back."""
+    return body_bytes <= (_LIGHT_BYTES if header_length is None else _LIGHT_RAW_BYTES)
 
 
 def _split(

@@ -17,9 +17,10 @@ from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import Entry, check_count, read_samples
+from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_member, read_object
+from service.wire.json_values import make_entry
 from service.wire.outputs import LABELS, PROBABILITIES
-from service.wire.tfserving.values import make_entry
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -29,6 +30,9 @@ SIGNATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The outputs of each signature."""
 
 _INPUTS = ("image", "mask")
+
+_LIGHT_BYTES = 64 * 1024
+"""Up to here JSON is read in less time than handing it to a thread and back takes."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class PredictRequest:
         by_rows: as it came, and so as it is answered.
         timeout_s: the protocol has none.
         priority: nor any of these.
+        is_light: reading the pixels takes a look at few bytes.
+        target: None, for the path names the model.
     """
 
     entries: Sequence[Entry]
@@ -48,6 +54,8 @@ class PredictRequest:
     by_rows: bool
     timeout_s: float | None = None
     priority: int = 0
+    is_light: bool = False
+    target: ModelTarget | None = None
 
     @property
     def wants_probabilities(self) -> bool:
@@ -90,8 +98,15 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
         )
     by_rows = "instances" in content
     given = _read_rows(content["instances"]) if by_rows else _read_columns(content["inputs"])
-    entries = [make_entry(image, mask) for image, mask in given]
-    return PredictRequest(entries, SIGNATURES[signature], by_rows)
+    entries = [make_entry(image, mask, strict=True) for image, mask in given]
+    return PredictRequest(
+        entries, SIGNATURES[signature], by_rows, is_light=parses_at_once(len(body))
+    )
+
+
+def parses_at_once(body_bytes: int) -> bool:
+    """Tell whether reading a body takes less time than handing it to a thread and back."""
+    return body_bytes <= _LIGHT_BYTES
 
 
 def _read_rows(rows: Any) -> list[tuple[Any, Any]]:

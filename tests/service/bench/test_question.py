@@ -20,10 +20,10 @@ def test_the_request_is_what_the_server_reads_as_image_mask_and_parameters():
     question = build_question(Address("there", 80), SAMPLE, {"model": "fake"})
 
     _, fields, body = split(question.request)
-    asked = parse_request(fields["Content-Type"], {}, body)
+    asked = parse_request(fields["Content-Type"], {}, body, ImageLimits())
     assert asked.parameters.model == "fake"
-    assert np.array_equal(asked.read_image(ImageLimits()).values, SAMPLE.image)
-    assert np.array_equal(asked.read_mask(ImageLimits()), SAMPLE.mask)
+    assert np.array_equal(asked.entry.read_image(ImageLimits()).values, SAMPLE.image)
+    assert np.array_equal(asked.entry.read_mask(ImageLimits()), SAMPLE.mask)
 
 
 def test_the_head_says_all_that_the_answer_depends_on():

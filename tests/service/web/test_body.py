@@ -1,10 +1,10 @@
 import asyncio
 
 import pytest
-from starlette.requests import ClientDisconnect, Request
 
 from lacuna.errors import OverloadedError, SlowBodyError
 from service.core.admission import AdmissionPolicy
+from service.disconnects import ClientDisconnectedError
 from service.engine.gate import Gate
 from service.engine.segmenter import Segmenter
 from service.web.body import BodyLimits, read_body
@@ -38,8 +38,7 @@ class Whole(Sender):
 
 def read(sender, limits=PATIENT, place=None):
     async def scenario():
-        request = Request({"type": "http", "headers": []}, sender.receive)
-        return await read_body(request, limits, place)
+        return await read_body(sender.receive, limits, reservation=place)
 
     return asyncio.run(scenario())
 
@@ -65,9 +64,8 @@ def test_a_body_that_drips_is_given_up_in_the_end():
 def test_nothing_is_left_of_the_waiting():
     async def scenario():
         task = asyncio.current_task()
-        request = Request({"type": "http", "headers": []}, Sender(0).receive)
         with pytest.raises(SlowBodyError):
-            await read_body(request, BodyLimits(1000, idle_s=0.01))
+            await read_body(Sender(0).receive, BodyLimits(1000, idle_s=0.01))
         await asyncio.sleep(0.02)
         return task.cancelling(), len(asyncio.all_tasks())
 
@@ -76,8 +74,7 @@ def test_nothing_is_left_of_the_waiting():
 
 def test_a_cancellation_from_elsewhere_stays_one():
     async def scenario():
-        request = Request({"type": "http", "headers": []}, Sender(0).receive)
-        task = asyncio.create_task(read_body(request, PATIENT))
+        task = asyncio.create_task(read_body(Sender(0).receive, PATIENT))
         await asyncio.sleep(0)
         task.cancel()
         await task
@@ -87,7 +84,7 @@ def test_a_cancellation_from_elsewhere_stays_one():
 
 
 def test_a_client_that_leaves_is_said_to_have_left():
-    with pytest.raises(ClientDisconnect):
+    with pytest.raises(ClientDisconnectedError):
         read(Sender(1, leaves=True))
 
 

@@ -4,11 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from fastapi import APIRouter, Depends
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from service.core.admission import AdmissionPolicy
 from service.web.app import make_app
 from service.web.body import BodyLimits
+from service.web.fast_path import FastPath
 from tests.support.apps import encode_image, load_repository, make_repository_folder, make_services
 
 IMAGE = encode_image(np.arange(63, dtype=np.uint8).reshape(7, 9) * 4)
@@ -90,7 +96,7 @@ def test_what_nobody_caught_is_an_opaque_500_on_both_ways(tmp_path):
         )
         if not fast_routes:
             app.fast_routes = ()
-        app.services.pipeline.segmenter.segment = _break
+        app.services.exchange.pipeline.segmenter.segment = _break
         with TestClient(app, raise_server_exceptions=False) as client:
             answer = client.post("/v1/segment", content=IMAGE)
 
@@ -108,6 +114,39 @@ def test_a_refusal_says_when_to_come_again(tmp_path):
 
     assert answer.status_code == 429
     assert answer.headers["retry-after"]
+
+
+async def refuse_everybody():
+    raise HTTPException(403)
+
+
+async def answer_path(request: Request, name: str, extra: str = ""):
+    return Response(name + extra)
+
+
+@pytest.mark.parametrize(
+    ("handler", "dependencies"),
+    [(answer_path, []), (lambda request: Response(), [Depends(refuse_everybody)])],
+)
+def test_a_route_that_the_fast_path_would_cut_short_is_refused(handler, dependencies):
+    router = APIRouter()
+    router.add_api_route("/{name}", handler, methods=["POST"], dependencies=dependencies)
+
+    with pytest.raises(ValueError, match="no dependencies, and a handler that takes the request"):
+        FastPath(router.routes, lambda app: app, None, None)
+
+
+@pytest.mark.parametrize("kind", ["middleware", "dependencies"])
+def test_an_application_whose_layers_the_fast_path_would_skip_does_not_start(tmp_path, kind):
+    app = make_app(make_services(load_repository(make_repository_folder(tmp_path))))
+    if kind == "middleware":
+        app.add_middleware(GZipMiddleware)
+    else:
+        app.router.dependencies.append(Depends(refuse_everybody))
+
+    with pytest.raises(ValueError, match="no middleware but its own"), TestClient(app):
+        pytest.fail("it started")
+    app.services.exchange.pipeline.segmenter.close()
 
 
 def test_the_busiest_routes_are_documented_all_the_same(clients):

@@ -57,7 +57,7 @@ def test_a_refused_image_counts_as_invalid_and_its_pixels_do_not(client):
 
     samples = scrape(client)
 
-    assert samples["lacuna_requests_total", "", "invalid", "native"] == 1
+    assert samples["lacuna_requests_total", "fake", "invalid", "native"] == 1
     assert samples["lacuna_pixels_total", "image"] == 0
 
 
@@ -68,7 +68,7 @@ def test_a_model_that_fails_counts_as_failed(tmp_path):
         runtime.run = Failing().run
 
         assert client.post("/v1/segment", content=IMAGE).status_code == 500
-        assert scrape(client)["lacuna_requests_total", "", "failed", "native"] == 1
+        assert scrape(client)["lacuna_requests_total", "fake", "failed", "native"] == 1
 
 
 def test_the_state_of_each_model_and_of_the_queue_is_shown(client):

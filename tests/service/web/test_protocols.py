@@ -16,16 +16,10 @@ from starlette.testclient import TestClient
 from lacuna.errors import InferenceError
 from lacuna.raster.npy import write_npy
 from service.core.admission import AdmissionPolicy
-from service.engine.gate import Gate
-from service.engine.segmenter import Segmenter
-from service.engine.watchdog import Watchdog
-from service.pipeline import Pipeline
 from service.runtime.fake import FakeRuntime
-from service.telemetry import Telemetry
 from service.web.app import make_app
 from service.web.body import BodyLimits
-from service.web.services import AppServices
-from tests.support.apps import load_repository, make_repository_folder, serve
+from tests.support.apps import load_repository, make_repository_folder, make_services, serve
 from tests.support.runtimes import Gated
 from tests.support.strategies import scenes
 
@@ -141,15 +135,7 @@ SEVENS = np.full((9, 9), 7, np.uint8)
 def serve_parts(root, runtime, policy=None, body_limits=None):
     """Run an application, and give a client of it together with its services."""
     repository = load_repository(make_repository_folder(root), lambda _: runtime)
-    pipeline = Pipeline(repository, Segmenter())
-    dispatcher = pipeline.segmenter.dispatcher
-    services = AppServices(
-        pipeline,
-        Gate(dispatcher, policy),
-        Watchdog(dispatcher),
-        Telemetry(dispatcher, repository),
-        body_limits or BodyLimits(),
-    )
+    services = make_services(repository, body_limits, admission=policy)
     with TestClient(make_app(services), raise_server_exceptions=False) as client:
         yield client, services
 
@@ -173,7 +159,7 @@ class CrashesOnSevens(FailsOnSevens):
 def test_a_model_that_fails_is_said(tmp_path, protocol):
     with serve_parts(tmp_path, FailsOnSevens()) as (client, services):
         check_error(ask(client, protocol, SEVENS), 500, "out of memory")
-        assert services.pipeline.statistics.find("fake", "1").fail.count == 1
+        assert services.exchange.statistics.find("fake", "1").fail.count == 1
 
 
 @PROTOCOLS

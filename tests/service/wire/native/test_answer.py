@@ -8,12 +8,13 @@ from pycocotools import mask as coco
 
 from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
-from service.wire.native.answer import MEDIA_TYPES, Answer, render, wants_probabilities
+from service.wire.dialect import Answer
+from service.wire.native.answer import MEDIA_TYPES, render, wants_probabilities
 
 LABELS = np.array([[0, 0, 2], [255, 2, 2]], np.uint8)
 PROBABILITIES = np.eye(3, dtype=np.float32)[np.where(LABELS == 255, 0, LABELS)]
 ANSWER = Answer(
-    "fake", "1", FAKE_MANIFEST, Segmentation(LABELS, PROBABILITIES), {"infer": 0.0123456}
+    "fake", "1", FAKE_MANIFEST, [Segmentation(LABELS, PROBABILITIES)], {"infer": 0.0123456}
 )
 
 
@@ -45,7 +46,7 @@ def test_each_class_is_run_length_encoded_as_coco_tools_read_it():
 
 
 def test_fractions_of_an_image_without_valid_pixels_are_0():
-    nothing = Answer("fake", "1", FAKE_MANIFEST, Segmentation(np.full((2, 2), 255, np.uint8)), {})
+    nothing = Answer("fake", "1", FAKE_MANIFEST, [Segmentation(np.full((2, 2), 255, np.uint8))], {})
 
     content = json.loads(render(nothing, "application/json"))
 
@@ -75,4 +76,4 @@ def test_npz_holds_labels_and_probabilities():
 
 def test_npz_without_probabilities_is_a_mistake_of_the_caller():
     with pytest.raises(ValueError, match="needs probabilities"):
-        render(Answer("fake", "1", FAKE_MANIFEST, Segmentation(LABELS), {}), "application/zip")
+        render(Answer("fake", "1", FAKE_MANIFEST, [Segmentation(LABELS)], {}), "application/zip")

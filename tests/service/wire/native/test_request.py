@@ -31,8 +31,8 @@ LIMITS = ImageLimits()
 
 
 def read(body, content_type="application/json", query=None):
-    request = parse_request(content_type, query or {}, body)
-    return request.read_sample(FAKE_MANIFEST, LIMITS)
+    request = parse_request(content_type, query or {}, body, LIMITS)
+    return request.read_samples(FAKE_MANIFEST, LIMITS)[0]
 
 
 def make_json(**content):
@@ -158,10 +158,10 @@ def test_an_image_of_an_unknown_type_is_refused_with_the_known_ones():
 
 
 def test_a_nested_image_beyond_the_limit_is_refused():
-    request = parse_request("application/json", {}, make_json(image=IMAGE.tolist()))
+    request = parse_request("application/json", {}, make_json(image=IMAGE.tolist()), LIMITS)
 
     with pytest.raises(ImageTooLargeError, match="at most 11 pixels; it is 3×4"):
-        request.read_sample(FAKE_MANIFEST, ImageLimits(image_pixels=11))
+        request.read_samples(FAKE_MANIFEST, ImageLimits(image_pixels=11))
 
 
 def test_parameters_are_read_from_text_and_from_json_values():

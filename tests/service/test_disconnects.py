@@ -1,37 +1,26 @@
 import asyncio
 
 import pytest
-from starlette.requests import ClientDisconnect
 
-from service.web.disconnects import PATIENCE_S, cancel_on_disconnect
-
-
-def leaving_client(left):
-    """A receive channel that is silent until the client has left."""
-
-    async def receive():
-        await left.wait()
-        return {"type": "http.disconnect"}
-
-    return receive
+from service.disconnects import GRACE_S, ClientDisconnectedError, cancel_on_disconnect
 
 
 def test_what_is_done_for_a_client_that_left_is_cancelled():
     async def scenario():
         left, forever = asyncio.Event(), asyncio.Event()
-        asyncio.get_running_loop().call_later(PATIENCE_S * 2, left.set)
-        async with cancel_on_disconnect(leaving_client(left)):
+        asyncio.get_running_loop().call_later(GRACE_S * 2, left.set)
+        async with cancel_on_disconnect(left.wait):
             await forever.wait()
 
-    with pytest.raises(ClientDisconnect):
+    with pytest.raises(ClientDisconnectedError):
         asyncio.run(scenario())
 
 
 def test_for_a_client_that_stays_nothing_changes():
     async def scenario():
         left = asyncio.Event()
-        async with cancel_on_disconnect(leaving_client(left)):
-            await asyncio.sleep(PATIENCE_S * 1.5)
+        async with cancel_on_disconnect(left.wait):
+            await asyncio.sleep(GRACE_S * 1.5)
         await asyncio.sleep(0)
         return len(asyncio.all_tasks())
 
@@ -41,7 +30,7 @@ def test_for_a_client_that_stays_nothing_changes():
 def test_a_cancellation_from_elsewhere_stays_one():
     async def scenario():
         async def work():
-            async with cancel_on_disconnect(leaving_client(asyncio.Event())):
+            async with cancel_on_disconnect(asyncio.Event().wait):
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(work())
@@ -55,7 +44,7 @@ def test_a_cancellation_from_elsewhere_stays_one():
 
 def test_an_error_inside_passes_through():
     async def scenario():
-        async with cancel_on_disconnect(leaving_client(asyncio.Event())):
+        async with cancel_on_disconnect(asyncio.Event().wait):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -1,29 +1,32 @@
-"""Noticing that a client has gone while its answer is being made."""
+"""Cancelling work whose client has gone, whatever it is connected by."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+GRACE_S = 0.1
+"""Before that nobody listens: it would cost a quick request more than it saves."""
 
-PATIENCE_S = 0.1
-"""Before that nobody looks: listening costs a quick request more than its leaving saves."""
+
+class ClientDisconnectedError(Exception):
+    """The client has gone; nobody waits for the answer."""
 
 
 class cancel_on_disconnect:  # noqa: N801 (reads like asyncio.timeout)
     """Cancel what is inside as soon as the client has gone.
 
     Args:
-        receive: of ASGI, whose request's body was read to its end.
+        wait_for_disconnect: returns when the client has gone. Called once at most, after the
+            request's body was read to its end.
 
     Raises:
-        ClientDisconnect: on leaving, if that is what happened.
+        ClientDisconnectedError: on leaving, if that is what happened.
     """
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+    def __init__(self, wait_for_disconnect: Callable[[], Awaitable[None]]) -> None:
+        self._wait_for_disconnect = wait_for_disconnect
         self._gone = False
         self._listener: asyncio.Task[None] | None = None
 
@@ -33,7 +36,7 @@ class cancel_on_disconnect:  # noqa: N801 (reads like asyncio.timeout)
             raise RuntimeError("must be entered inside a task; there is none")
         self._task = task
         self._cancelling = task.cancelling()
-        self._timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._listen)
+        self._timer = asyncio.get_running_loop().call_later(GRACE_S, self._listen)
 
     async def __aexit__(
         self,
@@ -45,13 +48,12 @@ class cancel_on_disconnect:  # noqa: N801 (reads like asyncio.timeout)
         if self._listener is not None:
             self._listener.cancel()
         if self._gone and self._task.uncancel() <= self._cancelling:
-            raise ClientDisconnect from error
+            raise ClientDisconnectedError from error
 
     def _listen(self) -> None:
         self._listener = asyncio.get_running_loop().create_task(self._wait())
 
     async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await self._wait_for_disconnect()
         self._gone = True
         self._task.cancel()

@@ -1,0 +1,251 @@
+"""The way of every request for segmentations, whatever its protocol and its listener.
+
+    admission → body → decompression → the dialect parses → lease of the model → admission by
+    deadline → decoding → `Pipeline` → the dialect renders → compression
+
+Reading and writing run on threads beside the event loop, but for what is so little that it takes
+less time than handing it to a thread and back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from lacuna.errors import DeadlineExceededError
+from lacuna.raster.limits import ImageLimits
+from lacuna.sample import Sample
+from service.core.statistics import StatisticsBook
+from service.disconnects import cancel_on_disconnect
+from service.engine.gate import Gate, Reservation
+from service.engine.lifecycle.repository import ModelRepository
+from service.engine.served import ServedModel
+from service.pipeline import Pipeline, Segmented, SegmentOptions
+from service.request_record import RequestRecord
+from service.telemetry import Telemetry
+from service.wire.coding import compress_for, decompress, read_coding
+from service.wire.dialect import Answer, Asked, Body, Dialect, ModelTarget, Reply, RequestHead
+
+Value = TypeVar("Value")
+
+
+class IncomingRequest(Protocol):
+    """A request as its listener hands it over, its body not read yet."""
+
+    @property
+    def head(self) -> RequestHead:
+        """All of it but the body."""
+        ...
+
+    @property
+    def client(self) -> str:
+        """Name of the client, by which its share is counted."""
+        ...
+
+    @property
+    def declared_bytes(self) -> int:
+        """Bytes that it announces for its body; 0 if it announces none."""
+        ...
+
+    async def read_body(self, reservation: Reservation) -> Body:
+        """Read the whole body within the listener's limits.
+
+        Args:
+            reservation: which grows with a body that did not declare its length.
+        """
+        ...
+
+    async def wait_for_disconnect(self) -> None:
+        """Return when the client has gone."""
+        ...
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to the line that will be logged. Never pixels, never secrets."""
+        ...
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Answers requests.
+
+    Attributes:
+        pipeline: that segments.
+        repository: of the models.
+        gate: that requests pass before their bodies are read.
+        telemetry: that counts what happens.
+        image_limits: how large an image is decoded.
+        model_pixels: for each model that has a limit of its own, height × width of an image.
+        body_bytes: the most that a body may have once it is decompressed.
+        statistics: of what was answered.
+    """
+
+    pipeline: Pipeline
+    repository: ModelRepository
+    gate: Gate
+    telemetry: Telemetry
+    image_limits: ImageLimits
+    model_pixels: Mapping[str, int]
+    body_bytes: int
+    statistics: StatisticsBook = field(default_factory=StatisticsBook)
+
+    def find_limits(self, model: str) -> ImageLimits:
+        """Find how large an image for a model may be."""
+        return self.image_limits.narrow(model, self.model_pixels.get(model))
+
+    async def answer(self, request: IncomingRequest, dialect: Dialect[Asked]) -> Reply:
+        """Answer a request.
+
+        Args:
+            request: whose body was not read yet.
+            dialect: of its protocol.
+
+        Raises:
+            LacunaError: if there is too much to do, or the request is at fault, or the model; for
+                all images if for one.
+            ClientDisconnectedError: if the client has gone.
+        """
+        with self.telemetry.measure(dialect.name) as record:
+            try:
+                async with self.receive_body(request) as body:
+                    reply = await self._answer(request.head, dialect, body, record)
+            except Exception:
+                self._count_failure(record)
+                raise
+            self._count_success(record)
+        request.note(**record.describe_for_log())
+        return reply._replace(headers={**reply.headers, **record.describe_for_client()})
+
+    @asynccontextmanager
+    async def receive_body(self, request: IncomingRequest) -> AsyncIterator[Body]:
+        """Admit a request, read its body, and undo its coding.
+
+        What is inside the context is cancelled when the client goes.
+
+        Args:
+            request: whose body was not read yet.
+
+        Raises:
+            OverloadedError: if there is too much to do already.
+            NotReadyError: if the server is going away.
+            SlowBodyError: if the body does not come in time.
+            RequestError: if the body is too large, or cannot be decompressed.
+            ClientDisconnectedError: if the client has gone.
+        """
+        coding = read_coding(request.head.headers.get("content-encoding"))
+        with self.gate.hold(request.declared_bytes, client=request.client) as reservation:
+            body = await request.read_body(reservation)
+            request.note(received_bytes=len(body))
+            async with cancel_on_disconnect(request.wait_for_disconnect):
+                if coding is not None:
+                    body = await asyncio.to_thread(decompress, body, coding, self.body_bytes)
+                    # From here on it is what the body unfolds to that takes memory.
+                    reservation.grow(len(body))
+                yield body
+
+    async def _answer(
+        self, head: RequestHead, dialect: Dialect[Asked], body: Body, record: RequestRecord
+    ) -> Reply:
+        # A model that the path names is found before the body is looked at.
+        asked = None if head.target else await _parse(head, dialect, body, record)
+        target = head.target or (asked and asked.target) or ModelTarget(None)
+        with self.repository.lease(*target) as model:
+            record.model, record.version = model.name, model.version
+            if asked is None:
+                asked = await _parse(head, dialect, body, record)
+            self.gate.check_timeout(asked.timeout_s)
+            samples = await self._decode(model, asked, record)
+            segmented = await self._segment(model, asked, samples, record)
+            return await _render(model, asked, segmented, head, dialect, record)
+
+    async def _decode(
+        self, model: ServedModel, asked: Asked, record: RequestRecord
+    ) -> list[Sample]:
+        limits = self.find_limits(model.name)
+
+        def decode() -> list[Sample]:
+            samples = asked.read_samples(model.runtime.manifest, limits)
+            for sample in samples:
+                sample.valid_pixels  # noqa: B018 (counted here, not on the event loop)
+            return samples
+
+        samples = await _run(decode, asked.is_light)
+        record.end_stage("decode")
+        return samples
+
+    async def _segment(
+        self, model: ServedModel, asked: Asked, samples: list[Sample], record: RequestRecord
+    ) -> Segmented:
+        timeout_s = _subtract(asked.timeout_s, record.stages_s["decode"])
+        options = SegmentOptions(asked.wants_probabilities, timeout_s, asked.priority)
+        segmented = await self.pipeline.segment(model, samples, options)
+        record.add_stages("decode", {"queue": segmented.queue_s, "infer": segmented.infer_s})
+        record.images, record.pixels = len(samples), segmented.pixels
+        record.size = samples[0].size if len(samples) == 1 else None
+        return segmented
+
+    def _count_success(self, record: RequestRecord) -> None:
+        now_s = time.perf_counter()
+        self.statistics.find(record.model, record.version).count_success(
+            time.time(), now_s - record.starts_s["decode"], record.stages_s
+        )
+
+    def _count_failure(self, record: RequestRecord) -> None:
+        """Count a request that failed once its model had been found."""
+        if record.model:
+            began_s = record.starts_s.get("decode", record.began_s)
+            failed = self.statistics.find(record.model, record.version).fail
+            failed.add(time.perf_counter() - began_s)
+
+
+async def _parse(
+    head: RequestHead, dialect: Dialect[Asked], body: Body, record: RequestRecord
+) -> Asked:
+    record.begin_stage("decode")
+    at_once = dialect.parses_at_once(head, len(body))
+    return await _run(lambda: dialect.parse(head, body), at_once)
+
+
+async def _render(
+    model: ServedModel,
+    asked: Asked,
+    segmented: Segmented,
+    head: RequestHead,
+    dialect: Dialect[Asked],
+    record: RequestRecord,
+) -> Reply:
+    manifest = model.runtime.manifest
+    timings_s = dict(record.stages_s)
+    answer = Answer(model.name, model.version, manifest, segmented.segmentations, timings_s)
+
+    def render() -> Reply:
+        reply = dialect.render(asked, answer)
+        if not reply.is_compressible:
+            return reply
+        coding, content = compress_for(head.headers.get("accept-encoding"), reply.content)
+        return reply._replace(headers={**reply.headers, **coding}, content=content)
+
+    numbers = segmented.pixels.image
+    if asked.wants_probabilities:
+        numbers *= len(manifest.classes)
+    record.begin_stage("encode")
+    reply = await _run(render, dialect.renders_at_once(asked, numbers))
+    record.end_stage("encode")
+    return reply
+
+
+async def _run(work: Callable[[], Value], at_once: bool) -> Value:
+    return work() if at_once else await asyncio.to_thread(work)
+
+
+def _subtract(timeout_s: float | None, spent_s: float) -> float | None:
+    if timeout_s is None:
+        return None
+    if spent_s >= timeout_s:
+        raise DeadlineExceededError(
+            f"the answer must come within timeout_s; {timeout_s:g} s were over while decoding"
+        )
+    return timeout_s - spent_s

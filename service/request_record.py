@@ -1,0 +1,130 @@
+"""All that is known of one request: for the log, the caller, the metrics and the traces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from service.core.statistics import PixelCounts
+
+
+class RequestRecord:
+    """Record of a request, filled in while it is answered: as long as the context lasts.
+
+    Args:
+        protocol: `native`, `oip`, `tfserving` or `preview`.
+        count: told of the record, the seconds and what went wrong, at the end.
+
+    Attributes:
+        protocol: of the request.
+        model: that answers it; empty as long as it is not known.
+        version: of the model.
+        images: number of images; None as long as it is not known.
+        size: height and width in pixels, if there is one image only.
+        pixels: of all images; None as long as they are not segmented.
+        stages_s: seconds spent in each stage.
+        starts_s: when each stage began, by `time.perf_counter`.
+        began_s: when the request came, by the same clock.
+    """
+
+    __slots__ = (
+        "_count",
+        "began_s",
+        "images",
+        "model",
+        "pixels",
+        "protocol",
+        "size",
+        "stages_s",
+        "starts_s",
+        "version",
+    )
+
+    def __init__(
+        self, protocol: str, count: Callable[[RequestRecord, float, BaseException | None], None]
+    ) -> None:
+        self.protocol = protocol
+        self.model = self.version = ""
+        self.images: int | None = None
+        self.size: tuple[int, int] | None = None
+        self.pixels: PixelCounts | None = None
+        self.stages_s: dict[str, float] = {}
+        self.starts_s: dict[str, float] = {}
+        self.began_s = 0.0
+        self._count = count
+
+    def __enter__(self) -> Self:
+        self.began_s = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._count(self, time.perf_counter() - self.began_s, error)
+
+    def begin_stage(self, name: str) -> None:
+        """Note that a stage begins now.
+
+        Args:
+            name: one of `STAGES`.
+        """
+        self.starts_s[name] = time.perf_counter()
+
+    def end_stage(self, name: str) -> None:
+        """Note that a stage, which has begun, ends now."""
+        self.stages_s[name] = time.perf_counter() - self.starts_s[name]
+
+    def add_stages(self, after: str, stages_s: Mapping[str, float]) -> None:
+        """Note stages that followed each other.
+
+        Args:
+            after: the stage before them.
+            stages_s: seconds spent in each.
+        """
+        start_s = self.starts_s[after] + self.stages_s[after]
+        for name, seconds in stages_s.items():
+            self.starts_s[name], self.stages_s[name] = start_s, seconds
+            start_s += seconds
+
+    def describe_for_log(self) -> dict[str, str | int | float]:
+        """Return the facts as the log names them."""
+        facts: dict[str, str | int | float] = {"model": self.model, "version": self.version}
+        if self.size is not None:
+            facts["height"], facts["width"] = self.size
+        elif self.images is not None:
+            facts["images"] = self.images
+        if self.pixels is not None:
+            facts["valid_pixels"] = self.pixels.valid
+            facts["computed_pixels"] = self.pixels.computed
+        for stage, seconds in self.stages_s.items():
+            facts[f"{stage}_ms"] = round(seconds * 1000, 2)
+        return facts
+
+    def describe_for_client(self) -> dict[str, str]:
+        """Return the facts as headers of the answer."""
+        headers = {
+            "Server-Timing": ", ".join(
+                [f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in self.stages_s.items()]
+            )
+        }
+        if self.pixels is not None:
+            headers["Lacuna-Computed-Pixels"] = str(self.pixels.computed)
+        return headers
+
+    def describe_for_trace(self) -> dict[str, str | int]:
+        """Return the facts as attributes of a span."""
+        facts: dict[str, str | int] = {"protocol": self.protocol}
+        if self.model:
+            facts |= {"model.name": self.model, "model.version": self.version}
+        if self.size is not None:
+            facts["image.height"], facts["image.width"] = self.size
+        elif self.images is not None:
+            facts["images"] = self.images
+        if self.pixels is not None:
+            facts |= {f"pixels.{kind}": n for kind, n in self.pixels._asdict().items()}
+        return facts

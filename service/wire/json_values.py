@@ -1,0 +1,68 @@
+"""Images and masks as values of JSON: nested lists, a file in base64, or run lengths."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.errors import InvalidImageError, InvalidMaskError, RequestError
+from lacuna.raster import rle
+from lacuna.raster.arrays import array_from_nested, mask_from_nested
+from lacuna.raster.images import decode_image
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.masks import decode_mask
+from lacuna.raster.raster import Raster
+from service.wire.batch import Entry
+
+
+def make_entry(image: Any, mask: Any, nodata: float | None = None, *, strict: bool) -> Entry:
+    """Make an entry of values that are looked at only when it is read.
+
+    Args:
+        image: H×W or H×W×C numbers, null for missing ones; or `{"b64": …}` of an image file.
+        mask: H×W or H×W×1 booleans or numbers; or `{"b64": …}` of an image file; None if there is
+            none.
+        nodata: value of missing pixels in the image's own units; may be NaN.
+        strict: take nothing beside `b64`; else a file may have a `format`, and a mask may be COCO's
+            run lengths.
+    """
+    return Entry(
+        lambda limits: _read_image(image, limits, strict=strict),
+        None if mask is None else lambda limits: _read_mask(mask, limits, strict=strict),
+        nodata,
+    )
+
+
+def _read_image(value: Any, limits: ImageLimits, *, strict: bool) -> Raster:
+    if not isinstance(value, dict):
+        return array_from_nested(value, limits)
+    data, media_type = _decode_base64(value, "image", InvalidImageError, strict=strict)
+    return decode_image(data, limits, media_type)
+
+
+def _read_mask(value: Any, limits: ImageLimits, *, strict: bool) -> NDArray[np.bool_]:
+    if not isinstance(value, dict):
+        return mask_from_nested(value)
+    if not strict and "counts" in value:
+        return rle.decode(value, limits.image_pixels)
+    data, media_type = _decode_base64(value, "mask", InvalidMaskError, strict=strict)
+    return decode_mask(data, limits, media_type)
+
+
+def _decode_base64(
+    value: dict[str, Any], what: str, error: type[RequestError], *, strict: bool
+) -> tuple[bytes, str | None]:
+    encoded, media_type = value.get("b64"), value.get("format")
+    is_file = isinstance(encoded, str) and isinstance(media_type, str | None)
+    if not is_file or (strict and len(value) != 1):
+        needed = "b64 alone" if strict else "b64"
+        names = ", ".join(value)[:100] or "none"
+        raise error(f"{what} must be nested lists or an object with {needed}; it has {names}")
+    try:
+        return base64.b64decode(encoded or "", validate=True), media_type
+    except (binascii.Error, ValueError) as fault:
+        raise error(f"{what}.b64 must be base64; {fault}") from None

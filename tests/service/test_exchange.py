@@ -1,0 +1,135 @@
+"""The exchange answers what any listener hands it, without a web framework."""
+
+import asyncio
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from lacuna.errors import (
+    BodyTooLargeError,
+    OverloadedError,
+    UnknownModelError,
+    UnsupportedMediaTypeError,
+)
+from lacuna.raster.npy import read_npy, write_npy
+from service.wire.dialect import ModelTarget
+from service.wire.native.dialect import NativeDialect
+from service.wire.oip.dialect import OipDialect
+from service.wire.tfserving.dialect import TfServingDialect
+from tests.support.apps import load_repository, make_repository_folder, make_services
+from tests.support.incoming import DirectRequest
+from tests.support.runtimes import Gated
+
+IMAGE = np.array([[0, 90], [180, 250]], np.uint8)
+NPY = {"accept": "application/x-npy"}
+ROWS = json.dumps({"instances": [{"image": IMAGE.tolist()}], "signature_name": "labels"}).encode()
+TENSOR = {"name": "image", "datatype": "UINT8", "shape": [1, 2, 2, 1], "data": [0, 90, 180, 250]}
+INFER = json.dumps({"inputs": [TENSOR]}).encode()
+FAKE = ModelTarget("fake")
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory):
+    folder = make_repository_folder(tmp_path_factory.mktemp("repository"))
+    services = make_services(load_repository(folder))
+    yield services.exchange
+    services.exchange.pipeline.segmenter.close()
+
+
+def answer(exchange, dialect, request):
+    return asyncio.run(exchange.answer(request, dialect(exchange.image_limits)))
+
+
+def test_every_dialect_gives_the_same_labels(exchange):
+    native = answer(exchange, NativeDialect, DirectRequest(write_npy(IMAGE), NPY))
+    oip = answer(exchange, OipDialect, DirectRequest(INFER, target=FAKE))
+    tfserving = answer(exchange, TfServingDialect, DirectRequest(ROWS, target=FAKE))
+
+    labels = read_npy(native.content).tolist()
+    assert json.loads(tfserving.content)["predictions"] == [labels]
+    assert json.loads(oip.content)["outputs"][0]["data"] == np.ravel(labels).tolist()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "target"),
+    [
+        (NativeDialect, write_npy(IMAGE), None),
+        (OipDialect, INFER, FAKE),
+        (TfServingDialect, ROWS, FAKE),
+    ],
+)
+def test_every_dialect_takes_compressed_bodies(exchange, dialect, body, target):
+    plain = answer(exchange, dialect, DirectRequest(body, NPY, target=target))
+    headers = NPY | {"content-encoding": "gzip"}
+    coded = DirectRequest(gzip.compress(body, mtime=0), headers, target=target)
+
+    assert answer(exchange, dialect, coded).content == plain.content
+
+
+@pytest.mark.parametrize("dialect", [NativeDialect, OipDialect, TfServingDialect])
+def test_no_dialect_takes_a_coding_that_is_not_known(exchange, dialect):
+    request = DirectRequest(b"x", {"content-encoding": "br"}, target=FAKE)
+
+    with pytest.raises(UnsupportedMediaTypeError, match="gzip, deflate; it is br"):
+        answer(exchange, dialect, request)
+
+
+def test_a_body_that_unfolds_beyond_the_limit_is_refused(exchange):
+    bomb = gzip.compress(bytes(exchange.body_bytes + 1), mtime=0)
+
+    with pytest.raises(BodyTooLargeError, match="once decompressed"):
+        answer(exchange, NativeDialect, DirectRequest(bomb, {"content-encoding": "gzip"}))
+
+
+def test_a_model_that_the_path_names_is_looked_for_before_the_body_is_read(exchange):
+    request = DirectRequest(b"{", target=ModelTarget("other"))
+
+    with pytest.raises(UnknownModelError):
+        answer(exchange, OipDialect, request)
+
+
+def test_the_facts_of_a_request_are_told_to_the_log_and_the_caller(exchange):
+    request = DirectRequest(write_npy(IMAGE), NPY)
+
+    reply = answer(exchange, NativeDialect, request)
+
+    stages = {"decode_ms", "queue_ms", "infer_ms", "encode_ms"}
+    counts = {"received_bytes", "height", "width", "valid_pixels", "computed_pixels"}
+    assert set(request.facts) == {"model", "version"} | counts | stages
+    assert request.facts["valid_pixels"] == 4
+    assert reply.headers["Lacuna-Computed-Pixels"] == str(request.facts["computed_pixels"])
+    assert reply.headers["Server-Timing"].startswith("decode;dur=")
+
+
+def test_a_request_whose_time_is_shorter_than_the_queue_is_refused_at_once(tmp_path):
+    runtime = Gated()
+    runtime.go.set()
+    repository = load_repository(make_repository_folder(tmp_path), lambda _: runtime)
+    exchange = make_services(repository).exchange
+    runtime.go.clear(), runtime.begun.clear()
+
+    async def scenario():
+        dialect = NativeDialect(exchange.image_limits)
+
+        def ask():
+            return asyncio.create_task(
+                exchange.answer(DirectRequest(write_npy(IMAGE), NPY), dialect)
+            )
+
+        tasks = [ask()]
+        await asyncio.to_thread(runtime.begun.wait, 30)
+        tasks.append(ask())
+        await asyncio.sleep(0)  # one turn of the loop: it is in the queue
+        hurried = DirectRequest(write_npy(IMAGE), NPY, {"timeout_s": "1e-6"})
+        with pytest.raises(OverloadedError, match="within its timeout of 1e-06 s") as caught:
+            await exchange.answer(hurried, dialect)
+        runtime.go.set()
+        await asyncio.gather(*tasks)
+        return caught.value
+
+    error = asyncio.run(scenario())
+    exchange.pipeline.segmenter.close()
+    assert error.reason == "deadline"
+    assert error.retry_after_s >= 1
