@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -18,25 +17,11 @@ from lacuna.client.failures import FailedError
 from lacuna.client.protocols.native import read_timings
 from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
+from lacuna.datatypes import DATATYPES
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
-_DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
-    {
-        "UINT8": np.dtype("u1"),
-        "UINT16": np.dtype("<u2"),
-        "UINT32": np.dtype("<u4"),
-        "UINT64": np.dtype("<u8"),
-        "INT8": np.dtype("i1"),
-        "INT16": np.dtype("<i2"),
-        "INT32": np.dtype("<i4"),
-        "INT64": np.dtype("<i8"),
-        "FP16": np.dtype("<f2"),
-        "FP32": np.dtype("<f4"),
-        "FP64": np.dtype("<f8"),
-    }
-)
-_NAMES = {dtype.newbyteorder("="): name for name, dtype in _DATATYPES.items()}
+_NAMES = {dtype.newbyteorder("="): name for name, dtype in DATATYPES.items()}
 _DEPTHS = MappingProxyType({"UINT8": "uint8", "UINT16": "uint16"})
 
 
@@ -124,7 +109,7 @@ def read_outputs(reply: Reply) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]
         head = json.loads(reply.content[:length])
         start = length
         for entry in head["outputs"]:
-            dtype, shape = _DATATYPES[entry["datatype"]], entry["shape"]
+            dtype, shape = DATATYPES[entry["datatype"]], entry["shape"]
             if "data" in entry:
                 outputs[entry["name"]] = np.array(entry["data"], dtype).reshape(shape)
                 continue
