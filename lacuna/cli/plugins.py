@@ -68,8 +68,8 @@ def _load(entry: EntryPoint) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise click.ClickException(
-            f"{entry.module} must be importable; a module named {package} in a folder of "
-            "PYTHONPATH hides it"
+            f"{entry.module} must be importable; a module named {package} in the working directory "
+            "or in a folder of PYTHONPATH hides it"
         ) from error
 
 

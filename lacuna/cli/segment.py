@@ -28,10 +28,10 @@ SOME_FAILED = 3
 """The exit status where some images were segmented and others were not."""
 
 _AT_ONCE = 16
-"""So many that the server has work while answers are read and written."""
+"""Enough to keep the server busy while answers are read and written."""
 
 _AT_ONCE_HERE = 4
-"""So many that all cores have work; each is decoded in memory."""
+"""Enough to keep all cores busy; each image is decoded in memory."""
 
 
 @click.command()
@@ -40,10 +40,12 @@ _AT_ONCE_HERE = 4
     "--mask",
     type=click.Path(),
     metavar="FILE|PATTERN",
-    help="Image or NPY of the same size; non-zero = valid. Or its name, with {stem}, {name}, "
-    "{suffix} or {parent} of the image, relative to the image's folder.",
+    help="Image or NPY of the same size; non-zero = valid. Or a pattern of its path, relative to "
+    "the image's folder, with {stem}, {name}, {suffix} or {parent} of the image.",
 )
-@click.option("--mask-optional", is_flag=True, help="Segment images that have no such mask, too.")
+@click.option(
+    "--mask-optional", is_flag=True, help="Also segment images whose mask does not exist."
+)
 @click.option(
     "-o",
     "--output",
@@ -55,30 +57,32 @@ _AT_ONCE_HERE = 4
     "--format",
     "form",
     type=click.Choice([kind.key for kind in OUTPUT_TYPES]),
-    help="Of the files in that folder.  [default: png]",
+    help="Format of the files in that folder.  [default: png]",
 )
-@click.option("--overlay", is_flag=True, help="Draw NAME-overlay.png beside each output, too.")
-@click.option("--resume", is_flag=True, help="Leave out what is done: outputs newer than images.")
-@click.option("--url", help="Ask this server, e.g. http://127.0.0.1:8000, instead of this machine.")
+@click.option("--overlay", is_flag=True, help="Also draw NAME-overlay.png beside each output.")
+@click.option("--resume", is_flag=True, help="Skip images whose outputs are up to date.")
+@click.option("--url", help="Server to use, e.g. http://127.0.0.1:8000, instead of this machine.")
 @click.option(
     "--protocol",
     type=click.Choice(["native", "oip", "tfserving"]),
     default="native",
     show_default=True,
-    help="To ask by: the server's own, that of Triton and KServe, or TensorFlow Serving's.",
+    help="Protocol: the server's own, that of Triton and KServe, or TensorFlow Serving's.",
 )
 @click.option(
-    "--api-key", metavar="KEY", help="Where the server wants one. Others may see it here."
+    "--api-key",
+    metavar="KEY",
+    help="API key of the server. Other users may see it in the list of processes.",
 )
 @click.option(
     "--api-key-file",
     type=click.File(),
-    help="File that holds the key; - for the standard input.",
+    help="File that holds the API key; - for the standard input.",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(1),
-    help=f"Images asked at once.  [default: {_AT_ONCE} with --url, else {_AT_ONCE_HERE}]",
+    help=f"Images processed at once.  [default: {_AT_ONCE} with --url, else {_AT_ONCE_HERE}]",
 )
 @click.option(
     "--patience",
@@ -86,14 +90,14 @@ _AT_ONCE_HERE = 4
     type=click.FloatRange(0),
     default=120.0,
     show_default=True,
-    help="Seconds for which a server that is busy or has gone is asked again.",
+    help="Seconds to keep trying while a server is overloaded or unreachable.",
 )
 @click.option(
     "--model-repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of <model>/<version>/saved_model.pb, without --url.  [default: the demo's]",
+    help="Without --url: folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
 )
-@click.option("--model", help="Name of the model, where there are several.")
+@click.option("--model", help="Name of the model, if there are several.")
 @click.option("--version", help="Version of the model.  [default: the highest]")
 @click.option("--nodata", type=float, help="Value of missing pixels in the image; may be nan.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each answer.")
@@ -109,14 +113,15 @@ def segment(
     concurrency: int | None,
     **asking: Any,
 ) -> None:
-    """Segment IMAGES (FORMATS; files, folders or globs) here, or on a server.
+    """Segment IMAGES (FORMATS; files, folders or globs) here or on a server.
 
-    A pixel is valid if the mask, the image's alpha channel, the no-data value and its being finite
-    all say so. Invalid pixels are transparent in a PNG and 255 in arrays.
+    A pixel is valid if the mask and the alpha channel allow it, it is not the no-data value, and it
+    is finite. Invalid pixels are transparent in a PNG and 255 in arrays.
 
-    Outputs are written whole or not at all. If a server goes away it is waited for.
+    Outputs are written whole or not at all. If a server becomes unreachable, the command waits for
+    it.
 
-    The exit status is 0 if every image was segmented, or was done before; 3 if some were not; 1 if
+    The exit status is 0 if every image was segmented now or before, 3 if some were not, and 1 if
     none was.
 
     \b
@@ -205,7 +210,7 @@ async def _open(asking: dict[str, Any], *, probabilities: bool) -> AsyncIterator
         )
 
         async def ask(job: Job) -> Result:
-            # JSON tells which version of the model answered; the other forms hold no such thing.
+            # Only JSON names the version of the model that answered.
             brief = job.output.suffix.lower() != ".json"
             return await client.ask(Question(job.image, job.mask, probabilities, brief, **target))
 

@@ -1,11 +1,11 @@
-"""What is to be segmented: from files, folders and globs to images, their masks and their outputs.
+"""Jobs of `lacuna segment`: from files, folders and globs to images, their masks and their outputs.
 
-1. A folder stands for all images in it and below; the output folder is built like it.
-2. Of a folder or glob, what is the mask of another image there is none itself; nor is, of a folder,
-   what lies in an output folder within it.
-3. No output may be an input, and no two images may have the same one.
-4. An output is done if it is there and no older than image and mask. As files are written whole or
-   not at all, nothing more needs to be remembered.
+1. A folder stands for all images in it and below. The output folder has the same structure.
+2. In a folder or glob, the mask of another image is not an image. In a folder, files in an output
+   folder within it are not images either.
+3. No output may be an input, and no two images may have the same output.
+4. An image is done if its outputs exist and are no older than image and mask. Files are written
+   whole or not at all, so no other record is needed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Job:
-    """An image to be segmented.
+    """An image to segment.
 
     Attributes:
         image: file.
-        mask: file; None if there is none.
+        mask: file; None for no mask.
         output: file to write.
-        overlay: picture to write beside it; None for none.
+        overlay: picture to write, too; None for none.
     """
 
     image: Path
@@ -44,7 +44,7 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether all outputs are there and no older than the inputs."""
+        """Whether all outputs exist and are no older than the inputs."""
         outputs = [path for path in (self.output, self.overlay) if path is not None]
         if not all(path.is_file() for path in outputs):
             return False
@@ -62,7 +62,7 @@ def plan_jobs(
     overlay: bool,
     mask_optional: bool,
 ) -> list[Job]:
-    """Find what is to be done.
+    """Plan a job for each image.
 
     Args:
         inputs: files, folders and globs.
@@ -70,11 +70,11 @@ def plan_jobs(
             relative to the image's folder.
         output: a file, for a single image; or a folder.
         form: suffix of the outputs in a folder; None for that of `output`, or png.
-        overlay: whether pictures are to be written beside them.
-        mask_optional: whether an image without a mask of that name is segmented all the same.
+        overlay: whether overlays are written, too.
+        mask_optional: whether an image is segmented although its mask does not exist.
 
     Raises:
-        click.UsageError: if anything is amiss; nothing has been written then.
+        click.UsageError: if the command line is wrong; nothing has been written then.
     """
     single = len(inputs) == 1 and Path(inputs[0]).is_file()
     to_file = single and bool(output.suffix) and not output.is_dir()
@@ -96,7 +96,7 @@ def plan_jobs(
 
 
 def find_mask(image: Path, pattern: str | None) -> Path | None:
-    """Give the place of an image's mask, whether there is a file or not.
+    """Return the path of an image's mask, whether the file exists or not.
 
     Raises:
         click.UsageError: if the pattern has other fields than those of `plan_jobs`.
@@ -134,7 +134,7 @@ def _choose_suffix(output: Path | None, form: str | None) -> str:
 
 
 def _find_images(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path, bool]]:
-    """Give each image, its place below what was named, and whether its own name was."""
+    """Return each image, its path relative to the input, and whether it is an input itself."""
     found: dict[Path, tuple[Path, Path, bool]] = {}
     for text in inputs:
         for image, below, named in _expand(text, output):
@@ -179,7 +179,7 @@ def _leave_out_masks(
 
 
 def _place(path: Path) -> str:
-    """Give one name to all ways to a file, as long as no link is among them."""
+    """Return the same path for all spellings of it, except through links."""
     return os.path.abspath(path)  # noqa: PTH100 (pathlib keeps .. or follows links, slowly)
 
 

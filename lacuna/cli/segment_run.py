@@ -1,4 +1,4 @@
-"""Segmenting images, several at once, each written as soon as it is answered."""
+"""Segmentation of many images at once; each result is written as soon as it arrives."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from lacuna.errors import (
 Ask = Callable[[Job], Awaitable[Result]]
 
 _QUICK = 1
-"""The compression of overlays."""
+"""PNG compression level of overlays."""
 
 _LIGHT_PIXELS = 512 * 512
-"""Up to here writing labels takes less time than handing them to a thread and back."""
+"""Size up to which writing labels takes less time than a thread would add."""
 
 
 class UnwritableError(LacunaError):
@@ -40,7 +40,7 @@ class UnwritableError(LacunaError):
     code = "unwritable"
 
 
-# What would be the same for every other image.
+# Errors that every other image would meet, too.
 _FINAL = (
     UnreachableError,
     OverloadedError,
@@ -60,11 +60,11 @@ class Done:
     """An image that was segmented and written.
 
     Attributes:
-        job: what was to be done.
+        job: its job.
         size: height and width in pixels.
-        valid_pixels: how many of them are valid.
+        valid_pixels: number of valid pixels.
         areas: of each class, by its name.
-        seconds: that the answer took.
+        seconds: from the request to the result.
     """
 
     job: Job
@@ -79,8 +79,8 @@ class Failed:
     """An image that was not segmented.
 
     Attributes:
-        job: what was to be done.
-        error: why not.
+        job: its job.
+        error: the reason.
     """
 
     job: Job
@@ -90,16 +90,16 @@ class Failed:
 async def run_jobs(
     jobs: Sequence[Job], ask: Ask, concurrency: int, tell: Callable[[Done | Failed], None]
 ) -> None:
-    """Segment images and write what comes.
+    """Segment images and write the results.
 
-    Ends early if something went wrong that would go wrong with every other image too: the server
-    is gone, or has no such model.
+    Ends early after an error that every other image would meet, too: the server is unreachable, or
+    has no such model.
 
     Args:
-        jobs: what is to be done.
+        jobs: images to segment.
         ask: segments an image.
-        concurrency: how many are asked at once.
-        tell: hears of each image that is done or has failed.
+        concurrency: number of images that are segmented at once.
+        tell: called for each image that is done or has failed.
     """
     rest = iter(jobs)
     stop = asyncio.Event()
@@ -134,7 +134,7 @@ async def _run_job(job: Job, ask: Ask) -> Done | Failed:
 
 
 def _write(job: Job, result: Result) -> None:
-    # The labels last: while they are not there, the image is not done.
+    # The labels are written last: an image without them is not done.
     if job.overlay is not None:
         buffer = io.BytesIO()
         result.overlay().save(buffer, "PNG", compress_level=_QUICK)

@@ -1,4 +1,4 @@
-"""What came of segmenting many images, as a table."""
+"""Summary of many segmented images, as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_ROWS = 20
 
 
 def describe(done: Done) -> str:
-    """Describe what came of one image in a line."""
+    """Describe the result of one image in a line."""
     height, width = done.size
     whole = max(done.valid_pixels, 1)
     areas = ", ".join(f"{name} {area.pixels / whole:.1%}" for name, area in done.areas.items())

@@ -1,4 +1,4 @@
-"""What came back for an image."""
+"""The result of segmenting an image."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Result(NamedSegmentation):
     image: Image | None = field(default=None, repr=False)
 
     def overlay(self, image: Image | None = None, opacity: float = 0.5) -> PIL.Image.Image:
-        """Draw the labels over the image; what is invalid is hatched.
+        """Draw the labels over the image; invalid pixels are hatched.
 
         Args:
-            image: to draw on; by default what was segmented.
+            image: to draw on; the segmented one by default.
             opacity: of the labels, from 0 to 1.
 
         Raises:
@@ -44,7 +44,7 @@ class Result(NamedSegmentation):
         return draw_overlay(read_picture(source), self.labels, colors, opacity)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the result as its name says; whole, or not at all.
+        """Write the result to a file, whole or not at all.
 
         Args:
             path: ending in `.png` (palette, invalid transparent), `.npy` (labels), `.npz` (labels
@@ -54,7 +54,7 @@ class Result(NamedSegmentation):
             The path.
 
         Raises:
-            ValueError: if it ends otherwise, or there are no probabilities for `.npz`.
+            ValueError: if it has another suffix, or there are no probabilities for `.npz`.
             OSError: if it cannot be written.
         """
         target = Path(path)

@@ -15,16 +15,17 @@ from service.cli.loading import load_saved_model
 @click.argument(
     "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--seed", default=0, show_default=True, help="Of the random images.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random images.")
 def check(folder: Path, seed: int) -> None:
     """Check that the model in DIR, <model>/<version>, keeps the promise.
 
-    Random images go through the model in several canvases, beside other images, with other values
-    under the mask, and cut at other places; their labels must never change. How far a pixel's
-    influence reaches and on which grid the model works is measured and held against its manifest.
+    The model segments random images on several canvases, in batches with other images, with other
+    values under the mask, and cut into tiles. The labels must never change. The receptive radius
+    and the total stride are measured and compared with the manifest.
 
-    The exit status is 0 if the model may be padded, batched and tiled; 1 if it may not, or cannot
-    be served at all. A model that fails here is still served, uncut and one image at a time.
+    The exit status is 0 if images may be padded, batched and tiled, and 1 if they may not or the
+    model cannot be served. A model that fails the check is still served, one image at a time,
+    without padding or tiling.
     """
     console = Console()
     with console.status(f"checking {folder}"):

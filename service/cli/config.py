@@ -33,11 +33,11 @@ class Effective(NamedTuple):
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--changed", is_flag=True, help="Only what is not the default.")
+@click.option("--changed", is_flag=True, help="Show only settings that differ from their defaults.")
 def config(as_json: bool, changed: bool) -> None:
     """Show the settings that `lacuna serve` would start with, and where each comes from.
 
-    Each is an environment variable. Options of `lacuna serve` go before it. Keys are masked.
+    Each is an environment variable. Options of `lacuna serve` take precedence. Keys are masked.
     """
     from service.config import PREFIX, read_settings  # noqa: PLC0415 (needs the extra)
 

@@ -20,21 +20,23 @@ from service.cli.logs import configure_logging
     type=click.Path(path_type=Path),
     help="Folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
 )
-@click.option("--models", help="Names of the models to serve, with commas.  [default: all]")
+@click.option("--models", help="Names of the models to serve, separated by commas.  [default: all]")
 @click.option(
     "--api-keys-file",
     type=click.Path(path_type=Path),
-    help="File of the keys that requests need, one a line.  [default: no key is needed]",
+    help="File of API keys, one per line. Requests then need one.  [default: no key needed]",
 )
 @click.option(
     "--admin-key-file",
     type=click.Path(path_type=Path),
-    help="File of the key that models may be loaded and unloaded with.  [default: nobody may]",
+    help="File of the key for loading and unloading models.  [default: both are forbidden]",
 )
 @click.option(
-    "--metrics-port", type=int, help="Port for /metrics alone.  [default: that of all else]"
+    "--metrics-port",
+    type=int,
+    help="Separate port for /metrics.  [default: the port of the server]",
 )
-@click.option("--docs/--no-docs", default=None, help="Whether /docs is there.  [default: it is]")
+@click.option("--docs/--no-docs", default=None, help="Whether to serve /docs.  [default: yes]")
 def serve(
     host: str | None,
     port: int | None,
@@ -47,11 +49,12 @@ def serve(
 ) -> None:
     """Serve models over HTTP until SIGTERM or Ctrl-C.
 
-    Every option can also be given by the environment, as LACUNA_HOST, LACUNA_PORT,
-    LACUNA_MODEL_REPOSITORY and so on; an option goes before it.
+    Environment variables set the same options: LACUNA_HOST, LACUNA_PORT, LACUNA_MODEL_REPOSITORY
+    and so on. Options of the command line take precedence.
 
-    The port opens at once. /readyz says 503 until every model is loaded and checked, then 200.
-    SIGTERM and Ctrl-C finish what was taken in, then end; a second one ends at once.
+    The port opens at once. /readyz answers 503 until every model is loaded and checked, then 200.
+    On SIGTERM or Ctrl-C the server finishes the requests it has accepted, then ends. A second
+    signal ends it at once.
 
     \b
     curl -F image=@scene.png -F mask=@mask.png -H 'Accept: image/png' \\

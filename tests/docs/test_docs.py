@@ -60,6 +60,19 @@ def test_the_readmes_curl_names_files_that_are_there():
     assert "http://127.0.0.1:8000/v1/segment" in shlex.split(command.replace("\\\n", ""))
 
 
+FOLDERS = (".ci", "benchmarks", "deploy", "docs", "lacuna", "model", "scripts", "service")
+TEXTS = {"", ".html", ".js", ".md", ".py", ".toml", ".yml"}
+
+
+def test_every_text_installs_the_distribution_by_its_name():
+    files = [*ROOT.glob("*"), *(path for name in FOLDERS for path in (ROOT / name).rglob("*"))]
+    texts = {path: path.read_text() for path in files if path.is_file() and path.suffix in TEXTS}
+    wrong = re.compile(r"""pip install ['"]?lacuna(?!-segmentation\b)|['"]lacuna\[""")
+
+    assert {"Dockerfile", "Makefile", "README.md", "tracing.py"} <= {path.name for path in texts}
+    assert [path for path, text in texts.items() if wrong.search(text)] == []
+
+
 def test_the_repository_names_no_registry():
     for lock in ROOT.glob("requirements/*.txt"):
         assert "://" not in lock.read_text()
