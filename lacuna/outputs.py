@@ -53,10 +53,12 @@ def _load(name: str) -> Callable[[NamedSegmentation], bytes]:
     return writer
 
 
+DEFAULT_TYPE = OutputType(
+    "json", "application/json", "areas and COCO run lengths", "lacuna.writers:write_json"
+)
+"""The type of an answer whose caller accepts every type."""
+
 OUTPUT_TYPES = (
-    OutputType(
-        "json", "application/json", "areas and COCO run lengths", "lacuna.writers:write_json"
-    ),
     OutputType(
         "png", "image/png", "labels as a palette, invalid transparent", "lacuna.writers:write_png"
     ),
@@ -70,9 +72,13 @@ OUTPUT_TYPES = (
         "lacuna.writers:write_npz",
         has_probabilities=True,
     ),
+    DEFAULT_TYPE,
 )
 
-MEDIA_TYPES = tuple(kind.media_type for kind in OUTPUT_TYPES)
+MEDIA_TYPES = (
+    DEFAULT_TYPE.media_type,
+    *(kind.media_type for kind in OUTPUT_TYPES if kind is not DEFAULT_TYPE),
+)
 """Media types of answers, the default first."""
 
 OUTPUT_SUFFIXES = tuple(kind.suffix for kind in OUTPUT_TYPES)

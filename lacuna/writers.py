@@ -35,5 +35,5 @@ def write_npz(segmentation: NamedSegmentation) -> bytes:
         ValueError: if there are no probabilities.
     """
     if segmentation.probabilities is None:
-        raise ValueError("NPZ needs probabilities; the segmentation has none")
+        raise ValueError("an NPZ file needs probabilities; ask with probabilities=True")
     return labels_npz(segmentation.labels, segmentation.probabilities)

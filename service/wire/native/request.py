@@ -15,7 +15,7 @@ from lacuna.errors import (
     EmptyBodyError,
     MalformedRequestError,
 )
-from lacuna.outputs import OUTPUT_TYPES, OutputType
+from lacuna.outputs import DEFAULT_TYPE, OutputType
 from lacuna.raster import npy
 from lacuna.raster.adapt import add_mask, find_valid
 from lacuna.raster.images import decode_image
@@ -67,7 +67,7 @@ class SegmentRequest:
 
     parameters: Parameters
     entry: Entry
-    output: OutputType = OUTPUT_TYPES[0]
+    output: OutputType = DEFAULT_TYPE
     is_light: bool = False
     priority: int = 0
 
