@@ -64,7 +64,6 @@ class Format:
         stored: `(data, limits) -> array (H, W, C)` of the numbers as they are stored, palette
             indices among them; None for a format that cannot hold a label map.
         extra: extra of the distribution that brings the decoder's library; None if none is needed.
-        is_lossy: whether values come back changed.
         needs_bytes: whether the decoder needs `bytes` rather than any buffer.
     """
 
@@ -77,7 +76,6 @@ class Format:
     decoder: str
     stored: str | None = None
     extra: Extra | None = "formats"
-    is_lossy: bool = False
     needs_bytes: bool = True
 
     def matches(self, head: bytes) -> bool:
@@ -134,7 +132,6 @@ FORMATS = (
         header="lacuna.raster.jpeg:read_jpeg_header",
         decoder="lacuna.raster.jpeg:decode_jpeg",
         extra=None,
-        is_lossy=True,
     ),
     Format(
         key="webp",
@@ -168,6 +165,20 @@ FORMATS = (
         needs_bytes=False,
     ),
 )
+
+OTHERS = (
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"8BPS", "PSD"),
+    (b"%PDF", "PDF"),
+    (b"PK\x03\x04", "ZIP (NPZ)"),
+    (b"\x89HDF", "HDF5"),
+)
+"""Formats that are recognized, to name them in an error, and not read."""
 
 _NAMES = [form.name for form in FORMATS]
 

@@ -113,7 +113,9 @@ def decode_jpeg(data: bytes, _: ImageLimits) -> Raster:
         if scans > MAX_SCANS:
             raise InvalidImageError(f"JPEG must have at most {MAX_SCANS} scans; it has {scans}")
         values = _decode_pixels(data, frame)
-        return turn_upright(Raster(values, None, 255.0), read_orientation(_find_exif(data)))
+        return turn_upright(
+            Raster(values, None, 255.0, is_lossy=True), read_orientation(_find_exif(data))
+        )
 
 
 def _decode_pixels(data: bytes, frame: Frame) -> NDArray[np.uint8]:

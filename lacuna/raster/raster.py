@@ -27,6 +27,7 @@ class Raster:
             0 and 1.
         white_is_zero: the file stored 0 for white, and the values were inverted; for masks, which
             are numbers, that has to be undone.
+        is_lossy: the file was compressed with loss, so that values come back changed a little.
         wide_values: the numbers that `values` were narrowed from, where that may have changed them:
             no-data values are compared with these. None where `values` are the numbers stored.
         georeference: where the image lies, as the file says; None if it does not.
@@ -42,6 +43,7 @@ class Raster:
     full_scale: float | None = None
     white_is_zero: bool = False
     is_binary: bool = False
+    is_lossy: bool = False
     wide_values: NDArray[Any] | None = None
     georeference: Georeference | None = None
     band_names: tuple[str, ...] = ()

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from lacuna.errors import EmptyBodyError, InvalidImageError, UnsupportedMediaTypeError
-from lacuna.raster.formats import ACCEPTED, BARE_NAMES, FORMATS, MEDIA_TYPES, Format
+from lacuna.raster.formats import ACCEPTED, BARE_NAMES, FORMATS, MEDIA_TYPES, OTHERS, Format
 
 UNTYPED = {"", "application/octet-stream", "binary/octet-stream", "image/*", "*/*"}
 """Declarations that say nothing."""
 
 _HEAD_BYTES = 64
-
-_OTHERS = (
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL"),
-    (b"8BPS", "PSD"),
-    (b"%PDF", "PDF"),
-    (b"PK\x03\x04", "ZIP (NPZ)"),
-    (b"\x89HDF", "HDF5"),
-)
 
 
 def sniff(data: bytes | memoryview, media_type: str | None = None) -> Format:
@@ -63,4 +50,4 @@ def sniff(data: bytes | memoryview, media_type: str | None = None) -> Format:
 def _other(data: bytes) -> str | None:
     if data[4:8] == b"ftyp":
         return "AVIF" if data[8:11] == b"avi" else "HEIC"
-    return next((name for magic, name in _OTHERS if data.startswith(magic)), None)
+    return next((name for magic, name in OTHERS if data.startswith(magic)), None)

@@ -32,7 +32,8 @@ def decode_webp(data: bytes, _: ImageLimits) -> Raster:
         if any(kind in (b"ANIM", b"ANMF") for kind, _ in chunks):
             raise InvalidImageError("WebP must hold one image; it is animated")
         values, valid = split_alpha(imagecodecs.webp_decode(data))
-        raster = Raster(values, valid, 255.0)
+        is_lossy = any(kind == b"VP8 " for kind, _ in chunks)
+        raster = Raster(values, valid, 255.0, is_lossy=is_lossy)
         return turn_upright(raster, read_orientation(dict(chunks).get(b"EXIF", b"")))
 
 
