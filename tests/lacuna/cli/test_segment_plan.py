@@ -5,6 +5,7 @@ import click
 import pytest
 
 from lacuna.cli.segment_plan import Job, find_mask, plan_jobs
+from lacuna.outputs import OUTPUT_SUFFIXES
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,7 @@ def test_the_format_is_that_of_all_outputs_in_a_folder():
     [
         (["none.png"], {}, "none.png does not exist"),
         (["scenes/*.bmp"], {}, "no image in"),
-        (["scenes/a.png"], {"output": "a.tif"}, ".png, .npy, .npz, .json"),
+        (["scenes/a.png"], {"output": "a.gif"}, ", ".join(OUTPUT_SUFFIXES)),
         (["scenes/a.png"], {"output": "a.png", "form": "npy"}, "contradict"),
         (["scenes"], {"output": "scenes"}, "must not be an input"),
         (["scenes/a.png"], {"output": "scenes/a.png"}, "must not be an input"),
