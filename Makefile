@@ -63,8 +63,9 @@ format: .venv/dev.stamp  ## put the code into its canonical form
 unasync: .venv/dev.stamp  ## write the blocking client from the asynchronous one
 	$(BIN)/python scripts/write_blocking_client.py
 
-docs: .venv/dev.stamp  ## write the table of docs/configuration.md from the settings
+docs: .venv/dev.stamp  ## write docs/formats.md and the table of docs/configuration.md from the code
 	$(BIN)/python docs/write_configuration.py
+	$(BIN)/python docs/write_formats.py
 
 bench: .venv/dev.stamp  ## benchmarks, as ratios
 	$(BIN)/python benchmarks/speed.py

@@ -1,13 +1,13 @@
-"""Does memory stay bounded, whatever sizes come?
+"""Memory of a server: does it stay bounded, whatever the sizes of the images?
 
     python benchmarks/memory.py [--sizes 500] [--requests 2000] [--huge 8192]
 
-`lacuna serve` is started and says what its process holds (`process_resident_memory_bytes`): after
-the warm-up, after many images of as many sizes, and at the most while one huge image is answered.
-What a huge image may add is itself, its mask, its labels and the windows that are computed at once,
-most of whose room is held since the warm-up.
+Starts `lacuna serve` and reads the resident memory of its process (`process_resident_memory_bytes`)
+after the warm-up, after many images of as many sizes, and at its peak while one huge image is
+answered. A huge image may add its own size, its mask, its labels, and the windows that are computed
+at the same time. Most of the memory of these windows is already held after the warm-up.
 
-The exit status is 1 if a request failed; missed bounds are only shown.
+The exit status is 1 if a request failed. Missed bounds are only shown.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ import os
 import re
 import sys
 
+import httpx2
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contestants import start_server
+from benchmarks.processes import start_server
 from benchmarks.serving import DEMO, WHOLE_BYTES_PER_PIXEL
 from benchmarks.tables import mark
-from service.bench.ask import ask_once
 from service.bench.load import run_in_loop, run_load
-from service.bench.plan import Plan
-from service.bench.question import Address, Question, build_question
+from service.bench.load_profile import LoadProfile
+from service.bench.prepared_request import PreparedRequest, encode_request, prepare_request
 from service.bench.report import make_report
+from service.bench.session import exchange_once
 from service.bench.workload import Workload, draw_samples, parse_sizes
 from service.core.windows import Tiling
 from service.engine.thread_allocation import count_cores
@@ -42,37 +43,37 @@ LOOK_S = 0.05
 _RESIDENT = re.compile(rb"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
 
 
-async def read_resident_bytes(address: Address) -> float:
-    """Ask a server how many bytes its process holds."""
-    _, text = await ask_once(address, address.build_head("GET", "/metrics"), TIMEOUT_S)
-    found = _RESIDENT.search(text)
+async def read_resident_bytes(server: httpx2.URL) -> float:
+    """Read the resident memory of a server's process from its metrics, in bytes."""
+    response = await exchange_once(server, encode_request("GET", server, "/metrics"), TIMEOUT_S)
+    found = _RESIDENT.search(response.body)
     if found is None:
-        raise RuntimeError("the server must tell process_resident_memory_bytes; it does not")
+        raise RuntimeError("the server must export process_resident_memory_bytes; it does not")
     return float(found[1])
 
 
-async def watch_peak(address: Address, question: Question) -> tuple[int, float]:
-    """Ask a question, and give the answer's status and the most bytes held meanwhile."""
+async def watch_peak(server: httpx2.URL, request: PreparedRequest) -> tuple[int, float]:
+    """Send a request; return the status of its answer and the peak of memory meanwhile."""
     peak = 0.0
 
     async def watch() -> None:
         nonlocal peak
         while True:
-            peak = max(peak, await read_resident_bytes(address))
+            peak = max(peak, await read_resident_bytes(server))
             await asyncio.sleep(LOOK_S)
 
     watching = asyncio.create_task(watch())
-    status, _ = await ask_once(address, question.request, TIMEOUT_S)
+    response = await exchange_once(server, request.content, TIMEOUT_S)
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching
-    return status, peak
+    return response.status, peak
 
 
-def draw_questions(address: Address, images: int, sizes: str) -> list[Question]:
-    """Draw images of as many sizes."""
+def draw_requests(server: httpx2.URL, images: int, sizes: str) -> list[PreparedRequest]:
+    """Prepare requests for images of as many sizes."""
     workload = Workload(images, (parse_sizes(sizes),), channels=CHANNELS)
-    return [build_question(address, sample) for sample in draw_samples(workload)]
+    return [prepare_request(server, sample) for sample in draw_samples(workload)]
 
 
 def read_arguments() -> argparse.Namespace:
@@ -92,14 +93,14 @@ def main() -> None:
     pixels = arguments.huge**2
     os.environ["LACUNA_LIMITS__IMAGE_PIXELS"] = str(pixels)
     os.environ["LACUNA_LIMITS__BODY_BYTES"] = str((CHANNELS + 1) * pixels + 65_536)
-    with start_server(DEMO) as address:
-        warm = run_in_loop(lambda: read_resident_bytes(address))
-        many = draw_questions(address, arguments.sizes, "48-384")
-        plan = Plan(16, requests=arguments.requests, timeout_s=TIMEOUT_S)
-        report = make_report(run_in_loop(lambda: run_load(address, many, plan)), many)
-        after = run_in_loop(lambda: read_resident_bytes(address))
-        (huge,) = draw_questions(address, 1, str(arguments.huge))
-        status, peak = run_in_loop(lambda: watch_peak(address, huge))
+    with start_server(DEMO) as server:
+        warm = run_in_loop(lambda: read_resident_bytes(server))
+        many = draw_requests(server, arguments.sizes, "48-384")
+        profile = LoadProfile(16, requests=arguments.requests, timeout_s=TIMEOUT_S)
+        report = make_report(run_in_loop(lambda: run_load(server, many, profile)), many)
+        after = run_in_loop(lambda: read_resident_bytes(server))
+        (huge,) = draw_requests(server, 1, str(arguments.huge))
+        status, peak = run_in_loop(lambda: watch_peak(server, huge))
     windows = count_cores() * Tiling.max_pixels
     held = (CHANNELS + 2) * pixels + windows * WHOLE_BYTES_PER_PIXEL
     table = Table("", "MB", "", "", box=None)

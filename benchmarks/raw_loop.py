@@ -1,12 +1,12 @@
-"""What a server is measured against: the same SavedModel in a plain loop, without HTTP.
+"""Plain loop to compare a server with: the same SavedModel, without HTTP.
 
     python benchmarks/raw_loop.py FOLDER THREADS
 
-A process of its own, because TensorFlow's threads are set once. It is commanded by lines of JSON
-on its standard input, `{"do": NAME, …}`, and answers each with a line on its standard output. The
-loop is what a user would write: Python threads take images uint8 and masks bool in turn, cast them
-to float32 and call the signature `labels`; images of one size may go together in a batch, others go
-one by one and unpadded. TensorFlow is left as it comes.
+A process of its own, because the number of TensorFlow's threads is set once. It takes commands as
+lines of JSON on its standard input, `{"do": NAME, …}`, and answers each with a line on its standard
+output. The loop is what a user would write. Python threads take images uint8 and masks bool in
+turn, cast the images to float32 and call the signature `labels`. Images of one size may share a
+batch; others run one by one, unpadded. TensorFlow's settings are the defaults.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from service.bench.workload import Sizes, Workload, draw_samples
 
 
 class RawLoop:
-    """Commands and what they do. Each method is a command, its parameters the command's members.
+    """Commands. Each method is a command, and its parameters are the command's members.
 
     Args:
-        folder: of the SavedModel.
+        folder: folder of the SavedModel.
     """
 
     def __init__(self, folder: Path) -> None:
         self._loaded = tf.saved_model.load(str(folder))
         self._signature = self._loaded.signatures["labels"]
         self._samples: dict[str, list[Sample]] = {}
-        # Kept, for TensorFlow keeps some of what it has prepared for each thread.
+        # Kept, because TensorFlow caches some of its preparations for each thread.
         self._workers = ThreadPoolExecutor(64)
 
     def draw(self, name: str, workload: dict[str, Any]) -> dict[str, Any]:
@@ -73,10 +73,10 @@ class RawLoop:
     def measure(
         self, name: str, workers: int, batch: int, seconds: float, warmup_s: float
     ) -> dict[str, Any]:
-        """Run images in turn for some seconds after the warm-up, and say how many that were.
+        """Run images in turn for some seconds after the warm-up, and return the throughput.
 
-        Every worker goes on until what the others began in time is done, so that no last call has
-        the machine to itself; a call that lies across an end counts in part.
+        Every worker goes on until the calls that the others began in time are done, so that no last
+        call runs on an idle machine. A call across an end of the window counts in part.
         """
         samples = self._samples[name]
         turns = itertools.count()
@@ -106,7 +106,7 @@ class RawLoop:
         }
 
     def time_square(self, side: int, channels: int, calls: int) -> dict[str, Any]:
-        """Time calls of one wholly valid square image."""
+        """Time calls with one square image that is wholly valid."""
         image = np.random.default_rng(0).integers(0, 256, (side, side, channels), np.uint8)
         sample = Sample(image, np.ones((side, side), np.bool_))
         times = []
@@ -123,8 +123,8 @@ class RawLoop:
 
 
 def main() -> None:
-    """Obey until the input ends."""
-    # Whatever else would print there must not get between the answers.
+    """Run commands until the input ends."""
+    # Other output must not get between the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[2]))

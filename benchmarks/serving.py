@@ -1,14 +1,14 @@
-"""What does serving cost, and what does it save? Ratios of the server to a plain loop.
+"""Cost of serving, and what it saves: ratios of the server to a plain loop.
 
     python benchmarks/serving.py [--workloads A,B] [--rounds 3] [--seconds 4] [--json FILE]
 
 `lacuna serve` and a loop over the same SavedModel and the same images (see `raw_loop.py`) take
-turns in one run: while one is measured, the other is idle. For each workload the loop first finds
-its own best layout of workers, threads and batch. Every answer of the server is held against the
-loop's, for which each image is run alone and whole. docs/benchmarking.md says what each workload is
-for.
+turns in one run: while one is measured, the other is idle. For each workload, the best numbers of
+workers, threads and images per batch are found for the loop first. Every answer of the server is
+compared with the loop's, which runs each image alone and whole. docs/benchmarking.md describes the
+workloads.
 
-The exit status is 1 if a label differed or a request failed; missed targets are only shown.
+The exit status is 1 if a label differed or a request failed. Missed targets are only shown.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx2
 from rich.console import Console
 
-from benchmarks.contestants import RawLoop, start_raw_loop, start_server
-from benchmarks.layouts import WARMUP_S, find_best_layout, measure_layout
-from benchmarks.tables import draw_company, draw_contests, draw_fractions
-from service.bench.ask import find_model
+from benchmarks.loop_tuning import WARMUP_S, find_best_settings, measure_loop
+from benchmarks.processes import RawLoop, start_raw_loop, start_server
+from benchmarks.tables import draw_fractions, draw_isolation, draw_scenarios
 from service.bench.load import run_in_loop, run_load
-from service.bench.plan import Plan
-from service.bench.question import Address, Question, build_question
+from service.bench.load_profile import LoadProfile
+from service.bench.prepared_request import PreparedRequest, prepare_request
 from service.bench.report import Report, make_report
+from service.bench.session import find_model
 from service.bench.workload import Workload, draw_samples, parse_sizes
 from service.engine.thread_allocation import count_cores
 
@@ -51,14 +52,14 @@ FRACTIONS = (1.0, 0.5, 0.25, 0.1, 0.0)
 SMALL_PER_S = 40.0
 
 
-class Contest(NamedTuple):
-    """One workload on which the server is set against the loop.
+class Scenario(NamedTuple):
+    """Workload on which the server is compared with the loop.
 
     Attributes:
-        title: for people.
-        images: what is asked.
-        connections: that ask at once.
-        target: the least that server / loop should be.
+        title: short description.
+        images: images to send.
+        connections: number of connections.
+        target: lowest acceptable ratio of server to loop.
     """
 
     title: str
@@ -68,21 +69,21 @@ class Contest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Arena:
-    """Where contests are held.
+class Setup:
+    """Processes to measure, and how to measure them.
 
     Attributes:
-        address: of the server.
-        loops: by how many threads a call of theirs takes.
-        folder: of the model.
-        channels: that it takes.
-        region: where missing pixels lie.
-        rounds: of each measurement.
-        seconds: that each takes.
-        console: to tell what is being done.
+        server: URL of the server.
+        loops: plain loops, by the number of threads of a call.
+        folder: folder of the model.
+        channels: number of channels of its images.
+        region: region of the missing pixels.
+        rounds: number of rounds of each measurement.
+        seconds: length of each measurement.
+        console: console for progress messages.
     """
 
-    address: Address
+    server: httpx2.URL
     loops: Mapping[int, RawLoop]
     folder: Path
     channels: int
@@ -91,95 +92,97 @@ class Arena:
     seconds: float
     console: Console
 
-    def draw(self, workload: Workload) -> Workload:
-        """Give a workload as this arena has it."""
+    def adapt(self, workload: Workload) -> Workload:
+        """Return a workload with the channels and the region of this setup."""
         return replace(workload, channels=self.channels, region=self.region)
 
-    def tell(self, text: str) -> None:
-        """Tell what is being done."""
+    def log(self, text: str) -> None:
+        """Log a progress message."""
         self.console.log(text)
 
 
-def list_contests() -> dict[str, Contest]:
-    """List the workloads on which the server is set against the loop."""
+def list_scenarios() -> dict[str, Scenario]:
+    """List the workloads on which the server is compared with the loop."""
     return {
-        "A": Contest("64×64", Workload(256, (parse_sizes("64"),)), 32, 0.85),
-        "B": Contest("48…384, all different", Workload(256, (parse_sizes("48-384"),)), 16, 0.98),
-        "C": Contest("1024×1024", Workload(8, (parse_sizes("1024"),)), 4, 0.97),
-        "D": Contest("512×512, 60 % missing", Workload(16, (parse_sizes("512"),), (0.4,)), 8, 1.8),
+        "A": Scenario("64×64", Workload(256, (parse_sizes("64"),)), 32, 0.85),
+        "B": Scenario("48…384, all different", Workload(256, (parse_sizes("48-384"),)), 16, 0.98),
+        "C": Scenario("1024×1024", Workload(8, (parse_sizes("1024"),)), 4, 0.97),
+        "D": Scenario("512×512, 60 % missing", Workload(16, (parse_sizes("512"),), (0.4,)), 8, 1.8),
     }
 
 
-def prepare(arena: Arena, name: str, workload: Workload) -> list[Question]:
-    """Draw images, let the loop answer each alone and whole, and make questions of them."""
-    loop = arena.loops[max(arena.loops)]
+def prepare(setup: Setup, name: str, workload: Workload) -> list[PreparedRequest]:
+    """Draw images, let the loop label each alone and whole, and prepare their requests."""
+    loop = setup.loops[max(setup.loops)]
     loop.draw(name, workload)
     answers = loop.answer(name)
     loop.forget(name)
     return [
-        build_question(arena.address, sample, expected=answer)
+        prepare_request(setup.server, sample, expected=answer)
         for sample, answer in zip(draw_samples(workload), answers, strict=True)
     ]
 
 
-def drive(arena: Arena, questions: Sequence[Question], plan: Plan) -> Report:
+def drive(setup: Setup, requests: Sequence[PreparedRequest], profile: LoadProfile) -> Report:
     """Load the server."""
-    return make_report(run_in_loop(lambda: run_load(arena.address, questions, plan)), questions)
+    return make_report(run_in_loop(lambda: run_load(setup.server, requests, profile)), requests)
 
 
-def hold_contest(arena: Arena, name: str, contest: Contest) -> dict[str, Any]:
-    """Measure loop and server in turn."""
-    workload = arena.draw(contest.images)
-    arena.tell(f"{name}: {contest.title}: the loop answers each image alone")
-    questions = prepare(arena, name, workload)
-    arena.tell(f"{name}: the server answers each image")
-    first = Plan(contest.connections, requests=len(questions), timeout_s=TIMEOUT_S)
-    reports = [drive(arena, questions, first)]
-    arena.tell(f"{name}: the loop looks for its best layout")
-    layout = find_best_layout(arena.loops, name, workload, max(arena.loops))
-    plan = Plan(
-        contest.connections, duration_s=arena.seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S
+def compare_throughput(setup: Setup, name: str, scenario: Scenario) -> dict[str, Any]:
+    """Measure the throughput of loop and server in turn."""
+    workload = setup.adapt(scenario.images)
+    setup.log(f"{name}: {scenario.title}: the loop labels each image alone")
+    requests = prepare(setup, name, workload)
+    setup.log(f"{name}: the server answers each image")
+    first = LoadProfile(scenario.connections, requests=len(requests), timeout_s=TIMEOUT_S)
+    reports = [drive(setup, requests, first)]
+    setup.log(f"{name}: finding the best settings of the loop")
+    settings = find_best_settings(setup.loops, name, workload, max(setup.loops))
+    profile = LoadProfile(
+        scenario.connections, duration_s=setup.seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S
     )
     rounds = []
-    for number in range(arena.rounds):
-        # Whoever is second finds the machine warmer; so they take turns at that, too.
+    for number in range(setup.rounds):
+        # The second one finds the machine warmer, so the order alternates.
         if number % 2:
-            reports.append(drive(arena, questions, plan))
-        told = measure_layout(arena.loops, name, layout, arena.seconds)
+            reports.append(drive(setup, requests, profile))
+        plain = measure_loop(setup.loops, name, settings, setup.seconds)
         if not number % 2:
-            reports.append(drive(arena, questions, plan))
-        ratio = reports[-1].megapixels_per_s / told["megapixels_per_s"]
-        rounds.append({"ratio": ratio, "loop": told, "server": reports[-1].to_json()})
-        arena.tell(f"{name}: round {number + 1}: {ratio:.3f}")
-    for loop in arena.loops.values():
+            reports.append(drive(setup, requests, profile))
+        ratio = reports[-1].megapixels_per_s / plain["megapixels_per_s"]
+        rounds.append({"ratio": ratio, "loop": plain, "server": reports[-1].to_json()})
+        setup.log(f"{name}: round {number + 1}: {ratio:.3f}")
+    for loop in setup.loops.values():
         loop.forget(name)
     return {
-        "title": f"{contest.title}, {contest.connections} connections",
-        "target": contest.target,
-        "layout": layout._asdict(),
+        "title": f"{scenario.title}, {scenario.connections} connections",
+        "target": scenario.target,
+        "settings": settings._asdict(),
         "rounds": rounds,
         **summarize(reports),
     }
 
 
-def measure_fractions(arena: Arena, side: int) -> dict[str, Any]:
-    """Measure how long one image takes, by how much of it is valid."""
-    arena.tell(f"E: {side}×{side}: the loop answers each image alone")
+def measure_fractions(setup: Setup, side: int) -> dict[str, Any]:
+    """Measure the time of one image by its fraction of valid pixels."""
+    setup.log(f"E: {side}×{side}: the loop labels each image alone")
     sizes = (parse_sizes(str(side)),)
     asked = {
-        valid: prepare(arena, "E", arena.draw(Workload(2, sizes, (valid,), seed=index)))
+        valid: prepare(setup, "E", setup.adapt(Workload(2, sizes, (valid,), seed=index)))
         for index, valid in enumerate(FRACTIONS)
     }
     reports = []
     times: dict[float, list[float]] = {valid: [] for valid in FRACTIONS}
-    for number in range(arena.rounds + 1):
+    for number in range(setup.rounds + 1):
         for valid in FRACTIONS if number % 2 else FRACTIONS[::-1]:
-            plan = Plan(1, requests=len(asked[valid]) if valid > 0.3 else 5, timeout_s=TIMEOUT_S)
-            report = drive(arena, asked[valid], plan)
+            profile = LoadProfile(
+                1, requests=len(asked[valid]) if valid > 0.3 else 5, timeout_s=TIMEOUT_S
+            )
+            report = drive(setup, asked[valid], profile)
             reports.append(report)
-            if number:  # the first time is warming
+            if number:  # the first round warms up
                 times[valid].append(report.latency_s.p50)
-        arena.tell(f"E: round {number}" if number else "E: warm")
+        setup.log(f"E: round {number}" if number else "E: warm")
     ratios = {
         valid: statistics.median(
             one / whole for one, whole in zip(times[valid], times[1.0], strict=True)
@@ -201,33 +204,33 @@ def measure_fractions(arena: Arena, side: int) -> dict[str, Any]:
     }
 
 
-def measure_company(arena: Arena, side: int) -> dict[str, Any]:
-    """Measure small images alone, and beside a huge one."""
-    arena.tell(f"F: {side}×{side} beside 64×64: the loop answers each image alone")
-    small = prepare(arena, "F", arena.draw(Workload(64, (parse_sizes("64"),))))
-    huge_workload = arena.draw(Workload(1, (parse_sizes(str(side)),)))
+def measure_isolation(setup: Setup, side: int) -> dict[str, Any]:
+    """Measure the latency of small images alone, and beside a huge one."""
+    setup.log(f"F: {side}×{side} beside 64×64: the loop labels each image alone")
+    small = prepare(setup, "F", setup.adapt(Workload(64, (parse_sizes("64"),))))
+    huge_workload = setup.adapt(Workload(1, (parse_sizes(str(side)),)))
     if read_free_bytes() > 1.3 * WHOLE_BYTES_PER_PIXEL * side**2:
-        with start_raw_loop(arena.folder, max(arena.loops)) as loop:
-            huge = prepare(replace(arena, loops={1: loop}), "F", huge_workload)
+        with start_raw_loop(setup.folder, max(setup.loops)) as loop:
+            huge = prepare(replace(setup, loops={1: loop}), "F", huge_workload)
     else:
-        arena.tell("F: there is no memory to run the huge image whole: its labels go unchecked")
-        huge = [build_question(arena.address, one) for one in draw_samples(huge_workload)]
-    window_s = arena.loops[1].time_square(WINDOW_SIDE, arena.channels)
-    reports = [drive(arena, huge, Plan(1, requests=1, timeout_s=TIMEOUT_S))]
-    seconds = max(arena.seconds, 1.1 * reports[0].latency_s.max)
-    stream = Plan(128, SMALL_PER_S, seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S)
-    neighbour = Plan(1, duration_s=seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S)
+        setup.log("F: too little memory to run the huge image whole: its labels are not checked")
+        huge = [prepare_request(setup.server, one) for one in draw_samples(huge_workload)]
+    window_s = setup.loops[1].time_square(WINDOW_SIDE, setup.channels)
+    reports = [drive(setup, huge, LoadProfile(1, requests=1, timeout_s=TIMEOUT_S))]
+    seconds = max(setup.seconds, 1.1 * reports[0].latency_s.max)
+    stream = LoadProfile(128, SMALL_PER_S, seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S)
+    neighbour = LoadProfile(1, duration_s=seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S)
 
     async def drive_both(seed: int) -> tuple[Report, Report]:
         runs = await asyncio.gather(
-            run_load(arena.address, small, replace(stream, seed=seed)),
-            run_load(arena.address, huge, neighbour),
+            run_load(setup.server, small, replace(stream, seed=seed)),
+            run_load(setup.server, huge, neighbour),
         )
         return make_report(runs[0], small), make_report(runs[1], huge)
 
     rounds = []
-    for number in range(arena.rounds):
-        alone = drive(arena, small, replace(stream, seed=number))
+    for number in range(setup.rounds):
+        alone = drive(setup, small, replace(stream, seed=number))
         beside, other = run_in_loop(partial(drive_both, number))
         reports += [alone, beside, other]
         rounds.append(
@@ -239,7 +242,7 @@ def measure_company(arena: Arena, side: int) -> dict[str, Any]:
                 "huge_s": 1 / max(other.images_per_s, 1e-9),
             }
         )
-        arena.tell(
+        setup.log(
             f"F: round {number + 1}: {alone.latency_s.p99 * 1e3:.1f} ms alone, "
             f"{beside.latency_s.p99 * 1e3:.1f} ms beside"
         )
@@ -253,7 +256,7 @@ def measure_company(arena: Arena, side: int) -> dict[str, Any]:
 
 
 def summarize(reports: Sequence[Report]) -> dict[str, int]:
-    """Sum up what must not happen in any of several runs."""
+    """Sum up the differing labels, refusals and failures of several runs."""
     return {
         "checked_answers": sum(report.checked_answers for report in reports),
         "differing_labels": sum(report.differing_labels for report in reports),
@@ -263,7 +266,7 @@ def summarize(reports: Sequence[Report]) -> dict[str, int]:
 
 
 def read_free_bytes() -> int:
-    """Give the bytes of memory that are to be had; much where that cannot be told."""
+    """Return the bytes of available memory; a large number where that is unknown."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -274,7 +277,7 @@ def read_free_bytes() -> int:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Say what all this was measured on."""
+    """Describe the machine."""
     return {
         "cores": count_cores(),
         "platform": platform.platform(),
@@ -288,30 +291,30 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--workloads", default="A,B,C,D,E,F", help="which, with commas")
-    parser.add_argument("--rounds", type=int, default=3, help="of each measurement")
-    parser.add_argument("--seconds", type=float, default=4.0, help="that each takes")
-    parser.add_argument("--region", default="side", help="where missing pixels lie in D and E")
+    parser.add_argument("--workloads", default="A,B,C,D,E,F", help="letters, separated by commas")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement")
+    parser.add_argument("--region", default="side", help="region of the missing pixels in D and E")
     parser.add_argument("--huge", type=int, default=4096, help="side of the huge image in F")
     parser.add_argument("--model", type=Path, default=DEMO, help="<repository>/<model>/<version>")
-    parser.add_argument("--json", type=Path, help="where to write all numbers")
+    parser.add_argument("--json", type=Path, help="file to write all numbers to")
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace, console: Console) -> dict[str, dict[str, Any]]:
-    """Start the contestants and hold every contest that is asked for."""
+    """Start server and loops, and run every measurement that is asked for."""
     wanted = [name.strip() for name in arguments.workloads.split(",")]
     with ExitStack() as stack:
         folder = arguments.model.resolve()
         console.log("starting the server")
-        address = stack.enter_context(start_server(folder))
+        server = stack.enter_context(start_server(folder))
         loops = {
             threads: stack.enter_context(start_raw_loop(folder, threads))
             for threads in sorted({1, count_cores()})
         }
-        model = run_in_loop(lambda: find_model(address, None, TIMEOUT_S))
-        arena = Arena(
-            address,
+        model = run_in_loop(lambda: find_model(server, None, TIMEOUT_S))
+        setup = Setup(
+            server,
             loops,
             folder,
             model.channels,
@@ -321,21 +324,21 @@ def run(arguments: argparse.Namespace, console: Console) -> dict[str, dict[str, 
             console,
         )
         results = {
-            name: hold_contest(arena, name, contest)
-            for name, contest in list_contests().items()
+            name: compare_throughput(setup, name, scenario)
+            for name, scenario in list_scenarios().items()
             if name in wanted
         }
         if "E" in wanted:
-            results["E"] = measure_fractions(arena, 2048)
+            results["E"] = measure_fractions(setup, 2048)
         if "F" in wanted:
-            results["F"] = measure_company(arena, arguments.huge)
+            results["F"] = measure_isolation(setup, arguments.huge)
     return results
 
 
 def main() -> None:
     """Measure and print."""
     arguments = read_arguments()
-    # The contestants end with this process, also when it is told to.
+    # SIGTERM must end the server and the loops too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     machine = describe_machine()
     results = run(arguments, Console(stderr=True))
@@ -343,13 +346,13 @@ def main() -> None:
         content = {"machine": machine, "results": results}
         arguments.json.write_text(json.dumps(content, indent=2) + "\n")
     console = Console(width=max(Console().width, 140))
-    contests = {name: result for name, result in results.items() if name in list_contests()}
-    if contests:
-        console.print(draw_contests(contests))
+    scenarios = {name: result for name, result in results.items() if name in list_scenarios()}
+    if scenarios:
+        console.print(draw_scenarios(scenarios))
     if "E" in results:
         console.print(draw_fractions(results["E"]))
     if "F" in results:
-        console.print(draw_company(results["F"]))
+        console.print(draw_isolation(results["F"]))
     totals = {
         key: sum(result[key] for result in results.values())
         for key in ("checked_answers", "differing_labels", "refused", "failed")

@@ -1,4 +1,4 @@
-"""The tables that `serving.py` prints."""
+"""Tables of `serving.py`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rich.table import Table
 
 
 def mark(*, holds: bool) -> str:
-    """Say whether a target is met."""
+    """Return whether a target is met, as coloured text."""
     return "[green]holds[/]" if holds else "[red]missed[/]"
 
 
-def draw_contests(results: Mapping[str, dict[str, Any]]) -> Table:
-    """Draw the table of ratios."""
+def draw_scenarios(results: Mapping[str, dict[str, Any]]) -> Table:
+    """Draw the table of throughput ratios."""
     table = Table(
         "",
         "workload",
@@ -36,7 +36,7 @@ def draw_contests(results: Mapping[str, dict[str, Any]]) -> Table:
             for key in ("p50", "p99")
         )
         waste = servers[-1]["computed_per_valid_pixel"]
-        layout = result["layout"]
+        settings = result["settings"]
         table.add_row(
             name,
             result["title"],
@@ -45,7 +45,7 @@ def draw_contests(results: Mapping[str, dict[str, Any]]) -> Table:
             f"{min(ratios):.3f} … {max(ratios):.3f}",
             f"{p50:.1f}, {p99:.1f} ms",
             "" if waste is None else f"{waste:.2f} × valid",
-            f"{layout['workers']} × {layout['threads']}, batch {layout['batch']}: "
+            f"{settings['workers']} × {settings['threads']}, batch {settings['batch']}: "
             f"{statistics.median(one['loop']['images_per_s'] for one in result['rounds']):.1f}/s",
         )
     return table
@@ -65,7 +65,7 @@ def draw_fractions(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def draw_company(result: Mapping[str, Any]) -> Table:
+def draw_isolation(result: Mapping[str, Any]) -> Table:
     """Draw the table of F."""
     rounds = result["rounds"]
     middle = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
@@ -85,5 +85,7 @@ def draw_company(result: Mapping[str, Any]) -> Table:
     )
     table.add_row("", "the huge one", f"{middle['huge_s'] * 1e3:.0f} ms")
     if not result["huge_checked"]:
-        table.add_row("", "the huge one's labels were not checked: no memory to run it whole")
+        table.add_row(
+            "", "the labels of the huge one were not checked: too little memory to run it whole"
+        )
     return table

@@ -35,7 +35,7 @@ def generate(scratch: Path) -> dict[Path, str]:
     for path in target.glob("*.py"):
         path.write_text(HEADER + path.read_text())
     for command in (["check", "--quiet", "--fix", "--select", "I"], ["format", "--quiet"]):
-        subprocess.run(["ruff", *command, target], cwd=scratch, check=True)  # noqa: S603, S607
+        subprocess.run([sys.executable, "-m", "ruff", *command, target], cwd=scratch, check=True)  # noqa: S603
     return {path.relative_to(scratch): path.read_text() for path in target.glob("*.py")}
 
 

@@ -1,4 +1,4 @@
-"""The command line `lacuna`: `segment`, `completion`, and the commands of other distributions."""
+"""The command line: `lacuna segment | completion`, and what the server adds to it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _OURS = ("lacuna", "service")
 class _Commands(click.Group):
     """Group that loads installed commands by name and reports expected errors in one line.
 
-    Unexpected errors are raised with their tracebacks.
+    A mistake of our own surfaces with its traceback.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands, including those of other distributions."""
+        """Return the names of all commands, those of other distributions included."""
         return sorted({*super().list_commands(ctx), *plugins.list_commands()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -58,24 +58,25 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(VERSION)
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show where an error comes from, as a traceback.")
 def main(debug: bool) -> None:
     """Segment images with missing pixels.
 
-    A result never depends on padding, on other images, or on the values of missing pixels.
+    No answer depends on padding, on other images, or on what stands under the mask.
 
     \b
     lacuna segment scene.png -o out.png --url URL     segment a file on a server
-    lacuna completion bash                            print the code for shell completion
 
     With the extra `serve`, also:
 
     \b
     lacuna serve                                      serve the demo model on 127.0.0.1:8000
-    lacuna segment scene.png --mask m.png -o out.png  segment a file without a server
-    lacuna check models/mine/1                        check that a model keeps its contract
+    lacuna segment scene.png --mask m.png -o out.png  segment a file, without a server
+    lacuna check models/mine/1                        check that a model keeps the promise
     lacuna bench http://127.0.0.1:8000                measure a running server under load
-    lacuna config                                     show all settings and their origins
+    lacuna config                                     show all settings, and where each comes from
+
+    `lacuna completion bash` prints the shell code that completes all of this.
     """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import shell_complete
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -12,14 +12,13 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the code that makes SHELL complete lacuna's commands, options and files.
+    """Print the completion script for SHELL.
+
+    It completes the commands, options and file names of lacuna.
 
     \b
     bash, in ~/.bashrc:                     eval "$(lacuna completion bash)"
     zsh, in ~/.zshrc after compinit:        eval "$(lacuna completion zsh)"
     fish, in ~/.config/fish/config.fish:    lacuna completion fish | source
     """
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise click.ClickException(f"the shell must be one that click supports; it is {shell}")
-    click.echo(kind(ctx.find_root().command, {}, "lacuna", "_LACUNA_COMPLETE").source())
+    shell_complete(ctx.find_root().command, {}, "lacuna", "_LACUNA_COMPLETE", f"{shell}_source")

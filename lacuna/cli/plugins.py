@@ -1,10 +1,10 @@
-"""Commands and segmenters that other distributions add to `lacuna` by entry points.
+"""What other distributions add to `lacuna`, found by their entry points.
 
-1. Each entry point of `lacuna.commands` is a click command, under its name.
-2. The entry point `local` of `lacuna.segmenters` opens models for `lacuna segment` without --url.
+1. `lacuna.commands`: a click command each, under its name.
+2. `lacuna.segmenters`: `local` opens models for `lacuna segment` without --url.
 
-This module does not import the server by name. If the server is not installed, a user's own module
-`service` must not be taken for it.
+Nothing here imports the server by name: where it is not installed, a module of the user's that is
+called `service` is none of ours.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def _load(entry: EntryPoint) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise click.ClickException(
-            f"{entry.module} must be importable; another module named {package} on PYTHONPATH "
-            "hides it"
+            f"{entry.module} must be importable; a module named {package} in the working directory "
+            "or in a folder of PYTHONPATH hides it"
         ) from error
 
 

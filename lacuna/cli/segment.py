@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from lacuna.cli.plugins import load_local_segmenter
+from lacuna.outputs import OUTPUT_TYPES, describe, find_by_suffix
+from lacuna.raster.formats import ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +28,10 @@ SOME_FAILED = 3
 """Exit status if some images were segmented and others failed."""
 
 _SERVER_CONCURRENCY = 16
-"""Images sent to a server at the same time. It has work while results are read and written."""
+"""Enough to keep the server busy while answers are read and written."""
 
 _LOCAL_CONCURRENCY = 4
-"""Images segmented on this machine at the same time. All cores have work; memory stays small."""
+"""Enough to keep all cores busy; each image is decoded in memory."""
 
 
 @click.command()
@@ -38,49 +40,49 @@ _LOCAL_CONCURRENCY = 4
     "--mask",
     type=click.Path(),
     metavar="FILE|PATTERN",
-    help="Mask file of the image's height and width; non-zero = valid. For several images, a "
-    "pattern with {stem}, {name}, {suffix} or {parent} of the image, relative to its folder.",
+    help="Image or NPY of the same size; non-zero = valid. Or a pattern of its path, relative to "
+    "the image's folder, with {stem}, {name}, {suffix} or {parent} of the image.",
 )
-@click.option("--mask-optional", is_flag=True, help="Also segment images whose mask is missing.")
+@click.option(
+    "--mask-optional", is_flag=True, help="Also segment images whose mask does not exist."
+)
 @click.option(
     "-o",
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="Output file of a single image: .png (palette), .npy (labels), .npz (labels and "
-    "probabilities) or .json (areas and COCO RLE). Or an output folder.",
+    help=f"File to write, for a single image: {describe()}. Or a folder to write to.",
 )
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["png", "npy", "npz", "json"]),
-    help="Format of the files in an output folder.  [default: png]",
+    type=click.Choice([kind.key for kind in OUTPUT_TYPES]),
+    help="Format of the files in that folder.  [default: png]",
 )
-@click.option("--overlay", is_flag=True, help="Also write NAME-overlay.png next to each output.")
-@click.option("--resume", is_flag=True, help="Skip images whose outputs are newer than they are.")
-@click.option("--url", help="Send images to this server, for example http://127.0.0.1:8000.")
+@click.option("--overlay", is_flag=True, help="Also draw NAME-overlay.png beside each output.")
+@click.option("--resume", is_flag=True, help="Skip images whose outputs are up to date.")
+@click.option("--url", help="Server to use, e.g. http://127.0.0.1:8000, instead of this machine.")
 @click.option(
     "--protocol",
     type=click.Choice(["native", "oip", "tfserving"]),
     default="native",
     show_default=True,
-    help="Protocol of the server: lacuna's own, the Open Inference Protocol (Triton, KServe), or "
-    "TensorFlow Serving's REST API.",
+    help="Protocol: the server's own, that of Triton and KServe, or TensorFlow Serving's.",
 )
 @click.option(
     "--api-key",
     metavar="KEY",
-    help="API key of the server. Other users of this machine may see it; prefer --api-key-file.",
+    help="API key of the server. Other users may see it in the list of processes.",
 )
 @click.option(
     "--api-key-file",
     type=click.File(),
-    help="File with the API key; - for standard input.",
+    help="File that holds the API key; - for the standard input.",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(1),
-    help="Number of images processed at the same time.  "
+    help="Images processed at the same time.  "
     f"[default: {_SERVER_CONCURRENCY} with --url, else {_LOCAL_CONCURRENCY}]",
 )
 @click.option(
@@ -89,17 +91,17 @@ _LOCAL_CONCURRENCY = 4
     type=click.FloatRange(0),
     default=120.0,
     show_default=True,
-    help="Seconds to keep retrying while the server is busy or unreachable.",
+    help="Seconds to keep trying while a server is overloaded or unreachable.",
 )
 @click.option(
     "--model-repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with <model>/<version>/saved_model.pb; not with --url.  [default: the demo model]",
+    help="Without --url: folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
 )
 @click.option("--model", help="Name of the model, if there are several.")
 @click.option("--version", help="Version of the model.  [default: the highest]")
-@click.option("--nodata", type=float, help="Value of missing pixels in the images; may be nan.")
-@click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each image.")
+@click.option("--nodata", type=float, help="Value of missing pixels in the image; may be nan.")
+@click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each answer.")
 def segment(
     images: tuple[str, ...],
     output: Path,
@@ -112,17 +114,16 @@ def segment(
     concurrency: int | None,
     **options: Any,
 ) -> None:
-    """Segment IMAGES on this machine or on a server.
+    """Segment IMAGES (FORMATS; files, folders or globs) here or on a server.
 
-    IMAGES are files (PNG, JPEG, TIFF, WebP or NPY), folders or globs.
+    A pixel is valid if the mask and the alpha channel allow it, it is not the no-data value, and it
+    is finite. Invalid pixels are transparent in a PNG and 255 in arrays.
 
-    A pixel is valid if its mask is non-zero, its alpha is above 0, and its values are finite and
-    differ from the no-data value. Missing pixels are transparent in a PNG and 255 in an array.
+    Outputs are written whole or not at all. If a server becomes unreachable, the command waits for
+    it.
 
-    An output file is written completely or not at all. If the server becomes unreachable, requests
-    are retried.
-
-    The exit status is 0 if all images are segmented, 3 if some failed, and 1 if all failed.
+    The exit status is 0 if every image was segmented now or before, 3 if some were not, and 1 if
+    none was.
 
     \b
     lacuna segment scene.tif --nodata 0 -o labels.png
@@ -132,7 +133,7 @@ def segment(
     if options["url"] and model_repository:
         raise click.UsageError("--url and --model-repository must not be combined; both were given")
     if options["protocol"] != "native" and not options["url"]:
-        raise click.UsageError("--protocol needs --url; none was given")
+        raise click.UsageError("--protocol is for servers; it needs --url")
     from lacuna.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
 
     jobs = plan_jobs(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
@@ -148,6 +149,9 @@ def segment(
     succeeded.sort(key=lambda outcome: order[outcome.job])
     failed.sort(key=lambda outcome: order[outcome.job])
     _report(jobs, todo, succeeded, failed, seconds)
+
+
+segment.help = (segment.help or "").replace("FORMATS", ACCEPTED)
 
 
 def _run(
@@ -171,7 +175,7 @@ def _run(
 
     async def run() -> None:
         if jobs:
-            probabilities = any(job.output.suffix.lower() == ".npz" for job in jobs)
+            probabilities = any(find_by_suffix(job.output.suffix).has_probabilities for job in jobs)
             async with _open(options, probabilities=probabilities) as segment_job:
                 await run_jobs(jobs, segment_job, concurrency, on_outcome)
 
@@ -180,7 +184,7 @@ def _run(
             asyncio.run(run())
         except KeyboardInterrupt:
             raise click.ClickException(
-                f"stopped after {len(succeeded)} of {len(jobs)} images; --resume does the rest"
+                f"stopped after {len(succeeded)} of {len(jobs)} images; --resume goes on from there"
             ) from None
     return succeeded, failed
 
@@ -207,7 +211,7 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
         )
 
         async def segment_job(job: Job) -> Result:
-            # Only JSON outputs hold the version of the model.
+            # Only JSON names the version of the model that answered.
             brief = job.output.suffix.lower() != ".json"
             return await client.ask(Question(job.image, job.mask, probabilities, brief, **target))
 
@@ -243,7 +247,7 @@ def _report(
     pace = f" in {seconds:.1f} s, {len(succeeded) / seconds:.1f} images/s" if succeeded else ""
     click.echo(f"{summary}{pace}")
     if failed:
-        click.echo("run the command again with --resume to segment the rest", err=True)
+        click.echo("run it again with --resume for the rest", err=True)
         raise SystemExit(SOME_FAILED if len(jobs) - len(failed) - left else 1)
 
 

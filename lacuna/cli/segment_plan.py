@@ -1,12 +1,11 @@
-"""Plan of `lacuna segment`: images, masks and outputs from files, folders and globs.
+"""Jobs of `lacuna segment`: from files, folders and globs to images, their masks and their outputs.
 
-1. A folder stands for all images in it and in its subfolders. The output folder has the same
-   structure.
-2. In a folder or glob, masks of other images are not images. Neither are files of an output folder
-   inside an input folder.
-3. An output must not be an input, and each image has its own output.
-4. An image is done if its outputs exist and are no older than image and mask. No other state is
-   kept, because files are written completely or not at all.
+1. A folder stands for all images in it and below. The output folder has the same structure.
+2. In a folder or glob, the mask of another image is not an image. In a folder, files in an output
+   folder within it are not images either.
+3. No output may be an input, and no two images may have the same output.
+4. An image is done if its outputs exist and are no older than image and mask. Files are written
+   whole or not at all, so no other record is needed.
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ from pathlib import Path
 
 import click
 
-from lacuna.client.saving import SUFFIXES
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".npy")
+from lacuna.outputs import OUTPUT_SUFFIXES
+from lacuna.raster.formats import IMAGE_SUFFIXES
 
 _FIELDS = {"stem", "name", "suffix", "parent"}
 _SHOWN = 3
@@ -64,20 +62,19 @@ def plan_jobs(
     overlay: bool,
     mask_optional: bool,
 ) -> list[Job]:
-    """Plan the jobs. Nothing is written.
+    """Plan a job for each image.
 
     Args:
         inputs: files, folders and globs.
-        mask: mask file; or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the
-            image, relative to its folder; None for no masks.
-        output: output file of a single image, or output folder.
-        form: format of the outputs in a folder; None for png.
-        overlay: True to write overlays too.
-        mask_optional: True to segment images whose mask file is missing.
+        mask: a file, or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the image,
+            relative to the image's folder.
+        output: a file, for a single image; or a folder.
+        form: suffix of the outputs in a folder; None for that of `output`, or png.
+        overlay: whether overlays are written, too.
+        mask_optional: whether an image is segmented although its mask does not exist.
 
     Raises:
-        click.UsageError: if there are no images, a mask is missing, or outputs collide with each
-            other or with inputs.
+        click.UsageError: if the command line is wrong; nothing has been written then.
     """
     single = len(inputs) == 1 and Path(inputs[0]).is_file()
     to_file = single and bool(output.suffix) and not output.is_dir()
@@ -99,7 +96,7 @@ def plan_jobs(
 
 
 def find_mask(image: Path, pattern: str | None) -> Path | None:
-    """Return the path of an image's mask, even if no such file exists; None for no pattern.
+    """Return the path of an image's mask, whether the file exists or not.
 
     Raises:
         click.UsageError: if the pattern has other fields than those of `plan_jobs`.
@@ -127,9 +124,9 @@ def _choose_suffix(output: Path | None, form: str | None) -> str:
     if output is None:
         return f".{form or 'png'}"
     suffix = output.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in OUTPUT_SUFFIXES:
         raise click.UsageError(
-            f"--output must end in one of {', '.join(SUFFIXES)}; it is {output.name}"
+            f"--output must end in one of {', '.join(OUTPUT_SUFFIXES)}; it is {output.name}"
         )
     if form not in (None, suffix[1:]):
         raise click.UsageError(
@@ -139,7 +136,7 @@ def _choose_suffix(output: Path | None, form: str | None) -> str:
 
 
 def _find_images(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path, bool]]:
-    """Return each image, its path relative to the input, and whether it was named itself."""
+    """Return each image, its path relative to the input, and whether it is an input itself."""
     found: dict[Path, tuple[Path, Path, bool]] = {}
     for text in inputs:
         for image, below, named in _expand(text, output):
@@ -184,7 +181,7 @@ def _leave_out_masks(
 
 
 def _place(path: Path) -> str:
-    """Return the same name for all paths to a file that hold no links."""
+    """Return the same path for all spellings of it, except through links."""
     return os.path.abspath(path)  # noqa: PTH100 (pathlib keeps .. or follows links, slowly)
 
 

@@ -1,4 +1,4 @@
-"""Concurrent segmentation of images. Each result is written as soon as it arrives."""
+"""Segmentation of many images at once; each result is written as soon as it arrives."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _OVERLAY_COMPRESSION = 1
 """PNG compression level of overlays."""
 
 _MAX_INLINE_PIXELS = 512 * 512
-"""Largest image whose labels are written on the event loop. For larger ones, a thread is faster."""
+"""Size up to which writing labels takes less time than a thread would add."""
 
 
 class UnwritableError(LacunaError):
-    """Output that cannot be written."""
+    """An output cannot be written."""
 
     code = "unwritable"
 
 
-# Errors that would be the same for every other image.
+# Errors that every other image would meet, too.
 _FATAL_ERRORS = (
     UnreachableError,
     OverloadedError,
@@ -60,11 +60,11 @@ class JobSuccess:
     """Outcome of an image that was segmented and written.
 
     Attributes:
-        job: job of the image.
+        job: its job.
         size: height and width in pixels.
         valid_pixels: number of valid pixels.
         areas: area of each class, by its name.
-        seconds: time until the result arrived.
+        seconds: from the request to the result.
     """
 
     job: Job
@@ -79,8 +79,8 @@ class JobFailure:
     """Outcome of an image that was not segmented.
 
     Attributes:
-        job: job of the image.
-        error: reason of the failure.
+        job: its job.
+        error: the reason.
     """
 
     job: Job
@@ -95,14 +95,14 @@ async def run_jobs(
 ) -> None:
     """Segment images and write the results.
 
-    It stops early after an error that every other image would have too, such as an unreachable
-    server or an unknown model.
+    Ends early after an error that every other image would meet, too: the server is unreachable, or
+    has no such model.
 
     Args:
         jobs: images to segment.
         segment_job: function that segments an image.
-        concurrency: number of images segmented at the same time.
-        on_outcome: function called with the outcome of each image.
+        concurrency: number of images that are segmented at once.
+        on_outcome: function that is called with the outcome of each image.
     """
     rest = iter(jobs)
     stop = asyncio.Event()
@@ -137,7 +137,7 @@ async def _run_job(job: Job, segment_job: SegmentJob) -> JobSuccess | JobFailure
 
 
 def _write(job: Job, result: Result) -> None:
-    # The labels are written last: the image counts as done once they exist.
+    # The labels are written last: an image without them is not done.
     if job.overlay is not None:
         buffer = io.BytesIO()
         result.overlay().save(buffer, "PNG", compress_level=_OVERLAY_COMPRESSION)

@@ -1,4 +1,4 @@
-"""Summary of segmented images, as a line or a table."""
+"""Summary of many segmented images, as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_ROWS = 20
 
 
 def describe(image: JobSuccess) -> str:
-    """Return the summary of one image, as a line of text."""
+    """Describe the result of one image in a line."""
     height, width = image.size
     whole = max(image.valid_pixels, 1)
     areas = ", ".join(f"{name} {area.pixels / whole:.1%}" for name, area in image.areas.items())
@@ -22,10 +22,10 @@ def describe(image: JobSuccess) -> str:
 
 
 def draw_table(images: Sequence[JobSuccess]) -> Table:
-    """Make a table with a row for each of the first 20 images, and a row of totals.
+    """Draw a row for each image, if there are few, and one for all of them.
 
     Args:
-        images: segmented images, at least one.
+        images: that were segmented, at least one.
     """
     names = list(dict.fromkeys(name for image in images for name in image.areas))
     table = Table("image", "size", "valid", *names, box=None, pad_edge=False)

@@ -1,12 +1,9 @@
-"""A client of the server. Needs neither TensorFlow nor FastAPI.
+"""Client of the server, blocking or for asyncio.
 
-with Client("http://127.0.0.1:8000") as client:
-    result = client.segment("scene.png", "mask.png")
-    result.labels  # uint8 (H, W); 255 = invalid
-
-What is asked and how answers are read is decided without a socket: `protocols` are generators that
-yield calls and are sent replies, `retries` says whether to try again. `blocking` and `waiting` only
-carry them out, with threads or with asyncio.
+1. `protocols` decide without a socket: they are generators that yield calls, receive replies, and
+   return a result. `retries` decides whether and when to try again.
+2. `_async.client` carries the calls out. `_sync.client` is generated from it (`make unasync`).
+3. `tasks` and `threads` hold what differs between the two: waiting and concurrency.
 """
 
 from __future__ import annotations

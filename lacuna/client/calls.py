@@ -1,4 +1,4 @@
-"""What goes to the server and what comes back, without a socket."""
+"""Messages to and from the server, without a socket."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Call:
     Attributes:
         method: of HTTP.
         path: below the server's URL.
-        headers: beside the usual ones.
-        content: the body, if there is one.
-        raises: whether a status of 400 and above is an error; if not, the reply is handed on.
+        headers: in addition to those of all requests.
+        content: the body; None for none.
+        raises: whether a status of 400 or more raises an error; if not, the reply is returned.
     """
 
     method: str
@@ -37,7 +37,7 @@ class Reply:
     Attributes:
         status: of HTTP.
         headers: names in lower case.
-        content: the body, not compressed.
+        content: the body, decompressed.
     """
 
     status: int
@@ -47,18 +47,18 @@ class Reply:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """An image to be segmented.
+    """A request for a segmentation.
 
     Attributes:
-        image: what to segment.
-        mask: non-zero = valid; None if there is none.
-        probabilities: whether they are wanted beside the labels.
-        brief: labels alone are sent, and what they mean is asked for once, not with every answer:
-            the cheapest way, where the model's classes do not change meanwhile.
+        image: to segment.
+        mask: non-zero = valid; None for no mask.
+        probabilities: whether the result holds probabilities, too.
+        brief: whether answers hold only labels. The model's classes are then requested once, not
+            with every answer. This is fastest, and right while the classes do not change.
         model: name; None for the only one.
         version: of the model; None for the one that is served.
         nodata: value of missing pixels in the image's own units; may be NaN.
-        timeout_s: how long the server may take; None for as long as it takes.
+        timeout_s: time limit for the server; None for no limit.
     """
 
     image: Image
@@ -72,4 +72,4 @@ class Question:
 
 
 Steps = Generator[Call, Reply, Value]
-"""A conversation: yields each call, is sent its reply, and returns what came of it all."""
+"""Generator that yields each call, receives its reply, and returns the outcome."""

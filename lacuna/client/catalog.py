@@ -1,4 +1,4 @@
-"""Which models there are, and what their labels mean."""
+"""Catalogue of the models on a server, and of their classes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from lacuna.sample import INVALID_LABEL
 
 MODELS = Call("GET", "/v1/models", raises=False)
 
-# Paul Tol's bright scheme, which people of any colour vision tell apart.
+# Paul Tol's bright scheme, whose colours are distinct with any colour vision.
 _COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
 
 
 class Catalog:
-    """Remembers what the server said of its models."""
+    """Cache of the server's descriptions of its models."""
 
     def __init__(self) -> None:
         self._models: list[dict[str, Any]] = []
 
     def list_models(self) -> Steps[list[dict[str, Any]]]:
-        """Ask for the models as `GET /v1/models` describes them; none if nobody answers that."""
+        """Request the models as `GET /v1/models` describes them; none if there is no such route."""
         reply = yield MODELS
         if reply.status == 200:
             self._models = list(json.loads(reply.content)["models"])
         return self._models
 
     def find_model(self, name: str | None, version: str | None = None) -> Steps[dict[str, Any]]:
-        """Find the description of a model that answers.
+        """Find the description of a model that is served.
 
         Args:
             name: of the model; None for the only one.
-            version: of the model; None for the highest that answers.
+            version: of the model; None for the highest that is served.
 
         Returns:
             The description; empty if there is none.
@@ -50,10 +50,10 @@ class Catalog:
         return found
 
     def find_name(self, name: str | None, version: str | None = None) -> Steps[str]:
-        """Find the name of the only model, where none is given.
+        """Return the name, or that of the only model if no name is given.
 
         Raises:
-            UnknownModelError: if there are several, or the server does not tell.
+            UnknownModelError: if there are several models, or the server does not list them.
         """
         if name is not None:
             return name
@@ -83,11 +83,11 @@ def read_classes(described: Sequence[dict[str, Any]]) -> tuple[ClassInfo, ...]:
 
 
 def name_classes(model: dict[str, Any], labels: NDArray[np.uint8]) -> tuple[ClassInfo, ...]:
-    """Give the classes of a model, or names for those that were found if it tells none.
+    """Return the classes of a model, or made-up names of the labels if they are not described.
 
     Args:
         model: its description; may be empty.
-        labels: that the names are for.
+        labels: of an answer.
     """
     if "classes" in model:
         return read_classes(model["classes"])

@@ -1,13 +1,13 @@
-"""What went wrong, as the error that the server raised, and whether it may pass.
+"""Errors of the client, and of the server as the client raises them.
 
     UnavailableError
     ├── UnreachableError      no answer came
-    │   └── TimedOutError     it did not come in time
-    └── FailedError           the server failed in a way that this client does not know
+    │   └── TimedOutError     no answer came in time
+    └── FailedError           the server failed with a code that this client does not know
     RequestError
-    └── RejectedError         the server refused in a way that this client does not know
+    └── RejectedError         the server refused with a code that this client does not know
 
-All others are those of `lacuna.errors`, found by their code.
+All other errors are those of `lacuna.errors`, found by their code.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ class TimedOutError(UnreachableError):
 
 
 class FailedError(errors.UnavailableError):
-    """The server failed in a way that this client does not know."""
+    """The server failed with a code that this client does not know."""
 
     code = "failed"
 
 
 class RejectedError(errors.RequestError):
-    """The server refused the request in a way that this client does not know."""
+    """The server refused the request with a code that this client does not know."""
 
     code = "rejected"
 
 
 class Failure(NamedTuple):
-    """An error, and what is to be done about it.
+    """An error, and whether to try again.
 
     Attributes:
         error: to raise.
-        may_pass: the same request may succeed later.
-        retry_after_s: when, if the server says so.
+        may_pass: whether the same request may succeed later.
+        retry_after_s: seconds until then, if the server says so.
     """
 
     error: LacunaError
@@ -63,10 +63,10 @@ class Failure(NamedTuple):
     retry_after_s: float | None = None
 
 
-# A proxy says 502 where its server is away, as while it restarts.
+# A proxy answers 502 while its server restarts.
 _PASSING_STATUSES = frozenset({429, 502, 503})
 
-# Where an answer has no code: other servers, proxies, and the protocols that have none.
+# For answers without a code: of other servers, of proxies, and of protocols that have no codes.
 _BY_STATUS: dict[int, type[LacunaError]] = {
     503: errors.NotReadyError,
     504: errors.DeadlineExceededError,
@@ -74,7 +74,7 @@ _BY_STATUS: dict[int, type[LacunaError]] = {
 
 
 def read_failure(reply: Reply, now: datetime | None = None) -> Failure:
-    """Make the error that the server raised.
+    """Return the error that the server raised.
 
     Args:
         reply: with a status of 400 or more.
@@ -84,16 +84,16 @@ def read_failure(reply: Reply, now: datetime | None = None) -> Failure:
     error = _make_error(reply, retry_after_s)
     request_id = reply.headers.get("x-request-id")
     if request_id:
-        error.add_note(f"the server's log has it under the request id {request_id}")
+        error.add_note(f"see request id {request_id} in the server's log")
     return Failure(error, reply.status in _PASSING_STATUSES, retry_after_s)
 
 
 def explain_silence(url: str, fault: httpx2.HTTPError) -> Failure:
-    """Make the error of a server that did not answer.
+    """Return the error of a server that did not answer.
 
     Args:
         url: of the server.
-        fault: what the connection says.
+        fault: error of the connection.
     """
     said = str(fault) or type(fault).__name__
     if isinstance(fault, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.PoolTimeout):
@@ -118,7 +118,7 @@ def _make_error(reply: Reply, retry_after_s: float | None) -> LacunaError:
 
 
 def _read_message(reply: Reply) -> tuple[str, str]:
-    """Give the code, empty if there is none, and the message of an answer."""
+    """Return the code of an answer, empty if it has none, and its message."""
     try:
         content = json.loads(reply.content)
         if "detail" in content:

@@ -14,7 +14,7 @@ from lacuna.sample import INVALID_LABEL
 _HATCH_PIXELS = 8
 _HATCH_DARK, _HATCH_LIGHT = 96, 160
 _LOW, _HIGH = 2.0, 98.0
-"""Percentiles of the valid values that become black and white, where values are not 8 bits."""
+"""Percentiles of the valid values that become black and white, unless values have 8 bits."""
 
 
 def draw_overlay(
@@ -23,7 +23,7 @@ def draw_overlay(
     colors: Mapping[int, tuple[int, int, int]],
     opacity: float,
 ) -> PIL.Image.Image:
-    """Draw labels over an image; what is invalid is hatched.
+    """Draw labels over an image; invalid pixels are hatched.
 
     Args:
         image: (H, W), (H, W, C) or (1, H, W, C) numbers; the first three channels are shown.
@@ -56,9 +56,9 @@ def draw_overlay(
 
 
 def _to_rgb(picture: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Give float32 (H, W, 3) from 0 to 255."""
+    """Return the picture as float32 (H, W, 3) from 0 to 255."""
     channels = picture.reshape(*picture.shape[:2], -1)
-    # One or two are grey, the second being alpha; of more the first three are shown.
+    # One or two channels are grey and alpha; of three or more the first three are shown.
     chosen = channels[:, :, :3] if channels.shape[2] >= 3 else channels[:, :, [0, 0, 0]]
     values = chosen.astype(np.float32)
     if picture.dtype == np.bool_:

@@ -1,13 +1,14 @@
-"""Whether to try again, and when. Decides only: no clock, no sleep.
+"""Rules of trying again. They only decide: no clock, no sleep.
 
-1. What the server refuses for the moment (429, 503) is tried again, and so is a connection that
-   cannot be made or breaks: segmenting an image twice changes nothing.
-2. A request that is at fault, or that took too long, is not: it would fare no better.
-3. The server knows best: never sooner than its `Retry-After`, and a little later each, so that
-   those who were refused together do not come back together.
-4. Where it says nothing, waits double from the first to the longest.
-5. Patience has an end, counted from the first try. A wait that would go beyond it is not begun.
-6. Where nobody has ever answered, the URL is likely wrong, and patience is short.
+1. A request is tried again if the server refuses it for the moment (429, 502, 503), or if the
+   connection cannot be made or breaks. Segmenting an image twice changes nothing.
+2. A request that is at fault, or that took too long, is not tried again: it would fail again.
+3. The next try is never sooner than the server's `Retry-After`, and a random time later, so that
+   clients that were refused together do not come back together.
+4. Without `Retry-After`, waits double from the first to the longest.
+5. The time of all tries is limited, from the start of the first. A wait that would go beyond the
+   limit is not begun.
+6. If the server has never answered, the URL is probably wrong, and the limit is short.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from dataclasses import dataclass
 from lacuna.client.failures import Failure
 
 _SPREAD = 0.1
-"""Of a `Retry-After`, added to it by chance at most."""
+"""Largest random addition to a `Retry-After`, as a fraction of it."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to keep trying.
+    """Limits of trying again.
 
     Attributes:
-        patience_s: seconds after the first try in which another one may begin; 0 for one try. 60 is
-            what a server takes to restart, with its model loaded, checked and warmed.
-        stranger_s: the same for a connection to a server that has not answered this client yet.
-        first_wait_s: before the second try.
-        max_wait_s: before any other, unless the server says so itself.
+        patience_s: seconds after the start of the first try in which another one may begin; 0 for
+            one try. A server takes about 60 s to restart: it loads, checks and warms its model.
+        stranger_s: the same for a server that has never answered this client.
+        first_wait_s: seconds before the second try.
+        max_wait_s: longest wait before a try, unless the server's `Retry-After` is longer.
 
     Raises:
         ValueError: if one is negative.
@@ -54,18 +55,18 @@ def choose_wait(
     *,
     stranger: bool = False,
 ) -> float | None:
-    """Decide what follows a failure.
+    """Decide whether and when to try again after a failure.
 
     Args:
-        policy: how long to keep trying.
+        policy: limits.
         failure: of the last try.
         tries: so far, at least 1.
         elapsed_s: since the first one began.
-        chance: from 0 to 1, evenly.
-        stranger: the server has not answered this client yet, whatever it was asked.
+        chance: random number, uniform from 0 to 1.
+        stranger: whether the server has never answered this client.
 
     Returns:
-        Seconds to wait before the next try; None to give up.
+        Seconds to wait before the next try; None to stop trying.
     """
     if not failure.may_pass:
         return None

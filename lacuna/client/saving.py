@@ -1,23 +1,20 @@
-"""Files that are whole or not there."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
 import uuid
 from pathlib import Path
 
-SUFFIXES = (".png", ".npy", ".npz", ".json")
-"""What a result can be saved as."""
-
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then put it there: nobody ever sees half of it.
+    """Write a file under another name, then rename it, so that no reader sees half of it.
 
     Args:
-        path: of the file; what is there is replaced.
+        path: of the file; an existing file is replaced.
         content: of the file.
 
     Raises:
-        OSError: if it cannot be written; what was there is as it was.
+        OSError: if it cannot be written; an existing file is unchanged then.
     """
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:

@@ -1,4 +1,4 @@
-"""Images as people have them: files, bytes, arrays and PIL images."""
+"""Images that the client takes: files, bytes, arrays and PIL images."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Image = str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[Any] |
 
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 _QUICK = 1
-"""The compression of PNG: what is saved on the way by more takes longer than the way."""
+"""PNG compression level. Higher levels take longer than sending the bytes that they save."""
 
 
 def read_source(source: Image) -> bytes:
-    """Give an image as the bytes of a file that the server reads.
+    """Return an image as the bytes of a file that the server reads.
 
-    Arrays become NPY, so that their numbers are taken as they are. PIL images become PNG, with
-    their palette and alpha; those of a mode that PNG has not become the array of their numbers.
+    Arrays become NPY, which keeps their values. PIL images become PNG with their palette and alpha;
+    those in a mode that PNG lacks become NPY.
 
     Args:
         source: the image.
 
     Raises:
         OSError: if a file cannot be read.
-        TypeError: if it is none of these.
+        TypeError: if it is none of these types.
     """
     if isinstance(source, PIL.Image.Image):
         return _write_picture(source)
@@ -50,16 +50,16 @@ def read_source(source: Image) -> bytes:
 
 
 def read_picture(source: Image) -> NDArray[Any]:
-    """Give the values of an image, upright, to be looked at.
+    """Return the values of an image, upright, for display.
 
     Args:
         source: the image.
 
     Returns:
-        (H, W) or (H, W, C), in whatever units the file has.
+        (H, W) or (H, W, C), in the units of the file.
 
     Raises:
-        LacunaError: if it is none.
+        LacunaError: if it is not an image.
         OSError: if a file cannot be read.
     """
     if isinstance(source, np.ndarray):
@@ -73,7 +73,7 @@ def read_picture(source: Image) -> NDArray[Any]:
         with PIL.Image.open(io.BytesIO(data)) as picture:
             return _to_array(PIL.ImageOps.exif_transpose(picture))
     except (OSError, ValueError):
-        # TIFFs of many kinds are beyond Pillow; the server's own readers come with an extra.
+        # Pillow cannot read many kinds of TIFF; lacuna.raster can, with the extra `formats`.
         from lacuna.raster.images import decode_image  # noqa: PLC0415
         from lacuna.raster.limits import ImageLimits  # noqa: PLC0415
 

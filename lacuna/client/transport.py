@@ -20,10 +20,10 @@ class Target(TypedDict, total=False):
     """Parameters of a request beside the image.
 
     Attributes:
-        model: name; may be left out where there is one.
-        version: of the model; the one that is served, if left out.
+        model: name; may be left out if the server has only one.
+        version: of the model; by default the one that is served.
         nodata: value of missing pixels in the image's own units; may be NaN.
-        timeout_s: how long the server may take.
+        timeout_s: time limit for the server.
     """
 
     model: str | None
@@ -33,12 +33,12 @@ class Target(TypedDict, total=False):
 
 
 class MapOptions(Target, total=False):
-    """Options of `map`, whatever becomes of its errors.
+    """Options of `map`, beside those for errors.
 
     Attributes:
-        concurrency: how many images are asked at once.
+        concurrency: number of images that are sent at once.
         progress: whether to draw a progress bar on the standard error.
-        probabilities: whether they are wanted beside the labels.
+        probabilities: whether results hold probabilities, too.
     """
 
     concurrency: int

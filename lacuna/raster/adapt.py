@@ -114,7 +114,8 @@ def find_valid(raster: Raster, nodata: float | None = None) -> NDArray[np.bool_]
     if raster.values.dtype.kind == "f":
         valid = valid & np.isfinite(raster.values).all(axis=2)
     if nodata is not None:
-        valid = valid & ~equals_nodata(raster.values, nodata)
+        numbers = raster.values if raster.wide_values is None else raster.wide_values
+        valid = valid & ~equals_nodata(numbers, nodata)
     return valid
 
 

@@ -9,32 +9,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError, InvalidMaskError
+from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.npy import Buffer, read_npy, read_npy_header
-from lacuna.raster.raster import Raster, narrow
+from lacuna.raster.raster import Raster, make_raster
 
 _NUMBERS = frozenset({int, float})
 _IMAGE_TYPES = _NUMBERS | {type(None)}
 _MASK_TYPES = _NUMBERS | {bool}
 
 
-def decode_npy(data: Buffer, limits: ImageLimits) -> Raster:
+def decode_npy(data: Buffer, _: ImageLimits) -> Raster:
     """Decode an NPY file as an image.
 
     Args:
-        data: an array (H, W), (H, W, C) or (1, H, W, C) of real numbers.
-        limits: the largest image that is decoded.
+        data: an array (H, W), (H, W, C) or (1, H, W, C) of real numbers, whose header was checked.
 
     Raises:
-        InvalidImageError: if the file is damaged, not of numbers, or not of such a shape.
-        ImageTooLargeError: if its header exceeds the limits.
+        InvalidImageError: if the file is damaged.
+    """
+    array = _read_array(data)
+    return make_raster(array, is_binary=array.dtype == np.bool_ and array.shape[2] == 1)
+
+
+def decode_stored_npy(data: Buffer, _: ImageLimits) -> NDArray[Any]:
+    """Decode the numbers of an NPY file as they are stored.
+
+    Args:
+        data: as for `decode_npy`.
+
+    Returns:
+        (H, W, C) of the dtype saved.
+
+    Raises:
+        InvalidImageError: if the file is damaged.
+    """
+    return _read_array(data)
+
+
+def read_npy_size(data: Buffer) -> Header:
+    """Read the size of the image from the header.
+
+    Raises:
+        InvalidImageError: if the header is damaged, not of numbers, or not of such a shape.
     """
     header = read_npy_header(data)
-    height, width, channels = _image_shape(header.shape)
-    check_size(limits, height, width, channels)
-    array = read_npy(data, header).reshape(height, width, channels)
-    values = np.ascontiguousarray(narrow(array))
-    return Raster(values, is_binary=array.dtype == np.bool_ and channels == 1)
+    return Header(*_image_shape(header.shape), header.dtype.itemsize)
+
+
+def _read_array(data: Buffer) -> NDArray[Any]:
+    header = read_npy_header(data)
+    return read_npy(data, header).reshape(_image_shape(header.shape))
 
 
 def array_from_nested(value: object, limits: ImageLimits) -> Raster:

@@ -13,7 +13,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
-from lacuna.raster.limits import ImageLimits, check_size
+from lacuna.raster.formats import Header
+from lacuna.raster.limits import ImageLimits
 from lacuna.raster.orientation import read_orientation, turn_upright
 from lacuna.raster.raster import Raster
 
@@ -58,6 +59,12 @@ def read_frame(data: bytes, start: int = 0) -> Frame:
     raise ValueError("no frame header before the first scan")
 
 
+def read_jpeg_header(data: bytes) -> Header:
+    """Read the size of the image from the frame header; see `read_frame`."""
+    frame = read_frame(data)
+    return Header(frame.height, frame.width, frame.components, 1 if frame.precision <= 8 else 2)
+
+
 def count_scans(data: bytes, start: int, end: int) -> int:
     """Count the scans of the JPEG stream in a part of the data, without walking it.
 
@@ -84,23 +91,20 @@ def _read_segments(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]
         position = end
 
 
-def decode_jpeg(data: bytes, limits: ImageLimits) -> Raster:
+def decode_jpeg(data: bytes, _: ImageLimits) -> Raster:
     """Decode a JPEG file; of several pictures in one (MPO) the first, which is the main one.
 
     Args:
-        data: the file.
-        limits: the largest image that is decoded.
+        data: the file, whose header was checked.
 
     Returns:
         uint8 of 1 channel where it is grey, else of 3; JPEG has no alpha.
 
     Raises:
         InvalidImageError: if the file is damaged or cut short, or not of 8-bit samples.
-        ImageTooLargeError: if its header exceeds the limits.
     """
     with decoder_errors("JPEG"):
         frame = read_frame(data)
-        check_size(limits, frame.height, frame.width, frame.components)
         if frame.precision != 8:
             raise InvalidImageError(
                 f"JPEG must have 8 bits per sample; it has {frame.precision} bits"
@@ -109,7 +113,9 @@ def decode_jpeg(data: bytes, limits: ImageLimits) -> Raster:
         if scans > MAX_SCANS:
             raise InvalidImageError(f"JPEG must have at most {MAX_SCANS} scans; it has {scans}")
         values = _decode_pixels(data, frame)
-        return turn_upright(Raster(values, None, 255.0), read_orientation(_find_exif(data)))
+        return turn_upright(
+            Raster(values, None, 255.0, is_lossy=True), read_orientation(_find_exif(data))
+        )
 
 
 def _decode_pixels(data: bytes, frame: Frame) -> NDArray[np.uint8]:

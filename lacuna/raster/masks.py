@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import EmptyBodyError, InvalidImageError, InvalidMaskError
+from lacuna.raster.formats import ACCEPTED
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import Buffer
 from lacuna.raster.raster import Raster
-from lacuna.raster.sniff import ACCEPTED, sniff
 
-_JPEG_THRESHOLD = 128
-"""JPEG is lossy: around an edge, 0 comes back as 3 or 7. Halfway is where it was cut."""
+_LOSSY_THRESHOLD = 128
+"""Compression with loss turns a 0 beside an edge into 3 or 7; halfway is where it was cut."""
 
 _COPIED_PIXELS = 1 << 20
 """Larger masks that need no reading are taken as they are: one may have 67 million pixels."""
@@ -25,7 +25,8 @@ def decode_mask(
     """Decode a mask: a picture or array of which every value but 0 means valid.
 
     Args:
-        data: PNG, WebP, TIFF or NPY; or JPEG, where 128 and more means valid. Colour channels
+        data: of any format that is read; after compression with loss, as
+            in JPEG, 128 and more means valid. Colour channels
             must be equal. Where there is alpha, or another sign of transparency, a pixel must be
             opaque as well.
         limits: the largest mask that is decoded, checked against the header.
@@ -46,8 +47,7 @@ def decode_mask(
         raster = decode_image(data, limits, media_type)
     except InvalidImageError as error:
         raise InvalidMaskError(f"mask cannot be read: {error.message}") from error
-    lossy = sniff(data, media_type) == "jpeg"
-    mask = _read_colour(raster, lossy=lossy)
+    mask = _read_colour(raster, lossy=raster.is_lossy)
     return mask if raster.valid is None else mask & raster.valid
 
 
@@ -73,7 +73,7 @@ def _read_colour(raster: Raster, *, lossy: bool) -> NDArray[np.bool_]:
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise InvalidMaskError("mask must hold numbers; it holds NaN")
     if lossy:
-        values = values >= _JPEG_THRESHOLD
+        values = values >= _LOSSY_THRESHOLD
     first = values[:, :, :1]
     if raster.channels not in (1, 3, 4) or (raster.channels > 1 and (values != first).any()):
         raise InvalidMaskError(

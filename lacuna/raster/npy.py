@@ -128,15 +128,6 @@ def _write_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def labels_npy(labels: NDArray[np.uint8]) -> bytes:
-    """Save labels as an NPY file.
-
-    Args:
-        labels: uint8 (H, W).
-    """
-    return write_npy(labels)
-
-
 def labels_npz(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> bytes:
     """Save labels and probabilities as an NPZ file, `labels` and `probabilities`.
 

@@ -46,11 +46,24 @@ def turn_upright(raster: Raster, orientation: int) -> Raster:
     """
     if orientation not in _STEPS:
         return raster
-    valid = None if raster.valid is None else _turn(raster.valid, orientation)
-    return replace(raster, values=_turn(raster.values, orientation), valid=valid)
+    return replace(
+        raster,
+        values=turn(raster.values, orientation),
+        valid=None if raster.valid is None else turn(raster.valid, orientation),
+        wide_values=None if raster.wide_values is None else turn(raster.wide_values, orientation),
+        georeference=None,  # it places the stored rows and columns
+    )
 
 
-def _turn(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+def turn(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn and mirror an array as EXIF's tag 274 says.
+
+    Args:
+        array: (H, W, …).
+        orientation: 1 to 8; a value that EXIF does not define changes nothing.
+    """
+    if orientation not in _STEPS:
+        return array
     rows, columns = _STEPS[orientation]
     upright = array.swapaxes(0, 1) if orientation >= 5 else array
     return np.ascontiguousarray(upright[::rows, ::columns])

@@ -5,27 +5,35 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
 
 import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngImageFile
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
-from lacuna.raster.limits import ImageLimits, check_size
-from lacuna.raster.orientation import read_orientation, turn_upright
+from lacuna.raster.formats import Header
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.orientation import read_orientation, turn, turn_upright
 from lacuna.raster.raster import Raster, split_alpha
 
 _SIGNATURE_BYTES = 8
+_DEPTH_OFFSET = 24
+_GREY = 0
 _CHANNELS_OF_COLOUR_TYPE = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 
-def decode_png(data: bytes, limits: ImageLimits) -> Raster:
+def decode_png(data: bytes, _: ImageLimits) -> Raster:
     """Decode a PNG file.
 
     Decoded by libpng and not by Pillow, which narrows 16-bit colour to 8 bits.
 
     Args:
-        data: the file; 1, 2 and 4-bit samples are spread over 0..255 and palettes looked up.
-        limits: the largest image that is decoded.
+        data: the file, whose header was checked; 1, 2 and 4-bit samples are spread over 0..255 and
+            palettes looked up.
 
     Returns:
         uint8 or uint16 of 1 or 3 channels; alpha, a transparent palette entry or a colour key
@@ -33,24 +41,58 @@ def decode_png(data: bytes, limits: ImageLimits) -> Raster:
 
     Raises:
         InvalidImageError: if the file is damaged, cut short, or animated.
-        ImageTooLargeError: if its header exceeds the limits.
     """
-    _check_header(data, limits)
     with decoder_errors("PNG"):
-        chunks = dict(_read_chunks(data))
-        if b"acTL" in chunks:
-            raise InvalidImageError("PNG must hold one image; it is animated")
+        chunks = _read_whole(data)
         values, valid = split_alpha(imagecodecs.png_decode(data))
         raster = Raster(values, valid, 255.0 if values.dtype.itemsize == 1 else 65535.0)
         return turn_upright(raster, read_orientation(chunks.get(b"eXIf", b"")))
 
 
-def _check_header(data: bytes, limits: ImageLimits) -> None:
+def decode_stored_png(data: bytes, _: ImageLimits) -> NDArray[Any]:
+    """Decode the numbers of a PNG as they are stored: palette indices, greys of any depth.
+
+    Args:
+        data: the file, whose header was checked.
+
+    Returns:
+        uint8 or uint16 (H, W, C).
+
+    Raises:
+        InvalidImageError: if the file is damaged, cut short, or animated.
+    """
     with decoder_errors("PNG"):
-        kind, width, height, _, colour_type = struct.unpack_from(">4sIIBB", data, 12)
-        if kind != b"IHDR":
-            raise InvalidImageError("PNG must begin with its header chunk; it does not")
-        check_size(limits, height, width, _CHANNELS_OF_COLOUR_TYPE[colour_type])
+        chunks = _read_whole(data)
+        depth, colour_type = data[_DEPTH_OFFSET], data[_DEPTH_OFFSET + 1]
+        # The plugin's class, not Image.open: that has a limit on pixels of its own, and warns.
+        with PngImageFile(BytesIO(data)) as picture:
+            values = np.asarray(picture)
+        # Pillow spreads greys of 2 and 4 bits over 0..255, which would make 255 of class 3.
+        if colour_type == _GREY and 1 < depth < 8:
+            values = values // np.uint8(255 // (2**depth - 1))
+        values = values.astype(np.uint8) if values.dtype == np.bool_ else values
+        orientation = read_orientation(chunks.get(b"eXIf", b""))
+        return turn(np.atleast_3d(values), orientation)
+
+
+def read_png_header(data: bytes) -> Header:
+    """Read the size of the image from the header chunk.
+
+    Raises:
+        InvalidImageError: if there is no header chunk.
+    """
+    kind, width, height, depth, colour_type = struct.unpack_from(">4sIIBB", data, 12)
+    if kind != b"IHDR":
+        raise InvalidImageError("PNG must begin with its header chunk; it does not")
+    return Header(height, width, _CHANNELS_OF_COLOUR_TYPE[colour_type], 2 if depth == 16 else 1)
+
+
+def _read_whole(data: bytes) -> dict[bytes, bytes]:
+    """Read the chunks of a file that is whole and holds one image."""
+    chunks = dict(_read_chunks(data))
+    if b"acTL" in chunks:
+        raise InvalidImageError("PNG must hold one image; it is animated")
+    return chunks
 
 
 def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

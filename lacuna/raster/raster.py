@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.raster.georeference import Georeference
+
 KEPT_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
 
@@ -25,6 +27,12 @@ class Raster:
             0 and 1.
         white_is_zero: the file stored 0 for white, and the values were inverted; for masks, which
             are numbers, that has to be undone.
+        is_lossy: the file was compressed with loss, so that values come back changed a little.
+        wide_values: the numbers that `values` were narrowed from, where that may have changed them:
+            no-data values are compared with these. None where `values` are the numbers stored.
+        georeference: where the image lies, as the file says; None if it does not.
+        band_names: descriptions of the channels, as the file gives them, empty where a channel has
+            none; no entry at all if the file names none.
 
     Raises:
         ValueError: if the arrays do not have these shapes and dtypes.
@@ -35,6 +43,10 @@ class Raster:
     full_scale: float | None = None
     white_is_zero: bool = False
     is_binary: bool = False
+    is_lossy: bool = False
+    wide_values: NDArray[Any] | None = None
+    georeference: Georeference | None = None
+    band_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or 0 in self.values.shape:
@@ -58,6 +70,18 @@ class Raster:
     def channels(self) -> int:
         """Number of channels, alpha not among them."""
         return int(self.values.shape[2])
+
+
+def make_raster(values: NDArray[Any], **facts: Any) -> Raster:
+    """Make a raster of numbers of any real dtype.
+
+    Args:
+        values: (H, W, C).
+        **facts: other attributes of the raster.
+    """
+    narrowed = np.ascontiguousarray(narrow(values))
+    is_exact = values.dtype.kind == "b" or values.dtype.newbyteorder("=") in KEPT_DTYPES
+    return Raster(narrowed, wide_values=None if is_exact else values, **facts)
 
 
 def narrow(values: NDArray[Any]) -> NDArray[Any]:

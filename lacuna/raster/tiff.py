@@ -18,9 +18,10 @@ from tifffile import TiffFile, TiffPage
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
+from lacuna.raster.geotiff import read_band_names, read_georeference
 from lacuna.raster.limits import ImageLimits
-from lacuna.raster.orientation import ORIENTATION_TAG, turn_upright
-from lacuna.raster.raster import Raster, equals_nodata, narrow
+from lacuna.raster.orientation import ORIENTATION_TAG, turn, turn_upright
+from lacuna.raster.raster import Raster, equals_nodata, make_raster
 from lacuna.raster.tiff_pages import JPEG, check_page, choose_pages, refuse_stack
 
 # tifffile logs what is wrong with a file, at every level, with text from the file; callers are
@@ -56,7 +57,32 @@ def decode_tiff(data: bytes, limits: ImageLimits) -> Raster:
             raster = _read_raster(page)
             for index in masks:
                 raster = _add_mask_page(raster, _open_page(file, index, data, limits))
-            return turn_upright(raster, int(page.tags.valueof(ORIENTATION_TAG, 1)))
+            return turn_upright(raster, _read_orientation(page))
+
+
+def decode_stored_tiff(data: bytes, limits: ImageLimits) -> NDArray[Any]:
+    """Decode the numbers of the one image of a TIFF file as they are stored.
+
+    Args:
+        data: as for `decode_tiff`.
+        limits: as for `decode_tiff`.
+
+    Returns:
+        (H, W, S) of the dtype stored, palette indices among them.
+
+    Raises:
+        InvalidImageError: as for `decode_tiff`.
+        ImageTooLargeError: as for `decode_tiff`.
+    """
+    with decoder_errors("TIFF"):
+        main, _ = choose_pages(data)
+        with TiffFile(BytesIO(data)) as file:
+            page = _open_page(file, main, data, limits)
+            return turn(_read_samples(page), _read_orientation(page))
+
+
+def _read_orientation(page: TiffPage) -> int:
+    return int(page.tags.valueof(ORIENTATION_TAG, 1))
 
 
 def _open_page(file: TiffFile, index: int, data: bytes, limits: ImageLimits) -> TiffPage:
@@ -70,14 +96,27 @@ def _open_page(file: TiffFile, index: int, data: bytes, limits: ImageLimits) -> 
 
 def _read_raster(page: TiffPage) -> Raster:
     samples = _read_samples(page)
-    colours, valid = _split_extra_samples(samples, page.extrasamples)
+    names = read_band_names(page, samples.shape[2])
+    alphas = _find_alphas(samples.shape[2], page.extrasamples)
+    colours, valid = samples, None
+    if alphas:
+        colours = np.delete(samples, alphas, axis=2)
+        valid = np.all(samples[:, :, alphas] > 0, axis=2)
     nodata = _read_nodata(page)
     if nodata is not None:
         has_data = ~equals_nodata(colours, nodata)
         valid = has_data if valid is None else valid & has_data
     values, full_scale = _convert_colours(page, colours)
-    white_is_zero = full_scale is not None and int(page.photometric) == _MINISWHITE
-    return Raster(np.ascontiguousarray(narrow(values)), valid, full_scale, white_is_zero)
+    if values.shape[2] != colours.shape[2]:
+        names = ()
+    return make_raster(
+        values,
+        valid=valid,
+        full_scale=full_scale,
+        white_is_zero=full_scale is not None and int(page.photometric) == _MINISWHITE,
+        georeference=read_georeference(page),
+        band_names=tuple(name for index, name in enumerate(names) if index not in alphas),
+    )
 
 
 def _read_samples(page: TiffPage) -> NDArray[Any]:
@@ -88,19 +127,14 @@ def _read_samples(page: TiffPage) -> NDArray[Any]:
     return np.moveaxis(planes, 0, 2).reshape(height, width, -1)
 
 
-def _split_extra_samples(
-    samples: NDArray[Any], extra: tuple[int, ...]
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Part alpha, associated or not, from colours and from extra bands of no stated meaning.
+def _find_alphas(channels: int, extra: tuple[int, ...]) -> list[int]:
+    """Find the samples that are alpha, associated or not, if there are others beside them.
 
     Colours under associated alpha stay multiplied: where alpha is 0 they are dropped, and partly
     covered pixels are real data of an edge.
     """
-    channels = samples.shape[2]
     alphas = [channels - len(extra) + i for i, kind in enumerate(extra) if kind in _ALPHA]
-    if not alphas or len(alphas) == channels:
-        return samples, None
-    return np.delete(samples, alphas, axis=2), np.all(samples[:, :, alphas] > 0, axis=2)
+    return alphas if len(alphas) < channels else []
 
 
 def _read_nodata(page: TiffPage) -> float | None:

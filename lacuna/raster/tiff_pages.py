@@ -12,6 +12,7 @@ import re
 from tifffile import TiffPage
 
 from lacuna.errors import ImageTooLargeError, InvalidImageError
+from lacuna.raster.formats import Header
 from lacuna.raster.ifd import Directory, read_directories
 from lacuna.raster.jpeg import MAX_SCANS, count_scans, read_frame
 from lacuna.raster.limits import SAMPLES_PER_PIXEL, ImageLimits, check_size
@@ -44,8 +45,28 @@ COMPRESSIONS = {
 _PREDICTORS = frozenset({1, 2, 3})
 _OFFSETS = (273, 279, 324, 325)
 _SUBFILE, _OLD_SUBFILE = 254, 255
+_WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL = 256, 257, 258, 277
 _REDUCED, _MASK = 1, 4
 _STACKS = re.compile(r'^ImageJ=[^\0]*?\b(?:images|frames|slices)=([2-9]|1\d)|"truncated": true')
+
+
+def read_tiff_header(data: bytes) -> Header:
+    """Read the size of the full-resolution image from its directory.
+
+    Args:
+        data: the file.
+
+    Raises:
+        InvalidImageError: as for `choose_pages`.
+        ValueError: if the directories are damaged.
+        KeyError: if the image's has no size.
+        struct.error: if the directories are damaged.
+    """
+    directories = _read_all(data)
+    numbers = directories[_choose(directories)[0]].numbers
+    bits = numbers.get(_BITS_PER_SAMPLE, 1)
+    samples = numbers.get(_SAMPLES_PER_PIXEL, 1)
+    return Header(numbers[_HEIGHT], numbers[_WIDTH], samples, -(-bits // 8))
 
 
 def choose_pages(data: bytes) -> tuple[int, list[int]]:
@@ -62,16 +83,25 @@ def choose_pages(data: bytes) -> tuple[int, list[int]]:
         ValueError: if the directories are damaged.
         struct.error: likewise.
     """
-    kinds = []
+    return _choose(_read_all(data))
+
+
+def _read_all(data: bytes) -> list[Directory]:
+    directories = []
     loaded = 0
     for directory in read_directories(data):
         _check_directory(directory)
         loaded += directory.value_bytes
-        kinds.append(_subfile_kind(directory))
-        if len(kinds) > MAX_DIRECTORIES:
+        directories.append(directory)
+        if len(directories) > MAX_DIRECTORIES:
             raise InvalidImageError(f"TIFF must have at most {MAX_DIRECTORIES} pages; it has more")
     if loaded > len(data) + _LOADED_SLACK_BYTES:
         raise ValueError("the values of all tags together are larger than the file")
+    return directories
+
+
+def _choose(directories: list[Directory]) -> tuple[int, list[int]]:
+    kinds = [_subfile_kind(directory) for directory in directories]
     images = [i for i, kind in enumerate(kinds) if not kind & (_REDUCED | _MASK)]
     if len(images) != 1:
         raise InvalidImageError(f"TIFF must hold one image; it holds {len(images)}")

@@ -9,34 +9,43 @@ import imagecodecs
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
-from lacuna.raster.limits import ImageLimits, check_size
+from lacuna.raster.formats import Header
+from lacuna.raster.limits import ImageLimits
 from lacuna.raster.orientation import read_orientation, turn_upright
 from lacuna.raster.raster import Raster, split_alpha
 
 
-def decode_webp(data: bytes, limits: ImageLimits) -> Raster:
+def decode_webp(data: bytes, _: ImageLimits) -> Raster:
     """Decode a WebP file.
 
     Args:
-        data: the file.
-        limits: the largest image that is decoded.
+        data: the file, whose header was checked.
 
     Returns:
         uint8 of 3 channels; alpha becomes `valid`.
 
     Raises:
         InvalidImageError: if the file is damaged, cut short, or animated.
-        ImageTooLargeError: if its header exceeds the limits.
     """
     with decoder_errors("WebP"):
         chunks = list(_read_chunks(data))
-        for height, width in _read_sizes(chunks):
-            check_size(limits, height, width, 4)
         if any(kind in (b"ANIM", b"ANMF") for kind, _ in chunks):
             raise InvalidImageError("WebP must hold one image; it is animated")
         values, valid = split_alpha(imagecodecs.webp_decode(data))
-        raster = Raster(values, valid, 255.0)
+        is_lossy = any(kind == b"VP8 " for kind, _ in chunks)
+        raster = Raster(values, valid, 255.0, is_lossy=is_lossy)
         return turn_upright(raster, read_orientation(dict(chunks).get(b"EXIF", b"")))
+
+
+def read_webp_header(data: bytes) -> Header:
+    """Read the size of the image: the largest that the canvas or any frame declares.
+
+    Raises:
+        ValueError: if no chunk declares a size, or one ends beyond the data.
+        struct.error: likewise.
+    """
+    height, width = max(_read_sizes(list(_read_chunks(data))), key=lambda size: size[0] * size[1])
+    return Header(height, width, 4)
 
 
 def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

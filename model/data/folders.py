@@ -1,8 +1,8 @@
 """A folder of images, label maps and masks, checked whole before anything is learnt from it.
 
 DIR/dataset.toml         names the model and its classes
-DIR/images/NAME.ext      PNG, JPEG, TIFF or NPY, any sizes mixed
-DIR/labels/NAME.ext      class ids, PNG, TIFF or NPY; 255 = unknown
+DIR/images/NAME.ext      of any format that the server reads, any sizes mixed
+DIR/labels/NAME.ext      class ids as they are stored; 255 = unknown
 DIR/masks/NAME.ext       optional; non-zero = valid
 DIR/train.txt, DIR/validation.txt    optional; names, one a line
 """
@@ -20,15 +20,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.errors import RequestError
 from model.data.description import DESCRIPTION_FILE, DatasetDescription, Depth, read_description
 from model.data.listing import SPLIT_FILES, Entry, list_entries, show_path, split_entries
-from model.data.rasters import (
-    Raster,
-    UnreadableError,
-    read_image,
-    read_labels,
-    read_mask,
-)
+from model.data.reading import TrainingImage, read_image, read_labels, read_mask
 from model.labels import IGNORE_LABEL
 
 _THREADS = 4
@@ -150,7 +145,6 @@ def load_sample(entry: Entry, description: DatasetDescription) -> Sample:
         entry.image.read_bytes(),
         entry.labels.read_bytes(),
         None if entry.mask is None else entry.mask.read_bytes(),
-        entry,
         description.nodata,
     )
     channels = description.channels or raster.values.shape[2]
@@ -165,12 +159,12 @@ def load_sample(entry: Entry, description: DatasetDescription) -> Sample:
 
 
 def _read_files(
-    image: bytes, labels: bytes, mask: bytes | None, entry: Entry, nodata: float | None
-) -> tuple[Raster, NDArray[Any]]:
-    raster = read_image(image, entry.image.suffix.lower(), nodata)
-    if mask is not None and entry.mask is not None:
-        raster = raster._replace(valid=raster.valid & read_mask(mask, entry.mask.suffix.lower()))
-    return raster, read_labels(labels, entry.labels.suffix.lower())
+    image: bytes, labels: bytes, mask: bytes | None, nodata: float | None
+) -> tuple[TrainingImage, NDArray[Any]]:
+    raster = read_image(image, nodata)
+    if mask is not None:
+        raster = raster._replace(valid=raster.valid & read_mask(mask))
+    return raster, read_labels(labels)
 
 
 def _inspect(
@@ -211,9 +205,9 @@ def _try(
     try:
         data = path.read_bytes()
         digest.update(hashlib.blake2b(data).digest())
-        return read(data, path.suffix.lower(), *arguments)
-    except UnreadableError as error:
-        faults.append(f"{show_path(path, folder)}: {error}")
+        return read(data, *arguments)
+    except RequestError as error:
+        faults.append(f"{show_path(path, folder)}: {error.message}")
     except OSError as error:
         faults.append(f"{show_path(path, folder)}: cannot be read; {error.strerror}")
     return None

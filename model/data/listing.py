@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lacuna.raster.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from model.data.description import DESCRIPTION_FILE, DatasetDescription
-from model.data.rasters import IMAGE_SUFFIXES, MAP_SUFFIXES
 
 DEFAULT_VALIDATION_FRACTION = 0.2
 SPLIT_FILES = ("train.txt", "validation.txt")
-_FOLDERS = {"images": IMAGE_SUFFIXES, "labels": MAP_SUFFIXES, "masks": IMAGE_SUFFIXES}
+_FOLDERS = {"images": IMAGE_SUFFIXES, "labels": LABEL_SUFFIXES, "masks": IMAGE_SUFFIXES}
 # What geographic tools write beside an image.
 _SIDECARS = (".xml", ".tfw", ".wld", ".prj", ".pgw", ".jgw", ".ovr")
 
@@ -44,7 +44,7 @@ def list_entries(folder: Path) -> tuple[list[Entry], list[Path], list[str]]:
     ]
     faults += [
         f"{show_path(path, folder)}: has no label map labels/{path.stem}, which may be "
-        f"{', '.join(MAP_SUFFIXES)}"
+        f"{', '.join(LABEL_SUFFIXES)}"
         for path in bare
     ]
     faults += [f"{show_path(path, folder)}: has no image images/{path.stem}.*" for path in orphans]

@@ -1,1 +1,4 @@
-"""Driving a running server as its users would, and measuring it. Needs NumPy alone."""
+"""Load generator: sends a server the requests of many users and measures its answers.
+
+Needs NumPy and httpx2 alone.
+"""

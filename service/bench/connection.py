@@ -1,135 +1,135 @@
-"""One persistent connection to a server: HTTP/1.1, as little of it as a measurement needs.
+"""HTTP/1.1 over one persistent connection: the part of it that a measurement needs.
 
 Rules:
-- One request is out at a time; the listener hears of each connection exactly one `on_lost`, last.
-- An answer has a Content-Length. Anything else is damage, and the connection is given up.
-- An answer that comes before its request is sent to the end, or that says `Connection: close`, is
-  heard, and then the connection is given up: what follows on it would mean nothing.
-- Large requests are handed over in pieces, as fast as the other side takes them.
+- One request is in flight at a time.
+- A response has a Content-Length. Anything else is damaged, and the connection is lost.
+- A response that comes before its request is sent in full, or that says `Connection: close`, is
+  returned, and the connection is not used again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from typing import Protocol, cast
+from typing import NamedTuple
 
-_PIECE_BYTES = 1024 * 1024
+import httpx2
+
+_PIECE_BYTES = 256 * 1024
 _MAX_HEAD_BYTES = 64 * 1024
+_STATUS = re.compile(rb"http/1\.1 (\d{3})")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*(?:\r\n|$)")
 
 
-class Listener(Protocol):
-    """Who hears of a connection."""
+class ConnectionLostError(ConnectionError):
+    """The connection was closed, or the response was damaged."""
 
-    def on_open(self, connection: Connection, /) -> None:
-        """Hear that it can be used."""
-
-    def on_answer(self, connection: Connection, status: int, head: bytes, body: bytes, /) -> None:
-        """Hear an answer: its status, its head in lower case, its body."""
-
-    def on_lost(self, connection: Connection, /) -> None:
-        """Hear that it is over, with or without an answer owed."""
+    def __init__(self) -> None:
+        super().__init__("the connection was lost")
 
 
-class Connection(asyncio.Protocol):
-    """Sends requests and hands their answers to a listener.
-
-    Args:
-        listener: who hears of it.
+class RawResponse(NamedTuple):
+    """HTTP response.
 
     Attributes:
-        is_open: whether a request may be sent, if none is out.
-        answers: how many have come on it.
+        status: status code.
+        head: status line and header lines, in lower case.
+        body: content, as it was sent.
     """
 
-    def __init__(self, listener: Listener) -> None:
-        self.is_open = False
-        self.answers = 0
-        self._listener = listener
-        self._transport: asyncio.Transport
-        self._unsent = memoryview(b"")
-        self._may_write = True
-        self._head = b""
-        self._body: list[bytes] = []
-        self._status = 0  # while the head is read
-        self._missing_bytes = 0  # of the body
+    status: int
+    head: bytes
+    body: bytes
 
-    def ask(self, request: bytes) -> None:
-        """Send a request. Only while open and with none out."""
-        self._unsent = memoryview(request)
-        self._send()
 
-    def abort(self) -> None:
-        """Give the connection up at once."""
-        self.is_open = False
-        self._transport.abort()
+class ClientConnection:
+    """Connection that carries one request after another.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast(asyncio.Transport, transport)
-        self.is_open = True
-        self._listener.on_open(self)
+    Args:
+        reader: stream from the server.
+        writer: stream to the server.
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (what broke it does not matter)
-        """End."""
-        self.is_open = False
-        self._unsent = memoryview(b"")
-        self._listener.on_lost(self)
+    Attributes:
+        responses: number of complete responses so far.
+    """
 
-    def pause_writing(self) -> None:
-        """Hold back, the other side is slower."""
-        self._may_write = False
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.responses = 0
+        self._reader, self._writer = reader, writer
+        self._is_reusable = True
 
-    def resume_writing(self) -> None:
-        """Go on sending."""
-        self._may_write = True
-        self._send()
+    @classmethod
+    async def open(cls, server: httpx2.URL) -> ClientConnection:
+        """Connect to a server.
 
-    def data_received(self, data: bytes) -> None:
-        """Take in a piece of an answer."""
+        Args:
+            server: URL of the server.
+
+        Raises:
+            OSError: if it cannot be reached.
+        """
+        tls = server.scheme == "https"
+        port = server.port or (443 if tls else 80)
+        return cls(
+            *await asyncio.open_connection(server.host, port, ssl=tls or None, limit=_PIECE_BYTES)
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be sent."""
+        return self._is_reusable and not self._reader.at_eof() and not self._writer.is_closing()
+
+    async def exchange(self, request: bytes) -> RawResponse:
+        """Send a request and return the response.
+
+        Args:
+            request: head and body.
+
+        Raises:
+            ConnectionLostError: if no complete response comes.
+        """
         if not self.is_open:
-            return
-        if not self._status:
-            data = self._read_head(self._head + data)
-            if not self._status:
-                return
-        self._body.append(data)
-        self._missing_bytes -= len(data)
-        if self._missing_bytes == 0:
-            self._finish()
-        elif self._missing_bytes < 0:
-            self.abort()
+            raise ConnectionLostError
+        self._is_reusable = False  # until the response is complete
+        # Without waiting for the request to be sent: the response may come before that.
+        self._writer.write(request)
+        response = await self._read_response()
+        unsent_bytes = self._writer.transport.get_write_buffer_size()
+        self._is_reusable = not unsent_bytes and b"\r\nconnection: close" not in response.head
+        self.responses += 1
+        return response
 
-    def _send(self) -> None:
-        while self._unsent and self._may_write:
-            piece, self._unsent = self._unsent[:_PIECE_BYTES], self._unsent[_PIECE_BYTES:]
-            self._transport.write(piece)
+    async def close(self) -> None:
+        """Close the connection at once."""
+        self._writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
 
-    def _read_head(self, data: bytes) -> bytes:
-        """Read the head once all of it is there, and give what follows it."""
-        head, end, rest = data.partition(b"\r\n\r\n")
-        self._head = data
-        if not end:
-            if len(data) > _MAX_HEAD_BYTES:
-                self.abort()
-            return b""
+    async def _read_response(self) -> RawResponse:
+        received = b""
+        while b"\r\n\r\n" not in received:
+            if len(received) > _MAX_HEAD_BYTES:
+                raise ConnectionLostError
+            received += await self._read_piece()
+        head, _, body = received.partition(b"\r\n\r\n")
         head = head.lower()
-        length = _LENGTH.search(head)
-        if length is None or not head.startswith(b"http/1.1 ") or not head[9:12].isdigit():
-            self.abort()
-            return b""
-        self._head, self._status, self._missing_bytes = head, int(head[9:12]), int(length[1])
-        return rest
+        status, length = _STATUS.match(head), _LENGTH.search(head)
+        if status is None or length is None:
+            raise ConnectionLostError
+        pieces, missing_bytes = [body], int(length[1]) - len(body)
+        while missing_bytes > 0:
+            pieces.append(await self._read_piece())
+            missing_bytes -= len(pieces[-1])
+        if missing_bytes < 0:
+            raise ConnectionLostError
+        return RawResponse(int(status[1]), head, b"".join(pieces))
 
-    def _finish(self) -> None:
-        status, head, body = self._status, self._head, b"".join(self._body)
-        self._head, self._body, self._status = b"", [], 0
-        is_last = bool(self._unsent) or b"\r\nconnection: close" in head
-        self.answers += 1
-        if is_last:
-            self.is_open = False
-            self._unsent = memoryview(b"")
-        self._listener.on_answer(self, status, head, body)
-        if is_last:
-            self._transport.abort()
+    async def _read_piece(self) -> bytes:
+        try:
+            piece = await self._reader.read(_PIECE_BYTES)
+        except OSError as error:
+            raise ConnectionLostError from error
+        if not piece:
+            raise ConnectionLostError
+        return piece

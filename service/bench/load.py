@@ -1,14 +1,14 @@
-"""Loading a server: a closed or an open loop over persistent connections.
+"""Load generator: a closed or an open loop over persistent connections.
 
-The generator shares its cores with the server it measures, so a request costs no task and no
-future: a connection's answer is written down and its next request sent in the same callback.
+Generator and server share their cores, so a request must cost little here. Requests are encoded
+beforehand, each connection has one task for the whole run, and responses are not parsed further
+than the results need.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import math
 import re
 import time
@@ -17,57 +17,62 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from service.bench.arrivals import draw_arrivals
-from service.bench.connection import Connection
-from service.bench.ledger import REFUSALS, Errand, Ledger
-from service.bench.plan import Plan
-from service.bench.question import Address, Question
+import httpx2
+
+from service.bench.connection import ClientConnection, ConnectionLostError, RawResponse
+from service.bench.load_profile import LoadProfile, draw_arrivals
+from service.bench.prepared_request import PreparedRequest
+from service.bench.results import REFUSALS, ResultLog
+from service.bench.schedule import Schedule, ScheduledRequest
 
 T = TypeVar("T")
 
-_REOPEN_S = 0.1
-_PAUSE_S = 0.1  # after a refusal that does not say when to come again
+_RECONNECT_S = 0.1
+_PAUSE_S = 0.1  # after a refusal without Retry-After
+_TIMER_S = 0.002  # by which a timer may be early
 _RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*(\d{1,6})")
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run that is over.
+    """Finished run.
 
     Attributes:
-        ledger: what came of its requests.
-        begins_s: when the window that is measured began, on the ledger's clock.
-        ends_s: when it ended.
-        cpu_s: processor time that this process took from beginning to end.
-        exchanges: how many requests that was for, the warm-up's included.
+        log: results of its requests.
+        begins_s: time at which the measured window began, on the clock of the log.
+        ends_s: time at which it ended.
+        cpu_s: processor time of this process during the run.
+        exchanges: number of requests in that time, those of the warm-up included.
     """
 
-    ledger: Ledger
+    log: ResultLog
     begins_s: float
     ends_s: float
     cpu_s: float
     exchanges: int
 
 
-async def run_load(address: Address, questions: Sequence[Question], plan: Plan) -> Run:
-    """Load a server and write down what came of it.
+async def run_load(
+    server: httpx2.URL, requests: Sequence[PreparedRequest], profile: LoadProfile
+) -> Run:
+    """Load a server and record the results.
 
-    It ends: at the latest `timeout_s` after the end of the window for what began in it, and another
-    one for what was sent since. Connections that are lost are opened again.
+    A run ends at most `timeout_s` after its window for the requests of the window, and at most as
+    long again for those sent meanwhile. Lost connections are opened again.
 
     Args:
-        address: of the server.
-        questions: asked in turn, again and again.
-        plan: how.
+        server: URL of the server.
+        requests: sent in turn, again and again.
+        profile: how to load the server.
     """
-    return await _Drive(address, questions, plan).run()
+    return await _LoadGenerator(server, requests, profile).run()
 
 
 def run_in_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run to its end, on uvloop where it is installed.
+    """Run a coroutine in an event loop of its own, uvloop's where it is installed.
 
     Args:
-        work: makes the coroutine.
+        work: returns the coroutine.
     """
     make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ModuleNotFoundError):
@@ -76,188 +81,121 @@ def run_in_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return runner.run(work())
 
 
-class _Drive:
-    """The state of a run. It listens to its connections.
+class _LoadGenerator:
+    """Tasks of a run: one for each connection, one for the arrivals, one for the end.
 
-    An errand is due, then out on a connection, then settled. One that counts is owed from when it
-    is due until it is settled. Nothing new is sent once the window is over and nothing is owed; the
-    run is over when nothing is out any more.
+    A connection's task that has no request to send waits in `_idle` until one arrives.
     """
 
-    def __init__(self, address: Address, questions: Sequence[Question], plan: Plan) -> None:
-        self._address, self._questions, self._plan = address, questions, plan
-        self._ledger = Ledger(questions)
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self, server: httpx2.URL, requests: Sequence[PreparedRequest], profile: LoadProfile
+    ) -> None:
+        self._server, self._requests, self._profile = server, requests, profile
         self._clock = time.perf_counter
-        self._turns = itertools.cycle(range(len(questions)))
-        self._arrivals = plan.rate_per_s and draw_arrivals(plan.rate_per_s, plan.seed)
-        self._due: deque[Errand] = deque()
-        self._out: dict[Connection, Errand] = {}
-        self._connections: set[Connection] = set()
-        self._idle: deque[Connection] = deque()
-        self._opening: set[asyncio.Task[None]] = set()
-        self._sends = True
-        self._owed = self._counted = self._exchanges = 0
-        self._over = self._loop.create_future()
-        self._all_lost = asyncio.Event()
-        self._starts_s = self._begins_s = self._ends_s = 0.0
+        self._starts_s = self._clock()
+        self._schedule = Schedule(profile, len(requests), self._starts_s)
+        self._log = ResultLog(requests)
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._over = asyncio.Event()
 
     async def run(self) -> Run:
         """Run to the end."""
         cpu_s = time.process_time()
-        self._starts_s = self._clock()
-        self._begins_s = self._starts_s + self._plan.warmup_s
-        length_s = math.inf if self._plan.duration_s is None else self._plan.duration_s
-        self._ends_s = self._begins_s + length_s
-        for _ in range(self._plan.connections):
-            self._open()
-        if self._arrivals:
-            self._arrive_next()
-        self._sweep()
-        try:
-            await self._over
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._keep_connected()) for _ in range(self._profile.connections)
+            ]
+            tasks += [group.create_task(self._arrive()), group.create_task(self._end_window())]
+            await self._over.wait()
             cpu_s = time.process_time() - cpu_s
-            ends_s = min(self._ends_s, self._clock())
-            return Run(self._ledger, self._begins_s, ends_s, cpu_s, self._exchanges)
-        finally:
-            await self._close()
+            ends_s = min(self._schedule.ends_s, self._clock())
+            for task in tasks:
+                task.cancel()
+        return Run(self._log, self._schedule.begins_s, ends_s, cpu_s, self._schedule.settled)
 
-    def on_open(self, connection: Connection) -> None:
-        """Put a new connection to work."""
-        self._connections.add(connection)
-        self._all_lost.clear()
-        if self._over.done():
-            connection.abort()
-            return
-        self._feed(connection)
+    async def _keep_connected(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._profile.timeout_s):
+                    connection = await ClientConnection.open(self._server)
+            except OSError:  # a timeout is one
+                scheduled = self._schedule.take(self._clock())
+                if scheduled is not None:
+                    self._fail(scheduled, "unreachable")
+                await asyncio.sleep(_RECONNECT_S)
+                continue
+            try:
+                await self._use(connection)
+            finally:
+                await connection.close()
+            if not connection.responses:
+                # A server that accepts and closes at once would be asked in a busy loop.
+                await asyncio.sleep(_RECONNECT_S)
 
-    def on_answer(self, connection: Connection, status: int, head: bytes, body: bytes) -> None:
-        """Write an answer down and send the next request."""
-        errand = self._out.pop(connection, None)
-        if errand is None:
-            connection.abort()  # nobody asked
-            return
-        self._ledger.note_answer(errand, self._clock(), status, head, body)
-        self._settle(errand)
-        if status in REFUSALS and not self._arrivals:
-            self._loop.call_later(self._choose_pause(head), self._feed, connection)
-        else:
-            self._feed(connection)
+    async def _use(self, connection: ClientConnection) -> None:
+        while connection.is_open:
+            scheduled = self._schedule.take(self._clock())
+            if scheduled is None:
+                waiting = asyncio.get_running_loop().create_future()
+                self._idle.append(waiting)
+                await waiting
+                continue
+            response = await self._send(connection, scheduled)
+            if response and response.status in REFUSALS and self._profile.rate_per_s is None:
+                await asyncio.sleep(self._choose_pause(response.head))
 
-    def on_lost(self, connection: Connection) -> None:
-        """Write down that an answer will not come, and open another connection."""
-        self._connections.discard(connection)
-        if not self._connections:
-            self._all_lost.set()
-        if connection in self._idle:
-            self._idle.remove(connection)
-        errand = self._out.pop(connection, None)
-        if errand is not None:
-            self._fail(errand, "connection lost")
-        # A server that accepts and closes, again and again, is not to be asked in a tight circle.
-        self._loop.call_later(0 if connection.answers else _REOPEN_S, self._open)
-
-    def _open(self) -> None:
-        if not self._over.done():
-            task = self._loop.create_task(self._connect())
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
-
-    async def _connect(self) -> None:
-        to = self._address
-        try:
-            async with asyncio.timeout(self._plan.timeout_s):
-                await self._loop.create_connection(
-                    lambda: Connection(self), to.host, to.port, ssl=to.secure or None
-                )
-        except OSError:  # a timeout is one
-            errand = self._take_errand()
-            if errand is not None:
-                self._fail(errand, "unreachable")
-            self._loop.call_later(_REOPEN_S, self._open)
-
-    def _feed(self, connection: Connection) -> None:
-        """Give a free connection something to do."""
-        if not connection.is_open:
-            return
-        errand = self._take_errand()
-        if errand is None:
-            self._idle.append(connection)
-            return
-        self._out[connection] = errand
-        connection.ask(self._questions[errand.question].request)
-
-    def _take_errand(self) -> Errand | None:
-        if self._due:
-            return self._due.popleft()
-        if self._arrivals or not self._sends:
+    async def _send(
+        self, connection: ClientConnection, scheduled: ScheduledRequest
+    ) -> RawResponse | None:
+        left_s = scheduled.due_s + self._profile.timeout_s - self._clock()
+        if left_s <= 0:
+            self._fail(scheduled, "timeout")
             return None
-        return self._make_errand(self._clock())
+        try:
+            async with asyncio.timeout(left_s):
+                response = await connection.exchange(self._requests[scheduled.number].content)
+        except TimeoutError:
+            self._fail(scheduled, "timeout")
+            return None
+        except ConnectionLostError:
+            self._fail(scheduled, "connection lost")
+            return None
+        self._log.record_response(scheduled, self._clock(), response)
+        self._settle(scheduled)
+        return response
 
-    def _make_errand(self, due_s: float) -> Errand:
-        counts = self._begins_s <= due_s < self._ends_s
-        if counts:
-            self._owed += 1
-            self._counted += 1
-            self._sends = self._counted != self._plan.requests
-        return Errand(due_s, next(self._turns), counts)
-
-    def _arrive_next(self) -> None:
-        if self._arrivals and self._sends:
-            due_s = self._starts_s + next(self._arrivals)
-            self._loop.call_later(max(due_s - self._clock(), 0), self._arrive, due_s)
-
-    def _arrive(self, due_s: float) -> None:
-        if self._sends:
-            # Timers go by the millisecond, so one may be early.
-            self._due.append(self._make_errand(min(due_s, self._clock())))
+    async def _arrive(self) -> None:
+        if self._profile.rate_per_s is None:
+            return
+        for after_s in draw_arrivals(self._profile.rate_per_s, self._profile.seed):
+            due_s = self._starts_s + after_s
+            await asyncio.sleep(max(due_s - self._clock(), 0))
+            if not self._schedule.accepts:
+                return
+            # A timer may be early; its request is due now.
+            self._schedule.arrive(min(due_s, self._clock()))
             if self._idle:
-                self._feed(self._idle.popleft())
-            self._arrive_next()
+                self._idle.popleft().set_result(None)
 
-    def _fail(self, errand: Errand, reason: str) -> None:
-        self._ledger.note_failure(errand, reason)
-        self._settle(errand)
-
-    def _settle(self, errand: Errand) -> None:
-        self._exchanges += 1
-        self._owed -= errand.counts
-        self._wind_down()
-
-    def _wind_down(self) -> None:
-        if self._owed:
+    async def _end_window(self) -> None:
+        if self._schedule.ends_s == math.inf:
             return
-        if self._sends and self._clock() >= self._ends_s:
-            self._sends = False
-            self._due.clear()
-        if not self._sends and not self._out and not self._over.done():
-            self._over.set_result(None)
+        await asyncio.sleep(self._schedule.ends_s - self._clock() + _TIMER_S)
+        self._schedule.advance(self._clock())
+        self._note_end()
 
-    def _sweep(self) -> None:
-        """Give up what takes too long, and see whether the time is over."""
-        if self._over.done():
-            return
-        oldest_s = self._clock() - self._plan.timeout_s
-        while self._due and self._due[0].due_s < oldest_s:
-            self._fail(self._due.popleft(), "timeout")
-        for connection in [one for one, errand in self._out.items() if errand.due_s < oldest_s]:
-            self._fail(self._out.pop(connection), "timeout")
-            connection.abort()
-        self._wind_down()
-        self._loop.call_later(min(self._plan.timeout_s / 4, 0.1), self._sweep)
+    def _fail(self, scheduled: ScheduledRequest, reason: str) -> None:
+        self._log.record_failure(scheduled, reason)
+        self._settle(scheduled)
+
+    def _settle(self, scheduled: ScheduledRequest) -> None:
+        self._schedule.settle(scheduled, self._clock())
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if self._schedule.is_over:
+            self._over.set()
 
     def _choose_pause(self, head: bytes) -> float:
         found = _RETRY_AFTER.search(head)
-        return min(float(found[1]) if found else _PAUSE_S, self._plan.timeout_s)
-
-    async def _close(self) -> None:
-        if not self._over.done():
-            self._over.cancel()
-        opening = list(self._opening)
-        for task in opening:
-            task.cancel()
-        await asyncio.gather(*opening, return_exceptions=True)
-        for connection in list(self._connections):
-            connection.abort()
-        if self._connections:
-            await self._all_lost.wait()
+        return min(float(found[1]) if found else _PAUSE_S, self._profile.timeout_s)

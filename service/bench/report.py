@@ -1,4 +1,4 @@
-"""What a run says, in numbers."""
+"""Report of a run: throughput, latencies, failures and differing labels."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.bench.load import Run
-from service.bench.question import Question
+from service.bench.prepared_request import PreparedRequest
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from when a request was due until its answer was there; 0 where none was.
+    """Percentiles of the seconds from when a request was due until its answer was complete.
+
+    All are 0 if there is no answer.
 
     Attributes:
-        p50: half of the requests took at most so long.
-        p95: 95 of a hundred did.
-        p99: 99 of a hundred did.
-        max: the longest.
+        p50: median.
+        p95: 95th percentile.
+        p99: 99th percentile.
+        max: longest.
     """
 
     p50: float
@@ -33,27 +35,27 @@ class Latency:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a run.
+    """Report of a run.
 
     Attributes:
-        duration_s: length of the window that was measured.
-        images_per_s: answered in it. What lies across its ends counts in proportion.
-        megapixels_per_s: of those images.
-        valid_megapixels_per_s: of those images, valid pixels alone.
-        latency_s: of the answered requests that were due in the window.
-        answered: how many they are.
-        refused: how many of the window's requests were refused, by status.
-        failed: how many of them failed, by status or reason.
-        checked_answers: how many answers were compared with what was expected.
-        differing_answers: how many of those differ.
-        differing_labels: in how many labels altogether.
-        sent_bytes: of the answered requests.
-        received_bytes: of all answers.
-        computed_per_pixel: pixels that the server computed, padding and halos included, for each of
-            the images'; None if it does not tell.
+        duration_s: length of the measured window.
+        images_per_s: images answered per second. Work across an end of the window counts in part.
+        megapixels_per_s: megapixels of these images.
+        valid_megapixels_per_s: megapixels of these images, counting valid pixels alone.
+        latency_s: latencies of the answered requests that were due in the window.
+        answered: number of these requests.
+        refused: number of refused requests of the window, by status.
+        failed: number of failed requests of the window, by status or reason.
+        checked_answers: number of answers that were compared with the expected ones.
+        differing_answers: number of these that differ.
+        differing_labels: number of labels that differ in them.
+        sent_bytes: size of the answered requests.
+        received_bytes: size of all answers.
+        computed_per_pixel: pixels that the server computed, padding and halos included, for each
+            pixel of the images; None if it does not say.
         computed_per_valid_pixel: the same for each valid pixel.
-        stages_ms: medians of what the server says of its stages, of a sample of the answers.
-        generator_us: microseconds of processor time that a request took on this side.
+        stages_ms: median time of each of the server's stages, in a sample of the answers.
+        generator_us: microseconds of processor time per request in this process.
     """
 
     duration_s: float
@@ -80,28 +82,28 @@ class Report:
         return not self.failed and not self.differing_answers
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything as JSON values."""
+        """Return everything as JSON values."""
         return dataclasses.asdict(self)
 
 
-def make_report(run: Run, questions: Sequence[Question]) -> Report:
+def make_report(run: Run, requests: Sequence[PreparedRequest]) -> Report:
     """Make the report of a run.
 
     Args:
-        run: that is over.
-        questions: that were asked in it.
+        run: finished run.
+        requests: prepared requests of the run.
     """
-    ledger = run.ledger
-    due_s, ended_s = np.asarray(ledger.due_s), np.asarray(ledger.ended_s)
-    index = np.asarray(ledger.question, np.int64)
-    pixels = np.array([question.pixels for question in questions])[index]
-    valid = np.array([question.valid_pixels for question in questions])[index]
-    sizes = np.array([len(question.request) for question in questions])[index]
+    log = run.log
+    due_s, ended_s = np.asarray(log.due_s), np.asarray(log.ended_s)
+    number = np.asarray(log.number, np.int64)
+    pixels = np.array([request.pixels for request in requests])[number]
+    valid = np.array([request.valid_pixels for request in requests])[number]
+    sizes = np.array([len(request.content) for request in requests])[number]
     share = measure_share(due_s, ended_s, run.begins_s, run.ends_s)
     counted = (run.begins_s <= due_s) & (due_s < run.ends_s)
     duration_s = run.ends_s - run.begins_s
-    computed = np.asarray(ledger.computed_pixels, np.int64)
-    told = computed >= 0
+    computed = np.asarray(log.computed_pixels, np.int64)
+    is_stated = computed >= 0
     return Report(
         duration_s=duration_s,
         images_per_s=float(share.sum() / duration_s),
@@ -109,16 +111,16 @@ def make_report(run: Run, questions: Sequence[Question]) -> Report:
         valid_megapixels_per_s=float(share @ valid / duration_s / 1e6),
         latency_s=summarize_latencies((ended_s - due_s)[counted]),
         answered=int(counted.sum()),
-        refused=dict(+ledger.refused),
-        failed=dict(+ledger.failed),
-        checked_answers=ledger.checked_answers,
-        differing_answers=ledger.differing_answers,
-        differing_labels=ledger.differing_labels,
+        refused=dict(+log.refused),
+        failed=dict(+log.failed),
+        checked_answers=log.checked_answers,
+        differing_answers=log.differing_answers,
+        differing_labels=log.differing_labels,
         sent_bytes=int(sizes.sum()),
-        received_bytes=ledger.received_bytes,
-        computed_per_pixel=_divide(computed[told].sum(), pixels[told].sum()),
-        computed_per_valid_pixel=_divide(computed[told].sum(), valid[told].sum()),
-        stages_ms={name: float(np.median(values)) for name, values in ledger.stages_ms.items()},
+        received_bytes=log.received_bytes,
+        computed_per_pixel=_divide(computed[is_stated].sum(), pixels[is_stated].sum()),
+        computed_per_valid_pixel=_divide(computed[is_stated].sum(), valid[is_stated].sum()),
+        stages_ms={name: float(np.median(values)) for name, values in log.stages_ms.items()},
         generator_us=run.cpu_s / max(run.exchanges, 1) * 1e6,
     )
 
@@ -126,26 +128,26 @@ def make_report(run: Run, questions: Sequence[Question]) -> Report:
 def measure_share(
     began_s: NDArray[np.float64], ended_s: NDArray[np.float64], begins_s: float, ends_s: float
 ) -> NDArray[np.float64]:
-    """Give how much of each piece of work lies in a window of time, as a fraction of the piece.
+    """Return the fraction of each piece of work that lies in a window of time.
 
-    Pieces that lie across an end count in part: otherwise few long ones would make throughput jump
-    by one of them or another.
+    Work across an end of the window counts in part. Otherwise a few long pieces would make the
+    throughput jump.
 
     Args:
-        began_s: when each began.
-        ended_s: when each ended.
-        begins_s: when the window begins.
-        ends_s: when the window ends.
+        began_s: time at which each piece began.
+        ended_s: time at which each piece ended.
+        begins_s: time at which the window begins.
+        ends_s: time at which the window ends.
 
     Returns:
-        From 0 to 1 for each.
+        Fractions from 0 to 1.
     """
     inside = np.minimum(ended_s, ends_s) - np.maximum(began_s, begins_s)
     return np.asarray(np.clip(inside, 0, None) / np.maximum(ended_s - began_s, 1e-9))
 
 
 def summarize_latencies(latencies_s: NDArray[np.float64]) -> Latency:
-    """Give the percentiles that matter of latencies in seconds."""
+    """Return the percentiles of latencies in seconds."""
     if not latencies_s.size:
         return Latency(0.0, 0.0, 0.0, 0.0)
     return Latency(*(float(value) for value in np.percentile(latencies_s, (50, 95, 99, 100))))

@@ -1,45 +1,162 @@
-"""A whole measurement of a server that is running."""
+"""Measurement of a running server, from finding its model to the report."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from service.bench.ask import answer_alone, find_model
+import httpx2
+
+from lacuna.errors import UnavailableError
+from service.bench.connection import ClientConnection, RawResponse
 from service.bench.load import run_load
-from service.bench.plan import Plan
-from service.bench.question import Address, build_question
+from service.bench.load_profile import LoadProfile
+from service.bench.prepared_request import PreparedRequest, encode_request, prepare_request
 from service.bench.report import Report, make_report
 from service.bench.workload import Workload, draw_samples
 
 
+class UnansweredError(UnavailableError):
+    """The server gave no answer from which a benchmark can start."""
+
+    code = "unanswered"
+
+
+class ServedModel(NamedTuple):
+    """Model of the server.
+
+    Attributes:
+        name: name of the model.
+        channels: number of channels of its images.
+    """
+
+    name: str
+    channels: int
+
+
 async def measure_server(
-    address: Address,
+    server: httpx2.URL,
     workload: Workload,
-    plan: Plan,
+    profile: LoadProfile,
     model: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Ask every image alone, then all of them at once, and compare.
+    """Send each image alone, then all of them under load, and compare the answers.
 
     Args:
-        address: of the server.
-        workload: what to ask. Its number of channels is replaced by what the model takes.
-        plan: how to load the server.
+        server: URL of the server.
+        workload: images to send. Its number of channels is replaced by the model's.
+        profile: how to load the server.
         model: name of the model; None for the only one.
-        tell: hears what is being done.
+        tell: called with a description of each step.
 
     Raises:
         UnansweredError: if the server does not answer, serves no such model, or fails to answer an
-            image that is asked alone.
+            image that is sent alone.
     """
-    tell(f"asking what is served at {address.host}:{address.port}")
-    served = await find_model(address, model, plan.timeout_s)
+    tell(f"looking for the model at {server.netloc.decode()}")
+    served = await find_model(server, model, profile.timeout_s)
     workload = dataclasses.replace(workload, channels=served.channels)
     tell(f"drawing {workload.images} images")
     fields = {} if model is None else {"model": model}
-    questions = [build_question(address, sample, fields) for sample in draw_samples(workload)]
-    tell(f"asking each of {workload.images} images alone")
-    questions = await answer_alone(address, questions, plan.timeout_s)
+    requests = [prepare_request(server, sample, fields) for sample in draw_samples(workload)]
+    tell(f"sending each of {workload.images} images alone")
+    requests = await answer_alone(server, requests, profile.timeout_s)
     tell("measuring")
-    return make_report(await run_load(address, questions, plan), questions)
+    return make_report(await run_load(server, requests, profile), requests)
+
+
+async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> ServedModel:
+    """Find the model to measure.
+
+    Args:
+        server: URL of the server.
+        name: name of the model; None for the only one.
+        timeout_s: how long to wait.
+
+    Raises:
+        UnansweredError: if the server does not answer, or serves no such model.
+    """
+    request = encode_request("GET", server, "/v1/models", headers={"Accept": "application/json"})
+    response = await exchange_once(server, request, timeout_s)
+    served = _read_channels(response)
+    if not served:
+        raise UnansweredError(
+            f"the server must list a model that is ready; {server.netloc.decode()} does not "
+            f"(GET /v1/models: {response.status})"
+        )
+    wanted = next(iter(served)) if name is None and len(served) == 1 else name
+    if wanted is None or wanted not in served:
+        raise UnansweredError(
+            f"the model must be one of {', '.join(served)}; it is {wanted or 'not named'}"
+        )
+    return ServedModel(wanted, served[wanted])
+
+
+async def answer_alone(
+    server: httpx2.URL, requests: Sequence[PreparedRequest], timeout_s: float
+) -> list[PreparedRequest]:
+    """Send the requests one after another, each when the one before is answered.
+
+    Args:
+        server: URL of the server, which must have nothing else to do.
+        requests: requests to send.
+        timeout_s: how long to wait for each answer.
+
+    Returns:
+        The requests, each with its answer as the expected one.
+
+    Raises:
+        UnansweredError: if one is not answered.
+    """
+    answered = []
+    for number, request in enumerate(requests):
+        response = await exchange_once(server, request.content, timeout_s)
+        if response.status != 200:
+            raise UnansweredError(
+                f"each image must be answered when it is sent alone; number {number}, of "
+                f"{request.pixels} pixels, is not: {response.status} "
+                f"{response.body[:300].decode(errors='replace')}"
+            )
+        answered.append(dataclasses.replace(request, expected=response.body))
+    return answered
+
+
+async def exchange_once(server: httpx2.URL, request: bytes, timeout_s: float) -> RawResponse:
+    """Send one request over a connection of its own.
+
+    Args:
+        server: URL of the server.
+        request: head and body.
+        timeout_s: how long to wait, for the connection and the response together.
+
+    Raises:
+        UnansweredError: if no response comes.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            connection = await ClientConnection.open(server)
+            try:
+                return await connection.exchange(request)
+            finally:
+                await connection.close()
+    except OSError as error:
+        reason = error.strerror or str(error) or f"{timeout_s:g} s were not enough"
+        raise UnansweredError(
+            f"the server must answer; {server.netloc.decode()} does not: {reason}; "
+            "`lacuna serve` starts one"
+        ) from error
+
+
+def _read_channels(response: RawResponse) -> dict[str, int]:
+    """Return the channels of each model that is ready, by its name."""
+    if response.status != 200:
+        return {}
+    try:
+        entries: list[dict[str, Any]] = json.loads(response.body)["models"]
+        return {one["name"]: int(one["image"]["channels"]) for one in entries if "image" in one}
+    except (ValueError, TypeError, KeyError):
+        return {}

@@ -1,6 +1,6 @@
-"""Images to ask with: of which sizes, with how many valid pixels, and where the missing ones lie.
+"""Synthetic images: their sizes, their fraction of valid pixels, the region of the missing ones.
 
-Everything is drawn from a seed: the same workload is the same pixels in every process.
+Everything is drawn from a seed: a workload has the same pixels in every process.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _PATCH_PIXELS = 24
 
 @dataclass(frozen=True)
 class Sizes:
-    """A size, or a range of them from which height and width are drawn apart, log-uniformly.
+    """Size, or range of sizes from which height and width are drawn independently, log-uniformly.
 
     Attributes:
         low: smallest height and width in pixels.
-        high: largest height and width in pixels; what `low` is for a single size.
+        high: largest height and width in pixels; equal to `low` for a single size.
 
     Raises:
-        ValueError: if a side is less than 1, or more than its upper end.
+        ValueError: if a side is less than 1, or more than its upper bound.
     """
 
     low: tuple[int, int]
@@ -44,7 +44,7 @@ class Sizes:
     def draw(self, rng: np.random.Generator) -> tuple[int, int]:
         """Draw a height and a width in pixels."""
         height, width = (
-            # Every whole number has a share, the ends included.
+            # Every whole number can be drawn, both bounds included.
             min(int(math.exp(rng.uniform(math.log(low), math.log(high + 1)))), high)
             for low, high in zip(self.low, self.high, strict=True)
         )
@@ -52,13 +52,13 @@ class Sizes:
 
 
 def parse_sizes(text: str) -> Sizes:
-    """Read sizes as people write them.
+    """Parse a size or a range of sizes.
 
     Args:
         text: `512` for a square, `480x640` for height and width, `48-384` for a range.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if it has none of these forms.
     """
     found = _SIZE.fullmatch(text)
     if found is None:
@@ -70,18 +70,18 @@ def parse_sizes(text: str) -> Sizes:
 
 @dataclass(frozen=True)
 class Workload:
-    """What images to draw.
+    """Images to draw.
 
     Attributes:
-        images: how many.
-        sizes: taken in turn.
-        valid: fractions of valid pixels from 0 to 1, each taken in turn with every size.
-        region: where the missing pixels lie, one of `REGIONS`.
-        channels: of the images.
-        seed: that everything is drawn from.
+        images: number of images.
+        sizes: their sizes, taken in turn.
+        valid: fractions of valid pixels from 0 to 1, each combined with every size.
+        region: region of the missing pixels, one of `REGIONS`.
+        channels: number of channels.
+        seed: seed of everything that is drawn.
 
     Raises:
-        ValueError: if one is out of its range.
+        ValueError: if a value is out of its range.
     """
 
     images: int
@@ -107,15 +107,15 @@ def draw_samples(workload: Workload) -> list[Sample]:
     """Draw the images of a workload and their masks.
 
     Args:
-        workload: what to draw.
+        workload: images to draw.
 
     Returns:
-        Samples uint8; under invalid pixels stands what would be there anyway.
+        Samples uint8. Their values under invalid pixels are those of the complete image.
     """
     combinations = [(sizes, valid) for valid in workload.valid for sizes in workload.sizes]
     samples = []
     for index in range(workload.images):
-        # Each image has a generator of its own, so that more of them change none of the first.
+        # Each image has its own generator, so that a larger workload begins with the same images.
         rng = np.random.default_rng((workload.seed, index))
         sizes, valid = combinations[index % len(combinations)]
         size = sizes.draw(rng)
@@ -127,13 +127,13 @@ def draw_samples(workload: Workload) -> list[Sample]:
 def draw_mask(
     rng: np.random.Generator, size: tuple[int, int], valid: float, region: str
 ) -> NDArray[np.bool_]:
-    """Draw which pixels are valid.
+    """Draw a mask of valid pixels.
 
     Args:
-        rng: to draw with.
+        rng: random generator.
         size: height and width in pixels.
-        valid: fraction of valid pixels, which is kept to the pixel.
-        region: where the missing ones lie, one of `REGIONS`.
+        valid: fraction of valid pixels, exact to the pixel.
+        region: region of the missing ones, one of `REGIONS`.
 
     Returns:
         bool (H, W), True = valid.
@@ -145,7 +145,7 @@ def draw_mask(
     order = REGIONS[region](rng, size).ravel()
     edge = np.partition(order, missing - 1)[missing - 1]
     mask = order > edge
-    # Of the pixels on the edge, the first ones are missing, so that the region stays in one piece.
+    # On the edge, the first pixels are missing, so that the region stays in one piece.
     on_edge = np.flatnonzero(order == edge)
     mask[on_edge[missing - np.count_nonzero(order < edge) :]] = True
     return np.asarray(mask.reshape(size))
@@ -154,7 +154,7 @@ def draw_mask(
 def _draw_image(
     rng: np.random.Generator, size: tuple[int, int], channels: int
 ) -> NDArray[np.uint8]:
-    """Draw patches that differ in brightness and in grain, so that their labels differ too."""
+    """Draw patches that differ in brightness and in texture, so that their labels differ too."""
     level = _draw_patches(rng, size, 30, 220)
     grain = _draw_patches(rng, size, 0, 90)
     noise = rng.random((*size, channels), np.float32) * 2 - 1
@@ -171,7 +171,7 @@ def _draw_patches(
 
 
 Order = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float32]]
-"""Gives each pixel of a size a number; the missing pixels are those of the lowest numbers."""
+"""Order in which the pixels of an image go missing: a number for each, the lowest first."""
 
 
 def _scatter(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -188,7 +188,7 @@ def _from_a_side(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.
     return np.rot90(turned, quarters)
 
 
-def _from_a_slant(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
+def _beyond_a_slanted_edge(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
     angle = rng.uniform(0, 2 * math.pi)
     y, x = np.ogrid[: size[0], : size[1]]
     return (y * math.sin(angle) + x * math.cos(angle)).astype(np.float32)
@@ -204,10 +204,10 @@ REGIONS: Mapping[str, Order] = MappingProxyType(
     {
         "side": _from_a_side,
         "left": _from_left,
-        "slant": _from_a_slant,
+        "slant": _beyond_a_slanted_edge,
         "centre": _from_the_centre,
         "scattered": _scatter,
     }
 )
-"""Where missing pixels may lie: from any of the four sides, from the left, beyond a slanted edge,
-in a rectangle around the centre, or anywhere."""
+"""Regions of missing pixels: from one of the four sides, from the left, beyond a slanted edge, in a
+rectangle around the centre, or scattered."""

@@ -1,1 +1,1 @@
-"""Commands that the server adds to `lacuna`: serve, check, bench and config."""
+"""Commands that the server adds to `lacuna`: serve, check, bench and config (`pyproject.toml`)."""

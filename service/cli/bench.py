@@ -22,15 +22,15 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
 @click.option(
     "--connections",
     type=click.IntRange(1),
-    help="Number of open connections. Each sends its next request after the last answer.  "
+    help="Number of connections. Each sends its next request when the last one is answered.  "
     "[default: 8, or 128 with --rate]",
 )
 @click.option(
     "--rate",
     "rate_per_s",
     type=click.FloatRange(0, min_open=True),
-    help="Requests per second (open loop): random arrivals that do not wait for the server. "
-    "Latency is measured from the arrival.",
+    help="Requests per second. They arrive at random, whether the server keeps up or not. Latency "
+    "counts from the arrival.",
 )
 @click.option(
     "--duration",
@@ -41,7 +41,7 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
 @click.option(
     "--requests",
     type=click.IntRange(1),
-    help="Length of the measurement as a number of requests; not with --duration.",
+    help="Number of requests to measure, instead of --duration.",
 )
 @click.option(
     "--warmup",
@@ -57,7 +57,8 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
     multiple=True,
     default=["48-384"],
     show_default=True,
-    help="Image size in pixels: 512, 480x640 (height, width), or a range for both. Repeatable.",
+    help="Size in pixels: 512, 480x640 (height, width), or a range from which both are drawn. "
+    "Repeatable.",
 )
 @click.option(
     "--valid",
@@ -72,7 +73,7 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
     type=click.Choice(REGIONS),
     default="side",
     show_default=True,
-    help="Layout of the missing pixels.",
+    help="Region of the missing pixels.",
 )
 @click.option(
     "--images",
@@ -81,13 +82,13 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
     show_default=True,
     help="Number of different images, sent in turn.",
 )
-@click.option("--model", help="Name of the model, if there are several.")
+@click.option("--model", help="Name of the model. Needed if the server has several.")
 @click.option(
     "--seed",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Seed of all random numbers.",
+    help="Seed of the images and arrival times.",
 )
 @click.option(
     "--timeout",
@@ -116,23 +117,23 @@ def bench(
 ) -> None:
     """Measure the server at URL under load, and check its answers.
 
-    First every image is sent alone. Then all images are sent repeatedly and concurrently. Each
-    answer is compared with the one to the image alone: no label may differ, whatever else is in
+    Each image is first sent alone. Then all images are sent again and again over many connections.
+    Each answer is compared with the one to the image alone. No label may differ, whatever shares
     its batch.
 
-    The exit status is 0 if all answers are right, and 1 if one differs or a request fails. Refusals
-    (429, 503) are counted, but they are not failures.
+    The exit status is 0 if every answer was correct. It is 1 if an answer differed or a request
+    failed. Refusals (429, 503) are counted, but are not failures.
 
     \b
-    lacuna bench                                              many sizes, eight connections
-    lacuna bench --size 512 --valid 0.4 --region slant        60 % of each image missing
-    lacuna bench --size 64 --rate 100 --json                  an open loop; results as JSON
+    lacuna bench                                          many sizes, eight connections
+    lacuna bench --size 512 --valid 0.4 --region slant    60 % of each image missing
+    lacuna bench --size 64 --rate 100 --json              random arrivals, results as JSON
     """
     if duration_s is not None and requests is not None:
-        raise click.UsageError("--duration and --requests must not be combined; both were given")
-    from service.bench.load import run_in_loop  # noqa: PLC0415 (keeps --help fast)
-    from service.bench.plan import Plan  # noqa: PLC0415
-    from service.bench.question import parse_address  # noqa: PLC0415
+        raise click.UsageError("--duration and --requests exclude each other")
+    from service.bench.load import run_in_loop  # noqa: PLC0415 (slow; --help must be quick)
+    from service.bench.load_profile import LoadProfile  # noqa: PLC0415
+    from service.bench.prepared_request import parse_server_url  # noqa: PLC0415
     from service.bench.session import measure_server  # noqa: PLC0415
     from service.bench.workload import Workload, parse_sizes  # noqa: PLC0415
 
@@ -140,14 +141,16 @@ def bench(
         duration_s = 10.0
     if connections is None:
         connections = 8 if rate_per_s is None else 128
-    plan = Plan(connections, rate_per_s, duration_s, requests, warmup_s, timeout_s, seed)
+    profile = LoadProfile(connections, rate_per_s, duration_s, requests, warmup_s, timeout_s, seed)
     try:
-        address = parse_address(url)
+        server = parse_server_url(url)
         workload = Workload(images, tuple(map(parse_sizes, sizes)), valid, region, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with Console(stderr=True).status("") as status:
-        report = run_in_loop(lambda: measure_server(address, workload, plan, model, status.update))
+        report = run_in_loop(
+            lambda: measure_server(server, workload, profile, model, status.update)
+        )
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
@@ -191,7 +194,7 @@ def _list_rows(report: Report) -> Iterator[tuple[str, str]]:
         "traffic",
         f"{report.sent_bytes / 1e6:.1f} MB out, {report.received_bytes / 1e6:.1f} MB in",
     )
-    yield "generator", f"{report.generator_us:.0f} µs of processor time a request"
+    yield "generator", f"{report.generator_us:.0f} µs of processor time per request"
 
 
 def _list_outcomes(outcomes: Mapping[str, int], color: str = "yellow") -> str:

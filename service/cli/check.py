@@ -17,15 +17,15 @@ from service.cli.loading import load_saved_model
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the random images.")
 def check(folder: Path, seed: int) -> None:
-    """Check that the model in DIR, <model>/<version>, keeps its contract.
+    """Check that the model in DIR, <model>/<version>, keeps the promise.
 
-    The model runs on random images, padded to several sizes, in batches with other images, with
-    other values under the mask, and cut into tiles. The labels must never change. The receptive
-    radius and the total stride are measured and compared with the model's manifest.
+    The model segments random images on several canvases, in batches with other images, with other
+    values under the mask, and cut into tiles. The labels must never change. The receptive radius
+    and the total stride are measured and compared with the manifest.
 
-    The exit status is 0 if the model may be padded, batched and tiled, and 1 if it may not or
-    cannot be loaded. A server runs a model that fails this check one image at a time, unpadded and
-    untiled.
+    The exit status is 0 if images may be padded, batched and tiled, and 1 if they may not or the
+    model cannot be served. A model that fails the check is still served, one image at a time,
+    without padding or tiling.
     """
     console = Console()
     with console.status(f"checking {folder}"):

@@ -18,11 +18,11 @@ _MASKED = "********"
 
 
 class EffectiveSetting(NamedTuple):
-    """Setting in force.
+    """A setting as it is in force.
 
     Attributes:
-        variable: environment variable of the setting.
-        value: JSON value; secrets are masked.
+        variable: that sets it.
+        value: as JSON has it; secrets are masked.
         origin: `environment` or `default`.
     """
 
@@ -35,9 +35,9 @@ class EffectiveSetting(NamedTuple):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--changed", is_flag=True, help="Show only settings that differ from their defaults.")
 def config(as_json: bool, changed: bool) -> None:
-    """Show the settings that `lacuna serve` would use, and their origins.
+    """Show the settings that `lacuna serve` would start with, and where each comes from.
 
-    Each setting is an environment variable. Options of `lacuna serve` override it. Keys are masked.
+    Each is an environment variable. Options of `lacuna serve` take precedence. Keys are masked.
     """
     from service.config import PREFIX, read_settings  # noqa: PLC0415 (needs the extra)
 
@@ -58,12 +58,11 @@ def config(as_json: bool, changed: bool) -> None:
 
 
 def list_effective(settings: BaseModel, prefix: str) -> Iterator[EffectiveSetting]:
-    """Yield settings with their origins.
+    """List settings with their origins.
 
     Args:
-        settings: settings read from the environment alone, so that every one that is set was set
-            there.
-        prefix: prefix of the names of their variables.
+        settings: read from the environment alone, so that what was set was set there.
+        prefix: of their variables.
     """
     from pydantic import BaseModel, SecretStr  # noqa: PLC0415
 

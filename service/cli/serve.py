@@ -14,30 +14,29 @@ from service.cli.logs import configure_logging
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Port to listen on; 0 for any free one.  [default: 8000]")
+@click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
 @click.option(
     "--model-repository",
     type=click.Path(path_type=Path),
-    help="Folder with <model>/<version>/saved_model.pb.  [default: the demo model]",
+    help="Folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
 )
-@click.option("--models", help="Models to serve, separated by commas.  [default: all]")
+@click.option("--models", help="Names of the models to serve, separated by commas.  [default: all]")
 @click.option(
     "--api-keys-file",
     type=click.Path(path_type=Path),
-    help="File with the API keys of clients, one per line.  [default: no keys; requests need none]",
+    help="File of API keys, one per line. Requests then need one.  [default: no key needed]",
 )
 @click.option(
     "--admin-key-file",
     type=click.Path(path_type=Path),
-    help="File with the key for loading and unloading models by request.  "
-    "[default: none; such requests are refused]",
+    help="File of the key for loading and unloading models.  [default: both are forbidden]",
 )
 @click.option(
     "--metrics-port",
     type=int,
     help="Separate port for /metrics.  [default: the port of the server]",
 )
-@click.option("--docs/--no-docs", default=None, help="Serve /docs or not.  [default: --docs]")
+@click.option("--docs/--no-docs", default=None, help="Whether to serve /docs.  [default: yes]")
 def serve(
     host: str | None,
     port: int | None,
@@ -50,18 +49,18 @@ def serve(
 ) -> None:
     """Serve models over HTTP until SIGTERM or Ctrl-C.
 
-    Every option is also an environment variable: LACUNA_HOST, LACUNA_PORT, LACUNA_MODEL_REPOSITORY
-    and so on. Options override variables. `lacuna config` lists all variables.
+    Environment variables set the same options: LACUNA_HOST, LACUNA_PORT, LACUNA_MODEL_REPOSITORY
+    and so on. Options of the command line take precedence.
 
-    The port opens immediately. /readyz returns 503 until every model is loaded and checked, then
-    200. After SIGTERM or Ctrl-C the server answers all admitted requests, then ends. A second
-    signal ends it immediately.
+    The port opens at once. /readyz answers 503 until every model is loaded and checked, then 200.
+    On SIGTERM or Ctrl-C the server finishes the requests it has accepted, then ends. A second
+    signal ends it at once.
 
     \b
     curl -F image=@scene.png -F mask=@mask.png -H 'Accept: image/png' \\
         http://127.0.0.1:8000/v1/segment -o labels.png
     """
-    # Imported here, so that --help stays fast.
+    # All of this is an extra; and --help is to answer at once.
     from service.assembly import (  # noqa: PLC0415
         assemble_services,
         make_server,

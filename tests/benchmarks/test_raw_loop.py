@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.contestants import start_raw_loop
+from benchmarks.processes import start_raw_loop
 from lacuna.raster.npy import read_npy
 from service.bench.workload import Workload, draw_samples, parse_sizes
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from lacuna.outputs import MEDIA_TYPES
 from service.web.problems import INTERNAL_ERROR, STATUSES
-from service.wire.native.answer import MEDIA_TYPES
 from service.wire.native.request import Parameters
 from tests.support.apps import load_repository, serve
 
 ROOT = Path(__file__).parents[2]
 HTTP = (ROOT / "docs" / "http.md").read_text()
+FORMATS = (ROOT / "docs" / "formats.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -42,7 +43,7 @@ def test_every_route_is_documented(tmp_path):
 
 @pytest.mark.parametrize("name", [*MEDIA_TYPES, *Parameters.__dataclass_fields__])
 def test_every_answer_and_parameter_is_documented(name):
-    assert f"`{name}`" in HTTP
+    assert f"`{name}`" in HTTP + FORMATS
 
 
 def test_every_link_leads_somewhere():
@@ -58,6 +59,19 @@ def test_the_readmes_curl_names_files_that_are_there():
     assert len(files) == 2
     assert all((ROOT / name).is_file() for name in files)
     assert "http://127.0.0.1:8000/v1/segment" in shlex.split(command.replace("\\\n", ""))
+
+
+FOLDERS = (".ci", "benchmarks", "deploy", "docs", "lacuna", "model", "scripts", "service")
+TEXTS = {"", ".html", ".js", ".md", ".py", ".toml", ".yml"}
+
+
+def test_every_text_installs_the_distribution_by_its_name():
+    files = [*ROOT.glob("*"), *(path for name in FOLDERS for path in (ROOT / name).rglob("*"))]
+    texts = {path: path.read_text() for path in files if path.is_file() and path.suffix in TEXTS}
+    wrong = re.compile(r"""pip install ['"]?lacuna(?!-segmentation\b)|['"]lacuna\[""")
+
+    assert {"Dockerfile", "Makefile", "README.md", "tracing.py"} <= {path.name for path in texts}
+    assert [path for path, text in texts.items() if wrong.search(text)] == []
 
 
 def test_the_repository_names_no_registry():

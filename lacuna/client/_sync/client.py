@@ -42,13 +42,13 @@ class Client:
 
     Args:
         url: of the server, e.g. `http://127.0.0.1:8000`.
-        api_key: sent as `Authorization: Bearer …`, where the server wants one.
-        timeout_s: how long to wait for the connection, and for each part of an answer.
-        retry: how long to keep trying where the server is busy or away.
+        api_key: sent as `Authorization: Bearer …`.
+        timeout_s: time limit for the connection, and for each part of an answer.
+        retry: how long to try again when the server is overloaded or unreachable.
         protocol: `native`, `oip` (Triton, KServe) or `tfserving`.
-        transport: to use instead of the network's.
-        clock: seconds, for the time that retries take.
-        sleep: waits for seconds, between them.
+        transport: used instead of the network.
+        clock: returns seconds; measures the time of all tries.
+        sleep: waits for seconds between tries.
     """
 
     def __init__(
@@ -89,14 +89,14 @@ class Client:
 
         Args:
             image: a path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image.
-            mask: the same, of the image's size; non-zero = valid. Without one, alpha, no-data and
-                finiteness decide.
-            probabilities: whether they are wanted beside the labels.
-            **target: `model`, `version`, `nodata`, `timeout_s`; None counts as left out.
+            mask: the same, of the image's size; non-zero = valid. Without one, alpha, the no-data
+                value and finiteness decide.
+            probabilities: whether the result holds probabilities, too.
+            **target: `model`, `version`, `nodata`, `timeout_s`; None is the same as leaving it out.
 
         Raises:
-            LacunaError: of the class that the server names: `RequestError` if the request is at
-                fault, `UnavailableError` if trying again may help.
+            LacunaError: the error of the server: `RequestError` if the request is at fault,
+                `UnavailableError` if trying again may help.
             OSError: if a file cannot be read.
         """
         return self.ask(Question(image, mask, probabilities, **target))
@@ -158,12 +158,12 @@ class Client:
         """Segment many images, several at once.
 
         Args:
-            images: as in `segment`; taken as they are needed, so they may be endless.
+            images: as in `segment`; read as they are needed, so they may be endless.
             masks: one for each image, or None for those that have none.
-            concurrency: how many are asked at once.
+            concurrency: number of images that are sent at once.
             progress: whether to draw a progress bar on the standard error.
-            return_errors: whether an image that fails gives its error in place of a result; if
-                not, the first one is raised, and those behind it are not asked any more.
+            return_errors: whether the result of an image that fails is its error. If not, the first
+                error is raised, and no further image is sent.
             probabilities: as in `segment`.
             **target: as in `segment`.
 
@@ -186,7 +186,7 @@ class Client:
         return map_concurrently(segment, pair_up(images, masks), concurrency, bar)
 
     def models(self) -> list[dict[str, Any]]:
-        """List the models and versions, their classes and what they promise."""
+        """Return the models and their versions, as `GET /v1/models` describes them."""
         return self._run(self._catalog.list_models())
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""The protocols that a server can be asked by.
+"""Protocols in which the client can send an image.
 
-Each is a generator: it yields calls, is sent their replies, and returns the result.
+Each is a generator that yields calls, receives their replies, and returns the result.
 """
 
 from __future__ import annotations
@@ -19,4 +19,4 @@ Protocol = Literal["native", "oip", "tfserving"]
 PROTOCOLS: Mapping[Protocol, Callable[[Question, Catalog], Steps[Result]]] = MappingProxyType(
     {"native": native.segment, "oip": oip.segment, "tfserving": tfserving.segment}
 )
-"""How each asks for a segmentation."""
+"""Function of each protocol that requests a segmentation."""

@@ -1,7 +1,7 @@
 """`POST /v1/segment`.
 
-Labels are asked for as JSON: areas in run lengths, with the names of model and classes, all from
-the version that gave the answer. With probabilities it is NPZ, and in brief NPY; names are asked
+Labels are question for as JSON: areas in run lengths, with the names of model and classes, all from
+the version that gave the answer. With probabilities it is NPZ, and in brief NPY; names are question
 for once then.
 """
 
@@ -30,57 +30,57 @@ NPZ = "application/zip"
 _TIMING = re.compile(r"([\w-]+);dur=([\d.]+)")
 
 
-def segment(asked: Question, catalog: Catalog) -> Steps[Result]:
-    """Ask for a segmentation.
+def segment(question: Question, catalog: Catalog) -> Steps[Result]:
+    """Request a segmentation.
 
     Args:
-        asked: what is to be segmented.
+        question: image, mask and options.
         catalog: of the server's models.
     """
-    if not (asked.probabilities or asked.brief):
-        reply = yield write_call(asked, JSON)
-        return read_json(reply.content, asked.image, read_timings(reply))
-    reply = yield write_call(asked, NPZ if asked.probabilities else NPY)
-    if asked.probabilities:
+    if not (question.probabilities or question.brief):
+        reply = yield write_call(question, JSON)
+        return read_json(reply.content, question.image, read_timings(reply))
+    reply = yield write_call(question, NPZ if question.probabilities else NPY)
+    if question.probabilities:
         labels, probabilities = read_npz(reply.content)
     else:
         labels, probabilities = read_npy(reply.content), None
-    version = None if asked.version is None else str(asked.version)
-    model = yield from catalog.find_model(asked.model, version)
+    version = None if question.version is None else str(question.version)
+    model = yield from catalog.find_model(question.model, version)
     return Result(
         labels,
         name_classes(model, labels),
-        str(model.get("name", asked.model or "")),
-        str(model.get("version", asked.version or "")),
+        str(model.get("name", question.model or "")),
+        str(model.get("version", question.version or "")),
         probabilities,
         read_timings(reply),
-        asked.image,
+        question.image,
     )
 
 
-def write_call(asked: Question, media_type: str) -> Call:
+def write_call(question: Question, media_type: str) -> Call:
     """Write a request.
 
     Args:
-        asked: what is to be segmented.
+        question: image, mask and options.
         media_type: of the answer.
     """
     parameters = {
-        "model": asked.model,
-        "version": asked.version,
-        "nodata": asked.nodata,
-        "timeout_s": asked.timeout_s,
+        "model": question.model,
+        "version": question.version,
+        "nodata": question.nodata,
+        "timeout_s": question.timeout_s,
     }
     parts = [
         _write_part(name, str(value).encode())
         for name, value in parameters.items()
         if value is not None
     ]
-    parts.append(_write_part("image", read_source(asked.image), is_file=True))
-    if asked.mask is not None:
-        parts.append(_write_part("mask", read_source(asked.mask), is_file=True))
-    # In one piece: HTTP libraries send a form's parts one by one, which costs both sides more than
-    # all the rest of a small request.
+    parts.append(_write_part("image", read_source(question.image), is_file=True))
+    if question.mask is not None:
+        parts.append(_write_part("mask", read_source(question.mask), is_file=True))
+    # The body is one piece. HTTP libraries send the parts of a form one by one, which costs client
+    # and server more than the rest of a small request.
     boundary = uuid.uuid4().hex
     line = b"--%b\r\n" % boundary.encode()
     body = b"".join([*(line + part for part in parts), b"--%b--\r\n" % boundary.encode()])
@@ -100,8 +100,8 @@ def read_json(content: bytes, image: Image | None, timings_ms: dict[str, float])
 
     Args:
         content: the answer.
-        image: that was asked about.
-        timings_ms: of each stage; if empty, those of the answer.
+        image: that was sent.
+        timings_ms: of each stage; if empty, those in the answer are used.
     """
     answer = json.loads(content)
     size = answer["size"]["height"], answer["size"]["width"]

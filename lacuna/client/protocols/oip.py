@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -18,63 +17,53 @@ from lacuna.client.failures import FailedError
 from lacuna.client.protocols.native import read_timings
 from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
+from lacuna.datatypes import DATATYPES
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
-_DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
-    {
-        "UINT8": np.dtype("u1"),
-        "UINT16": np.dtype("<u2"),
-        "UINT32": np.dtype("<u4"),
-        "UINT64": np.dtype("<u8"),
-        "INT8": np.dtype("i1"),
-        "INT16": np.dtype("<i2"),
-        "INT32": np.dtype("<i4"),
-        "INT64": np.dtype("<i8"),
-        "FP16": np.dtype("<f2"),
-        "FP32": np.dtype("<f4"),
-        "FP64": np.dtype("<f8"),
-    }
-)
-_NAMES = {dtype.newbyteorder("="): name for name, dtype in _DATATYPES.items()}
+_NAMES = {dtype.newbyteorder("="): name for name, dtype in DATATYPES.items()}
 _DEPTHS = MappingProxyType({"UINT8": "uint8", "UINT16": "uint16"})
 
 
-def segment(asked: Question, catalog: Catalog) -> Steps[Result]:
-    """Ask for a segmentation.
+def segment(question: Question, catalog: Catalog) -> Steps[Result]:
+    """Request a segmentation.
 
     Args:
-        asked: what is to be segmented.
+        question: image, mask and options.
         catalog: of the server's models.
     """
-    name = yield from catalog.find_name(asked.model, _text(asked.version))
+    name = yield from catalog.find_name(question.model, _text(question.version))
     path = f"/v2/models/{quote(name, safe='')}"
-    if asked.version is not None:
-        path += f"/versions/{quote(str(asked.version), safe='')}"
-    told = yield Call("GET", path)
-    (taken,) = (entry for entry in json.loads(told.content)["inputs"] if entry["name"] == "image")
-    image, mask = read_tensors(
-        asked, int(taken["shape"][-1]), _DEPTHS.get(taken["datatype"], "float32")
+    if question.version is not None:
+        path += f"/versions/{quote(str(question.version), safe='')}"
+    description = yield Call("GET", path)
+    (described,) = (
+        entry for entry in json.loads(description.content)["inputs"] if entry["name"] == "image"
     )
-    reply = yield write_call(f"{path}/infer", asked, image, mask)
+    image, mask = read_tensors(
+        question, int(described["shape"][-1]), _DEPTHS.get(described["datatype"], "float32")
+    )
+    reply = yield write_call(f"{path}/infer", question, image, mask)
     head, outputs = read_outputs(reply)
     labels = outputs["labels"][0].astype(np.uint8, copy=False)
     version = str(head.get("model_version", ""))
     model = yield from catalog.find_model(name, version or None)
-    probabilities = outputs["probabilities"][0] if asked.probabilities else None
+    probabilities = outputs["probabilities"][0] if question.probabilities else None
     classes = name_classes(model, labels)
     timings_ms = read_timings(reply)
-    return Result(labels, classes, name, version, probabilities, timings_ms, asked.image)
+    return Result(labels, classes, name, version, probabilities, timings_ms, question.image)
 
 
-def write_call(path: str, asked: Question, image: NDArray[Any], mask: NDArray[Any] | None) -> Call:
+def write_call(
+    path: str, question: Question, image: NDArray[Any], mask: NDArray[Any] | None
+) -> Call:
     """Write a request.
 
     Args:
         path: of the model's `infer`.
-        asked: what is to be segmented.
+        question: image, mask and options.
         image: (H, W, C) numbers.
-        mask: (H, W), not 0 = valid; None if there is none.
+        mask: (H, W), non-zero = valid; None for no mask.
     """
     if image.dtype == np.bool_:
         image = image.astype(np.uint8)
@@ -85,7 +74,7 @@ def write_call(path: str, asked: Question, image: NDArray[Any], mask: NDArray[An
         np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<")).tobytes()
         for tensor, _ in tensors.values()
     ]
-    wanted = ("labels", "probabilities") if asked.probabilities else ("labels",)
+    wanted = ("labels", "probabilities") if question.probabilities else ("labels",)
     head: dict[str, Any] = {
         "inputs": [
             {
@@ -98,8 +87,8 @@ def write_call(path: str, asked: Question, image: NDArray[Any], mask: NDArray[An
         ],
         "outputs": [{"name": name, "parameters": {"binary_data": True}} for name in wanted],
     }
-    if asked.timeout_s is not None:
-        head["parameters"] = {"timeout": round(asked.timeout_s * 1e6)}
+    if question.timeout_s is not None:
+        head["parameters"] = {"timeout": round(question.timeout_s * 1e6)}
     text = json.dumps(head).encode()
     headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
     return Call("POST", path, headers, content=b"".join([text, *raw]))
@@ -109,10 +98,10 @@ def read_outputs(reply: Reply) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]
     """Read an answer.
 
     Returns:
-        Its JSON, and the outputs by name.
+        The JSON head, and the outputs by name.
 
     Raises:
-        FailedError: if it is not what the protocol says.
+        FailedError: if the answer breaks the protocol.
     """
     length = int(reply.headers.get(HEADER_LENGTH.lower(), len(reply.content)))
     outputs: dict[str, NDArray[Any]] = {}
@@ -120,7 +109,7 @@ def read_outputs(reply: Reply) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]
         head = json.loads(reply.content[:length])
         start = length
         for entry in head["outputs"]:
-            dtype, shape = _DATATYPES[entry["datatype"]], entry["shape"]
+            dtype, shape = DATATYPES[entry["datatype"]], entry["shape"]
             if "data" in entry:
                 outputs[entry["name"]] = np.array(entry["data"], dtype).reshape(shape)
                 continue
@@ -129,7 +118,7 @@ def read_outputs(reply: Reply) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]
             outputs[entry["name"]] = flat.reshape(shape)
             start += flat.nbytes
     except (ValueError, KeyError, TypeError) as error:
-        raise FailedError(f"the answer must be the protocol's; it is not: {error}") from error
+        raise FailedError(f"the answer must follow the protocol; it does not: {error}") from error
     return head, outputs
 
 

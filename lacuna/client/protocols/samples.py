@@ -1,7 +1,7 @@
-"""Images as the tensors that a model takes, for protocols that know no files.
+"""Images as the tensors that a model takes, for protocols that send arrays.
 
-An array is taken as it is. A file is read just as the server reads it, with the server's own
-readers, which come with the extra `serve`.
+An array is sent unchanged. A file is decoded as the server decodes it, by `lacuna.raster`, which
+needs the extra `formats`.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ Dtype = Literal["uint8", "uint16", "float32"]
 
 
 def read_tensors(
-    asked: Question, channels: int, dtype: str
+    question: Question, channels: int, dtype: str
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """Read image and mask.
 
     Args:
-        asked: what is to be segmented.
+        question: image, mask and options.
         channels: that the model takes.
-        dtype: the depth whose values the model takes.
+        dtype: of the values that the model takes.
 
     Returns:
-        (H, W, C) numbers, and bool (H, W), True = valid, or None if everything is.
+        (H, W, C) numbers, and bool (H, W), True = valid, or None if all pixels are valid.
     """
-    if asked.nodata is None and _is_plain(asked.image) and _is_plain(asked.mask):
-        return _from_array(cast("NDArray[Any]", asked.image)), cast("Any", asked.mask)
-    from lacuna.raster.adapt import to_sample  # noqa: PLC0415 (these need the extra)
+    if question.nodata is None and _is_plain(question.image) and _is_plain(question.mask):
+        return _from_array(cast("NDArray[Any]", question.image)), cast("Any", question.mask)
+    from lacuna.raster.adapt import to_sample  # noqa: PLC0415 (needs the extra)
     from lacuna.raster.images import decode_image  # noqa: PLC0415
     from lacuna.raster.limits import ImageLimits  # noqa: PLC0415
     from lacuna.raster.masks import decode_mask  # noqa: PLC0415
 
     limits = ImageLimits()
-    raster = decode_image(read_source(asked.image), limits)
-    mask = None if asked.mask is None else decode_mask(read_source(asked.mask), limits)
+    raster = decode_image(read_source(question.image), limits)
+    mask = None if question.mask is None else decode_mask(read_source(question.mask), limits)
     kind = cast("Dtype", dtype)
-    sample = to_sample(raster, mask, channels, kind, nodata=asked.nodata)
+    sample = to_sample(raster, mask, channels, kind, nodata=question.nodata)
     return sample.image, sample.mask
 
 

@@ -20,23 +20,23 @@ from lacuna.client.result import Result
 _DEPTHS = {"DT_UINT8": "uint8", "DT_UINT16": "uint16"}
 
 
-def segment(asked: Question, catalog: Catalog) -> Steps[Result]:
-    """Ask for a segmentation.
+def segment(question: Question, catalog: Catalog) -> Steps[Result]:
+    """Request a segmentation.
 
     Args:
-        asked: what is to be segmented.
+        question: image, mask and options.
         catalog: of the server's models.
     """
-    version = None if asked.version is None else str(asked.version)
-    name = yield from catalog.find_name(asked.model, version)
+    version = None if question.version is None else str(question.version)
+    name = yield from catalog.find_name(question.model, version)
     model = yield from catalog.find_model(name, version)
     path = f"/v1/models/{quote(name, safe='')}"
     if version is not None:
         path += f"/{'versions' if version.isdigit() else 'labels'}/{quote(version, safe='')}"
-    told = yield Call("GET", f"{path}/metadata")
-    metadata = json.loads(told.content)
-    image, mask = read_tensors(asked, *_read_input(model, metadata))
-    reply = yield write_call(f"{path}:predict", image, mask, probabilities=asked.probabilities)
+    description = yield Call("GET", f"{path}/metadata")
+    metadata = json.loads(description.content)
+    image, mask = read_tensors(question, *_read_input(model, metadata))
+    reply = yield write_call(f"{path}:predict", image, mask, probabilities=question.probabilities)
     labels, probabilities = read_prediction(reply.content, image.shape[:2])
     return Result(
         labels,
@@ -45,20 +45,20 @@ def segment(asked: Question, catalog: Catalog) -> Steps[Result]:
         str(metadata["model_spec"]["version"]),
         probabilities,
         read_timings(reply),
-        asked.image,
+        question.image,
     )
 
 
 def write_call(
     path: str, image: NDArray[Any], mask: NDArray[Any] | None, *, probabilities: bool
 ) -> Call:
-    """Write a request: a row of nested lists, as TensorFlow Serving itself reads it.
+    """Write a request: a row of nested lists, which TensorFlow Serving itself reads, too.
 
     Args:
         path: of the model's `predict`.
         image: (H, W, C) numbers.
-        mask: (H, W), not 0 = valid; None if there is none.
-        probabilities: whether they are wanted.
+        mask: (H, W), non-zero = valid; None for no mask.
+        probabilities: whether the answer holds probabilities.
     """
     valid = np.ones(image.shape[:2], np.bool_) if mask is None else mask != 0
     row = {"image": image.tolist(), "mask": valid[:, :, None].tolist()}
@@ -80,7 +80,7 @@ def read_prediction(
         size: height and width that it must have.
 
     Raises:
-        FailedError: if it is not what the protocol says.
+        FailedError: if the answer breaks the protocol.
     """
     try:
         (prediction,) = json.loads(content)["predictions"]
@@ -89,14 +89,14 @@ def read_prediction(
         labels = np.array(prediction["labels"], np.uint8).reshape(size)
         return labels, np.array(prediction["probabilities"], np.float32).reshape(*size, -1)
     except (ValueError, KeyError, TypeError) as error:
-        raise FailedError(f"the answer must be the protocol's; it is not: {error}") from error
+        raise FailedError(f"the answer must follow the protocol; it does not: {error}") from error
 
 
 def _read_input(model: dict[str, Any], metadata: dict[str, Any]) -> tuple[int, str]:
-    """Give the channels and the depth that a model takes."""
+    """Return the channels and the dtype of the images that a model takes."""
     if "image" in model:
         return int(model["image"]["channels"]), str(model["image"]["dtype"])
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
-    taken = signatures["serving_default"]["inputs"]["image"]
-    sides = [int(side["size"]) for side in taken["tensor_shape"]["dim"]]
-    return math.prod(sides[-1:]), _DEPTHS.get(taken["dtype"], "float32")
+    described = signatures["serving_default"]["inputs"]["image"]
+    sides = [int(side["size"]) for side in described["tensor_shape"]["dim"]]
+    return math.prod(sides[-1:]), _DEPTHS.get(described["dtype"], "float32")

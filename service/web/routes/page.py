@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lacuna.raster.formats import ACCEPTED, IMAGE_SUFFIXES
 from service.web.headers import PAGE_POLICY_HEADER
 from service.web.services import AppServices
 
@@ -60,9 +61,17 @@ def _read_folder(folder: Path) -> dict[str, _File]:
         media_type = _MEDIA_TYPES.get(path.suffix)
         if media_type is not None:
             content = path.read_bytes()
+            if path.suffix == ".html":
+                content = _fill_in(content)
             tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
             files[path.name] = _File(content, media_type, tag)
     return files
+
+
+def _fill_in(page: bytes) -> bytes:
+    """Fill in the image formats that are read."""
+    accept = ",".join(["image/*", *IMAGE_SUFFIXES])
+    return page.replace(b"@ACCEPT@", accept.encode()).replace(b"@FORMATS@", ACCEPTED.encode())
 
 
 def make_router(services: AppServices) -> APIRouter:

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lacuna.raster.formats import list_body_types
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.preview import Preview
 from service.web.problems import describe_responses
@@ -32,8 +33,7 @@ _OPENAPI: dict[str, Any] = {
                     "properties": {"image": _FILE, "mask": _FILE, "nodata": {"type": "number"}},
                 }
             },
-            "image/*": {"schema": _FILE},
-            "application/x-npy": {"schema": _FILE},
+            **{media_type: {"schema": _FILE} for media_type in list_body_types()},
         },
     },
 }

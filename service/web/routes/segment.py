@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lacuna.outputs import MEDIA_TYPES, describe
+from lacuna.raster.formats import ACCEPTED, list_body_types
 from service.web.problems import describe_responses
 from service.web.services import AppServices
-from service.wire.native.answer import MEDIA_TYPES
 from service.wire.native.dialect import NativeDialect
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
@@ -22,7 +23,7 @@ _FORM = {
             "image": {
                 "type": "string",
                 "format": "binary",
-                "description": "PNG, JPEG, WebP, TIFF, NPY",
+                "description": ACCEPTED,
             },
             "mask": {"type": "string", "format": "binary", "description": "non-zero = valid"},
             "model": {"type": "string"},
@@ -62,8 +63,7 @@ _OPENAPI: dict[str, Any] = {
         "content": {
             "multipart/form-data": _FORM,
             "application/json": _JSON,
-            "image/*": _IMAGE,
-            "application/x-npy": _IMAGE,
+            **dict.fromkeys(list_body_types(), _IMAGE),
         },
     },
 }
@@ -84,8 +84,7 @@ def make_router(services: AppServices) -> APIRouter:
         response_class=Response,
         responses={
             200: {
-                "description": "depending on Accept: JSON with class areas and COCO RLE (default), "
-                "palette PNG, NPY of labels, or NPZ of labels and probabilities",
+                "description": f"by Accept; the default is JSON: {describe()}",
                 "content": {media_type: {} for media_type in MEDIA_TYPES},
             },
             **describe_responses(400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lacuna.outputs import MEDIA_TYPES, find_by_media_type
 from lacuna.raster.limits import ImageLimits
 from service.wire.accept import choose_media_type
 from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
-from service.wire.native.answer import MEDIA_TYPES, NPY, render
+from service.wire.native.answer import render
 from service.wire.native.request import SegmentRequest, parse_request
 
 _MAX_INLINE_BYTES = 256 * 1024
@@ -40,11 +41,11 @@ class NativeDialect:
         media_type = choose_media_type(head.headers.get("accept"), MEDIA_TYPES)
         content_type = head.headers.get("content-type")
         request = parse_request(content_type, head.query, body, self.limits)
-        return replace(request, media_type=media_type)
+        return replace(request, output=find_by_media_type(media_type))
 
     def renders_inline(self, request: SegmentRequest, numbers: int) -> bool:
         """Return True if rendering the numbers on the event loop is faster than in a thread."""
-        return request.media_type == NPY and numbers <= MAX_INLINE_NUMBERS
+        return request.output.writes_inline and numbers <= MAX_INLINE_NUMBERS
 
     def render(self, request: SegmentRequest, answer: Answer) -> Reply:
         """Render an answer in the media type that the client chose.
@@ -52,5 +53,5 @@ class NativeDialect:
         It is not compressed further: PNG is compressed already, and compressing an array takes
         longer than the model.
         """
-        content = render(answer, request.media_type)
-        return Reply({"Content-Type": request.media_type}, content, is_compressible=False)
+        content = render(answer, request.output)
+        return Reply({"Content-Type": request.output.media_type}, content, is_compressible=False)

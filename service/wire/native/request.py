@@ -15,6 +15,7 @@ from lacuna.errors import (
     EmptyBodyError,
     MalformedRequestError,
 )
+from lacuna.outputs import DEFAULT_TYPE, OutputType
 from lacuna.raster import npy
 from lacuna.raster.adapt import add_mask, find_valid
 from lacuna.raster.images import decode_image
@@ -28,7 +29,6 @@ from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_object
 from service.wire.json_values import make_image_input
 from service.wire.multipart import FormPart, parse_form
-from service.wire.native.answer import MEDIA_TYPES, wants_probabilities
 
 FORM = "multipart/form-data"
 JSON = "application/json"
@@ -60,7 +60,7 @@ class SegmentRequest:
     Attributes:
         parameters: parameters of the request.
         image: image and mask.
-        media_type: media type of the answer.
+        output: type of the answer.
         decodes_inline: True if decoding is faster on the event loop than in a thread: small arrays,
             not compressed.
         priority: always 0; the protocol has no priorities.
@@ -68,7 +68,7 @@ class SegmentRequest:
 
     parameters: Parameters
     image: ImageInput
-    media_type: str = MEDIA_TYPES[0]
+    output: OutputType = DEFAULT_TYPE
     decodes_inline: bool = False
     priority: int = 0
 
@@ -85,7 +85,7 @@ class SegmentRequest:
     @property
     def wants_probabilities(self) -> bool:
         """True if probabilities must be computed."""
-        return wants_probabilities(self.media_type)
+        return self.output.has_probabilities
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Decode image and mask and adapt them to a model.

@@ -12,24 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.datatypes import DATATYPES
 from lacuna.errors import MalformedRequestError
 
 _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
-    {
-        "BOOL": np.dtype("u1"),
-        "UINT8": np.dtype("u1"),
-        "UINT16": np.dtype("<u2"),
-        "UINT32": np.dtype("<u4"),
-        "UINT64": np.dtype("<u8"),
-        "INT8": np.dtype("i1"),
-        "INT16": np.dtype("<i2"),
-        "INT32": np.dtype("<i4"),
-        "INT64": np.dtype("<i8"),
-        "FP16": np.dtype("<f2"),
-        "BF16": np.dtype("<u2"),
-        "FP32": np.dtype("<f4"),
-        "FP64": np.dtype("<f8"),
-    }
+    {"BOOL": np.dtype("u1"), **DATATYPES, "BF16": np.dtype("<u2")}
 )
 """NumPy types of the raw bytes. BOOL and BF16, which NumPy lacks, are converted after reading."""
 

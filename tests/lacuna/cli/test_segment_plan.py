@@ -5,6 +5,7 @@ import click
 import pytest
 
 from lacuna.cli.segment_plan import Job, find_mask, plan_jobs
+from lacuna.outputs import OUTPUT_SUFFIXES
 
 
 @pytest.fixture(autouse=True)
@@ -103,12 +104,8 @@ def test_the_format_is_that_of_all_outputs_in_a_folder():
     [
         (["none.png"], {}, "none.png does not exist"),
         (["scenes/*.bmp"], {}, "IMAGES must hold files with"),
-        (["scenes/a.png"], {"output": "a.tif"}, ".png, .npy, .npz, .json"),
-        (
-            ["scenes/a.png"],
-            {"output": "a.png", "form": "npy"},
-            "--format must match the suffix of --output",
-        ),
+        (["scenes/a.png"], {"output": "a.gif"}, ", ".join(OUTPUT_SUFFIXES)),
+        (["scenes/a.png"], {"output": "a.png", "form": "npy"}, "must match the suffix"),
         (["scenes"], {"output": "scenes"}, "must not be an input"),
         (["scenes/a.png"], {"output": "scenes/a.png"}, "must not be an input"),
         (["scenes/a.png"], {"output": "scenes/a-mask.png"}, "must not be an input"),

@@ -3,7 +3,7 @@ import pytest
 
 from lacuna.errors import ChannelMismatchError, InvalidMaskError
 from lacuna.raster.adapt import fit_to_model, to_sample
-from lacuna.raster.arrays import decode_npy
+from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.raster import Raster
 from tests.support.images import noise, npy_file, skimage_file
@@ -167,6 +167,6 @@ def test_the_holes_of_a_real_depth_map_are_not_valid():
         disparity = archive["arr_0"]
     holes = ~np.isfinite(disparity)
     assert 0.01 < holes.mean() < 0.5
-    sample = to_sample(decode_npy(npy_file(disparity), ImageLimits()), None, 1, "float32")
+    sample = to_sample(decode_image(npy_file(disparity), ImageLimits()), None, 1, "float32")
     np.testing.assert_array_equal(sample.mask, ~holes)
     np.testing.assert_array_equal(sample.image[:, :, 0][~holes], disparity[~holes])

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from lacuna.errors import InvalidImageError
-from lacuna.raster.jpeg import MAX_SCANS, decode_jpeg, read_frame
+from lacuna.raster.images import decode_image
+from lacuna.raster.jpeg import MAX_SCANS, read_frame
 from lacuna.raster.limits import ImageLimits
 from tests.support.images import noise, picture_file, saved, skimage_file, smooth
 
@@ -21,7 +22,7 @@ def jpeg(values, **options):
 @pytest.mark.parametrize("progressive", [False, True])
 def test_colours_come_back_within_what_jpeg_loses(channels, progressive):
     values = smooth(37, 53, channels)
-    raster = decode_jpeg(jpeg(values.squeeze(), progressive=progressive), LIMITS)
+    raster = decode_image(jpeg(values.squeeze(), progressive=progressive), LIMITS)
     assert raster.values.shape == values.shape
     assert raster.values.dtype == np.uint8
     assert np.abs(raster.values.astype(int) - values).max() <= 6
@@ -33,7 +34,7 @@ def test_cmyk_becomes_rgb_with_white_paper_white():
     inks = np.zeros((16, 16, 4), np.uint8)
     inks[:, 8:, 0] = 255
     data = saved(Image.frombytes("CMYK", (16, 16), inks.tobytes()), "JPEG", quality=95)
-    values = decode_jpeg(data, LIMITS).values.astype(int)
+    values = decode_image(data, LIMITS).values.astype(int)
     assert np.abs(values[:, :7] - [255, 255, 255]).max() <= 6
     assert np.abs(values[:, 9:] - [0, 255, 255]).max() <= 6
 
@@ -43,7 +44,7 @@ def test_ycck_becomes_rgb():
     inks = np.full((16, 16, 4), 255, np.uint8)
     inks[:, 8:, 0] = 0
     data = imagecodecs.jpeg8_encode(inks, level=95, colorspace="CMYK", outcolorspace="YCCK")
-    values = decode_jpeg(data, LIMITS).values.astype(int)
+    values = decode_image(data, LIMITS).values.astype(int)
     assert np.abs(values[:, :6] - [255, 255, 255]).max() <= 12
     assert np.abs(values[:, 10:] - [0, 255, 255]).max() <= 12
 
@@ -51,7 +52,7 @@ def test_ycck_becomes_rgb():
 def test_the_first_of_several_pictures_is_taken():
     first, second = (Image.fromarray(smooth(16, 16) // scale) for scale in (1, 2))
     data = saved(first, "MPO", save_all=True, append_images=[second], quality=95)
-    raster = decode_jpeg(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     assert np.abs(raster.values.astype(int) - smooth(16, 16)).max() <= 12
 
 
@@ -59,21 +60,21 @@ def test_the_first_of_several_pictures_is_taken():
 def test_a_file_cut_short_is_refused(kept):
     data = jpeg(noise(37, 53, 3))
     with pytest.raises(InvalidImageError, match="JPEG must be whole and undamaged"):
-        decode_jpeg(data[:kept], LIMITS)
+        decode_image(data[:kept], LIMITS)
 
 
 def test_twelve_bits_are_refused():
     data = bytearray(jpeg(smooth(8, 8)))
     data[data.index(b"\xff\xc0") + 4] = 12
     with pytest.raises(InvalidImageError, match="8 bits per sample; it has 12"):
-        decode_jpeg(bytes(data), LIMITS)
+        decode_image(bytes(data), LIMITS)
 
 
 def test_thousands_of_scans_are_refused_before_decoding():
     data = jpeg(smooth(8, 8), progressive=True)
     scan = data[data.index(b"\xff\xda") :]
     with pytest.raises(InvalidImageError, match=f"at most {MAX_SCANS} scans"):
-        decode_jpeg(data[:-2] + 200 * scan, LIMITS)
+        decode_image(data[:-2] + 200 * scan, LIMITS)
 
 
 def test_a_second_header_of_another_size_is_refused():
@@ -83,7 +84,7 @@ def test_a_second_header_of_another_size_is_refused():
     header = bytearray(data[at : at + length])
     header[5:9] = b"\xff\xff\xff\xff"
     with pytest.raises(InvalidImageError, match="JPEG must be whole"):
-        decode_jpeg(data[: at + length] + bytes(header) + data[at + length :], LIMITS)
+        decode_image(data[: at + length] + bytes(header) + data[at + length :], LIMITS)
 
 
 def test_the_frame_header_is_found_behind_padding_and_other_markers():
@@ -100,4 +101,4 @@ def test_a_scan_before_any_frame_header_is_refused():
 def test_a_retina_photograph_decodes_as_pillow_decodes_it():
     data = skimage_file("retina.jpg").read_bytes()
     expected = np.array(Image.open(io.BytesIO(data)))
-    np.testing.assert_array_equal(decode_jpeg(data, LIMITS).values, expected)
+    np.testing.assert_array_equal(decode_image(data, LIMITS).values, expected)

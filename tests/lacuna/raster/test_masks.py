@@ -133,3 +133,11 @@ def test_a_large_mask_of_booleans_is_not_copied():
     data = npy_file(np.ones((1100, 1100), bool))
 
     assert np.shares_memory(decode_mask(data, ImageLimits()), np.frombuffer(data, np.uint8))
+
+
+def test_a_lossy_webp_mask_is_cut_halfway():
+    stored = np.zeros((32, 32), np.uint8)
+    stored[:, 13:] = 255
+    data = picture_file(np.dstack([stored] * 3), "WEBP", quality=10)
+
+    np.testing.assert_array_equal(decode_mask(data, ImageLimits()), stored == 255)

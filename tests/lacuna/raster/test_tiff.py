@@ -8,8 +8,8 @@ import tifffile
 from PIL import Image
 
 from lacuna.errors import ImageTooLargeError, InvalidImageError
+from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
-from lacuna.raster.tiff import decode_tiff
 from lacuna.raster.tiff_pages import MAX_DIRECTORIES
 from tests.support.images import noise, picture_file, saved, skimage_file, smooth, tiff_file
 
@@ -36,7 +36,7 @@ def test_bands_keep_values_and_dtype_however_they_are_laid_out(dtype, planar, ti
     values = noise(37, 53, 5, dtype=dtype)
     stored = np.moveaxis(values, 2, 0) if planar == "separate" else values
     data = tiff_file(stored, photometric="minisblack", planarconfig=planar, tile=tile)
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     np.testing.assert_array_equal(raster.values, values)
     assert raster.values.dtype == dtype
     assert raster.valid is None
@@ -45,14 +45,14 @@ def test_bands_keep_values_and_dtype_however_they_are_laid_out(dtype, planar, ti
 @pytest.mark.parametrize("dtype", ["int8", "int16", "uint32", "float16", "float64"])
 def test_other_sample_formats_become_float32_numbers(dtype):
     values = noise(5, 7, dtype=dtype)
-    raster = decode_tiff(tiff_file(values), LIMITS)
+    raster = decode_image(tiff_file(values), LIMITS)
     np.testing.assert_array_equal(raster.values[:, :, 0], values.astype(np.float32))
     assert (raster.values.dtype, raster.full_scale) == (np.float32, None)
 
 
 @pytest.mark.parametrize(("dtype", "white"), [("uint8", 255), ("uint16", 65535), ("float32", None)])
 def test_integer_pictures_have_a_white(dtype, white):
-    assert decode_tiff(tiff_file(noise(5, 7, dtype=dtype)), LIMITS).full_scale == white
+    assert decode_image(tiff_file(noise(5, 7, dtype=dtype)), LIMITS).full_scale == white
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_integer_pictures_have_a_white(dtype, white):
 def test_lossless_compressions_come_back_exactly(compression, predictor):
     values = noise(37, 53, 3, dtype=np.uint16)
     data = tiff_file(values, compression=compression, predictor=predictor, photometric="rgb")
-    np.testing.assert_array_equal(decode_tiff(data, LIMITS).values, values)
+    np.testing.assert_array_equal(decode_image(data, LIMITS).values, values)
 
 
 def test_the_floating_point_predictor_is_undone():
     values = noise(37, 53, dtype=np.float32)
     data = tiff_file(values, compression="deflate", predictor=3)
-    np.testing.assert_array_equal(decode_tiff(data, LIMITS).values[:, :, 0], values)
+    np.testing.assert_array_equal(decode_image(data, LIMITS).values[:, :, 0], values)
 
 
 @pytest.mark.parametrize("tile", [None, (16, 32)], ids=["strips", "tiles"])
@@ -88,7 +88,7 @@ def test_jpeg_in_tiff_comes_back_as_rgb_within_what_jpeg_loses(tile):
         photometric="rgb",
         tile=tile,
     )
-    assert np.abs(decode_tiff(data, LIMITS).values.astype(int) - rgb).max() <= 10
+    assert np.abs(decode_image(data, LIMITS).values.astype(int) - rgb).max() <= 10
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
@@ -96,7 +96,7 @@ def test_jpeg_in_tiff_comes_back_as_rgb_within_what_jpeg_loses(tile):
 def test_what_libtiff_writes_is_read(compression, channels):
     values = noise(37, 53, channels)
     data = picture_file(values.squeeze(), "TIFF", compression=compression)
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     np.testing.assert_array_equal(raster.values, values[:, :, :3])
     assert (raster.valid is None) == (channels != 4)
 
@@ -104,7 +104,7 @@ def test_what_libtiff_writes_is_read(compression, channels):
 def test_jpeg_that_libtiff_writes_is_read():
     rgb = smooth(48, 64)
     data = picture_file(rgb, "TIFF", compression="jpeg", quality=95)
-    assert np.abs(decode_tiff(data, LIMITS).values.astype(int) - rgb).max() <= 10
+    assert np.abs(decode_image(data, LIMITS).values.astype(int) - rgb).max() <= 10
 
 
 def test_a_jpeg_strip_of_thousands_of_scans_is_refused():
@@ -114,20 +114,20 @@ def test_a_jpeg_strip_of_thousands_of_scans_is_refused():
     longer = jpeg[:-2] + 200 * jpeg[jpeg.index(b"\xff\xda") :]
     data = patched(patched(data, 273, end), 279, len(longer)) + longer
     with pytest.raises(InvalidImageError, match="TIFF must be whole"):
-        decode_tiff(data, LIMITS)
+        decode_image(data, LIMITS)
 
 
 @pytest.mark.parametrize("options", [{"bigtiff": True}, {"byteorder": ">"}])
 def test_bigtiff_and_big_endian_read_the_same(options):
     values = noise(5, 7, dtype=np.uint16)
-    raster = decode_tiff(tiff_file(values, **options), LIMITS)
+    raster = decode_image(tiff_file(values, **options), LIMITS)
     np.testing.assert_array_equal(raster.values[:, :, 0], values)
     assert raster.values.dtype == np.dtype(np.uint16)
 
 
 def test_bilevel_is_spread_to_0_and_255():
     bits = noise(5, 7) > 128
-    raster = decode_tiff(tiff_file(bits, photometric="minisblack"), LIMITS)
+    raster = decode_image(tiff_file(bits, photometric="minisblack"), LIMITS)
     np.testing.assert_array_equal(raster.values[:, :, 0], 255 * bits)
     assert raster.full_scale == 255
 
@@ -136,19 +136,19 @@ def test_bilevel_is_spread_to_0_and_255():
 def test_fax_compressions_of_bilevel_are_read(compression):
     bits = np.kron(noise(8, 8) > 128, np.ones((4, 4), bool))
     data = saved(Image.fromarray(bits), "TIFF", compression=compression)
-    np.testing.assert_array_equal(decode_tiff(data, LIMITS).values[:, :, 0], 255 * bits)
+    np.testing.assert_array_equal(decode_image(data, LIMITS).values[:, :, 0], 255 * bits)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_white_is_zero_is_inverted(dtype):
     values = noise(5, 7, dtype=dtype)
-    raster = decode_tiff(tiff_file(values, photometric="miniswhite"), LIMITS)
+    raster = decode_image(tiff_file(values, photometric="miniswhite"), LIMITS)
     np.testing.assert_array_equal(raster.values[:, :, 0], np.iinfo(dtype).max - values)
 
 
 def test_a_bilevel_white_is_zero_is_inverted():
     bits = noise(5, 7) > 128
-    raster = decode_tiff(tiff_file(bits, photometric="miniswhite"), LIMITS)
+    raster = decode_image(tiff_file(bits, photometric="miniswhite"), LIMITS)
     np.testing.assert_array_equal(raster.values[:, :, 0], 255 * ~bits)
 
 
@@ -156,7 +156,7 @@ def test_a_palette_is_looked_up():
     indices = noise(5, 7)
     colours = noise(256, 3)
     data = tiff_file(indices, photometric="palette", colormap=colours.T.astype(np.uint16) * 257)
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     np.testing.assert_array_equal(raster.values, colours[indices])
 
 
@@ -169,7 +169,7 @@ def test_twelve_bit_samples_have_their_own_white():
     data = tiff_file(values)
     at = data.index(values.tobytes())
     data = data[:at] + packed.astype(np.uint8).tobytes() + data[at + packed.size :]
-    raster = decode_tiff(patched(patched(data, 258, 12), 279, packed.size), LIMITS)
+    raster = decode_image(patched(patched(data, 258, 12), 279, packed.size), LIMITS)
     np.testing.assert_array_equal(raster.values[:, :, 0], values)
     assert raster.full_scale == 4095
 
@@ -179,13 +179,13 @@ def test_cmyk_becomes_rgb_as_pillow_makes_it():
     data = tiff_file(inks, photometric="separated")
     picture = Image.frombytes("CMYK", (53, 37), inks.tobytes())
     np.testing.assert_array_equal(
-        decode_tiff(data, LIMITS).values, np.array(picture.convert("RGB"))
+        decode_image(data, LIMITS).values, np.array(picture.convert("RGB"))
     )
 
 
 def test_sixteen_bit_cmyk_keeps_its_depth():
     inks = np.array([[[0, 0, 0, 0], [65535, 0, 0, 0], [0, 0, 0, 65535]]], np.uint16)
-    raster = decode_tiff(tiff_file(inks, photometric="separated"), LIMITS)
+    raster = decode_image(tiff_file(inks, photometric="separated"), LIMITS)
     assert raster.values.tolist() == [[[65535] * 3, [0, 65535, 65535], [0, 0, 0]]]
 
 
@@ -195,7 +195,7 @@ def test_uncompressed_ycbcr_becomes_rgb_as_pillow_makes_it():
     data = tiff_file(np.array(picture), photometric="rgb", extratags=[unsubsampled])
     data = patched(data, 262, 6)
     np.testing.assert_array_equal(
-        decode_tiff(data, LIMITS).values, np.array(picture.convert("RGB"))
+        decode_image(data, LIMITS).values, np.array(picture.convert("RGB"))
     )
 
 
@@ -206,7 +206,7 @@ def test_an_alpha_sample_is_validity_and_no_channel(kind, planar):
     values[3:9, :, 3] = 0
     stored = np.moveaxis(values, 2, 0) if planar == "separate" else values
     data = tiff_file(stored, photometric="rgb", planarconfig=planar, extrasamples=[kind])
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     np.testing.assert_array_equal(raster.values, values[:, :, :3])
     np.testing.assert_array_equal(raster.valid, values[:, :, 3] > 0)
 
@@ -214,7 +214,7 @@ def test_an_alpha_sample_is_validity_and_no_channel(kind, planar):
 def test_a_fourth_band_of_no_stated_meaning_is_a_channel():
     values = noise(5, 7, 4)
     data = tiff_file(values, photometric="rgb", extrasamples=["unspecified"])
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     np.testing.assert_array_equal(raster.values, values)
     assert raster.valid is None
 
@@ -223,7 +223,7 @@ def test_alpha_among_other_extra_bands_is_found():
     values = noise(5, 7, 5)
     values[0, :, 4] = 0
     data = tiff_file(values, photometric="rgb", extrasamples=["unspecified", "unassalpha"])
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     np.testing.assert_array_equal(raster.values, values[:, :, :4])
     np.testing.assert_array_equal(raster.valid, values[:, :, 4] > 0)
 
@@ -236,7 +236,7 @@ def test_gdal_nodata_is_not_valid(dtype, nodata):
     values = noise(5, 7, dtype=dtype)
     values[values == float(nodata)] += 1
     values[1, 2:5] = np.dtype(dtype).type(float(nodata))
-    raster = decode_tiff(tiff_file(values, extratags=[(42113, 2, 0, nodata, True)]), LIMITS)
+    raster = decode_image(tiff_file(values, extratags=[(42113, 2, 0, nodata, True)]), LIMITS)
     expected = np.ones((5, 7), bool)
     expected[1, 2:5] = False
     np.testing.assert_array_equal(raster.valid, expected)
@@ -245,7 +245,7 @@ def test_gdal_nodata_is_not_valid(dtype, nodata):
 def test_gdal_nodata_may_be_nan():
     values = noise(5, 7, dtype=np.float32)
     values[2] = np.nan
-    raster = decode_tiff(tiff_file(values, extratags=[(42113, 2, 0, "nan", True)]), LIMITS)
+    raster = decode_image(tiff_file(values, extratags=[(42113, 2, 0, "nan", True)]), LIMITS)
     np.testing.assert_array_equal(raster.valid, ~np.isnan(values))
 
 
@@ -253,14 +253,14 @@ def test_a_pixel_is_no_data_only_where_all_bands_say_so():
     values = np.zeros((1, 2, 3), np.uint8)
     values[0, 1, 2] = 9
     data = tiff_file(values, photometric="rgb", extratags=[(42113, 2, 0, "0", True)])
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     assert raster.valid is not None
     assert raster.valid.tolist() == [[False, True]]
 
 
 def test_a_nodata_text_that_is_no_number_says_nothing():
     data = tiff_file(noise(5, 7), extratags=[(42113, 2, 0, "none", True)])
-    assert decode_tiff(data, LIMITS).valid is None
+    assert decode_image(data, LIMITS).valid is None
 
 
 def pages(*written):
@@ -274,7 +274,7 @@ def pages(*written):
 def test_an_internal_transparency_mask_is_validity():
     values, mask = noise(37, 53, 3), noise(37, 53) > 100
     data = pages((values, {"photometric": "rgb"}), (mask, {"subfiletype": 4}))
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     np.testing.assert_array_equal(raster.values, values)
     np.testing.assert_array_equal(raster.valid, mask)
 
@@ -287,32 +287,32 @@ def test_overviews_and_their_masks_are_passed_over():
         (values[::2, ::2], {"subfiletype": 1}),
         (mask[::2, ::2], {"subfiletype": 5}),
     )
-    raster = decode_tiff(data, LIMITS)
+    raster = decode_image(data, LIMITS)
     np.testing.assert_array_equal(raster.values[:, :, 0], values)
     np.testing.assert_array_equal(raster.valid, mask)
 
 
 def test_several_images_in_a_file_are_refused():
     with pytest.raises(InvalidImageError, match="must hold one image; it holds 3"):
-        decode_tiff(pages(*[(noise(5, 7, seed=seed), {}) for seed in range(3)]), LIMITS)
+        decode_image(pages(*[(noise(5, 7, seed=seed), {}) for seed in range(3)]), LIMITS)
 
 
 def test_a_real_multipage_file_is_refused():
     with pytest.raises(InvalidImageError, match="must hold one image; it holds 2"):
-        decode_tiff(skimage_file("multipage.tif").read_bytes(), LIMITS)
+        decode_image(skimage_file("multipage.tif").read_bytes(), LIMITS)
 
 
 def test_an_imagej_stack_in_one_directory_is_refused():
     data = tiff_file(noise(5, 7), description="ImageJ=1.11a\nimages=3\nslices=3\n")
     with pytest.raises(InvalidImageError, match="it holds a stack"):
-        decode_tiff(data, LIMITS)
+        decode_image(data, LIMITS)
 
 
 def test_a_series_cut_to_one_directory_is_refused():
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, noise(3, 5, 7), truncate=True, photometric="minisblack")
     with pytest.raises(InvalidImageError, match="it holds a stack"):
-        decode_tiff(buffer.getvalue(), LIMITS)
+        decode_image(buffer.getvalue(), LIMITS)
 
 
 def test_a_volume_is_refused():
@@ -320,24 +320,24 @@ def test_a_volume_is_refused():
         noise(16, 16, 16), volumetric=True, tile=(16, 16, 16), photometric="minisblack"
     )
     with pytest.raises(InvalidImageError, match="it holds a stack"):
-        decode_tiff(data, LIMITS)
+        decode_image(data, LIMITS)
 
 
 @pytest.mark.parametrize("compression", ["png", "webp", "lzma", "jpeg2000"])
 def test_compressions_that_could_write_without_bound_are_refused(compression):
     data = tiff_file(noise(16, 16, 3), compression=compression, photometric="rgb")
     with pytest.raises(InvalidImageError, match="TIFF compression must be none, CCITT RLE"):
-        decode_tiff(data, LIMITS)
+        decode_image(data, LIMITS)
 
 
 def test_complex_samples_are_refused():
     with pytest.raises(InvalidImageError, match="TIFF samples must be integers or floating-point"):
-        decode_tiff(tiff_file(np.ones((5, 7), np.complex64)), LIMITS)
+        decode_image(tiff_file(np.ones((5, 7), np.complex64)), LIMITS)
 
 
 def test_colours_that_are_not_understood_are_refused():
     with pytest.raises(InvalidImageError, match="photometric interpretation 8"):
-        decode_tiff(tiff_file(noise(5, 7, 3), photometric="cielab"), LIMITS)
+        decode_image(tiff_file(noise(5, 7, 3), photometric="cielab"), LIMITS)
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
@@ -345,7 +345,7 @@ def test_colours_that_are_not_understood_are_refused():
 def test_a_file_cut_short_is_refused(kept, compression):
     data = tiff_file(noise(37, 53, 3), compression=compression, photometric="rgb")
     with pytest.raises(InvalidImageError, match="TIFF must"):
-        decode_tiff(data[:kept], LIMITS)
+        decode_image(data[:kept], LIMITS)
 
 
 def test_a_directory_that_comes_back_to_itself_is_refused():
@@ -354,13 +354,13 @@ def test_a_directory_that_comes_back_to_itself_is_refused():
     (tags,) = struct.unpack_from("<H", data, directory)
     struct.pack_into("<I", data, directory + 2 + 12 * tags, directory)
     with pytest.raises(InvalidImageError, match="TIFF must be whole"):
-        decode_tiff(bytes(data), LIMITS)
+        decode_image(bytes(data), LIMITS)
 
 
 def test_hundreds_of_pages_are_refused():
     images = [(np.zeros((1, 1), np.uint8), {}) for _ in range(MAX_DIRECTORIES + 1)]
     with pytest.raises(InvalidImageError, match=f"at most {MAX_DIRECTORIES} pages"):
-        decode_tiff(pages(*images), LIMITS)
+        decode_image(pages(*images), LIMITS)
 
 
 def test_tags_that_together_are_larger_than_the_file_are_refused():
@@ -369,7 +369,7 @@ def test_tags_that_together_are_larger_than_the_file_are_refused():
     data = b"II*\0" + struct.pack("<I", 8 + size) + bytes(size)
     data += struct.pack("<H", 100) + tags + bytes(4)
     with pytest.raises(InvalidImageError, match="TIFF must be whole"):
-        decode_tiff(data, LIMITS)
+        decode_image(data, LIMITS)
 
 
 def test_a_list_of_millions_of_strips_is_refused():
@@ -377,14 +377,14 @@ def test_a_list_of_millions_of_strips_is_refused():
     data = b"II*\0" + struct.pack("<I", 8 + 4 * count) + bytes(4 * count)
     data += struct.pack("<H", 1) + struct.pack("<HHII", 273, 4, count, 8) + bytes(4)
     with pytest.raises(ImageTooLargeError, match="at most 262144 strips or tiles"):
-        decode_tiff(data, LIMITS)
+        decode_image(data, LIMITS)
 
 
 def test_a_tile_far_larger_than_any_image_is_refused():
     data = tiff_file(noise(16, 16), tile=(16, 16))
     data = patched(patched(data, 322, 60000), 323, 60000)
     with pytest.raises(ImageTooLargeError, match="tiles must be no larger"):
-        decode_tiff(data, LIMITS)
+        decode_image(data, LIMITS)
 
 
 def test_a_jpeg_strip_larger_than_its_place_is_refused():
@@ -392,10 +392,10 @@ def test_a_jpeg_strip_larger_than_its_place_is_refused():
     data = tiff_file(noise(16, 16, 3), compression="jpeg", photometric="ycbcr", subsampling=(1, 1))
     data = patched(patched(data, 273, len(data)), 279, len(jpeg)) + jpeg
     with pytest.raises(InvalidImageError, match="TIFF must be whole"):
-        decode_tiff(data, LIMITS)
+        decode_image(data, LIMITS)
 
 
 def test_what_is_wrong_with_a_file_is_not_logged(caplog):
     with caplog.at_level(logging.DEBUG), pytest.raises(InvalidImageError):
-        decode_tiff(tiff_file(noise(5, 7), compression="lzw")[:-20], LIMITS)
+        decode_image(tiff_file(noise(5, 7), compression="lzw")[:-20], LIMITS)
     assert not [record for record in caplog.records if record.name.startswith("tifffile")]

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from socket import SO_LINGER, SOL_SOCKET
 
-from service.bench.question import Address
+import httpx2
 
 Reply = Callable[[int, bytes], bytes | None]
-"""Gives what is sent back for the n-th request, from 0 on, and its body; None for silence."""
+"""Returns what is sent back for the n-th request, from 0 on, and its body; None for silence."""
 
 RESET = b"reset"
-"""Given instead of an answer: the connection is reset."""
+"""Returned instead of an answer: the connection is reset."""
 
 
 def http(status: int, body: bytes = b"", *fields: str) -> bytes:
@@ -62,21 +62,21 @@ class _Server(socketserver.ThreadingTCPServer):
         return self._reply(next(self._numbers), body)
 
     def handle_error(self, request, client_address):
-        """Say nothing: clients come and go."""
+        """Print nothing: clients come and go."""
 
     def shutdown_request(self, request):
-        """Close without the courtesies, that a reset may be one."""
+        """Close without a shutdown, so that a reset can be sent."""
         self.close_request(request)
 
 
 @contextmanager
-def run_stub(reply: Reply) -> Iterator[Address]:
+def run_stub(reply: Reply) -> Iterator[httpx2.URL]:
     """Run a server in threads; one a connection."""
     with _Server(reply) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield Address(*server.server_address)
+            yield httpx2.URL("http://{}:{}".format(*server.server_address))
         finally:
             server.ended.set()
             server.shutdown()

@@ -7,10 +7,9 @@ import pytest
 
 from lacuna.raster.npy import write_npy
 from lacuna.sample import Sample
-from service.bench.arrivals import draw_arrivals
 from service.bench.load import run_in_loop, run_load
-from service.bench.plan import Plan
-from service.bench.question import Address, build_question
+from service.bench.load_profile import LoadProfile, draw_arrivals
+from service.bench.prepared_request import prepare_request
 from service.bench.report import make_report
 from tests.service.bench.stub import RESET, http, run_stub
 
@@ -20,12 +19,12 @@ SAMPLE = Sample(np.zeros((4, 6, 1), np.uint8), np.ones((4, 6), np.bool_))
 RIGHT = http(200, LABELS, "Lacuna-Computed-Pixels: 36", "Server-Timing: infer;dur=2.5")
 
 
-def load(reply, samples=(SAMPLE,), **plan):
-    """Load a stub; give the report and the run."""
-    with run_stub(reply) as address:
-        questions = [build_question(address, sample, expected=LABELS) for sample in samples]
-        run = run_in_loop(lambda: run_load(address, questions, Plan(**plan)))
-        return make_report(run, questions), run
+def load(reply, samples=(SAMPLE,), **profile):
+    """Load a stub; return the report and the run."""
+    with run_stub(reply) as server:
+        requests = [prepare_request(server, sample, expected=LABELS) for sample in samples]
+        run = run_in_loop(lambda: run_load(server, requests, LoadProfile(**profile)))
+        return make_report(run, requests), run
 
 
 def test_right_answers_are_right():
@@ -85,13 +84,13 @@ def test_after_a_timeout_the_next_request_has_a_connection_of_its_own():
 
 @pytest.mark.parametrize("rate_per_s", [None, 200.0])
 def test_a_server_that_is_not_there_is_found_out_and_the_run_ends(rate_per_s):
-    with run_stub(lambda *_: RIGHT) as address:
+    with run_stub(lambda *_: RIGHT) as server:
         pass  # its port is free again
-    question = build_question(address, SAMPLE)
-    plan = Plan(2, rate_per_s, requests=4, timeout_s=0.5)
-    run = run_in_loop(lambda: run_load(address, [question], plan))
+    request = prepare_request(server, SAMPLE)
+    profile = LoadProfile(2, rate_per_s, requests=4, timeout_s=0.5)
+    run = run_in_loop(lambda: run_load(server, [request], profile))
 
-    report = make_report(run, [question])
+    report = make_report(run, [request])
     assert sum(report.failed.values()) == 4
     assert set(report.failed) <= {"unreachable", "timeout"}
 
@@ -99,7 +98,7 @@ def test_a_server_that_is_not_there_is_found_out_and_the_run_ends(rate_per_s):
 def test_a_window_of_time_ends_when_what_began_in_it_is_answered():
     report, run = load(lambda *_: RIGHT, duration_s=0.3, warmup_s=0.1, connections=4)
 
-    due_s = np.asarray(run.ledger.due_s)
+    due_s = np.asarray(run.log.due_s)
     inside = (run.begins_s <= due_s) & (due_s < run.ends_s)
     assert run.ends_s - run.begins_s == pytest.approx(0.3)
     assert report.answered == inside.sum() > 0
@@ -107,7 +106,7 @@ def test_a_window_of_time_ends_when_what_began_in_it_is_answered():
     assert report.is_clean
 
 
-def test_questions_are_asked_in_turn():
+def test_requests_are_asked_in_turn():
     samples = [Sample(np.full((4, 6, 1), shade, np.uint8), SAMPLE.mask) for shade in (1, 2, 3)]
     asked = []
 
@@ -152,18 +151,18 @@ def test_a_large_request_arrives_whole():
         bodies.append(body)
         return http(200, labels)
 
-    with run_stub(reply) as address:
-        question = build_question(address, sample, expected=labels)
-        run = run_in_loop(lambda: run_load(address, [question], Plan(2, requests=2)))
+    with run_stub(reply) as server:
+        request = prepare_request(server, sample, expected=labels)
+        run = run_in_loop(lambda: run_load(server, [request], LoadProfile(2, requests=2)))
 
-    assert make_report(run, [question]).is_clean
-    assert [body == question.request.partition(b"\r\n\r\n")[2] for body in bodies] == [True] * 2
+    assert make_report(run, [request]).is_clean
+    assert [body == request.content.partition(b"\r\n\r\n")[2] for body in bodies] == [True] * 2
 
 
 def test_open_arrivals_keep_their_times_however_slow_the_server():
     report, run = load(lambda *_: RIGHT, requests=100, connections=1, rate_per_s=1000, seed=3)
 
-    due_s = np.asarray(run.ledger.due_s)
+    due_s = np.asarray(run.log.due_s)
     wanted = np.array(list(islice(draw_arrivals(1000, 3), 100)))
     assert report.answered == 100
     # Timers go by the millisecond: one may be early by as much, but lateness is never forgiven.
@@ -187,17 +186,17 @@ def test_a_run_that_is_cancelled_leaves_nothing_behind():
     def reply(*_):
         asked.set()
 
-    async def cancel(address):
-        question = build_question(address, SAMPLE)
-        task = asyncio.create_task(run_load(address, [question], Plan(requests=1)))
+    async def cancel(server):
+        request = prepare_request(server, SAMPLE)
+        task = asyncio.create_task(run_load(server, [request], LoadProfile(requests=1)))
         await asyncio.to_thread(asked.wait, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         return len(asyncio.all_tasks())
 
-    with run_stub(reply) as address:
-        assert asyncio.run(cancel(address)) == 1
+    with run_stub(reply) as server:
+        assert asyncio.run(cancel(server)) == 1
 
 
 def test_the_loop_needs_no_uvloop(monkeypatch):
@@ -208,10 +207,10 @@ def test_the_loop_needs_no_uvloop(monkeypatch):
     assert report.is_clean
 
 
-def test_a_name_is_as_good_as_an_address():
-    with run_stub(lambda *_: RIGHT) as address:
-        there = Address("localhost", address.port)
-        question = build_question(there, SAMPLE, expected=LABELS)
-        run = run_in_loop(lambda: run_load(there, [question], Plan(requests=2)))
+def test_a_name_is_as_good_as_an_server():
+    with run_stub(lambda *_: RIGHT) as server:
+        there = server.copy_with(host="localhost")
+        request = prepare_request(there, SAMPLE, expected=LABELS)
+        run = run_in_loop(lambda: run_load(there, [request], LoadProfile(requests=2)))
 
-    assert make_report(run, [question]).is_clean
+    assert make_report(run, [request]).is_clean

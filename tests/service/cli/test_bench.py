@@ -109,7 +109,7 @@ def test_a_model_that_is_not_there_is_said(server):
         (["there"], "a URL must be like"),
         (["--size", "large"], "a size must be like"),
         (["--size", "9-8"], "sizes must rise"),
-        (["--duration", 1, "--requests", 1], "must not be combined; both were given"),
+        (["--duration", 1, "--requests", 1], "exclude each other"),
         (["--valid", 2], "--valid"),
     ],
 )

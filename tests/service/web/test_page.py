@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from lacuna.raster.formats import ACCEPTED, FORMATS, IMAGE_SUFFIXES
 from service.web.routes.page import SAMPLES, STATIC
 from tests.support.apps import load_repository, serve
 
+ACCEPT = ",".join(["image/*", *IMAGE_SUFFIXES])
 FILES = sorted(path.name for path in STATIC.iterdir())
 OUTSIDE = [
     "/static/../page.py",
@@ -28,12 +30,18 @@ def client(tmp_path_factory):
         yield client
 
 
+def read_file(name):
+    """Bytes of a file of the page, with the image formats filled in."""
+    content = (STATIC / name).read_bytes()
+    return content.replace(b"@ACCEPT@", ACCEPT.encode()).replace(b"@FORMATS@", ACCEPTED.encode())
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_file_of_the_page_is_served_with_its_type_and_a_strict_policy(client, name):
     answer = client.get(f"/static/{name}")
 
     assert answer.status_code == 200
-    assert answer.content == (STATIC / name).read_bytes()
+    assert answer.content == read_file(name)
     kinds = {"js": "text/javascript", "css": "text/css", "html": "text/html", "svg": "image/svg"}
     assert answer.headers["content-type"].startswith(kinds[name.rpartition(".")[2]])
     policy = answer.headers["content-security-policy"]
@@ -47,8 +55,18 @@ def test_every_file_of_the_page_is_served_with_its_type_and_a_strict_policy(clie
 def test_the_page_is_at_the_root(client):
     answer = client.get("/")
 
-    assert answer.content == (STATIC / "index.html").read_bytes()
+    assert answer.content == read_file("index.html")
     assert answer.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.key)
+def test_the_file_dialogs_offer_every_format(client, form):
+    page = client.get("/").text
+
+    for field in ("first-file", "image-file", "mask-file"):
+        (accept,) = re.findall(rf'id="{field}" accept="([^"]*)"', page)
+        assert {"image/*", *form.suffixes} <= set(accept.split(","))
+    assert form.name in re.search(r'<p class="muted">(.*?)</p>', page)[1]
 
 
 def test_a_page_that_is_there_already_is_not_sent_again(client):

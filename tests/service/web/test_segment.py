@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from lacuna.errors import InferenceError
+from lacuna.outputs import OUTPUT_TYPES
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import write_npy
 from service.runtime.fake import FakeRuntime
@@ -297,12 +298,9 @@ def test_openapi_describes_every_body_and_answer(client):
         "image/*",
         "application/x-npy",
     ]
-    assert list(operation["responses"]["200"]["content"]) == [
-        "application/json",
-        "image/png",
-        "application/x-npy",
-        "application/zip",
-    ]
+    answers = list(operation["responses"]["200"]["content"])
+    assert answers[:1] == ["application/json"]
+    assert sorted(answers) == sorted(kind.media_type for kind in OUTPUT_TYPES)
     assert {"400", "404", "406", "413", "415", "422", "500", "503", "504"} <= set(
         operation["responses"]
     )

@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
+from lacuna.outputs import MEDIA_TYPES, OUTPUT_TYPES, find_by_media_type
 from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.dialect import Answer
-from service.wire.native.answer import MEDIA_TYPES, render, wants_probabilities
+from service.wire.native.answer import render as render_kind
 
 LABELS = np.array([[0, 0, 2], [255, 2, 2]], np.uint8)
 PROBABILITIES = np.eye(3, dtype=np.float32)[np.where(LABELS == 255, 0, LABELS)]
@@ -18,9 +19,13 @@ ANSWER = Answer(
 )
 
 
+def render(answer, media_type):
+    return render_kind(answer, find_by_media_type(media_type))
+
+
 def test_json_comes_first_and_only_npz_holds_probabilities():
     assert MEDIA_TYPES[0] == "application/json"
-    assert [kind for kind in MEDIA_TYPES if wants_probabilities(kind)] == ["application/zip"]
+    assert [kind.key for kind in OUTPUT_TYPES if kind.has_probabilities] == ["npz"]
 
 
 def test_json_tells_size_areas_and_timings():

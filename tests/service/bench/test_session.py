@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lacuna.sample import Sample
-from service.bench.ask import UnansweredError, answer_alone, ask_once, find_model
 from service.bench.load import run_in_loop
-from service.bench.question import build_question
+from service.bench.prepared_request import prepare_request
+from service.bench.session import UnansweredError, answer_alone, exchange_once, find_model
 from tests.service.bench.stub import RESET, http, run_stub
 
 SAMPLE = Sample(np.zeros((4, 6, 1), np.uint8), np.ones((4, 6), np.bool_))
@@ -18,8 +18,8 @@ def list_models(*names, channels=3, **more):
 
 
 def find(answer, name=None):
-    with run_stub(lambda *_: answer) as address:
-        return run_in_loop(lambda: find_model(address, name, 10))
+    with run_stub(lambda *_: answer) as server:
+        return run_in_loop(lambda: find_model(server, name, 10))
 
 
 def test_the_only_model_is_found_without_its_name():
@@ -52,40 +52,40 @@ def test_a_server_without_a_model_that_is_ready_is_said(answer):
 
 
 def test_a_server_that_is_not_there_is_said_with_a_hint():
-    with run_stub(lambda *_: None) as address:
+    with run_stub(lambda *_: None) as server:
         pass
 
     with pytest.raises(UnansweredError, match=r"does not: .*`lacuna serve` starts one"):
-        run_in_loop(lambda: ask_once(address, b"GET / HTTP/1.1\r\n\r\n", 10))
+        run_in_loop(lambda: exchange_once(server, b"GET / HTTP/1.1\r\n\r\n", 10))
 
 
 @pytest.mark.parametrize("answer", [RESET, b"nonsense\r\n\r\n"])
 def test_a_lost_connection_is_said(answer):
     with (
-        run_stub(lambda *_: answer) as address,
+        run_stub(lambda *_: answer) as server,
         pytest.raises(UnansweredError, match="the connection was lost"),
     ):
-        run_in_loop(lambda: ask_once(address, b"GET / HTTP/1.1\r\n\r\n", 10))
+        run_in_loop(lambda: exchange_once(server, b"GET / HTTP/1.1\r\n\r\n", 10))
 
 
 def test_silence_is_said():
     with (
-        run_stub(lambda *_: None) as address,
+        run_stub(lambda *_: None) as server,
         pytest.raises(UnansweredError, match=r"0\.1 s were not enough"),
     ):
-        run_in_loop(lambda: ask_once(address, b"GET / HTTP/1.1\r\n\r\n", 0.1))
+        run_in_loop(lambda: exchange_once(server, b"GET / HTTP/1.1\r\n\r\n", 0.1))
 
 
 def test_what_each_image_is_answered_alone_is_what_is_expected():
-    with run_stub(lambda number, _: http(200, b"answer %d" % number)) as address:
-        questions = [build_question(address, SAMPLE)] * 3
-        known = run_in_loop(lambda: answer_alone(address, questions, 10))
+    with run_stub(lambda number, _: http(200, b"answer %d" % number)) as server:
+        requests = [prepare_request(server, SAMPLE)] * 3
+        known = run_in_loop(lambda: answer_alone(server, requests, 10))
 
-    assert [question.expected for question in known] == [b"answer 0", b"answer 1", b"answer 2"]
+    assert [request.expected for request in known] == [b"answer 0", b"answer 1", b"answer 2"]
 
 
 def test_an_image_that_is_not_answered_alone_is_said():
-    with run_stub(lambda number, _: http(413 if number else 200, b"too large")) as address:
-        questions = [build_question(address, SAMPLE)] * 2
+    with run_stub(lambda number, _: http(413 if number else 200, b"too large")) as server:
+        requests = [prepare_request(server, SAMPLE)] * 2
         with pytest.raises(UnansweredError, match=r"number 1, of 24 pixels, .*413 too large"):
-            run_in_loop(lambda: answer_alone(address, questions, 10))
+            run_in_loop(lambda: answer_alone(server, requests, 10))

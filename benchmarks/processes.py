@@ -1,4 +1,4 @@
-"""The processes that a benchmark sets against each other: a server, and a plain loop."""
+"""Processes that a benchmark compares: a server, and a plain loop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import httpx2
 import numpy as np
 
 from lacuna.raster.npy import write_npy
-from service.bench.question import Address
 from service.bench.workload import Workload
 
 _RAW_LOOP = Path(__file__).with_name("raw_loop.py")
@@ -28,10 +28,10 @@ _LISTENS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
 class RawLoop:
-    """A plain loop in a process of its own.
+    """Plain loop in a process of its own.
 
     Args:
-        process: that runs `raw_loop.py`.
+        process: process that runs `raw_loop.py`.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -49,7 +49,7 @@ class RawLoop:
         self._do("forget", name=name)
 
     def answer(self, name: str) -> list[bytes]:
-        """Give the labels of each image, run alone and whole, as NPY files."""
+        """Return the labels of each image, run alone and whole, as NPY files."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "labels.npz"
             self._do("answer", name=name, path=str(path))
@@ -63,14 +63,14 @@ class RawLoop:
     def measure(
         self, name: str, workers: int, batch: int, seconds: float, warmup_s: float
     ) -> dict[str, float]:
-        """Run images in turn for some seconds; give throughput and times of calls."""
+        """Run images in turn for some seconds; return throughput and call times."""
         answer: dict[str, float] = self._do(
             "measure", name=name, workers=workers, batch=batch, seconds=seconds, warmup_s=warmup_s
         )
         return answer
 
     def time_square(self, side: int, channels: int, calls: int = 5) -> float:
-        """Give the seconds that a call of one square image takes."""
+        """Return the seconds that a call with one square image takes."""
         answer = self._do("time_square", side=side, channels=channels, calls=calls)
         return float(answer["median_s"])
 
@@ -92,8 +92,8 @@ def start_raw_loop(folder: Path, threads: int) -> Iterator[RawLoop]:
     """Start a plain loop, and end it afterwards.
 
     Args:
-        folder: of the SavedModel.
-        threads: of TensorFlow for a call.
+        folder: folder of the SavedModel.
+        threads: number of TensorFlow threads for a call.
     """
     with subprocess.Popen(  # noqa: S603 (our own file)
         [sys.executable, str(_RAW_LOOP), str(folder), str(threads)],
@@ -110,11 +110,11 @@ def start_raw_loop(folder: Path, threads: int) -> Iterator[RawLoop]:
 
 
 @contextlib.contextmanager
-def start_server(folder: Path) -> Iterator[Address]:
+def start_server(folder: Path) -> Iterator[httpx2.URL]:
     """Start `lacuna serve` on a free port, wait until it is ready, and end it afterwards.
 
-    The settings are the defaults, but for two of them: large images are let in, and nothing is
-    refused for a long queue, however slow the machine. The environment goes before both.
+    The settings are the defaults, except for two: large images are accepted, and no request is
+    refused for a long queue, however slow the machine. The environment overrides both.
 
     Args:
         folder: `<repository>/<model>/<version>`.
@@ -144,12 +144,12 @@ def start_server(folder: Path) -> Iterator[Address]:
             process.kill()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> Address:
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> httpx2.URL:
     deadline_s = time.monotonic() + _READY_S
     while time.monotonic() < deadline_s and process.poll() is None:
         found = _LISTENS.search(log.read_text())
         if found and _is_ready(int(found[1])):
-            return Address("127.0.0.1", int(found[1]))
+            return httpx2.URL(found[0])
         time.sleep(0.2)
     tail = "".join(log.read_text().splitlines(keepends=True)[-20:])
     raise RuntimeError(f"the server must become ready; it did not:\n{tail}")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lacuna.raster.npy import write_npy
-from service.bench.check import count_differing_labels
+from service.bench.results import count_differing_labels
 
 LABELS = np.random.default_rng(0).integers(0, 3, (20, 30), np.uint8)
 
@@ -23,5 +23,5 @@ def test_each_label_that_differs_counts():
 
 
 @pytest.mark.parametrize("answer", [b"", b"{}", write_npy(LABELS)[:-1], write_npy(LABELS.T)])
-def test_what_is_no_answer_to_the_question_differs_everywhere(answer):
+def test_what_is_no_answer_to_the_request_differs_everywhere(answer):
     assert count_differing_labels(write_npy(LABELS), answer) == LABELS.size

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.layouts import Layout, find_best_layout, list_batches
+from benchmarks.loop_tuning import LoopSettings, find_best_settings, list_batches
 from service.bench.workload import Workload, parse_sizes
 
 
@@ -36,20 +36,20 @@ def test_batches_are_of_equal_images_and_not_too_large(images, size, batches):
     assert list(list_batches(Workload(images, (parse_sizes(size),)))) == batches
 
 
-def test_the_fastest_layout_is_found():
+def test_the_fastest_settings_are_found():
     loops = {
         1: PretendedLoop(lambda workers, batch: workers - abs(batch - 8) / 100),
         2: PretendedLoop(lambda workers, batch: 0.5 + batch / 1000),
     }
 
-    layout = find_best_layout(loops, "A", Workload(64, (parse_sizes("64"),)), cores=2)
+    settings = find_best_settings(loops, "A", Workload(64, (parse_sizes("64"),)), cores=2)
 
-    assert layout == Layout(threads=1, workers=2, batch=8)
+    assert settings == LoopSettings(threads=1, workers=2, batch=8)
 
 
 def test_larger_batches_are_not_tried_once_they_are_slower():
     loop = PretendedLoop(lambda _, batch: 1 / batch)
 
-    find_best_layout({1: loop}, "A", Workload(64, (parse_sizes("64"),)), cores=1)
+    find_best_settings({1: loop}, "A", Workload(64, (parse_sizes("64"),)), cores=1)
 
     assert loop.warmed == {1, 2}

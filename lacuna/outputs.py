@@ -1,0 +1,111 @@
+"""The table of output types. Everything else that names one reads it here.
+
+A type is added by a row of this table and a function that writes it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lacuna.segmentation import NamedSegmentation
+
+
+class OutputType(NamedTuple):
+    """A form in which a segmentation is written.
+
+    Attributes:
+        key: name in options and suffixes.
+        media_type: of HTTP.
+        holds: contents, for documents and help texts.
+        writer: `module:function`, `(segmentation) -> bytes`, imported at its first use.
+        has_probabilities: whether it needs probabilities.
+        writes_inline: True if small ones are written faster on the event loop than in a thread.
+    """
+
+    key: str
+    media_type: str
+    holds: str
+    writer: str
+    has_probabilities: bool = False
+    writes_inline: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of file names."""
+        return f".{self.key}"
+
+    def write(self, segmentation: NamedSegmentation) -> bytes:
+        """Write a segmentation.
+
+        Raises:
+            ValueError: if probabilities are needed and there are none.
+        """
+        return _load(self.writer)(segmentation)
+
+
+@cache
+def _load(name: str) -> Callable[[NamedSegmentation], bytes]:
+    writer: Callable[[NamedSegmentation], bytes] = pkgutil.resolve_name(name)
+    return writer
+
+
+DEFAULT_TYPE = OutputType(
+    "json", "application/json", "areas and COCO run lengths", "lacuna.writers:write_json"
+)
+"""The type of an answer whose caller accepts every type."""
+
+OUTPUT_TYPES = (
+    OutputType(
+        "png", "image/png", "labels as a palette, invalid transparent", "lacuna.writers:write_png"
+    ),
+    OutputType(
+        "npy", "application/x-npy", "labels", "lacuna.writers:write_npy_labels", writes_inline=True
+    ),
+    OutputType(
+        "npz",
+        "application/zip",
+        "labels and probabilities",
+        "lacuna.writers:write_npz",
+        has_probabilities=True,
+    ),
+    DEFAULT_TYPE,
+)
+
+MEDIA_TYPES = (
+    DEFAULT_TYPE.media_type,
+    *(kind.media_type for kind in OUTPUT_TYPES if kind is not DEFAULT_TYPE),
+)
+"""Media types of answers, the default first."""
+
+OUTPUT_SUFFIXES = tuple(kind.suffix for kind in OUTPUT_TYPES)
+"""Suffixes of output files."""
+
+_BY_MEDIA_TYPE = {kind.media_type: kind for kind in OUTPUT_TYPES}
+_BY_SUFFIX = {kind.suffix: kind for kind in OUTPUT_TYPES}
+
+
+def find_by_media_type(media_type: str) -> OutputType:
+    """Return the output type of a media type, one of `MEDIA_TYPES`."""
+    return _BY_MEDIA_TYPE[media_type]
+
+
+def find_by_suffix(suffix: str) -> OutputType:
+    """Return the output type of a file name's suffix.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = _BY_SUFFIX.get(suffix.lower())
+    if found is None:
+        raise ValueError(f"a result must be saved as {', '.join(_BY_SUFFIX)}; it is {suffix!r}")
+    return found
+
+
+def describe() -> str:
+    """Return the suffixes with what each holds, for help texts."""
+    texts = [f"{kind.suffix} ({kind.holds})" for kind in OUTPUT_TYPES]
+    return f"{', '.join(texts[:-1])} or {texts[-1]}"

@@ -1,0 +1,115 @@
+"""A segmentation with the names of what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.raster import rle
+from lacuna.sample import INVALID_LABEL
+
+
+class ClassInfo(NamedTuple):
+    """A class of a model.
+
+    Attributes:
+        id: label.
+        name: for people.
+        color: `#rrggbb`.
+    """
+
+    id: int
+    name: str
+    color: str
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue, 0 to 255."""
+        red, green, blue = bytes.fromhex(self.color.removeprefix("#"))
+        return red, green, blue
+
+
+class Area(NamedTuple):
+    """Part of an image that belongs to a class.
+
+    Attributes:
+        pixels: number of pixels.
+        fraction: share of the valid pixels.
+    """
+
+    pixels: int
+    fraction: float
+
+
+@dataclass(frozen=True, eq=False)
+class NamedSegmentation:
+    """Segmentation of an image, with its classes and its model.
+
+    Attributes:
+        labels: uint8 (H, W), class ids; 255 where invalid.
+        classes: classes of the model, class 0 first.
+        model: name of the model.
+        version: of the model; empty where the server does not tell.
+        probabilities: float32 (H, W, K), 0 where invalid; None if they were not asked for.
+        timings_ms: milliseconds of each stage, as far as they are known.
+    """
+
+    labels: NDArray[np.uint8]
+    classes: tuple[ClassInfo, ...]
+    model: str = ""
+    version: str = ""
+    probabilities: NDArray[np.float32] | None = None
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Bool (H, W), True = valid."""
+        return np.not_equal(self.labels, INVALID_LABEL)
+
+    @cached_property
+    def valid_pixels(self) -> int:
+        """Number of valid pixels."""
+        return int(self.labels.size - self._counts[INVALID_LABEL])
+
+    @property
+    def valid_fraction(self) -> float:
+        """Share of the image that is valid."""
+        return self.valid_pixels / max(self.labels.size, 1)
+
+    @cached_property
+    def areas(self) -> dict[str, Area]:
+        """Area of each class, by its name."""
+        counts = {entry.name: int(self._counts[entry.id]) for entry in self.classes}
+        whole = max(self.valid_pixels, 1)
+        return {name: Area(pixels, pixels / whole) for name, pixels in counts.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return sizes, areas, run lengths and timings as JSON values.
+
+        `classes[].fraction` is the share of the valid pixels; `classes[].segmentation` is COCO's
+        run-length encoding.
+        """
+        height, width = self.labels.shape
+        return {
+            "model": {"name": self.model, "version": self.version},
+            "size": {"height": height, "width": width},
+            "valid": {"pixels": self.valid_pixels, "fraction": self.valid_fraction},
+            "classes": [
+                {
+                    **entry._asdict(),
+                    **self.areas[entry.name]._asdict(),
+                    "segmentation": rle.encode(self.labels == entry.id),
+                }
+                for entry in self.classes
+            ],
+            "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings_ms.items()},
+        }
+
+    @cached_property
+    def _counts(self) -> NDArray[np.intp]:
+        return np.bincount(self.labels.ravel(), minlength=256)

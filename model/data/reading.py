@@ -1,0 +1,74 @@
+"""Images, label maps and masks of a data set, read as the server reads them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.errors import InvalidImageError
+from lacuna.raster.adapt import find_valid
+from lacuna.raster.images import decode_image
+from lacuna.raster.label_maps import decode_label_map
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.masks import decode_mask
+
+# A folder on one's own disk is no stranger's request: memory is the only limit.
+_UNLIMITED = ImageLimits(image_pixels=1 << 62, image_channels=1 << 31)
+
+# A network is trained on the raw values of one depth, to which the server scales all others.
+_TRAINABLE = (None, 255.0, 65535.0)
+
+
+class TrainingImage(NamedTuple):
+    """An image as it is trained on.
+
+    Attributes:
+        values: uint8, uint16 or float32 (H, W, C).
+        valid: bool (H, W), True = valid.
+    """
+
+    values: NDArray[Any]
+    valid: NDArray[np.bool_]
+
+
+def read_image(data: bytes, nodata: float | None = None) -> TrainingImage:
+    """Decode an image.
+
+    Args:
+        data: the file.
+        nodata: value of missing pixels, in all channels; may be NaN.
+
+    Raises:
+        RequestError: if it is damaged or of a kind that is not read.
+    """
+    raster = decode_image(data, _UNLIMITED)
+    if raster.full_scale not in _TRAINABLE:
+        bits = int(raster.full_scale or 0).bit_length()
+        raise InvalidImageError(f"image must have 8 or 16 bits a sample; it has {bits}")
+    return TrainingImage(raster.values, find_valid(raster, nodata))
+
+
+def read_labels(data: bytes) -> NDArray[Any]:
+    """Decode a label map; see `decode_label_map`.
+
+    Returns:
+        integer (H, W).
+
+    Raises:
+        RequestError: if it is damaged, coloured or holds fractions.
+    """
+    return decode_label_map(data, _UNLIMITED)
+
+
+def read_mask(data: bytes) -> NDArray[np.bool_]:
+    """Decode a mask; see `decode_mask`.
+
+    Returns:
+        bool (H, W), True = valid.
+
+    Raises:
+        RequestError: if it is damaged, or has channels that differ.
+    """
+    return decode_mask(data, _UNLIMITED)
