@@ -1,4 +1,4 @@
-"""The command line: `lacuna segment | completion`, and what the server adds to it."""
+"""The command line `lacuna`: `segment`, `completion`, and the commands of other distributions."""
 
 from __future__ import annotations
 

@@ -66,12 +66,12 @@ def plan_jobs(
 
     Args:
         inputs: files, folders and globs.
-        mask: a file, or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the image,
-            relative to the image's folder.
-        output: a file, for a single image; or a folder.
-        form: suffix of the outputs in a folder; None for that of `output`, or png.
-        overlay: whether overlays are written, too.
-        mask_optional: whether an image is segmented although its mask does not exist.
+        mask: mask file; or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the
+            image, relative to its folder; None for no masks.
+        output: output file of a single image, or output folder.
+        form: format of the outputs in a folder; None for png.
+        overlay: True to write overlays too.
+        mask_optional: True to segment images whose mask file is missing.
 
     Raises:
         click.UsageError: if the command line is wrong; nothing has been written then.

@@ -35,7 +35,7 @@ _MAX_INLINE_PIXELS = 512 * 512
 
 
 class UnwritableError(LacunaError):
-    """An output cannot be written."""
+    """Output that cannot be written."""
 
     code = "unwritable"
 
@@ -60,11 +60,11 @@ class JobSuccess:
     """Outcome of an image that was segmented and written.
 
     Attributes:
-        job: its job.
+        job: job of the image.
         size: height and width in pixels.
         valid_pixels: number of valid pixels.
         areas: area of each class, by its name.
-        seconds: from the request to the result.
+        seconds: time until the result arrived.
     """
 
     job: Job
@@ -79,8 +79,8 @@ class JobFailure:
     """Outcome of an image that was not segmented.
 
     Attributes:
-        job: its job.
-        error: the reason.
+        job: job of the image.
+        error: reason of the failure.
     """
 
     job: Job
@@ -95,8 +95,8 @@ async def run_jobs(
 ) -> None:
     """Segment images and write the results.
 
-    Ends early after an error that every other image would meet, too: the server is unreachable, or
-    has no such model.
+    It stops early after an error that every other image would have too, such as an unreachable
+    server or an unknown model.
 
     Args:
         jobs: images to segment.

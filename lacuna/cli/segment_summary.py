@@ -22,10 +22,10 @@ def describe(image: JobSuccess) -> str:
 
 
 def draw_table(images: Sequence[JobSuccess]) -> Table:
-    """Draw a row for each image, if there are few, and one for all of them.
+    """Make a table with a row for each of the first 20 images, and a row of totals.
 
     Args:
-        images: that were segmented, at least one.
+        images: segmented images, at least one.
     """
     names = list(dict.fromkeys(name for image in images for name in image.areas))
     table = Table("image", "size", "valid", *names, box=None, pad_edge=False)

@@ -18,11 +18,11 @@ _MASKED = "********"
 
 
 class EffectiveSetting(NamedTuple):
-    """A setting as it is in force.
+    """Setting in force.
 
     Attributes:
-        variable: that sets it.
-        value: as JSON has it; secrets are masked.
+        variable: environment variable of the setting.
+        value: JSON value; secrets are masked.
         origin: `environment` or `default`.
     """
 
@@ -58,11 +58,12 @@ def config(as_json: bool, changed: bool) -> None:
 
 
 def list_effective(settings: BaseModel, prefix: str) -> Iterator[EffectiveSetting]:
-    """List settings with their origins.
+    """Yield settings with their origins.
 
     Args:
-        settings: read from the environment alone, so that what was set was set there.
-        prefix: of their variables.
+        settings: settings read from the environment alone, so that every one that is set was set
+            there.
+        prefix: prefix of the names of their variables.
     """
     from pydantic import BaseModel, SecretStr  # noqa: PLC0415
 

@@ -99,7 +99,7 @@ export async function listModels() {
   return (await response.json()).models;
 }
 
-/** @returns {Promise<{samples: string[], docs: boolean, metrics: boolean}>} features of the server */
+/** @returns {Promise<{samples: string[], docs: boolean, metrics: boolean}>} the server's features */
 export async function getAbout() {
   return (await ask("/static/about.json")).json();
 }

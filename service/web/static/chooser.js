@@ -53,11 +53,12 @@ export class Chooser {
     const note = find("model-note");
     if (!chosen) note.textContent = "The server has no models.";
     else if (chosen.state !== "ready" && !chosen.description) {
-      note.textContent = `The model is ${chosen.state}${chosen.reason ? `: ${chosen.reason}` : "."}`;
+      const { state, reason } = chosen;
+      note.textContent = `The model is ${state}${reason ? `: ${reason}` : "."}`;
     } else {
       note.textContent = chosen.description ?? "";
       if (chosen.contract && !chosen.contract.padding_invariant) {
-        note.append(" It failed the contract check, so it runs on one image at a time, without tiling.");
+        note.append(" It failed the contract check, so it takes one image at a time, not tiled.");
       }
     }
   }

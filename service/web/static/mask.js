@@ -90,7 +90,7 @@ export class Mask {
   }
 
   /**
-   * Replace all marks by the present ones (if kept) together with found; then invert them, if asked.
+   * Replace all marks by the present ones (if kept) together with found, or by their inverse.
    *
    * @param {{kept?: boolean, found?: Uint8Array|null, inverted?: boolean}} how
    */

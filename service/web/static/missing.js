@@ -60,7 +60,7 @@ function fillNumbers(session, marked) {
 function describeFile({ picture, mask }) {
   const missing = mask?.missing ?? 0; // a new picture has no marks yet
   const notes = [];
-  if (missing) notes.push(`Missing in the file itself (transparent or no data): ${count(missing)} px.`);
+  if (missing) notes.push(`Missing in the file (transparent or no data): ${count(missing)} px.`);
   if (!picture?.hasNumbers) {
     notes.push("This is a preview by the server, of 8 bits and at most three bands. The model " +
       "receives the original values.");

@@ -86,10 +86,10 @@ async function compare({ picture, mask }, chooser, signal) {
   showVerdict(valid, changed + beyond);
   const [wider, higher] = [disturbed.width - width, disturbed.height - height];
   find("proof-note").textContent = wider
-    ? `Missing pixels were replaced by noise, and the canvas grew by ${wider} px on the right and ` +
-      `${higher} px at the bottom. Both pictures were sent again, and all their labels compared.`
+    ? `Missing pixels were replaced by noise, and the canvas grew by ${wider} px on the right ` +
+      `and ${higher} px at the bottom. Both pictures were sent again, and all labels compared.`
     : "Missing pixels were replaced by noise. The picture has the maximum size of the server, so " +
-      "its canvas could not grow. Both pictures were sent again, and all their labels compared.";
+      "its canvas could not grow. Both pictures were sent again, and all labels compared.";
 }
 
 /**

@@ -52,8 +52,8 @@ export class Runner {
       controller.signal.throwIfAborted();
       const { height, width } = summary.size;
       if (height !== mask.height || width !== mask.width) {
-        throw new Error("Server and browser must read the same size of the image; the server read " +
-          `${height}×${width}, the browser ${mask.height}×${mask.width}.`);
+        throw new Error("Server and browser must agree on the size of the image; the server " +
+          `read ${height}×${width}, the browser ${mask.height}×${mask.width}.`);
       }
       session.setAnswer({ content, labels, summary, timings, tookMs });
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * A layer of bytes, drawn in the colours of a palette. It consists of tiles. Only visible tiles that
- * have changed are coloured again, and only as many as there is time for in a frame.
+ * A layer of bytes, drawn in the colours of a palette. It consists of tiles. Only visible tiles
+ * that have changed are coloured again, and only as many as there is time for in a frame.
  */
 
 import { TILE } from "./mask.js";

@@ -54,8 +54,8 @@ const TASKS = {
     const counted = countLabels(labels);
     for (const entry of summary.classes) {
       if (counted[entry.id] !== entry.pixels) {
-        throw new Error(`The answer must be consistent; ${entry.name} has ${entry.pixels} pixels by ` +
-          `its count, and ${counted[entry.id]} by its area.`);
+        throw new Error(`The answer must be consistent; ${entry.name} has ${entry.pixels} pixels ` +
+          `by its count, and ${counted[entry.id]} by its area.`);
       }
     }
     return { labels, summary };

@@ -11,8 +11,8 @@ def render(answer: Answer, kind: OutputType) -> bytes:
     """Render an answer.
 
     Args:
-        answer: for one image.
-        kind: of the output.
+        answer: answer for one image.
+        kind: type of the output.
 
     Raises:
         ValueError: if probabilities are needed and were not computed.
