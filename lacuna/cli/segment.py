@@ -59,7 +59,7 @@ _LOCAL_CONCURRENCY = 4
     type=click.Choice([kind.key for kind in OUTPUT_TYPES]),
     help="Format of the files in that folder.  [default: png]",
 )
-@click.option("--overlay", is_flag=True, help="Also draw NAME-overlay.png beside each output.")
+@click.option("--overlay", is_flag=True, help="Also write NAME-overlay.png next to each output.")
 @click.option("--resume", is_flag=True, help="Skip images whose outputs are up to date.")
 @click.option("--url", help="Server to use, e.g. http://127.0.0.1:8000, instead of this machine.")
 @click.option(

@@ -67,11 +67,11 @@ class TraceContext:
         trace_id = trace.format_trace_id(context.trace_id)
         add_log_fields(scope, trace_id=trace_id)
         span_id = trace.format_span_id(context.span_id)
-        told = f"00-{trace_id}-{span_id}-{context.trace_flags:02x}".encode()
+        traceresponse = f"00-{trace_id}-{span_id}-{context.trace_flags:02x}".encode()
 
         async def send_with_context(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_HEADER, told)]
+                message["headers"] = [*message["headers"], (_HEADER, traceresponse)]
             await send(message)
 
         await self._app(scope, receive, send_with_context)

@@ -65,8 +65,8 @@ def make_router(services: AppServices) -> APIRouter:
                 limits = exchange.image_limits
                 shown = await asyncio.to_thread(_draw, incoming.head, body, limits)
         incoming.add_log_fields(height=shown.size[0], width=shown.size[1])
-        told = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
-        return Response(shown.content, media_type="image/png", headers=told)
+        headers = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
+        return Response(shown.content, media_type="image/png", headers=headers)
 
     return router
 
