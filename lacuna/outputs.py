@@ -72,6 +72,9 @@ OUTPUT_TYPES = (
         "lacuna.writers:write_npz",
         has_probabilities=True,
     ),
+    OutputType(
+        "tif", "image/tiff", "labels, 255 tagged as the no-data value", "lacuna.writers:write_tiff"
+    ),
     DEFAULT_TYPE,
 )
 
