@@ -37,7 +37,7 @@ from model.layers import CutUpSampling2D, EmbedMask, FillInvalid, ScaleAndShift
 from model.network import (
     FIRST_CONV,
     KERNEL_SIZE,
-    Form,
+    Architecture,
     Level,
     NetworkConfig,
     build_network,
@@ -57,7 +57,7 @@ _TAPS: Mapping[ops.Normalization, Any] = MappingProxyType(
 """What makes 1 / c of the mask in a depthwise convolution; nothing does for `"variance"`."""
 
 
-class FoldedForm(Form):
+class FoldedNetwork(Architecture):
     """How the parts of an exported network are made."""
 
     def begin(self, image: Any, mask: Any) -> tuple[Any, Any]:
@@ -127,7 +127,7 @@ def fold_batch_norm(network: keras.Model, config: NetworkConfig) -> keras.Model:
         A network without batch normalisation that computes what `network` does in inference, up to
         rounding.
     """
-    folded = build_network(config, FoldedForm(config))
+    folded = build_network(config, FoldedNetwork(config))
     for layer in folded.layers:
         if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D | ScaleAndShift):
             layer.set_weights(_fold_layer(layer.name, network, config))

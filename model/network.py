@@ -124,8 +124,8 @@ class Level(NamedTuple):
     coverage: Any
 
 
-class Form:
-    """How the parts of a network are made: here, as they are trained.
+class Architecture:
+    """Layers of a network, made as they are trained.
 
     Args:
         config: the network's shape.
@@ -212,21 +212,21 @@ def make_conv2d(
     )
 
 
-def build_network(config: NetworkConfig, form: Form | None = None) -> keras.Model:
+def build_network(config: NetworkConfig, architecture: Architecture | None = None) -> keras.Model:
     """Build the network.
 
     Args:
         config: its shape.
-        form: how its parts are made; as they are trained if none is given.
+        architecture: makes the layers; by default those of the network to train.
 
     Returns:
         A model from `[image, mask]`, float32 (N, H, W, channels) raw values and bool (N, H, W, 1),
         any H and W ≥ 1, to logits float32 (N, H, W, classes), 0 where invalid.
     """
-    form = form or Form(config)
+    architecture = architecture or Architecture(config)
     image = keras.Input((None, None, config.channels), name="image")
     mask = keras.Input((None, None, 1), dtype="bool", name="mask")
-    x, padded_mask = form.begin(image, mask)
+    x, padded_mask = architecture.begin(image, mask)
     levels = _build_levels(padded_mask, config)
     depths = range(len(levels))
     *blocks, last = [("down", depth) for depth in depths] + [("up", d) for d in depths[-2::-1]]
@@ -234,14 +234,15 @@ def build_network(config: NetworkConfig, form: Form | None = None) -> keras.Mode
     for direction, depth in [*blocks, last]:
         level, prefix = levels[depth], f"{direction}{depth}"
         if direction == "up":
-            x = form.upsample(x, level, f"{prefix}_upsample")
+            x = architecture.upsample(x, level, f"{prefix}_upsample")
             joined = [x, level.mask, skips[depth], level.mask]
             x, _ = MaskedConcatenate(name=f"{prefix}_join")(joined)
         elif depth:
             # After a ReLU valid values are ≥ 0 and invalid ones 0, so a plain maximum is a masked
             # one.
             x = keras.layers.MaxPooling2D(2, name=f"{prefix}_pool")(x)
-        apply = form.classify if (direction, depth) == last else form.apply_block
+        is_last = (direction, depth) == last
+        apply = architecture.classify if is_last else architecture.apply_block
         x = apply(x, level, config.widths[depth], prefix)
         skips.append(x)
     return keras.Model([image, mask], CropToSize(name="crop")([x, mask]), name="masked_unet")

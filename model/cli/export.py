@@ -32,9 +32,9 @@ def export(run: Path, output: Path) -> None:
 def export_run(run: Path, output: Path) -> None:
     """Export a run's network with its manifest."""
     network, record = load_run(run)
-    from model.evaluate import read_scores  # noqa: PLC0415
     from model.export import build_manifest, export_network  # noqa: PLC0415
-    from model.train import describe_training, read_network_config  # noqa: PLC0415
+    from model.scoring.scores import read_scores  # noqa: PLC0415
+    from model.training.runs import describe_training, read_network_config  # noqa: PLC0415
 
     if record["config"].get("twin"):
         raise click.ClickException(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,14 @@ import click
 
 from model.cli.export import export_run
 from model.cli.loading import load_run
-from model.cli.printing import make_progress, print_scores
+from model.cli.printing import print_scores
+from model.cli.progress import make_progress, show_training
 
 if TYPE_CHECKING:
     from model.data.folders import Dataset
-    from model.flips import Flips
-    from model.folder_training import FolderTrainingConfig
-    from model.scoring import Result
+    from model.scoring.flips import Flips
+    from model.scoring.scores import Score
+    from model.training.folders import FolderTrainingConfig
 
 _VERSION = "1"
 _REPORT_FILE = "report.html"
@@ -27,37 +27,26 @@ _CANVASES = 100
 
 def train_on_folder(config: FolderTrainingConfig, dataset: Dataset, output: Path) -> None:
     """Train, then score, export and report."""
-    from model.checkpoints import RunConflictError  # noqa: PLC0415
-    from model.folder_training import train_on_folder as train  # noqa: PLC0415
+    from model.training.folders import train_on_folder as train  # noqa: PLC0415
 
-    columns = ("loss {task.fields[loss]:.3f}", "best IoU {task.fields[iou]:.3f}")
-    try:
-        with make_progress(*columns) as progress:
-            task = progress.add_task("training", total=config.steps, loss=float("nan"), iou=0.0)
-            train(
-                config,
-                dataset,
-                output,
-                lambda step, loss, iou: progress.update(task, completed=step, loss=loss, iou=iou),
-            )
-    except RunConflictError as error:
-        raise click.ClickException(str(error)) from error
+    with show_training(config.steps, "best IoU") as on_step:
+        train(config, dataset, output, on_step)
     _finish(dataset, output)
 
 
 def _finish(dataset: Dataset, run: Path) -> None:
     """Score, export and report what was trained."""
-    from model.checkpoints import replace_file  # noqa: PLC0415
+    from model.atomic import replace_file  # noqa: PLC0415
     from model.report.page import RunReport, render_report  # noqa: PLC0415
 
-    results, examples = score_on_folder(dataset, run)
+    scores, examples = score_on_folder(dataset, run)
     model = run / "model" / dataset.description.name / _VERSION
     export_run(run, model)
     commands = (f"lacuna check {model}", f"lacuna serve --model-repository {model.parents[1]}")
     _, record = load_run(run)
-    page = render_report(RunReport(dataset, record, results, examples, commands))
+    page = render_report(RunReport(dataset, record, scores, examples, commands))
     replace_file(run / _REPORT_FILE, page.encode())
-    print_scores(results, [entry.name for entry in dataset.description.classes])
+    print_scores(scores, [entry.name for entry in dataset.description.classes])
     click.echo(f"{run / _REPORT_FILE}: the report")
     click.echo(f"{model}: exported. `lacuna check {model}` says:")
     click.echo(check_contract(model))
@@ -83,28 +72,27 @@ def check_contract(model: Path) -> str:
     return (done.stdout + done.stderr).strip()
 
 
-def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Result], list[Any]]:
+def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Score], list[Any]]:
     """Score a run on its folder's validation images, keep the scores, and choose examples."""
     network, record = load_run(run)
-    from model.checkpoints import replace_file  # noqa: PLC0415
     from model.data.batches import SampleReader  # noqa: PLC0415
-    from model.evaluate import SCORES_FILE  # noqa: PLC0415
     from model.report.examples import choose_examples  # noqa: PLC0415
-    from model.scoring import (  # noqa: PLC0415
+    from model.scoring.images import SCORED_DATA, score_images  # noqa: PLC0415
+    from model.scoring.prediction import Predictor  # noqa: PLC0415
+    from model.scoring.scores import (  # noqa: PLC0415
         MISSING_FRACTIONS,
-        Predictor,
-        describe_results,
-        score,
+        describe_scores,
+        write_scores,
     )
-    from model.train import read_network_config  # noqa: PLC0415
+    from model.training.runs import read_network_config  # noqa: PLC0415
 
     predictor = Predictor(network, read_network_config(record))
     reader = SampleReader(dataset.description)
     images = dataset.validation
     with make_progress() as progress:
         task = progress.add_task("scoring", total=len(images) * len(MISSING_FRACTIONS))
-        results = [
-            score(
+        scores = [
+            score_images(
                 predictor,
                 map(reader.read, images),
                 fraction,
@@ -112,9 +100,9 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Result], list[Any
             )
             for fraction in MISSING_FRACTIONS
         ]
-    scores = describe_results(results, [entry.name for entry in dataset.description.classes])
-    replace_file(run / SCORES_FILE, (json.dumps(scores, indent=2) + "\n").encode())
-    return results, choose_examples(predictor, images, reader)
+    names = [entry.name for entry in dataset.description.classes]
+    write_scores(run, describe_scores(scores, names, SCORED_DATA))
+    return scores, choose_examples(predictor, images, reader)
 
 
 def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
@@ -124,9 +112,9 @@ def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
 
     from model.data.batches import SampleReader  # noqa: PLC0415
     from model.data.folders import Sample  # noqa: PLC0415
-    from model.flips import count_flips  # noqa: PLC0415
-    from model.scoring import Predictor  # noqa: PLC0415
-    from model.train import read_network_config  # noqa: PLC0415
+    from model.scoring.flips import count_flips  # noqa: PLC0415
+    from model.scoring.prediction import Predictor  # noqa: PLC0415
+    from model.training.runs import read_network_config  # noqa: PLC0415
 
     predictor = Predictor(network, read_network_config(record))
     reader = SampleReader(dataset.description)

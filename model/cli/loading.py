@@ -48,7 +48,7 @@ def _mute_native_stderr() -> Iterator[None]:
 def load_run(run: Path) -> tuple[keras.Model, dict[str, Any]]:
     """Read a run's network and record, or say why not."""
     load_tensorflow()
-    from model.train import load_run as load  # noqa: PLC0415
+    from model.training.runs import load_run as load  # noqa: PLC0415
 
     try:
         return load(run)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from model.cli.folder_runs import train_on_folder
 from model.cli.loading import RUN, load_tensorflow, read_dataset
-from model.cli.printing import make_progress, print_dataset
-
-if TYPE_CHECKING:
-    import keras
-    from rich.progress import Progress
+from model.cli.printing import print_dataset
+from model.cli.progress import show_training
 
 _NEEDS_DATA = ("crop", "validate_every", "patience", "network")
 
@@ -91,8 +88,8 @@ def _train_folder(data: Path, output: Path, options: dict[str, Any]) -> None:
     print_dataset(dataset)
     load_tensorflow()
     from model.data.crops import AugmentationConfig  # noqa: PLC0415
-    from model.folder_training import NETWORKS, FolderTrainingConfig  # noqa: PLC0415
     from model.ops import NORMALIZATIONS  # noqa: PLC0415
+    from model.training.folders import NETWORKS, FolderTrainingConfig  # noqa: PLC0415
 
     _check_choice(options, "network", list(NETWORKS))
     _check_choice(options, "normalization", NORMALIZATIONS)
@@ -108,11 +105,9 @@ def _train_preset(preset: str, output: Path, options: dict[str, Any]) -> None:
     if {"twin", "normalization"} <= options.keys():
         raise click.UsageError("--twin and --normalization exclude each other")
     load_tensorflow()
-    from model.checkpoints import RunConflictError  # noqa: PLC0415
+    from model.baselines import FILLS  # noqa: PLC0415
     from model.ops import NORMALIZATIONS  # noqa: PLC0415
-    from model.train import PRESETS  # noqa: PLC0415
-    from model.train import train as run  # noqa: PLC0415
-    from model.twins import FILLS  # noqa: PLC0415
+    from model.training.mosaics import PRESETS, train_on_mosaics  # noqa: PLC0415
 
     if preset not in PRESETS:
         raise click.BadParameter(f"must be one of {', '.join(PRESETS)}; it is {preset}")
@@ -122,12 +117,8 @@ def _train_preset(preset: str, output: Path, options: dict[str, Any]) -> None:
     if "normalization" in options:
         network = dataclasses.replace(network, normalization=options.pop("normalization"))
     config = dataclasses.replace(PRESETS[preset], network=network, **options)
-    columns = ("loss {task.fields[loss]:.3f}", "IoU {task.fields[iou]:.3f}")
-    try:
-        with make_progress(*columns) as progress:
-            run(config, output, [_make_callback(progress, config.steps)])
-    except RunConflictError as error:
-        raise click.ClickException(str(error)) from error
+    with show_training(config.steps, "IoU") as on_step:
+        train_on_mosaics(config, output, on_step)
     click.echo(f"{output}: trained; score it with: lacuna-model evaluate {output}")
 
 
@@ -136,16 +127,3 @@ def _check_choice(options: Mapping[str, Any], name: str, choices: Sequence[str])
         raise click.BadParameter(
             f"--{name} must be one of {', '.join(choices)}; it is {options[name]}"
         )
-
-
-def _make_callback(progress: Progress, steps: int) -> keras.callbacks.Callback:
-    import keras  # noqa: PLC0415
-
-    task = progress.add_task("training", total=steps, loss=float("nan"), iou=float("nan"))
-
-    def advance(_: int, logs: Mapping[str, Any]) -> None:
-        done = int(callback.model.optimizer.iterations)
-        progress.update(task, completed=done, loss=float(logs["loss"]), iou=float(logs["mean_iou"]))
-
-    callback = keras.callbacks.LambdaCallback(on_train_batch_end=advance)
-    return callback

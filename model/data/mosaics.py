@@ -140,7 +140,7 @@ def mosaic_dataset(
     batch_size: int,
     skip: int = 0,
 ) -> Any:
-    """Make an endless `tf.data.Dataset` of batches for `keras.Model.fit`.
+    """Make an endless `tf.data.Dataset` of training batches.
 
     Args:
         textures: from `load_textures`.
@@ -150,19 +150,17 @@ def mosaic_dataset(
         skip: batches to draw and leave out.
 
     Returns:
-        A dataset of `((image float32 (N, H, W, 3), mask bool (N, H, W, 1)), labels (N, H, W))`.
+        A dataset of `(image float32 (N, H, W, 3), mask bool (N, H, W, 1), labels uint8 (N, H, W))`.
     """
 
-    def generate() -> Iterator[tuple[tuple[Any, Any], Any]]:
+    def generate() -> Iterator[tuple[Any, Any, Any]]:
         mosaics = islice(iterate_mosaics(textures, config, seed), skip * batch_size, None)
         for image, mask, labels in mosaics:
-            yield (image.astype(np.float32), mask[..., None]), labels
+            yield image.astype(np.float32), mask[..., None], labels
 
     signature = (
-        (
-            tf.TensorSpec((*config.size, 3), tf.float32),
-            tf.TensorSpec((*config.size, 1), tf.bool),
-        ),
+        tf.TensorSpec((*config.size, 3), tf.float32),
+        tf.TensorSpec((*config.size, 1), tf.bool),
         tf.TensorSpec(config.size, tf.uint8),
     )
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)

@@ -13,7 +13,7 @@ from model.data.listing import Entry
 from model.data.nodata import draw_missing
 from model.labels import IGNORE_LABEL
 from model.report.page import Example
-from model.scoring import Predictor
+from model.scoring.prediction import Predictor
 
 _COUNT = 6
 _MISSING = 0.3

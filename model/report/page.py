@@ -17,7 +17,7 @@ from model.data.description import ClassDescription
 from model.data.folders import Dataset, Sample
 from model.report.charts import Line, draw_chart
 from model.report.pictures import show_image, show_labels, show_mask
-from model.scoring import Result
+from model.scoring.scores import Score
 
 _PAGE = Path(__file__).with_name("page.html")
 
@@ -46,14 +46,14 @@ class RunReport:
     Attributes:
         dataset: what was trained on.
         record: `training.json`.
-        results: on the validation images, with nothing more missing first.
+        scores: on the validation images, with nothing more missing first.
         examples: to look at.
         commands: to go on with.
     """
 
     dataset: Dataset
     record: Mapping[str, Any]
-    results: Sequence[Result]
+    scores: Sequence[Score]
     examples: Sequence[Example]
     commands: Sequence[str]
 
@@ -68,9 +68,9 @@ def render_report(report: RunReport) -> str:
         title=escape(description.name),
         description=escape(description.description),
         numbers=_render_numbers(report, best),
-        scores=_render_scores(report.results, description.classes),
+        scores=_render_scores(report.scores, description.classes),
         charts=_render_charts(history, best),
-        confusion=_render_confusion(report.results[0].confusion, description.classes),
+        confusion=_render_confusion(report.scores[0].confusion, description.classes),
         classes="".join(_name_class(entry) for entry in description.classes),
         examples="".join(_render_example(entry, description.classes) for entry in report.examples),
         notes="".join(f"<p>Note: {escape(note)}.</p>" for note in report.dataset.notes),
@@ -86,8 +86,8 @@ def _render_numbers(report: RunReport, best: Mapping[str, float]) -> str:
     last = report.record["history"][-1]["step"]
     numbers = [
         *(
-            (f"{result.mean_iou:.3f}", f"mean IoU, {_tell_missing(result.missing)}")
-            for result in report.results
+            (f"{score.mean_iou:.3f}", f"mean IoU, {_tell_missing(score.missing)}")
+            for score in report.scores
         ),
         (f"{best['step']:,}", f"best step, of {last:,}"),
         (f"{len(report.dataset.training)}", "images to learn from"),
@@ -103,13 +103,13 @@ def _tell_missing(fraction: float) -> str:
     return f"{fraction:.0%} taken out" if fraction else "as they are"
 
 
-def _render_scores(results: Sequence[Result], classes: Sequence[ClassDescription]) -> str:
-    columns = "".join(f'<th class="value">{_tell_missing(r.missing)}</th>' for r in results)
+def _render_scores(scores: Sequence[Score], classes: Sequence[ClassDescription]) -> str:
+    columns = "".join(f'<th class="value">{_tell_missing(score.missing)}</th>' for score in scores)
     rows = [f"<tr><th>class</th><th></th>{columns}</tr>"]
     for index, entry in enumerate(classes):
-        values = [result.class_iou[index] for result in results]
+        values = [score.class_iou[index] for score in scores]
         rows.append(_render_score(_name_class(entry), values))
-    means = [result.mean_iou for result in results]
+    means = [score.mean_iou for score in scores]
     rows.append(_render_score("mean", means, style=' class="total"'))
     return f"<table>{''.join(rows)}</table>"
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from model.layers import AppendMask, FillInvalid, PadToMultiple
-from model.network import Form, Level, NetworkConfig, make_conv2d
+from model.network import Architecture, Level, NetworkConfig, make_conv2d
 
 Fill = Literal["zero", "mean", "mask", "nearest"]
 FILLS: tuple[Fill, ...] = get_args(Fill)
@@ -59,7 +59,7 @@ def _find_nearest(masks: NDArray[np.bool_]) -> NDArray[np.int32]:
     return places
 
 
-class PlainForm(Form):
+class BaselineNetwork(Architecture):
     """How the parts of a plain network are made.
 
     Args:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.curves import FRACTIONS, Curves
+from model.comparison.curves import FRACTIONS, Curves
 from model.data.nodata import PATTERNS_TO_COMPARE
-from model.flips import Flips
 from model.network import NetworkConfig
+from model.scoring.flips import Flips
 
 ALL = "all"
 """Stands for the mean over the patterns."""
@@ -35,7 +35,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class RunGroup:
     """Trainings that differ in nothing but their seed.
 
     Attributes:
@@ -86,7 +86,7 @@ def check_comparable(records: Sequence[Mapping[str, Any]]) -> None:
         known.add(kind)
 
 
-def group_runs(runs: Sequence[Run]) -> list[Contestant]:
+def group_runs(runs: Sequence[Run]) -> list[RunGroup]:
     """Put runs together that differ only in their seed, as they came but masked networks first."""
     groups: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: run.config.get("twin") is not None):
@@ -95,7 +95,7 @@ def group_runs(runs: Sequence[Run]) -> list[Contestant]:
     names = {name for fact in facts for name in fact}
     differing = {name for name in names if len({fact.get(name) for fact in facts}) > 1}
     return [
-        Contestant(_name(fact, differing), sorted(group, key=lambda run: run.config["seed"]))
+        RunGroup(_name(fact, differing), sorted(group, key=lambda run: run.config["seed"]))
         for fact, group in zip(facts, groups.values(), strict=True)
     ]
 
@@ -128,21 +128,21 @@ def _name(facts: Mapping[str, str], differing: set[str]) -> str:
     return ", ".join(parts)
 
 
-def describe_comparison(contestants: Sequence[Contestant]) -> dict[str, Any]:
+def describe_comparison(groups: Sequence[RunGroup]) -> dict[str, Any]:
     """Give a comparison as JSON values, rounded to four digits.
 
     Args:
-        contestants: from `group_runs`.
+        groups: from `group_runs`.
     """
     return {
         "data": "mosaics of textures held out from training",
         "missing": list(FRACTIONS),
         "spread": "half the distance from the worst seed to the best",
-        "contestants": [_describe(contestant) for contestant in contestants],
+        "contestants": [_describe(contestant) for contestant in groups],
     }
 
 
-def _describe(contestant: Contestant) -> dict[str, Any]:
+def _describe(contestant: RunGroup) -> dict[str, Any]:
     return {
         "name": contestant.name,
         "config": _strip(contestant.runs[0].config),

@@ -10,7 +10,8 @@ import numpy as np
 
 from model.data.mosaics import Mosaic, lose_pixels
 from model.data.nodata import PATTERNS_TO_COMPARE
-from model.evaluate import EvaluationConfig, draw_complete_mosaics, score_mosaics
+from model.scoring.mosaics import EvaluationConfig, count_confusion, draw_complete_mosaics
+from model.scoring.scores import Score
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
 
@@ -41,12 +42,13 @@ def measure_curves(
     config = config or EvaluationConfig()
     scenes = list(islice(draw_complete_mosaics(config), config.mosaics))
 
-    def score(mosaics: Sequence[Mosaic]) -> float:
-        return float(np.nanmean(score_mosaics(network, mosaics, config.batch_size, on_batch)))
+    def score(missing: float, mosaics: Sequence[Mosaic]) -> float:
+        confusion = count_confusion(network, mosaics, config.batch_size, on_batch)
+        return Score(missing, confusion).mean_iou
 
-    best = score(scenes)
+    best = score(0.0, scenes)
     return {
-        name: (best, *(score(_lose(scenes, name, fraction, config)) for fraction in rest))
+        name: (best, *(score(fraction, _lose(scenes, name, fraction, config)) for fraction in rest))
         for name in PATTERNS_TO_COMPARE
     }
 

@@ -1,13 +1,10 @@
-"""How well a network does on textures it never saw, the more pixels are missing."""
+"""Scoring a network on mosaics of textures that were held out from training."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,15 +13,16 @@ from numpy.typing import NDArray
 from model.data.mosaics import Mosaic, MosaicConfig, draw_mosaic, lose_pixels
 from model.data.nodata import PATTERNS
 from model.data.textures import CLASSES, load_textures
-from model.metrics import class_iou, confusion_matrix
+from model.metrics import confusion_matrix
+from model.scoring.scores import MISSING_FRACTIONS, Score
 
-SCORES_FILE = "scores.json"
-MISSING_FRACTIONS = (0.0, 0.3, 0.6)
+SCORED_DATA = "mosaics of textures held out from training"
+"""Description of the mosaics, for the manifest."""
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What a network is scored on.
+    """Configuration of the mosaics that a network is scored on.
 
     Attributes:
         mosaics: how many are drawn for each pattern of missing pixels.
@@ -39,25 +37,7 @@ class EvaluationConfig:
     seed: int = 1
 
 
-@dataclass(frozen=True)
-class Score:
-    """What was reached at one fraction of missing pixels.
-
-    Attributes:
-        missing: the fraction.
-        class_iou: intersection over union of each class, over valid pixels.
-    """
-
-    missing: float
-    class_iou: tuple[float, ...]
-
-    @property
-    def mean_iou(self) -> float:
-        """Mean over the classes."""
-        return float(np.nanmean(self.class_iou))
-
-
-def evaluate(
+def score_on_mosaics(
     network: keras.Model,
     config: EvaluationConfig | None = None,
     missing: Sequence[float] = MISSING_FRACTIONS,
@@ -77,17 +57,18 @@ def evaluate(
     scores = []
     for fraction in missing:
         mosaics = list(_draw_test_mosaics(config, fraction))
-        scores.append(Score(fraction, score_mosaics(network, mosaics, config.batch_size, on_batch)))
+        confusion = count_confusion(network, mosaics, config.batch_size, on_batch)
+        scores.append(Score(fraction, confusion))
     return scores
 
 
-def score_mosaics(
+def count_confusion(
     network: keras.Model,
     mosaics: Sequence[Mosaic],
     batch_size: int,
     on_batch: Callable[[], None] = lambda: None,
-) -> tuple[float, ...]:
-    """Give the intersection over union of each class, over the valid pixels of all mosaics.
+) -> NDArray[np.int64]:
+    """Count the valid pixels of all mosaics by true and predicted class, int64 (K, K).
 
     Args:
         network: from `[image, mask]` to logits.
@@ -101,11 +82,11 @@ def score_mosaics(
         truth = np.stack([mosaic.labels for mosaic in batch])
         confusion += confusion_matrix(truth, _predict(network, batch), len(CLASSES))
         on_batch()
-    return tuple(class_iou(confusion).tolist())
+    return confusion
 
 
 def count_batches(config: EvaluationConfig, missing: Sequence[float] = MISSING_FRACTIONS) -> int:
-    """Tell how often `evaluate` will call `on_batch`."""
+    """Return the number of times that `score_on_mosaics` calls `on_batch`."""
     return len(missing) * -(-len(PATTERNS) * config.mosaics // config.batch_size)
 
 
@@ -130,34 +111,3 @@ def _predict(network: keras.Model, batch: Sequence[Mosaic]) -> NDArray[np.int64]
     images = np.stack([mosaic.image for mosaic in batch]).astype(np.float32)
     masks = np.stack([mosaic.mask for mosaic in batch])[..., None]
     return np.asarray(network.predict_on_batch([images, masks])).argmax(axis=-1)
-
-
-def write_scores(scores: Sequence[Score], folder: Path) -> None:
-    """Write scores into a run's folder, as the manifest will carry them."""
-    (folder / SCORES_FILE).write_text(json.dumps(describe_scores(scores), indent=2) + "\n")
-
-
-def describe_scores(scores: Sequence[Score]) -> dict[str, Any]:
-    """Give scores as JSON values, rounded to four digits."""
-    return {
-        "data": "mosaics of textures held out from training",
-        "mean_iou": {
-            f"missing_{round(score.missing * 100)}": round(score.mean_iou, 4) for score in scores
-        },
-        "class_iou": {
-            f"missing_{round(score.missing * 100)}": {
-                texture.name: None if np.isnan(value) else round(value, 4)
-                for texture, value in zip(CLASSES, score.class_iou, strict=True)
-            }
-            for score in scores
-        },
-    }
-
-
-def read_scores(folder: Path) -> dict[str, Any]:
-    """Read a run's scores; nothing if it has not been evaluated."""
-    path = folder / SCORES_FILE
-    if not path.is_file():
-        return {}
-    scores: dict[str, Any] = json.loads(path.read_text())
-    return scores
