@@ -22,7 +22,7 @@ class CoverageScale(keras.layers.Layer):
 
     Args:
         kernel_size: of the convolutions that will use the map; odd.
-        normalization: as in `PartialConv2D`.
+        normalization: as in `PartialArguments`.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model import ops
 from model.layers.arguments import read_channels, read_whole
+from model.layers.convolution import PartialArguments
 from model.layers.partial import Coverage, PartialConvolution
 
 
@@ -35,17 +36,7 @@ class KernelMaskedConv2D(PartialConvolution):
         kernel_mask: of 0 and 1, or bool: (kh, kw), or (kh, kw, C, filters); 1 = in use. Odd sides
             for `padding="same"`.
         strides: one integer or two.
-        padding: as in `PartialConv2D`.
-        dilation_rate: one integer or two.
-        normalization: as in `PartialConv2D`.
-        mask_update: as in `PartialConv2D`.
-        fill_value: what invalid outputs become.
-        activation: applied to y before the invalid outputs are filled.
-        use_bias: whether to add b.
-        kernel_initializer: of w.
-        bias_initializer: of b.
-        kernel_regularizer: of w.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: `PartialArguments`.
 
     Call arguments:
         inputs: `[x, mask]`, or with `mask_update="any"` `[x, mask, extent]`, as in `PartialConv2D`.
@@ -69,35 +60,11 @@ class KernelMaskedConv2D(PartialConvolution):
         filters: int,
         kernel_mask: ArrayLike,
         strides: int | Sequence[int] = 1,
-        padding: ops.Padding = "same",
-        dilation_rate: int | Sequence[int] = 1,
-        normalization: ops.Normalization = "area",
-        mask_update: ops.MaskUpdate = "keep",
-        fill_value: float = 0.0,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PartialArguments],
     ) -> None:
         self._refuse_fixed(kwargs)
         taps = _read_kernel_mask(kernel_mask)
-        super().__init__(
-            taps.shape[:2],
-            strides,
-            padding,
-            dilation_rate,
-            normalization,
-            mask_update,
-            fill_value,
-            activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            **kwargs,
-        )
+        super().__init__(taps.shape[:2], strides, **kwargs)
         self.filters = read_whole(filters, "filters")
         if taps.ndim == 4 and taps.shape[3] != self.filters:
             raise ValueError(
@@ -127,7 +94,7 @@ class KernelMaskedConv2D(PartialConvolution):
 
     def _convolve(self, x: Any) -> Any:
         kernel = self._mask_kernel(keras.ops.convert_to_tensor(self.kernel))
-        return ops.convolve(x, kernel, *self._place)
+        return ops.convolve(x, kernel, *self._window)
 
     def _cover(self, mask: Any) -> Coverage:
         taps = self.kernel_mask
@@ -137,7 +104,7 @@ class KernelMaskedConv2D(PartialConvolution):
             uses = taps.sum(axis=2, keepdims=True).astype(np.float32)
             channels = np.float32(taps.shape[2])
         # Whole numbers until both are divided alike, so that "all" can compare them.
-        count = ops.count_taps(mask, uses, *self._place)
+        count = ops.count_taps(mask, uses, *self._window)
         return Coverage(count / channels, uses.sum(axis=(0, 1, 2)) / channels)
 
     def get_config(self) -> dict[str, Any]:

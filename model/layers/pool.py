@@ -20,8 +20,13 @@ class _CellPooling(keras.layers.Layer):
         self.pool_size = read_pair(pool_size, "pool_size")
 
     @abstractmethod
+    def _pool(self, x: Any, mask: Any) -> tuple[Any, Any]:
+        """Pool the valid pixels, and find the cells that have any."""
+
     def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Pool the valid pixels and say which cells have any."""
+        """Pool the valid pixels, and find the cells that have any."""
+        x, mask, _ = read_inputs(inputs)
+        return self._pool(x, mask)
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments that make this layer again."""
@@ -53,9 +58,7 @@ class MaskedMaxPooling2D(_CellPooling):
             of another size than x.
     """
 
-    def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Pool."""
-        x, mask, _ = read_inputs(inputs)
+    def _pool(self, x: Any, mask: Any) -> tuple[Any, Any]:
         return ops.masked_max_pool(x, mask, self.pool_size)
 
 
@@ -65,27 +68,10 @@ class MaskedAveragePooling2D(_CellPooling):
 
         y = sum(where(m, x, 0)) / count(m);  m' = any(m)
 
-    Cells tile the image as in `MaskedMaxPooling2D`.
-
-    Args:
-        pool_size: height and width of a cell, one integer or two.
-        **kwargs: of `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
-
-    Returns:
-        `(y, mask)`: float (N, ceil(H / py), ceil(W / px), C), bool (N, ceil(H / py), ceil(W / px),
-        1).
-
-    Raises:
-        ValueError: if `pool_size` is not of positive integers, or the mask not bool (N, H, W, 1) or
-            of another size than x.
+    Cells, arguments, inputs and outputs are those of `MaskedMaxPooling2D`.
     """
 
-    def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Pool."""
-        x, mask, _ = read_inputs(inputs)
+    def _pool(self, x: Any, mask: Any) -> tuple[Any, Any]:
         return ops.masked_average_pool(x, mask, self.pool_size)
 
 
@@ -145,19 +131,7 @@ class MaskedGlobalMaxPooling2D(_GlobalPooling):
         y = max(where(m, x, lowest)) if any(m) else 0
 
     The same to the last bit in every canvas; tiles of an image do not give the image's result.
-
-    Args:
-        keepdims: whether height and width stay, as 1.
-        **kwargs: of `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
-
-    Returns:
-        float (N, C), or (N, 1, 1, C).
-
-    Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
+    Arguments, inputs and outputs are those of `MaskedGlobalAveragePooling2D`.
     """
 
     def _pool(self, x: Any, mask: Any) -> Any:

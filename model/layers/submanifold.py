@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 
 from model import ops
 from model.layers.arguments import read_channels, read_whole
+from model.layers.convolution import OutputArguments
 from model.layers.partial import PartialConvolution
 
 
@@ -26,13 +27,7 @@ class SubmanifoldConv2D(PartialConvolution):
         filters: number of output channels.
         kernel_size: one odd integer or two.
         dilation_rate: one integer or two.
-        fill_value: what invalid outputs become.
-        activation: applied to y before the invalid outputs are filled.
-        use_bias: whether to add b.
-        kernel_initializer: of w.
-        bias_initializer: of b.
-        kernel_regularizer: of w.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: `OutputArguments`.
 
     Call arguments:
         inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
@@ -56,28 +51,10 @@ class SubmanifoldConv2D(PartialConvolution):
         filters: int,
         kernel_size: int | Sequence[int],
         dilation_rate: int | Sequence[int] = 1,
-        fill_value: float = 0.0,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OutputArguments],
     ) -> None:
         self._refuse_fixed(kwargs)
-        super().__init__(
-            kernel_size,
-            dilation_rate=dilation_rate,
-            normalization="none",
-            mask_update="keep",
-            fill_value=fill_value,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            **kwargs,
-        )
+        super().__init__(kernel_size, dilation_rate=dilation_rate, normalization="none", **kwargs)
         self.filters = read_whole(filters, "filters")
 
     def build(self, input_shape: Any) -> None:
@@ -87,7 +64,7 @@ class SubmanifoldConv2D(PartialConvolution):
         self._add_bias(self.filters)
 
     def _convolve(self, x: Any) -> Any:
-        return ops.convolve(x, keras.ops.convert_to_tensor(self.kernel), *self._place)
+        return ops.convolve(x, keras.ops.convert_to_tensor(self.kernel), *self._window)
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments that make this layer again."""

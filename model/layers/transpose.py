@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
 
 from model import ops
 from model.layers.arguments import check_same_size, read_channels, read_inputs, read_whole
+from model.layers.convolution import OutputArguments
 from model.layers.partial import Coverage, PartialConvolution
 
 
@@ -35,13 +36,7 @@ class PartialConv2DTranspose(PartialConvolution):
         normalization: scale(cnt), 0 where cnt is 0, with a the number of taps that reach the
             output's phase: `"none"` 1 · `"mean"` 1 / cnt · `"area"` a / cnt, which equals a plain
             transposed convolution where all is valid · `"variance"` sqrt(a / cnt).
-        fill_value: what invalid outputs become.
-        activation: applied to y before the invalid outputs are filled.
-        use_bias: whether to add b.
-        kernel_initializer: of w, (kh, kw, filters, C) as in Keras.
-        bias_initializer: of b.
-        kernel_regularizer: of w.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: `OutputArguments`; the kernel is (kh, kw, filters, C) as in Keras.
 
     Call arguments:
         inputs: `[x, mask]` or `[x, mask, finer]`: float (N, H, W, C), anything under the mask; bool
@@ -68,26 +63,14 @@ class PartialConv2DTranspose(PartialConvolution):
         kernel_size: int | Sequence[int],
         strides: int | Sequence[int] = 2,
         normalization: ops.Normalization = "area",
-        fill_value: float = 0.0,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OutputArguments],
     ) -> None:
         self._refuse_fixed(kwargs)
         super().__init__(
             kernel_size,
             strides,
-            padding="valid",  # which lets kernels be even
+            padding="valid",  # permits kernels with even sides
             normalization=normalization,
-            fill_value=fill_value,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
             **kwargs,
         )
         self.filters = read_whole(filters, "filters")

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 
+from model.scoring.images import SCORED_DATA
 from model.scoring.scores import Score, describe_scores, read_scores, write_scores
 
 # Classes with an IoU of 3/4, 4/5 and none.
@@ -9,8 +10,8 @@ SCORE = Score(0.3, np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), 0.5)
 
 
 def test_scores_are_described_with_their_classes():
-    assert describe_scores([SCORE], "abc", "some images") == {
-        "data": "some images",
+    assert describe_scores([SCORE], "abc", SCORED_DATA) == {
+        "data": "validation images that were held out from training",
         "mean_iou": {"missing_30": 0.775},
         "class_iou": {"missing_30": {"a": 0.75, "b": 0.8, "c": None}},
     }
