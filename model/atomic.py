@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, even if the process or the machine stops meanwhile."""
+    """Write a file completely or not at all, even if the process or the machine stops."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     with unfinished.open("wb") as file:
         file.write(data)

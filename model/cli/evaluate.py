@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     "--curves",
     metavar="FILE.svg",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Compare at more fractions, pattern by pattern, and plot it; numbers go to FILE.json.",
+    help="Compare at more fractions, for each pattern, and plot; the numbers go to FILE.json.",
 )
 def evaluate(runs: Sequence[Path], curves: Path | None) -> None:
-    """Score the network in RUN, a folder that `train` wrote, on what it never learnt from.
+    """Score the network in RUN, a folder that `train` wrote, on data held out from training.
 
-    That is textures of its own for a preset, and the validation images for a folder of images.
+    For a preset, that is mosaics of other textures; for a folder of images, its validation images.
 
-    Prints the intersection over union of each class, and their mean, with more and more pixels
-    missing, and keeps them in RUN for `export`. Prints how many labels change when an image is
-    padded, too.
+    Prints the intersection over union of each class, and their mean, at increasing fractions of
+    missing pixels, and writes them to RUN for `export`. Also prints the number of labels that
+    change when images are padded.
 
-    With several RUNs, or --curves: compares trainings of a preset, the mean IoU at 0 to 80 %
-    missing for each pattern in which pixels go missing. Runs that differ only in their seed are
-    one contestant.
+    With several RUNs, or --curves: compares trainings of a preset, by their mean IoU at 0 to 80 %
+    missing pixels for each pattern of missing pixels. Runs that differ only in their seed are
+    averaged.
     """
     if curves is not None and curves.suffix != ".svg":
         raise click.BadParameter(f"--curves must end in .svg; it is {curves}")
@@ -122,4 +122,4 @@ def _write(groups: Sequence[RunGroup], curves: Path) -> None:
     curves.write_text(draw_panels(groups), encoding="utf-8")
     numbers = curves.with_suffix(".json")
     numbers.write_text(json.dumps(describe_comparison(groups), indent=2) + "\n")
-    click.echo(f"\n{curves}, and {numbers} for programs")
+    click.echo(f"\n{curves}, and {numbers} with the numbers")

@@ -1,4 +1,4 @@
-"""What the commands do with a training on a folder of images."""
+"""Steps of the commands for trainings on a folder of images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CANVASES = 100
 
 
 def train_on_folder(config: FolderTrainingConfig, dataset: Dataset, output: Path) -> None:
-    """Train, then score, export and report."""
+    """Train a network, then score, export and report it."""
     from model.training.folders import train_on_folder as train  # noqa: PLC0415
 
     with show_training(config.steps, "best IoU") as on_step:
@@ -35,7 +35,7 @@ def train_on_folder(config: FolderTrainingConfig, dataset: Dataset, output: Path
 
 
 def _finish(dataset: Dataset, run: Path) -> None:
-    """Score, export and report what was trained."""
+    """Score, export and report the trained network."""
     from model.atomic import replace_file  # noqa: PLC0415
     from model.report.page import RunReport, render_report  # noqa: PLC0415
 
@@ -54,26 +54,25 @@ def _finish(dataset: Dataset, run: Path) -> None:
 
 
 def check_contract(model: Path) -> str:
-    """Hold an exported model to the contract, as `lacuna check` and every server do.
+    """Check the contract of an exported model, as `lacuna check` and every server do.
 
-    That is the server's code, and this package does not import it: the server only ever sees what
-    was exported.
+    Runs the server's code in a process of its own, because this package does not import it.
 
     Args:
         model: `<repository>/<model>/<version>`.
 
     Returns:
-        What the check says, for people.
+        The output of the check.
     """
     lacuna = Path(sys.executable).with_name("lacuna")
-    done = subprocess.run(  # noqa: S603 (our own program, on a folder of our own)
+    done = subprocess.run(  # noqa: S603 (our own program and folder)
         [lacuna, "check", model], capture_output=True, text=True, check=False
     )
     return (done.stdout + done.stderr).strip()
 
 
 def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Score], list[Any]]:
-    """Score a run on its folder's validation images, keep the scores, and choose examples."""
+    """Score a run on its folder's validation images, write the scores, and choose examples."""
     network, record = load_run(run)
     from model.data.batches import SampleReader  # noqa: PLC0415
     from model.report.examples import choose_examples  # noqa: PLC0415
@@ -106,7 +105,7 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Score], list[Any]
 
 
 def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
-    """Count the labels that change when validation images are padded, a hundred of them at most."""
+    """Count the labels that change when validation images, at most a hundred, are padded."""
     network, record = load_run(run)
     import numpy as np  # noqa: PLC0415
 
@@ -120,7 +119,7 @@ def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
     reader = SampleReader(dataset.description)
 
     def label(image: Any, mask: Any) -> Any:
-        labels = np.zeros(mask.shape, np.uint8)  # not looked at
+        labels = np.zeros(mask.shape, np.uint8)  # not used
         return predictor.predict(Sample(image, mask, labels)).argmax(axis=-1)
 
     samples = map(reader.read, dataset.validation[:_CANVASES])

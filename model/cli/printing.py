@@ -1,4 +1,4 @@
-"""What commands show: progress, and what came out."""
+"""Output of the commands."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _TABLE_WIDTH = 120
 
 
 def print_dataset(dataset: Dataset) -> None:
-    """Say what a folder of images holds."""
+    """Print a summary of a folder of images."""
     description = dataset.description
     click.echo(
-        f"{dataset.folder}: {len(dataset.training)} images to train on, "
-        f"{len(dataset.validation)} to validate on; {description.channels} channels of "
+        f"{dataset.folder}: {len(dataset.training)} training images, "
+        f"{len(dataset.validation)} validation images; {description.channels} channels of "
         f"{description.dtype}, {dataset.valid_fraction:.1%} valid"
     )
     for note in dataset.notes:
@@ -39,12 +39,12 @@ def print_scores(scores: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def print_flips(flips: Flips) -> None:
-    """Say how many labels change with the canvas."""
+    """Print the number of labels that change with the canvas."""
     click.echo(f"labels that change when only the canvas does: {flips}")
 
 
 def print_comparison(groups: Sequence[RunGroup]) -> None:
-    """Print the mean IoU of all groups, pattern by pattern, and what the canvas changes."""
+    """Print the mean IoU of all groups for each pattern, and the changed labels."""
     from model.comparison.curves import FRACTIONS  # noqa: PLC0415
     from model.comparison.groups import ALL  # noqa: PLC0415
     from model.data.nodata import PATTERNS_TO_COMPARE  # noqa: PLC0415

@@ -18,8 +18,10 @@ _NEEDS_DATA = ("crop", "validate_every", "patience", "network")
 
 
 @click.command()
-@click.option("--data", metavar="DIR", type=RUN, help="Folder of images to train on; see validate.")
-@click.option("--preset", default="groundcover", show_default=True, help="What else to train.")
+@click.option("--data", metavar="DIR", type=RUN, help="Folder of training images; see validate.")
+@click.option(
+    "--preset", default="groundcover", show_default=True, help="Preset to train without --data."
+)
 @click.option(
     "-o",
     "--output",
@@ -27,32 +29,40 @@ _NEEDS_DATA = ("crop", "validate_every", "patience", "network")
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the network and the record of its training.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Batches, at most.  [2000; the preset's]")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Crops in it.  [8; the preset's]")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Number of batches, at most.  [2000; the preset's]"
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Crops in a batch.  [8; the preset's]"
+)
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
-    help="At its peak.  [0.002; the preset's]",
+    help="Peak learning rate.  [0.002; the preset's]",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Of weights and data.  [0; the preset's]")
-@click.option("--crop", type=click.IntRange(min=8), help="Side in pixels.  [256]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of weights and data.  [0; the preset's]"
+)
+@click.option("--crop", type=click.IntRange(min=8), help="Side of a crop in pixels.  [256]")
 @click.option(
     "--validate-every",
     type=click.IntRange(min=1),
-    help="Steps between scores and checkpoints.  [100]",
+    help="Steps between validations, each with a checkpoint.  [100]",
 )
 @click.option(
-    "--patience", type=click.IntRange(min=1), help="Scores without a better one to stop at.  [10]"
+    "--patience",
+    type=click.IntRange(min=1),
+    help="Validations without a better score before stopping.  [10]",
 )
-@click.option("--network", help="Its shape: default, small, residual or separable.  [default]")
+@click.option("--network", help="Network: default, small, residual or separable.  [default]")
 @click.option(
     "--normalization",
-    help="Of sums over valid pixels alone: none, mean, variance or area.  [area]",
+    help="Scale of sums over valid pixels: none, mean, variance or area.  [area]",
 )
 @click.option(
     "--twin",
-    help="Train a plain network to compare with, missing pixels filled: zero, mean, mask (zero, "
-    "and the mask as a channel) or nearest.",
+    help="Train a baseline network for comparison, with missing pixels filled by: zero, mean, mask "
+    "(zero, and the mask as a channel) or nearest.",
 )
 @click.pass_context
 def train(
@@ -65,12 +75,12 @@ def train(
 ) -> None:
     """Train a network on a folder of images, or on mosaics of textures.
 
-    With --data: DIR is checked whole first. Afterwards OUTPUT holds model/NAME/1 for
-    `lacuna serve`, report.html, scores.json, and logs/ for TensorBoard. The same command goes on
-    where it was stopped, however it was.
+    With --data: all of DIR is checked first. Afterwards OUTPUT holds model/NAME/1 for
+    `lacuna serve`, report.html, scores.json, and logs/ for TensorBoard. The same command resumes an
+    interrupted training.
 
-    With --preset: textures are drawn while the network trains. The same preset, seed and number of
-    steps draw the same. The demo takes about ten minutes on two cores, and goes on likewise.
+    With --preset: mosaics are drawn during training, the same ones for the same preset, seed and
+    number of steps. The demo takes about ten minutes on two cores. The same command resumes it.
     """
     options = {name: value for name, value in given.items() if value is not None}
     if data is None:
@@ -84,7 +94,7 @@ def train(
 
 
 def _train_folder(data: Path, output: Path, options: dict[str, Any]) -> None:
-    dataset = read_dataset(data)  # before TensorFlow: what is wrong is told at once
+    dataset = read_dataset(data)  # before TensorFlow, so that faults are reported at once
     print_dataset(dataset)
     load_tensorflow()
     from model.data.crops import AugmentationConfig  # noqa: PLC0415

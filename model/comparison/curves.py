@@ -1,4 +1,4 @@
-"""How a network's score falls with the fraction of missing pixels, pattern by pattern."""
+"""Score of a network against the fraction of missing pixels, for each pattern."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def measure_curves(
 
     Args:
         network: from `[image, mask]` to logits, with as many classes as there are textures.
-        config: what to score on.
-        fractions: of missing pixels, 0 to 1; the first is 0, where no pattern makes a difference.
+        config: of the mosaics.
+        fractions: of missing pixels, 0 to 1; the first is 0, where all patterns are the same.
         on_batch: called after each batch.
 
     Raises:
-        ValueError: if the first fraction is another.
+        ValueError: if the first fraction is not 0.
     """
     complete, *rest = fractions
     if complete:
@@ -68,6 +68,6 @@ def _lose(
 
 
 def count_curve_batches(config: EvaluationConfig, fractions: Sequence[float] = FRACTIONS) -> int:
-    """Tell how often `measure_curves` will call `on_batch`."""
+    """Return the number of times that `measure_curves` calls `on_batch`."""
     rounds = 1 + len(PATTERNS_TO_COMPARE) * (len(fractions) - 1)
     return rounds * -(-config.mosaics // config.batch_size)

@@ -1,4 +1,4 @@
-"""Networks side by side: what each scored, over the seeds that it was trained with."""
+"""Scores of networks to compare, over the seeds of their trainings."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from model.network import NetworkConfig
 from model.scoring.flips import Flips
 
 ALL = "all"
-"""Stands for the mean over the patterns."""
+"""Name of the mean over the patterns."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one training reached.
+    """Scores of one training.
 
     Attributes:
-        config: of the training, as its record has it.
+        config: of the training, from its record.
         curves: mean IoU by pattern and fraction.
         flips: labels that change with the canvas.
     """
@@ -36,10 +36,10 @@ class Run:
 
 @dataclass(frozen=True)
 class RunGroup:
-    """Trainings that differ in nothing but their seed.
+    """Trainings that differ only in their seed.
 
     Attributes:
-        name: tells it from the others.
+        name: distinguishes it from the other groups.
         runs: in the order of their seeds.
     """
 
@@ -47,11 +47,11 @@ class RunGroup:
     runs: Sequence[Run]
 
     def mean(self, pattern: str) -> NDArray[np.float64]:
-        """Mean over the seeds of the mean IoU, float64, one for each fraction."""
+        """Return the mean over the seeds of the mean IoU, float64, for each fraction."""
         return self._gather(pattern).mean(axis=0)
 
     def spread(self, pattern: str) -> NDArray[np.float64]:
-        """Half the distance from the worst seed to the best, likewise."""
+        """Return half the distance from the worst seed to the best, for each fraction."""
         return np.ptp(self._gather(pattern), axis=0) / 2
 
     def _gather(self, pattern: str) -> NDArray[np.float64]:
@@ -67,14 +67,15 @@ def check_comparable(records: Sequence[Mapping[str, Any]]) -> None:
         records: of the runs, from `load_run`.
 
     Raises:
-        ValueError: if one was trained on a folder of images, or two are of one kind and one seed.
+        ValueError: if one was trained on a folder of images, or two have the same configuration
+            and seed.
     """
     known = set()
     for record in records:
         config = record["config"]
         if "dataset" in record:
             raise ValueError(
-                "only trainings of a preset can be compared, on textures that none of them saw. "
+                "only trainings of a preset can be compared, on textures that none of them used. "
                 f"Received: {config['name']}, trained on {record['dataset']['folder']}"
             )
         kind = _identify(config), config["seed"]
@@ -87,7 +88,7 @@ def check_comparable(records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def group_runs(runs: Sequence[Run]) -> list[RunGroup]:
-    """Put runs together that differ only in their seed, as they came but masked networks first."""
+    """Group runs that differ only in their seed, in their order but masked networks first."""
     groups: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: run.config.get("twin") is not None):
         groups.setdefault(_identify(run.config), []).append(run)
@@ -101,7 +102,7 @@ def group_runs(runs: Sequence[Run]) -> list[RunGroup]:
 
 
 def _strip(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what makes a contestant; a run from before there was a choice had the default."""
+    """Return what defines a group. Settings that an old record lacks have their defaults."""
     kept = {name: value for name, value in config.items() if name not in ("seed", "description")}
     return {"twin": None, **kept, "network": NetworkConfig(**config["network"]).to_json()}
 
@@ -129,7 +130,7 @@ def _name(facts: Mapping[str, str], differing: set[str]) -> str:
 
 
 def describe_comparison(groups: Sequence[RunGroup]) -> dict[str, Any]:
-    """Give a comparison as JSON values, rounded to four digits.
+    """Return a comparison as JSON values, rounded to four digits.
 
     Args:
         groups: from `group_runs`.

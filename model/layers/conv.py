@@ -15,7 +15,7 @@ from model.layers.partial import PartialConvolution
 
 @keras.saving.register_keras_serializable("lacuna")
 class PartialConv2D(PartialConvolution):
-    """2-D convolution over the valid pixels alone, rescaled by how many there were.
+    """2-D convolution over the valid pixels alone, rescaled by their number.
 
     With `x` the features, `m` the mask, `w` the kernel, `b` the bias and k² the kernel's area:
 
@@ -25,7 +25,7 @@ class PartialConv2D(PartialConvolution):
         m'  = update(m)
         y   = where(m', y, fill_value)
 
-    The bias stays outside the scale. The image's own border counts as invalid.
+    The bias is not scaled. Pixels outside the image count as invalid.
 
     Args:
         filters: number of output channels.
@@ -37,8 +37,8 @@ class PartialConv2D(PartialConvolution):
         **kwargs: `PartialArguments`, which define scale(cnt) and update(m).
 
     Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), where anything may stand under the mask, NaN
-            included; bool (N, H, W, 1). With `mask_update="any"` also `[x, mask, extent]`: bool
+        inputs: `[x, mask]`: float (N, H, W, C), with any value under the mask, NaN included; bool
+            (N, H, W, 1). With `mask_update="any"` also `[x, mask, extent]`: bool
             (N, H, W, 1), True over the image and False over its padding; m' is then cnt > 0 where
             the output's block holds a pixel of the image (`MaskMaxPooling2D(strides)` of the
             extent is that of the next layer).
@@ -49,7 +49,7 @@ class PartialConv2D(PartialConvolution):
     Raises:
         ValueError: for an argument outside its choices, an even kernel with `padding="same"`,
             groups that do not divide channels and filters, an extent where masks do not grow, or a
-            mask that is not bool (N, H, W, 1) or of another size than x.
+            mask that is not bool (N, H, W, 1) or not of the size of x.
 
     Reference:
         Liu et al. 2018, Image Inpainting for Irregular Holes Using Partial Convolutions,
@@ -85,5 +85,5 @@ class PartialConv2D(PartialConvolution):
         return ops.convolve(x, kernel, *self._window, self.groups)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}

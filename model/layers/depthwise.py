@@ -47,12 +47,12 @@ class _Depthwise(PartialConvolution):
         return ops.convolve_depthwise(x, keras.ops.convert_to_tensor(kernel), *self._window)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
 
 
 def _per_channel(initializer: Callable[..., Any]) -> Callable[..., Any]:
-    """Draw a depthwise kernel with the fan-in it has: an output reads kh · kw numbers, not · C."""
+    """Draw a depthwise kernel for its fan-in: an output reads kh · kw numbers, not kh · kw · C."""
 
     def draw(shape: tuple[int, ...], dtype: Any = None) -> Any:
         height, width, channels, multiplier = shape
@@ -69,12 +69,12 @@ class DepthwisePartialConv2D(_Depthwise):
         z_c = conv(where(m, x_c, 0), w_c)   for each channel c
         y   = z * scale(cnt) + b;  y = where(m', y, fill_value)
 
-    cnt, scale and m' are those of `PartialConv2D`: all channels of a pixel are valid or none is.
+    cnt, scale and m' are those of `PartialConv2D`: a pixel is valid in all channels or in none.
 
     Args:
         kernel_size: one integer or two; odd for `padding="same"`.
         strides: one integer, or two that are equal.
-        depth_multiplier: filters to each channel.
+        depth_multiplier: filters for each channel.
         **kwargs: `PartialArguments`; dilation needs strides of 1, and the fan-in of the kernel's
             initializer is kh · kw.
 
@@ -108,14 +108,14 @@ class SeparablePartialConv2D(_Depthwise):
         z   = conv(where(m, x, 0), w_depthwise, channel by channel)
         y   = conv(z, w_pointwise) * scale(cnt) + b;  y = where(m', y, fill_value)
 
-    Between the two there is neither bias nor activation, so the scale, one number a pixel, commutes
-    with the second. cnt, scale and m' are those of `PartialConv2D`.
+    Between the two there is neither bias nor activation, so the scale, one number for each pixel,
+    commutes with the second. cnt, scale and m' are those of `PartialConv2D`.
 
     Args:
         filters: number of output channels.
         kernel_size: one integer or two; odd for `padding="same"`.
         strides: one integer, or two that are equal.
-        depth_multiplier: channels between the two convolutions to each channel of x.
+        depth_multiplier: channels between the two convolutions for each channel of x.
         pointwise_initializer: of the second kernel.
         **kwargs: `PartialArguments`; dilation needs strides of 1. `kernel_initializer` is of the
             depthwise kernel, with a fan-in of kh · kw; `kernel_regularizer` is of both kernels.
@@ -163,7 +163,7 @@ class SeparablePartialConv2D(_Depthwise):
         return ops.convolve(z, keras.ops.convert_to_tensor(self.pointwise_kernel))
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,4 +1,4 @@
-"""Convolution over data of which each pixel is more or less certain."""
+"""Convolution of data with a confidence for each pixel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from model.layers.convolution import Convolution, WeightArguments
 
 Applicability = Literal["softplus", "exp"]
 
-# Below every confidence that means anything; it keeps the division and its gradient finite.
+# Below every meaningful confidence; keeps the division and its gradient finite.
 _LEAST_WEIGHT = 1e-12
 
 
@@ -33,12 +33,13 @@ class NormalizedConv2D(Convolution):
         c' = conv(c, Σ a) / Σ a             Σ over channels and filters, so that one map stays one
         y  = where(c' > 0, y, 0)
 
-    x is never read where c is 0. Every filter's output is a mean, within the range of what it has
-    seen, so a layer interpolates and cannot take differences: it stands before others that can.
+    x is never read where c is 0. The output of every filter is a mean, within the range of its
+    inputs. So the layer interpolates but cannot take differences, and is used before layers that
+    can.
 
     Confidence grows by the kernel's radius in every layer, over padding too, which the next layer
     then reads: **a network of several such layers gives other results in another canvas**, unless
-    each is told the image's `extent`, beyond which it then has no confidence.
+    each receives the image's `extent`, beyond which the confidence then is 0.
 
     Args:
         filters: number of output channels.
@@ -50,9 +51,9 @@ class NormalizedConv2D(Convolution):
         **kwargs: `WeightArguments`; `kernel_initializer` is of w before it is made non-negative.
 
     Call arguments:
-        inputs: `[x, confidence]` or `[x, confidence, extent]`: float (N, H, W, C), anything where
+        inputs: `[x, confidence]` or `[x, confidence, extent]`: float (N, H, W, C), any value where
             confidence is 0; float (N, H, W, 1), cut to 0 … 1 and 0 where it is NaN, or a bool mask,
-            which counts as 0 and 1; bool (N, H, W, 1), True over the image and False over its
+            which counts as 0 or 1; bool (N, H, W, 1), True over the image and False over its
             padding.
 
     Returns:
@@ -60,7 +61,7 @@ class NormalizedConv2D(Convolution):
 
     Raises:
         ValueError: for an argument outside its choices, an even kernel with `padding="same"`, or a
-            confidence or extent that is not (N, H, W, 1) or of another size than x.
+            confidence or extent that is not (N, H, W, 1) or not of the size of x.
 
     Reference:
         Knutsson & Westin 1993, Normalized and Differential Convolution,
@@ -97,7 +98,7 @@ class NormalizedConv2D(Convolution):
         self._add_bias(self.filters, autocast=False)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Average what is known, and say how well it is known."""
+        """Return the mean of the confident pixels, and the new confidence."""
         x, confidence, extent = _read_inputs(inputs)
         known = confidence > 0
         x = keras.ops.cast(ops.fill_invalid(x, known), self.compute_dtype)
@@ -122,7 +123,7 @@ class NormalizedConv2D(Convolution):
         return keras.ops.cast(y, self.compute_dtype), tf.minimum(seen, 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -149,6 +150,6 @@ def _read_inputs(inputs: Any) -> tuple[Any, Any, Any]:
         )
     check_same_size(confidence, x, "confidence")
     confidence = tf.cast(confidence, tf.float32)
-    # NaN is not > 0.
+    # NaN is not > 0, so it becomes 0.
     confidence = tf.where(confidence > 0, tf.minimum(confidence, 1.0), 0.0)
     return x, confidence, rest[0] if rest else None

@@ -67,7 +67,7 @@ class PartialConvolution(Convolution):
         return Coverage(count, self.kernel_size[0] * self.kernel_size[1])
 
     def _update(self, mask: Any, extent: Any, coverage: Coverage) -> Any:
-        """Say which outputs are valid."""
+        """Return the mask of the outputs."""
         count, full = coverage
         if self.mask_update == "all":
             return tf.reduce_all(count == full, axis=-1, keepdims=True)
@@ -80,7 +80,7 @@ class PartialConvolution(Convolution):
         return ops.keep_mask(mask, tf.shape(count)[1:3], self.kernel_size, *self._window)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Convolve the valid pixels and say which outputs are valid."""
+        """Convolve the valid pixels, and return the result and its mask."""
         x, mask, extent = self._read(inputs)
         y = self._convolve(ops.fill_invalid(x, mask))
         coverage = self._cover(mask)

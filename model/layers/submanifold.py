@@ -1,4 +1,4 @@
-"""Convolution that computes only where there is data."""
+"""Convolution of the valid pixels onto the valid pixels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from model.layers.partial import PartialConvolution
 
 @keras.saving.register_keras_serializable("lacuna")
 class SubmanifoldConv2D(PartialConvolution):
-    """2-D convolution whose outputs are the sites of its inputs, without normalisation.
+    """2-D convolution whose outputs are valid where its inputs are, without normalisation.
 
         y = where(m, conv(where(m, x, 0), w) + b, fill_value);  m' = m
 
-    However many layers follow each other, the set of valid pixels stays what it was. Missing
-    neighbours count as 0: right where absence is itself a signal, as in strokes, events or point
-    clouds; where missing means unknown, take `PartialConv2D`.
+    The set of valid pixels stays the same through any number of layers. Missing neighbours count
+    as 0. That is right where absence is itself a signal, as in strokes, events or point clouds;
+    where missing means unknown, use `PartialConv2D`.
 
     Args:
         filters: number of output channels.
@@ -30,14 +30,14 @@ class SubmanifoldConv2D(PartialConvolution):
         **kwargs: `OutputArguments`.
 
     Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
+        inputs: `[x, mask]`: float (N, H, W, C), any value under the mask; bool (N, H, W, 1).
 
     Returns:
-        `(y, mask)`: float (N, H, W, filters), and the mask that came.
+        `(y, mask)`: float (N, H, W, filters), and the input mask.
 
     Raises:
         ValueError: for an argument outside its choices, an even kernel, or a mask that is not bool
-            (N, H, W, 1) or of another size than x.
+            (N, H, W, 1) or not of the size of x.
 
     Reference:
         Graham, Engelcke & van der Maaten 2018, 3D Semantic Segmentation with Submanifold Sparse
@@ -67,5 +67,5 @@ class SubmanifoldConv2D(PartialConvolution):
         return ops.convolve(x, keras.ops.convert_to_tensor(self.kernel), *self._window)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "filters": self.filters}

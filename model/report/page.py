@@ -1,4 +1,4 @@
-"""The report of a training: scores, curves, confusion, examples, data and configuration."""
+"""Report of a training: scores, curves, confusion, examples, data and configuration."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PAGE = Path(__file__).with_name("page.html")
 
 @dataclass(frozen=True)
 class Example:
-    """An image that a network was shown.
+    """An image with the network's prediction.
 
     Attributes:
         name: of the image.
-        remark: what was done to it, and how many pixels are right.
+        remark: the pixels taken out, and the fraction of correct pixels.
         sample: image, mask and true labels.
         predicted: uint8 (H, W); `IGNORE_LABEL` where invalid.
     """
@@ -41,14 +41,14 @@ class Example:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What is told of a training.
+    """Contents of the report.
 
     Attributes:
-        dataset: what was trained on.
+        dataset: of the training.
         record: `training.json`.
-        scores: on the validation images, with nothing more missing first.
-        examples: to look at.
-        commands: to go on with.
+        scores: on the validation images, without further missing pixels first.
+        examples: to show.
+        commands: next ones for the user.
     """
 
     dataset: Dataset
@@ -59,7 +59,7 @@ class RunReport:
 
 
 def render_report(report: RunReport) -> str:
-    """Make the page: HTML with everything in it, pictures included."""
+    """Return the report as one HTML page, pictures included."""
     description = report.dataset.description
     history = report.record["history"]
     best = max(history, key=lambda entry: entry["val_mean_iou"])
@@ -86,12 +86,12 @@ def _render_numbers(report: RunReport, best: Mapping[str, float]) -> str:
     last = report.record["history"][-1]["step"]
     numbers = [
         *(
-            (f"{score.mean_iou:.3f}", f"mean IoU, {_tell_missing(score.missing)}")
+            (f"{score.mean_iou:.3f}", f"mean IoU, {_describe_missing(score.missing)}")
             for score in report.scores
         ),
         (f"{best['step']:,}", f"best step, of {last:,}"),
-        (f"{len(report.dataset.training)}", "images to learn from"),
-        (f"{len(report.dataset.validation)}", "images to validate on"),
+        (f"{len(report.dataset.training)}", "training images"),
+        (f"{len(report.dataset.validation)}", "validation images"),
     ]
     return "".join(
         f'<div class="number"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
@@ -99,12 +99,14 @@ def _render_numbers(report: RunReport, best: Mapping[str, float]) -> str:
     )
 
 
-def _tell_missing(fraction: float) -> str:
+def _describe_missing(fraction: float) -> str:
     return f"{fraction:.0%} taken out" if fraction else "as they are"
 
 
 def _render_scores(scores: Sequence[Score], classes: Sequence[ClassDescription]) -> str:
-    columns = "".join(f'<th class="value">{_tell_missing(score.missing)}</th>' for score in scores)
+    columns = "".join(
+        f'<th class="value">{_describe_missing(score.missing)}</th>' for score in scores
+    )
     rows = [f"<tr><th>class</th><th></th>{columns}</tr>"]
     for index, entry in enumerate(classes):
         values = [score.class_iou[index] for score in scores]
@@ -115,11 +117,11 @@ def _render_scores(scores: Sequence[Score], classes: Sequence[ClassDescription])
 
 
 def _render_score(name: str, values: Sequence[float], style: str = "") -> str:
-    cells = "".join(f'<td class="value">{_tell(value)}</td>' for value in values)
+    cells = "".join(f'<td class="value">{_format_score(value)}</td>' for value in values)
     return f"<tr{style}><td>{name}</td><td>{_render_bar(values[0])}</td>{cells}</tr>"
 
 
-def _tell(value: float) -> str:
+def _format_score(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 

@@ -1,4 +1,4 @@
-"""A comparison as one SVG file: a panel for each pattern of missing pixels, light or dark."""
+"""Comparison as one SVG file: a panel for each pattern of missing pixels, light or dark."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLORS = (
     ("#92600a", "#e3c04b"),
     ("#be123c", "#fb8aa0"),
 )
-"""Of the lines, on white and on black; then they come again."""
+"""Colours of the lines, on a white and on a black page, used in turn."""
 
 _STYLE = """
 svg { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
@@ -45,8 +45,8 @@ svg { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans
 def draw_panels(groups: Sequence[RunGroup]) -> str:
     """Draw the mean IoU of all groups against the fraction of missing pixels.
 
-    Each panel has a scale of its own. Lines are means over the seeds, bands reach as far to both
-    sides as `RunGroup.spread` says.
+    Each panel has its own scale. Lines are means over the seeds; bands reach `RunGroup.spread` to
+    both sides.
 
     Args:
         groups: from `group_runs`; the first one's line is the thickest.
@@ -77,7 +77,7 @@ def draw_panels(groups: Sequence[RunGroup]) -> str:
 
 
 def _color_lines() -> str:
-    """Write the style sheet's colours, those for a dark page apart."""
+    """Return the colours of the style sheet, for light and for dark pages."""
 
     def rules(dark: int) -> str:
         return "".join(

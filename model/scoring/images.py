@@ -32,7 +32,7 @@ def score_images(
         predictor: of the network.
         samples: the images; each takes the next of the patterns of missing pixels in turn.
         missing: fraction of pixels to take out.
-        seed: of what is taken out.
+        seed: of the choice of these pixels.
         on_image: called after each image.
     """
     confusion = np.zeros((predictor.classes, predictor.classes), np.int64)

@@ -25,10 +25,10 @@ class EvaluationConfig:
     """Configuration of the mosaics that a network is scored on.
 
     Attributes:
-        mosaics: how many are drawn for each pattern of missing pixels.
-        size: their height and width in pixels.
-        batch_size: how many go through the network at once.
-        seed: of the mosaics, and of what is missing in them.
+        mosaics: number for each pattern of missing pixels.
+        size: height and width of a mosaic in pixels.
+        batch_size: number of mosaics in a batch.
+        seed: of the mosaics and of their missing pixels.
     """
 
     mosaics: int = 48
@@ -45,11 +45,11 @@ def score_on_mosaics(
 ) -> list[Score]:
     """Score a network on mosaics of the test textures.
 
-    The same mosaics are used at every fraction; each pattern of missing pixels has its share.
+    Every fraction uses the same mosaics, divided evenly between the patterns of missing pixels.
 
     Args:
         network: from `build_network`, with as many classes as there are textures.
-        config: what to score on.
+        config: of the mosaics.
         missing: the fractions, 0 to 1.
         on_batch: called after each batch.
     """
@@ -73,7 +73,7 @@ def count_confusion(
     Args:
         network: from `[image, mask]` to logits.
         mosaics: of one size.
-        batch_size: how many go through the network at once.
+        batch_size: number of mosaics in a batch.
         on_batch: called after each batch.
     """
     confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
@@ -99,7 +99,7 @@ def _draw_test_mosaics(config: EvaluationConfig, fraction: float) -> Iterator[Mo
 
 
 def draw_complete_mosaics(config: EvaluationConfig) -> Iterator[Mosaic]:
-    """Draw mosaics of the test textures without end, nothing missing; the same for a seed."""
+    """Yield complete mosaics of the test textures without end; the same for the same seed."""
     textures = load_textures("test")
     drawing = MosaicConfig(size=config.size, zoom=(1.0, 1.0), complete=1.0)
     rng = np.random.default_rng([config.seed, 0])

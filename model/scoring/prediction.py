@@ -14,16 +14,16 @@ from model.data.folders import Sample
 from model.network import NetworkConfig
 
 MAX_WINDOW_PIXELS = 2**20
-"""Larger images go through the network in windows; their halo makes the result the same."""
+"""Larger images are predicted in windows, with a halo that makes the result the same."""
 
 
 class Predictor:
     """Runner of a network on single images of any size.
 
     Args:
-        network: from `build_network(config)`; its weights may change meanwhile.
+        network: from `build_network(config)`; its weights may change between calls.
         config: its configuration.
-        max_pixels: of a window.
+        max_pixels: largest size of a window, without its halo.
     """
 
     def __init__(

@@ -25,14 +25,14 @@ Arrays = list[NDArray[Any]]
 
 @dataclass
 class Progress:
-    """How far a training has come.
+    """State of a training after an interval.
 
     Attributes:
-        step: batches trained on.
-        history: what was measured after each interval, oldest first.
+        step: number of batches so far.
+        history: measurements after each interval, oldest first.
         weights: of the network.
         optimizer: its state.
-        best: the weights that did best on the validation images.
+        best: weights with the best score on the validation images; empty without validation.
     """
 
     step: int
@@ -56,7 +56,7 @@ def save_progress(folder: Path, progress: Progress) -> None:
 
 
 def load_progress(folder: Path) -> Progress | None:
-    """Read the checkpoint in a run's folder; None if there is none."""
+    """Return the checkpoint in a run's folder, or None."""
     path = folder / CHECKPOINT_FILE
     if not path.is_file():
         return None
@@ -71,11 +71,11 @@ def load_progress(folder: Path) -> Progress | None:
 
 
 def read_variables(variables: Sequence[Any]) -> Arrays:
-    """Copy the values of Keras variables."""
+    """Return copies of the values of Keras variables."""
     return [np.array(variable.numpy()) for variable in variables]
 
 
 def write_variables(variables: Sequence[Any], values: Arrays) -> None:
-    """Give Keras variables their values back."""
+    """Assign values to Keras variables."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -38,14 +38,14 @@ def claim_folder(folder: Path, plan: Mapping[str, Any], *, overwrite: bool = Fal
         folder.mkdir(parents=True, exist_ok=True)
         if not overwrite and any(path.suffix == ".keras" for path in folder.iterdir()):
             raise RunConflictError(
-                f"a run must have a folder of its own. Received: {folder}, of another"
+                f"a run must have a folder of its own. Received: {folder}, which holds another run"
             )
         replace_file(path, text.encode())
         return
     if path.read_text() != text:
         differences = "; ".join(_compare(json.loads(path.read_text()), json.loads(text)))
         raise RunConflictError(
-            f"a run goes on with the configuration and the images that it was begun with; name "
+            f"a run resumes only with the same configuration and images; name "
             f"another folder for another run. Received: {folder}, where {differences}"
         )
 
@@ -78,4 +78,4 @@ def _compare(old: Any, new: Any, name: str = "") -> Iterator[str]:
             path = f"{name}.{key}" if name else key
             yield from _compare(old.get(key), new.get(key), path)
     elif json.dumps(old) != json.dumps(new):
-        yield f"{name} was {old}, and is {new} now"
+        yield f"{name} was {old} and is now {new}"

@@ -90,7 +90,7 @@ def test_an_export_must_go_to_a_version(trained, tmp_path):
     result = run("export", trained, tmp_path / "groundcover")
 
     assert result.exit_code == 2
-    assert "a version, which is digits" in result.stderr
+    assert "a version, which is a number" in result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_a_twin_is_not_exported(twin, tmp_path):
     result = run("export", twin, tmp_path / "groundcover" / "1")
 
     assert result.exit_code == 1
-    assert "holds a plain twin" in result.stderr
+    assert "holds a baseline network" in result.stderr
     assert not (tmp_path / "groundcover").exists()
 
 

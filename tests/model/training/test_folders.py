@@ -139,9 +139,9 @@ def test_another_run_in_the_same_folder_is_refused(tmp_path, uninterrupted, chan
     with pytest.raises(ValueError, match="name another folder for another run") as caught:
         train_on_folder(config, read_dataset(folder), uninterrupted)
     wanted = {
-        "steps": "config.steps was 12, and is 24 now",
+        "steps": "config.steps was 12 and is now 24",
         "image": "dataset.digest was",
-        "classes": "dataset.description was , and is another now",
+        "classes": "dataset.description was  and is now another",
     }
     assert wanted[change] in str(caught.value)
 

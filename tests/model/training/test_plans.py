@@ -14,7 +14,7 @@ def test_another_plan_is_refused_with_what_differs(tmp_path):
     claim_folder(tmp_path, PLAN)
     other = {**PLAN, "config": {"steps": 300, "seed": 0}}
 
-    with pytest.raises(ValueError, match=r"where config\.steps was 200, and is 300 now$"):
+    with pytest.raises(ValueError, match=r"where config\.steps was 200 and is now 300$"):
         claim_folder(tmp_path, other)
 
 
