@@ -83,7 +83,7 @@ def _evaluate_on_folder(run: Path, record: Mapping[str, Any]) -> None:
 def _compare(runs: Sequence[Path], curves: Path | None) -> None:
     loaded = [load_run(run) for run in runs]
     from model.comparison.curves import count_curve_batches, measure_curves  # noqa: PLC0415
-    from model.comparison.groups import Run, check_comparable, group_runs  # noqa: PLC0415
+    from model.comparison.groups import ScoredRun, check_comparable, group_runs  # noqa: PLC0415
     from model.scoring.mosaics import EvaluationConfig  # noqa: PLC0415
 
     try:
@@ -94,7 +94,7 @@ def _compare(runs: Sequence[Path], curves: Path | None) -> None:
     with make_progress() as progress:
         task = progress.add_task("evaluating", total=len(runs) * count_curve_batches(config))
         measured = [
-            Run(
+            ScoredRun(
                 record["config"],
                 measure_curves(network, config, on_batch=lambda: progress.advance(task)),
                 _count_flips(network),

@@ -8,7 +8,7 @@ from itertools import islice
 import keras
 import numpy as np
 
-from model.data.mosaics import Mosaic, lose_pixels
+from model.data.mosaics import Mosaic, remove_pixels
 from model.data.nodata import PATTERNS_TO_COMPARE
 from model.scoring.mosaics import EvaluationConfig, count_confusion, draw_complete_mosaics
 from model.scoring.scores import Score
@@ -59,7 +59,7 @@ def _lose(
     """Take pixels out of each scene: the same pattern, in the same place, at every fraction."""
     pattern, stream = PATTERNS_TO_COMPARE[name], list(PATTERNS_TO_COMPARE).index(name)
     return [
-        lose_pixels(
+        remove_pixels(
             scene,
             pattern(np.random.default_rng([config.seed, 2, stream, index]), config.size, fraction),
         )

@@ -15,12 +15,12 @@ from model.data.nodata import PATTERNS_TO_COMPARE
 from model.network import NetworkConfig
 from model.scoring.flips import Flips
 
-ALL = "all"
+ALL_PATTERNS = "all"
 """Name of the mean over the patterns."""
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredRun:
     """Scores of one training.
 
     Attributes:
@@ -44,7 +44,7 @@ class RunGroup:
     """
 
     name: str
-    runs: Sequence[Run]
+    runs: Sequence[ScoredRun]
 
     def mean(self, pattern: str) -> NDArray[np.float64]:
         """Return the mean over the seeds of the mean IoU, float64, for each fraction."""
@@ -55,7 +55,7 @@ class RunGroup:
         return np.ptp(self._gather(pattern), axis=0) / 2
 
     def _gather(self, pattern: str) -> NDArray[np.float64]:
-        names = list(PATTERNS_TO_COMPARE) if pattern == ALL else [pattern]
+        names = list(PATTERNS_TO_COMPARE) if pattern == ALL_PATTERNS else [pattern]
         curves = [[run.curves[name] for name in names] for run in self.runs]
         return np.asarray(curves, np.float64).mean(axis=1)
 
@@ -87,9 +87,9 @@ def check_comparable(records: Sequence[Mapping[str, Any]]) -> None:
         known.add(kind)
 
 
-def group_runs(runs: Sequence[Run]) -> list[RunGroup]:
+def group_runs(runs: Sequence[ScoredRun]) -> list[RunGroup]:
     """Group runs that differ only in their seed, in their order but masked networks first."""
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[ScoredRun]] = {}
     for run in sorted(runs, key=lambda run: run.config.get("twin") is not None):
         groups.setdefault(_identify(run.config), []).append(run)
     facts = [dict(_flatten(_strip(group[0].config))) for group in groups.values()]
@@ -139,21 +139,21 @@ def describe_comparison(groups: Sequence[RunGroup]) -> dict[str, Any]:
         "data": "mosaics of textures held out from training",
         "missing": list(FRACTIONS),
         "spread": "half the distance from the worst seed to the best",
-        "contestants": [_describe(contestant) for contestant in groups],
+        "contestants": [_describe(group) for group in groups],
     }
 
 
-def _describe(contestant: RunGroup) -> dict[str, Any]:
+def _describe(group: RunGroup) -> dict[str, Any]:
     return {
-        "name": contestant.name,
-        "config": _strip(contestant.runs[0].config),
-        "seeds": [run.config["seed"] for run in contestant.runs],
+        "name": group.name,
+        "config": _strip(group.runs[0].config),
+        "seeds": [run.config["seed"] for run in group.runs],
         "mean_iou": {
             pattern: {
-                "mean": contestant.mean(pattern).round(4).tolist(),
-                "spread": contestant.spread(pattern).round(4).tolist(),
+                "mean": group.mean(pattern).round(4).tolist(),
+                "spread": group.spread(pattern).round(4).tolist(),
             }
-            for pattern in (ALL, *PATTERNS_TO_COMPARE)
+            for pattern in (ALL_PATTERNS, *PATTERNS_TO_COMPARE)
         },
-        "flips": [run.flips._asdict() for run in contestant.runs],
+        "flips": [run.flips._asdict() for run in group.runs],
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.data.crops import AugmentationConfig, Batch, pad_together, vary
+from model.data.crops import AugmentationConfig, Batch, augment, collate
 from model.data.description import DatasetDescription
 from model.data.folders import Dataset, Sample, load_sample
 from model.data.listing import Entry
@@ -89,9 +89,9 @@ def draw_batch(
     for index, entry in enumerate(choose_entries(dataset.training, seed, step, batch_size)):
         rng = np.random.default_rng([seed, _VARIATION, step, index])
         samples.append(
-            vary(rng, reader.read(entry), augmentation, dataset.pixel_mean, dataset.pixel_scale)
+            augment(rng, reader.read(entry), augmentation, dataset.pixel_mean, dataset.pixel_scale)
         )
-    return pad_together(samples, multiple)
+    return collate(samples, multiple)
 
 
 def stream_batches(

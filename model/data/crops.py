@@ -60,7 +60,7 @@ class Batch(NamedTuple):
     labels: NDArray[np.uint8]
 
 
-def vary(
+def augment(
     rng: np.random.Generator,
     sample: Sample,
     config: AugmentationConfig,
@@ -92,7 +92,7 @@ def vary(
     if rng.random() < config.complete:
         return varied
     size = (image.shape[0], image.shape[1])
-    return lose(varied, draw_missing(rng, size, rng.uniform(*config.missing)))
+    return remove_pixels(varied, draw_missing(rng, size, rng.uniform(*config.missing)))
 
 
 def turn(sample: Sample, quarters: int, *, mirror: bool) -> Sample:
@@ -101,7 +101,7 @@ def turn(sample: Sample, quarters: int, *, mirror: bool) -> Sample:
     return turned.move(lambda part: part[:, ::-1]) if mirror else turned
 
 
-def lose(sample: Sample, missing: NDArray[np.bool_]) -> Sample:
+def remove_pixels(sample: Sample, missing: NDArray[np.bool_]) -> Sample:
     """Take pixels out of a sample.
 
     Args:
@@ -139,7 +139,7 @@ def _slice(sample: Sample, corner: Sequence[int], crop: int) -> Sample:
     return sample.move(lambda part: part[top : top + crop, left : left + crop])
 
 
-def pad_together(samples: Sequence[Sample], multiple: int) -> Batch:
+def collate(samples: Sequence[Sample], multiple: int) -> Batch:
     """Put samples of any sizes on one canvas, of the largest size, rounded up to a multiple.
 
     Args:

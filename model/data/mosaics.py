@@ -92,10 +92,10 @@ def draw_mosaic(
     )
     if rng.random() < config.complete:
         return complete
-    return lose_pixels(complete, draw_missing(rng, size, rng.uniform(*config.missing)))
+    return remove_pixels(complete, draw_missing(rng, size, rng.uniform(*config.missing)))
 
 
-def lose_pixels(mosaic: Mosaic, missing: NDArray[np.bool_]) -> Mosaic:
+def remove_pixels(mosaic: Mosaic, missing: NDArray[np.bool_]) -> Mosaic:
     """Take pixels out of a mosaic.
 
     Args:

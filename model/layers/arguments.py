@@ -33,7 +33,7 @@ def read_odd_pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
     return pair
 
 
-def read_whole(value: int, name: str) -> int:
+def read_positive(value: int, name: str) -> int:
     """Return a positive integer.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import keras
 
 from model import ops
-from model.layers.arguments import read_channels, read_whole
+from model.layers.arguments import read_channels, read_positive
 from model.layers.convolution import PartialArguments
 from model.layers.partial import PartialConvolution
 
@@ -66,8 +66,8 @@ class PartialConv2D(PartialConvolution):
         **kwargs: Unpack[PartialArguments],
     ) -> None:
         super().__init__(kernel_size, strides, **kwargs)
-        self.filters = read_whole(filters, "filters")
-        self.groups = read_whole(groups, "groups")
+        self.filters = read_positive(filters, "filters")
+        self.groups = read_positive(groups, "groups")
         if self.filters % self.groups:
             raise ValueError(f"`groups` must divide {filters} filters. Received: {groups}")
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import keras
 
 from model import ops
-from model.layers.arguments import read_channels, read_whole
+from model.layers.arguments import read_channels, read_positive
 from model.layers.convolution import PartialArguments
 from model.layers.partial import PartialConvolution
 
@@ -26,7 +26,7 @@ class _Depthwise(PartialConvolution):
         **kwargs: Unpack[PartialArguments],
     ) -> None:
         super().__init__(kernel_size, strides, **kwargs)
-        self.depth_multiplier = read_whole(depth_multiplier, "depth_multiplier")
+        self.depth_multiplier = read_positive(depth_multiplier, "depth_multiplier")
         if self.strides[0] != self.strides[1]:
             raise ValueError(f"`strides` must be equal in both directions. Received: {strides!r}")
         if self.strides != (1, 1) and self.dilation_rate != (1, 1):
@@ -144,7 +144,7 @@ class SeparablePartialConv2D(_Depthwise):
         **kwargs: Unpack[PartialArguments],
     ) -> None:
         super().__init__(kernel_size, strides, depth_multiplier=depth_multiplier, **kwargs)
-        self.filters = read_whole(filters, "filters")
+        self.filters = read_positive(filters, "filters")
         self.pointwise_initializer = keras.initializers.get(pointwise_initializer)
 
     def build(self, input_shape: Any) -> None:

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from model import ops
-from model.layers.arguments import check_mask, read_channels, read_whole
+from model.layers.arguments import check_mask, read_channels, read_positive
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -38,7 +38,7 @@ class EmbedMask(keras.layers.Layer):
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.multiple = read_whole(multiple, "multiple")
+        self.multiple = read_positive(multiple, "multiple")
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Pad both and select."""

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from model import ops
-from model.layers.arguments import read_channels, read_inputs, read_whole
+from model.layers.arguments import read_channels, read_inputs, read_positive
 
 
 class _ImageNormalization(keras.layers.Layer):
@@ -78,7 +78,7 @@ class MaskedGroupNormalization(_ImageNormalization):
 
     def __init__(self, groups: int = 32, epsilon: float = 1e-3, **kwargs: Any) -> None:
         super().__init__(epsilon, **kwargs)
-        self.groups = read_whole(groups, "groups")
+        self.groups = read_positive(groups, "groups")
 
     def _count_groups(self, channels: int) -> int:
         if channels % self.groups:

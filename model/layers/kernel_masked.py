@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from model import ops
-from model.layers.arguments import read_channels, read_whole
+from model.layers.arguments import read_channels, read_positive
 from model.layers.convolution import PartialArguments
 from model.layers.partial import Coverage, PartialConvolution
 
@@ -65,7 +65,7 @@ class KernelMaskedConv2D(PartialConvolution):
         self._refuse_fixed(kwargs)
         taps = _read_kernel_mask(kernel_mask)
         super().__init__(taps.shape[:2], strides, **kwargs)
-        self.filters = read_whole(filters, "filters")
+        self.filters = read_positive(filters, "filters")
         if taps.ndim == 4 and taps.shape[3] != self.filters:
             raise ValueError(
                 f"`kernel_mask` must be for {filters} filters. Received: shape {taps.shape}"

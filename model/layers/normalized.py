@@ -14,7 +14,7 @@ from model.layers.arguments import (
     check_same_size,
     read_channels,
     read_choice,
-    read_whole,
+    read_positive,
 )
 from model.layers.convolution import Convolution, WeightArguments
 
@@ -88,7 +88,7 @@ class NormalizedConv2D(Convolution):
             autocast=False,
             **kwargs,
         )
-        self.filters = read_whole(filters, "filters")
+        self.filters = read_positive(filters, "filters")
         self.applicability = read_choice(applicability, get_args(Applicability), "applicability")
 
     def build(self, input_shape: Any) -> None:

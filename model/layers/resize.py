@@ -14,7 +14,7 @@ from model.layers.arguments import (
     check_same_size,
     read_choice,
     read_inputs,
-    read_whole,
+    read_positive,
 )
 
 
@@ -41,7 +41,7 @@ class PadToMultiple(keras.layers.Layer):
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.multiple = read_whole(multiple, "multiple")
+        self.multiple = read_positive(multiple, "multiple")
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Pad both."""
@@ -94,7 +94,7 @@ class MaskMaxPooling2D(keras.layers.Layer):
 
     def __init__(self, factor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.factor = read_whole(factor, "factor")
+        self.factor = read_positive(factor, "factor")
 
     def call(self, mask: Any) -> Any:
         """Pool the mask."""
@@ -146,7 +146,7 @@ class MaskedUpSampling2D(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.factor = read_whole(factor, "factor")
+        self.factor = read_positive(factor, "factor")
         self.interpolation = read_choice(interpolation, ("nearest", "bilinear"), "interpolation")
 
     def call(self, inputs: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import keras
 
 from model import ops
-from model.layers.arguments import read_channels, read_whole
+from model.layers.arguments import read_channels, read_positive
 from model.layers.convolution import OutputArguments
 from model.layers.partial import PartialConvolution
 
@@ -55,7 +55,7 @@ class SubmanifoldConv2D(PartialConvolution):
     ) -> None:
         self._refuse_fixed(kwargs)
         super().__init__(kernel_size, dilation_rate=dilation_rate, normalization="none", **kwargs)
-        self.filters = read_whole(filters, "filters")
+        self.filters = read_positive(filters, "filters")
 
     def build(self, input_shape: Any) -> None:
         """Create the kernel and the bias for features of a known number of channels."""

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from model import ops
-from model.layers.arguments import check_same_size, read_channels, read_inputs, read_whole
+from model.layers.arguments import check_same_size, read_channels, read_inputs, read_positive
 from model.layers.convolution import OutputArguments
 from model.layers.partial import Coverage, PartialConvolution
 
@@ -73,7 +73,7 @@ class PartialConv2DTranspose(PartialConvolution):
             normalization=normalization,
             **kwargs,
         )
-        self.filters = read_whole(filters, "filters")
+        self.filters = read_positive(filters, "filters")
         if any(k < s for k, s in zip(self.kernel_size, self.strides, strict=True)):
             raise ValueError(
                 f"`kernel_size` must not be less than strides {self.strides}, or some outputs have "

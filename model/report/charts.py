@@ -51,12 +51,12 @@ class Plane:
         share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
         return self.top + self.height * (1 - share)
 
-    def draw_axes(self, places: Sequence[float], tell: Callable[[float], str]) -> list[str]:
+    def draw_axes(self, places: Sequence[float], format_place: Callable[[float], str]) -> list[str]:
         """Draw a line for each vertical tick, and the numbers.
 
         Args:
             places: to name on the horizontal axis.
-            tell: writes one of them.
+            format_place: formats one of them.
         """
         bottom = self.top + self.height
         return [
@@ -69,7 +69,7 @@ class Plane:
             ),
             *(
                 f'<text x="{self.x(place):.1f}" y="{bottom + 22:g}" '
-                f'text-anchor="middle">{escape(tell(place))}</text>'
+                f'text-anchor="middle">{escape(format_place(place))}</text>'
                 for place in places
             ),
         ]

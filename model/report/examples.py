@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from model.data.batches import SampleReader
-from model.data.crops import lose
+from model.data.crops import remove_pixels
 from model.data.folders import Sample
 from model.data.listing import Entry
 from model.data.nodata import draw_missing
@@ -47,7 +47,7 @@ def _vary(samples: Sequence[Sample], seed: int) -> Iterator[tuple[Sample, str]]:
             continue
         rng = np.random.default_rng([seed, index])
         size = (sample.mask.shape[0], sample.mask.shape[1])
-        yield lose(sample, draw_missing(rng, size, _MISSING)), f"{_MISSING:.0%} taken out"
+        yield remove_pixels(sample, draw_missing(rng, size, _MISSING)), f"{_MISSING:.0%} taken out"
 
 
 def _show(predictor: Predictor, entry: Entry, sample: Sample, remark: str) -> tuple[Example, float]:

@@ -7,7 +7,7 @@ from functools import partial
 from html import escape
 
 from model.comparison.curves import FRACTIONS
-from model.comparison.groups import ALL, RunGroup
+from model.comparison.groups import ALL_PATTERNS, RunGroup
 from model.data.nodata import PATTERNS_TO_COMPARE
 from model.report.charts import Line, Plane, choose_ticks
 
@@ -54,7 +54,7 @@ def draw_panels(groups: Sequence[RunGroup]) -> str:
     Returns:
         An SVG file.
     """
-    panels = [ALL, *PATTERNS_TO_COMPARE]
+    panels = [ALL_PATTERNS, *PATTERNS_TO_COMPARE]
     legend = _LEGEND_HEIGHT * -(-len(groups) // _LEGEND_COLUMNS)
     width, height = _COLUMNS * _WIDTH, legend + _HEIGHT * -(-len(panels) // _COLUMNS) + 40
     size = f'width="{width}" height="{height}"'
@@ -126,7 +126,7 @@ def _place_panel(index: int, top: float, ticks: Sequence[float]) -> Plane:
 
 
 def _draw_panel(groups: Sequence[RunGroup], pattern: str, plane: Plane) -> str:
-    title = "mean of all patterns" if pattern == ALL else pattern.replace("_", " ")
+    title = "mean of all patterns" if pattern == ALL_PATTERNS else pattern.replace("_", " ")
     named = [place for place in choose_ticks(0, plane.end) if place <= plane.end]
     parts = [
         f'<g><text class="title" x="{plane.left:g}" y="{plane.top - 12:g}">{escape(title)}</text>',

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.crops import lose
+from model.data.crops import remove_pixels
 from model.data.folders import Sample
 from model.data.nodata import PATTERNS
 from model.labels import IGNORE_LABEL
@@ -55,7 +55,7 @@ def _lose_from_each(samples: Iterable[Sample], missing: float, seed: int) -> Ite
             continue
         rng = np.random.default_rng([seed, index])
         size = (sample.mask.shape[0], sample.mask.shape[1])
-        yield lose(sample, patterns[index % len(patterns)](rng, size, missing))
+        yield remove_pixels(sample, patterns[index % len(patterns)](rng, size, missing))
 
 
 def _cross_entropy(labels: NDArray[np.uint8], logits: NDArray[np.float32]) -> float | None:

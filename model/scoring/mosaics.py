@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.mosaics import Mosaic, MosaicConfig, draw_mosaic, lose_pixels
+from model.data.mosaics import Mosaic, MosaicConfig, draw_mosaic, remove_pixels
 from model.data.nodata import PATTERNS
 from model.data.textures import CLASSES, load_textures
 from model.metrics import confusion_matrix
@@ -95,7 +95,7 @@ def _draw_test_mosaics(config: EvaluationConfig, fraction: float) -> Iterator[Mo
     rng = np.random.default_rng([config.seed, 1])
     for pattern in PATTERNS.values():
         for mosaic in islice(scenes, config.mosaics):
-            yield lose_pixels(mosaic, pattern(rng, config.size, fraction))
+            yield remove_pixels(mosaic, pattern(rng, config.size, fraction))
 
 
 def draw_complete_mosaics(config: EvaluationConfig) -> Iterator[Mosaic]:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.data.crops import pad_together
+from model.data.crops import collate
 from model.data.folders import Sample
 from model.network import NetworkConfig
 
@@ -69,6 +69,6 @@ class Predictor:
 
     def _run(self, sample: Sample) -> NDArray[np.float32]:
         height, width = sample.mask.shape
-        batch = pad_together([sample], self._stride)
+        batch = collate([sample], self._stride)
         logits = self._compute(tf.constant(batch.image), tf.constant(batch.mask))
         return np.asarray(logits)[0, :height, :width]

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from model.comparison.curves import FRACTIONS
-from model.comparison.groups import ALL, Run, check_comparable, describe_comparison, group_runs
+from model.comparison.groups import (
+    ALL_PATTERNS,
+    ScoredRun,
+    check_comparable,
+    describe_comparison,
+    group_runs,
+)
 from model.data.nodata import PATTERNS_TO_COMPARE
 from model.scoring.flips import Flips
 from model.training.mosaics import PRESETS
@@ -23,7 +29,7 @@ def configure(seed=0, normalization="area", **fields):
 
 def make_run(config, iou=0.5, **patterns):
     curves = {name: (patterns.get(name, iou),) * len(FRACTIONS) for name in PATTERNS_TO_COMPARE}
-    return Run(config, curves, Flips(3, 100, 1, 10))
+    return ScoredRun(config, curves, Flips(3, 100, 1, 10))
 
 
 def test_runs_that_differ_only_in_their_seed_are_one_contestant_and_masked_ones_come_first():
@@ -74,8 +80,8 @@ def test_the_spread_of_all_patterns_is_that_of_each_seeds_mean():
         ]
     )
 
-    np.testing.assert_allclose(entry.mean(ALL), 0.5)
-    np.testing.assert_allclose(entry.spread(ALL), 0, atol=1e-12)
+    np.testing.assert_allclose(entry.mean(ALL_PATTERNS), 0.5)
+    np.testing.assert_allclose(entry.spread(ALL_PATTERNS), 0, atol=1e-12)
     np.testing.assert_allclose(entry.spread("clouds"), 0.1)
 
 

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from model.comparison.curves import FRACTIONS
-from model.comparison.groups import Run, RunGroup
+from model.comparison.groups import RunGroup, ScoredRun
 from model.data.nodata import PATTERNS_TO_COMPARE
 from model.report.panels import draw_panels
 from model.scoring.flips import Flips
@@ -17,7 +17,9 @@ def contest(name, *slopes):
     for slope in slopes:
         curve = tuple(0.9 - slope * fraction for fraction in FRACTIONS)
         curves = dict.fromkeys(PATTERNS_TO_COMPARE, curve)
-        runs.append(Run({}, {**curves, "padding": (0.9,) * len(FRACTIONS)}, Flips(0, 1, 0, 1)))
+        runs.append(
+            ScoredRun({}, {**curves, "padding": (0.9,) * len(FRACTIONS)}, Flips(0, 1, 0, 1))
+        )
     return RunGroup(name, runs)
 
 
