@@ -1,4 +1,4 @@
-"""Counting the labels that change when nothing does but the canvas."""
+"""Count of the labels that change when only the canvas does."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from model.data.mosaics import Mosaic, MosaicConfig, draw_mosaic
 from model.data.textures import load_textures
 
 MAX_PADDING = 64
-"""Pixels added on the right, and at the bottom, at most."""
+"""Largest number of pixels to add on the right, and at the bottom."""
 
 Scene = tuple[NDArray[Any], NDArray[np.bool_]]
 """An image (H, W, C) and its mask (H, W)."""
 
 Label = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[np.integer[Any]]]
-"""Labels an image, (H, W)."""
+"""Function that labels an image, (H, W)."""
 
 
 class Flips(NamedTuple):
-    """What changed with the canvas.
+    """Labels that changed with the canvas.
 
     Attributes:
-        labels: how many labels of valid pixels.
-        pixels: valid pixels in all.
-        images: in how many images any label did.
-        of_images: images in all.
+        labels: number of changed labels of valid pixels.
+        pixels: number of valid pixels.
+        images: number of images with a changed label.
+        of_images: number of images.
     """
 
     labels: int
@@ -50,9 +50,9 @@ def count_flips(label: Label, scenes: Iterable[Scene], seed: int = 0) -> Flips:
     """Label images as they are and padded, and count the labels of valid pixels that differ.
 
     Args:
-        label: the network.
+        label: labels an image.
         scenes: the images; each is padded by 1 to `MAX_PADDING` invalid rows and columns.
-        seed: of how far.
+        seed: of the amounts of padding.
     """
     rng = np.random.default_rng(seed)
     labels = pixels = images = of_images = 0
@@ -68,7 +68,7 @@ def count_flips(label: Label, scenes: Iterable[Scene], seed: int = 0) -> Flips:
 
 
 def label_with(network: keras.Model) -> Label:
-    """Label by a network from `[image, mask]` to logits, one image at a time."""
+    """Return a function that labels single images by a network from `[image, mask]` to logits."""
 
     def compute(image: Any, mask: Any) -> Any:
         return tf.argmax(network([image, mask], training=False), axis=-1)

@@ -1,7 +1,7 @@
-"""Networks of plain convolutions to compare the masked one with: of its shape, blind to masks.
+"""Baseline networks for comparison: plain convolutions in the masked network's architecture.
 
-What is missing is filled once, before the first convolution, as it is commonly done; then nothing
-knows of it any more.
+Missing pixels are filled once, before the first convolution, as is common practice. The layers
+after it do not use the mask.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from model.layers import AppendMask, FillInvalid, PadToMultiple
-from model.network import Form, Level, NetworkConfig, make_conv2d
+from model.network import Architecture, Level, NetworkConfig, make_conv2d
 
 Fill = Literal["zero", "mean", "mask", "nearest"]
 FILLS: tuple[Fill, ...] = get_args(Fill)
@@ -23,9 +23,9 @@ FILLS: tuple[Fill, ...] = get_args(Fill)
 
 @keras.saving.register_keras_serializable("lacuna")
 class FillNearest(keras.layers.Layer):
-    """Gives each invalid pixel what stands at the nearest valid one, by Euclidean distance.
+    """Fill of each invalid pixel with the value of the nearest valid one, by Euclidean distance.
 
-    It is found in Python, so a network with this layer cannot be exported.
+    The search runs in Python, so a network with this layer cannot be exported.
 
     Call arguments:
         inputs: `[x, mask]`: (N, H, W, C), bool (N, H, W, 1).
@@ -35,43 +35,43 @@ class FillNearest(keras.layers.Layer):
     """
 
     def call(self, inputs: Any) -> Any:
-        """Find the nearest and gather."""
+        """Find the nearest valid pixels and gather their values."""
         x, mask = inputs
         size = tf.shape(x)
-        places = tf.numpy_function(_find_nearest, [mask[..., 0]], tf.int32, stateful=False)
-        places = tf.ensure_shape(places, (None, None))
+        indices = tf.numpy_function(_find_nearest, [mask[..., 0]], tf.int32, stateful=False)
+        indices = tf.ensure_shape(indices, (None, None))
         pixels = tf.reshape(x, [size[0], size[1] * size[2], x.shape[-1]])
-        filled = tf.reshape(tf.gather(pixels, places, axis=1, batch_dims=1), size)
+        filled = tf.reshape(tf.gather(pixels, indices, axis=1, batch_dims=1), size)
         filled = tf.ensure_shape(filled, x.shape)
         return tf.where(tf.reduce_any(mask, axis=(1, 2), keepdims=True), filled, 0)
 
 
 def _find_nearest(masks: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Give the row-major place of the valid pixel nearest to each, int32 (N, H · W)."""
+    """Return the row-major index of the valid pixel nearest to each pixel, int32 (N, H · W)."""
     count, height, width = masks.shape
-    places = np.zeros((count, height * width), np.int32)
-    for place, mask in zip(places, masks, strict=True):
+    indices = np.zeros((count, height * width), np.int32)
+    for index, mask in zip(indices, masks, strict=True):
         if mask.any():
             rows, columns = ndimage.distance_transform_edt(
                 ~mask, return_distances=False, return_indices=True
             )
-            place[:] = (rows * width + columns).ravel()
-    return places
+            index[:] = (rows * width + columns).ravel()
+    return indices
 
 
-class PlainForm(Form):
-    """How the parts of a plain network are made.
+class BaselineNetwork(Architecture):
+    """Layers of a baseline network.
 
     Args:
-        config: the network's shape.
-        fill: what missing pixels become: `"zero"`; `"mean"`, the value that rescaling makes 0;
+        config: configuration of the network.
+        fill: value of missing pixels: `"zero"`; `"mean"`, the value that rescaling turns into 0;
             `"mask"`, 0 with the mask as a further channel of the image; `"nearest"`, the value of
             the nearest valid pixel.
-        folded: make the exported form, a convolution with bias and a ReLU, instead of the one to
-            train, in which batch normalisation stands between them.
+        folded: make the layers of the exported network, a convolution with bias and a ReLU,
+            instead of those to train, which have batch normalisation between them.
 
     Raises:
-        ValueError: if `fill` is another.
+        ValueError: if `fill` is not one of these.
     """
 
     def __init__(self, config: NetworkConfig, fill: Fill = "zero", *, folded: bool = False) -> None:
@@ -82,7 +82,7 @@ class PlainForm(Form):
         self.folded = folded
 
     def begin(self, image: Any, mask: Any) -> tuple[Any, Any]:
-        """Pad, fill what is missing, rescale."""
+        """Pad, fill missing pixels, rescale."""
         config = self.config
         x, mask = PadToMultiple(config.total_stride, name="pad")([image, mask])
         missing = config.pixel_mean if self.fill == "mean" else 0.0
@@ -97,7 +97,7 @@ class PlainForm(Form):
         return AppendMask(name="append_mask")([x, mask]) if self.fill == "mask" else x, mask
 
     def apply_unit(self, x: Any, level: Level, width: int, name: str) -> Any:
-        """Convolve, normalise, rectify."""
+        """Convolve, normalise, apply ReLU."""
         return keras.layers.ReLU(name=f"{name}_relu")(self.apply_affine(x, level, width, name))
 
     def apply_affine(self, x: Any, level: Level, width: int, name: str) -> Any:
@@ -107,7 +107,7 @@ class PlainForm(Form):
         return x if self.folded else keras.layers.BatchNormalization(name=f"{name}_norm")(x)
 
     def add_shortcut(self, x: Any, shortcut: Any, level: Level, width: int, name: str) -> Any:
-        """Add a level's input, brought to its width, and rectify."""
+        """Add a level's input, projected to its width, and apply ReLU."""
         del level
         if shortcut.shape[-1] != width:
             shortcut = make_conv2d(width, 1, name, use_bias=True)(shortcut)
@@ -115,6 +115,6 @@ class PlainForm(Form):
         return keras.layers.ReLU(name=f"{name}_relu")(x)
 
     def upsample(self, x: Any, level: Level, name: str) -> Any:
-        """Go to the next finer level."""
+        """Upsample to the next finer level."""
         del level
         return keras.layers.UpSampling2D(2, name=name)(x)

@@ -1,16 +1,11 @@
 import numpy as np
-import pytest
 
-from model.checkpoints import (
+from model.training.checkpoints import (
     CHECKPOINT_FILE,
     Progress,
-    claim_folder,
     load_progress,
-    replace_file,
     save_progress,
 )
-
-PLAN = {"config": {"steps": 200, "seed": 0}, "dataset": {"digest": "abc", "nodata": float("nan")}}
 
 
 def test_progress_is_read_back_as_it_was(tmp_path):
@@ -42,31 +37,3 @@ def test_a_checkpoint_that_was_cut_short_leaves_the_last_one(tmp_path):
     save_progress(tmp_path, Progress(6))
     assert load_progress(tmp_path).step == 6
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
-
-
-def test_a_file_is_replaced_whole(tmp_path):
-    path = tmp_path / "file"
-    replace_file(path, b"long ago")
-    replace_file(path, b"now")
-
-    assert path.read_bytes() == b"now"
-
-
-def test_the_same_plan_may_go_on(tmp_path):
-    claim_folder(tmp_path / "new", PLAN)
-    claim_folder(tmp_path / "new", PLAN)
-
-
-def test_another_plan_is_refused_with_what_differs(tmp_path):
-    claim_folder(tmp_path, PLAN)
-    other = {**PLAN, "config": {"steps": 300, "seed": 0}}
-
-    with pytest.raises(ValueError, match=r"where config\.steps was 200, and is 300 now$"):
-        claim_folder(tmp_path, other)
-
-
-def test_the_folder_of_a_run_of_another_kind_is_refused(tmp_path):
-    (tmp_path / "network.keras").write_bytes(b"")
-
-    with pytest.raises(ValueError, match="a folder of its own"):
-        claim_folder(tmp_path, PLAN)

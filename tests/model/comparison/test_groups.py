@@ -3,11 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from model.comparison import ALL, Run, check_comparable, describe_comparison, group_runs
-from model.curves import FRACTIONS
+from model.comparison.curves import FRACTIONS
+from model.comparison.groups import (
+    ALL_PATTERNS,
+    ScoredRun,
+    check_comparable,
+    describe_comparison,
+    group_runs,
+)
 from model.data.nodata import PATTERNS_TO_COMPARE
-from model.flips import Flips
-from model.train import PRESETS
+from model.scoring.flips import Flips
+from model.training.mosaics import PRESETS
 
 OLD = {
     name: value for name, value in PRESETS["groundcover"].to_json().items() if name != "twin"
@@ -23,11 +29,11 @@ def configure(seed=0, normalization="area", **fields):
 
 def make_run(config, iou=0.5, **patterns):
     curves = {name: (patterns.get(name, iou),) * len(FRACTIONS) for name in PATTERNS_TO_COMPARE}
-    return Run(config, curves, Flips(3, 100, 1, 10))
+    return ScoredRun(config, curves, Flips(3, 100, 1, 10))
 
 
 def test_runs_that_differ_only_in_their_seed_are_one_contestant_and_masked_ones_come_first():
-    contestants = group_runs(
+    groups = group_runs(
         [
             make_run(configure(seed=1)),
             make_run(configure(twin="zero")),
@@ -37,7 +43,7 @@ def test_runs_that_differ_only_in_their_seed_are_one_contestant_and_masked_ones_
         ]
     )
 
-    assert [(entry.name, [run.config["seed"] for run in entry.runs]) for entry in contestants] == [
+    assert [(entry.name, [run.config["seed"] for run in entry.runs]) for entry in groups] == [
         ("masked", [0, 1]),
         ("masked, none", [0]),
         ("plain, zero", [0, 2]),
@@ -45,15 +51,15 @@ def test_runs_that_differ_only_in_their_seed_are_one_contestant_and_masked_ones_
 
 
 def test_contestants_that_differ_in_something_else_are_called_by_it():
-    contestants = group_runs([make_run(configure(steps=400)), make_run(configure(steps=40))])
+    groups = group_runs([make_run(configure(steps=400)), make_run(configure(steps=40))])
 
-    assert [entry.name for entry in contestants] == ["masked, steps 400", "masked, steps 40"]
+    assert [entry.name for entry in groups] == ["masked, steps 400", "masked, steps 40"]
 
 
 def test_a_run_from_before_there_were_twins_and_normalisations_is_masked_by_area():
-    contestants = group_runs([make_run(OLD), make_run(configure(seed=1))])
+    groups = group_runs([make_run(OLD), make_run(configure(seed=1))])
 
-    assert [(entry.name, len(entry.runs)) for entry in contestants] == [("masked", 2)]
+    assert [(entry.name, len(entry.runs)) for entry in groups] == [("masked", 2)]
 
 
 def test_mean_and_spread_are_over_the_seeds():
@@ -74,8 +80,8 @@ def test_the_spread_of_all_patterns_is_that_of_each_seeds_mean():
         ]
     )
 
-    np.testing.assert_allclose(entry.mean(ALL), 0.5)
-    np.testing.assert_allclose(entry.spread(ALL), 0, atol=1e-12)
+    np.testing.assert_allclose(entry.mean(ALL_PATTERNS), 0.5)
+    np.testing.assert_allclose(entry.spread(ALL_PATTERNS), 0, atol=1e-12)
     np.testing.assert_allclose(entry.spread("clouds"), 0.1)
 
 

@@ -1,4 +1,4 @@
-"""How a network's score falls with the fraction of missing pixels, pattern by pattern."""
+"""Score of a network against the fraction of missing pixels, for each pattern."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from itertools import islice
 import keras
 import numpy as np
 
-from model.data.mosaics import Mosaic, lose_pixels
+from model.data.mosaics import Mosaic, remove_pixels
 from model.data.nodata import PATTERNS_TO_COMPARE
-from model.evaluate import EvaluationConfig, draw_complete_mosaics, score_mosaics
+from model.scoring.mosaics import EvaluationConfig, count_confusion, draw_complete_mosaics
+from model.scoring.scores import Score
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
 
@@ -28,12 +29,12 @@ def measure_curves(
 
     Args:
         network: from `[image, mask]` to logits, with as many classes as there are textures.
-        config: what to score on.
-        fractions: of missing pixels, 0 to 1; the first is 0, where no pattern makes a difference.
+        config: of the mosaics.
+        fractions: of missing pixels, 0 to 1; the first is 0, where all patterns are the same.
         on_batch: called after each batch.
 
     Raises:
-        ValueError: if the first fraction is another.
+        ValueError: if the first fraction is not 0.
     """
     complete, *rest = fractions
     if complete:
@@ -41,12 +42,13 @@ def measure_curves(
     config = config or EvaluationConfig()
     scenes = list(islice(draw_complete_mosaics(config), config.mosaics))
 
-    def score(mosaics: Sequence[Mosaic]) -> float:
-        return float(np.nanmean(score_mosaics(network, mosaics, config.batch_size, on_batch)))
+    def score(missing: float, mosaics: Sequence[Mosaic]) -> float:
+        confusion = count_confusion(network, mosaics, config.batch_size, on_batch)
+        return Score(missing, confusion).mean_iou
 
-    best = score(scenes)
+    best = score(0.0, scenes)
     return {
-        name: (best, *(score(_lose(scenes, name, fraction, config)) for fraction in rest))
+        name: (best, *(score(fraction, _lose(scenes, name, fraction, config)) for fraction in rest))
         for name in PATTERNS_TO_COMPARE
     }
 
@@ -57,7 +59,7 @@ def _lose(
     """Take pixels out of each scene: the same pattern, in the same place, at every fraction."""
     pattern, stream = PATTERNS_TO_COMPARE[name], list(PATTERNS_TO_COMPARE).index(name)
     return [
-        lose_pixels(
+        remove_pixels(
             scene,
             pattern(np.random.default_rng([config.seed, 2, stream, index]), config.size, fraction),
         )
@@ -66,6 +68,6 @@ def _lose(
 
 
 def count_curve_batches(config: EvaluationConfig, fractions: Sequence[float] = FRACTIONS) -> int:
-    """Tell how often `measure_curves` will call `on_batch`."""
+    """Return the number of times that `measure_curves` calls `on_batch`."""
     rounds = 1 + len(PATTERNS_TO_COMPARE) * (len(fractions) - 1)
     return rounds * -(-config.mosaics // config.batch_size)

@@ -5,15 +5,16 @@ import keras
 import numpy as np
 import pytest
 
+from model.baselines import FILLS
 from model.data.mosaics import MosaicConfig
 from model.data.textures import CLASSES
 from model.layers import MaskedBatchNormalization
 from model.network import NetworkConfig, build_network
-from model.train import PRESETS, TrainingConfig, load_run, read_network_config, train
-from model.twins import FILLS
+from model.training.mosaics import PRESETS, MosaicTrainingConfig, train_on_mosaics
+from model.training.runs import load_run, read_network_config
 from tests.support.strategies import make_scene
 
-CONFIG = TrainingConfig(
+CONFIG = MosaicTrainingConfig(
     name="tiny",
     description="Too small to be of use.",
     network=NetworkConfig(classes=len(CLASSES), widths=(4, 8), convs_per_level=1),
@@ -24,20 +25,23 @@ CONFIG = TrainingConfig(
 )
 
 
-class Recorder(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.epochs = []
+class Recorder:
+    """Gathers the loss of each step, and of each epoch, which ends by repeating its last step."""
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.epochs.append(logs["loss"])
+    def __init__(self):
+        self.steps, self.batches, self.epochs = [], [], []
+
+    def __call__(self, step, loss, mean_iou):
+        repeated = self.steps[-1:] == [step]
+        (self.epochs if repeated else self.batches).append(loss)
+        self.steps.append(step)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of a few seconds: its network, its folder and what its callback was told."""
     folder, recorder = tmp_path_factory.mktemp("runs") / "deep" / "tiny", Recorder()
-    return train(CONFIG, folder, [recorder], steps_per_epoch=20), folder, recorder.epochs
+    return train_on_mosaics(CONFIG, folder, recorder, 20), folder, recorder.epochs
 
 
 def test_the_loss_falls(run):
@@ -73,7 +77,7 @@ def test_training_moves_the_statistics_of_the_batch_normalisation(run):
     assert np.all(np.isfinite(layer.moving_mean.numpy()))
 
 
-BRIEF = TrainingConfig(
+BRIEF = MosaicTrainingConfig(
     "brief",
     "",
     NetworkConfig(widths=(2,), convs_per_level=1),
@@ -84,7 +88,7 @@ BRIEF = TrainingConfig(
 
 def train_briefly(folder, steps, steps_per_epoch, seed=0):
     config = dataclasses.replace(BRIEF, steps=steps, seed=seed)
-    return train(config, folder, steps_per_epoch=steps_per_epoch)
+    return train_on_mosaics(config, folder, steps_per_epoch=steps_per_epoch)
 
 
 def test_the_same_seed_trains_the_same_network(tmp_path):
@@ -98,8 +102,11 @@ def test_the_same_seed_trains_the_same_network(tmp_path):
 
 @pytest.mark.parametrize(("steps", "steps_per_epoch"), [(4, 4), (3, 100), (6, 2), (5, 2)])
 def test_as_many_batches_are_trained_on_as_were_asked_for(tmp_path, steps, steps_per_epoch):
-    network = train_briefly(tmp_path, steps, steps_per_epoch)
-    assert int(network.optimizer.iterations) == steps
+    recorder = Recorder()
+    config = dataclasses.replace(BRIEF, steps=steps)
+    train_on_mosaics(config, tmp_path, recorder, steps_per_epoch)
+    assert sorted(set(recorder.steps)) == list(range(steps + 1))
+    assert len(recorder.batches) == 1 + steps  # one call before the first step
 
 
 @pytest.mark.parametrize("name", ["network.keras", "training.json"])
@@ -127,7 +134,7 @@ def test_a_preset_can_be_built(name):
 
 @pytest.mark.parametrize("twin", FILLS)
 def test_a_twin_is_trained_in_its_place_and_read_back(tmp_path, twin):
-    network = train(dataclasses.replace(BRIEF, steps=1, twin=twin), tmp_path)
+    network = train_on_mosaics(dataclasses.replace(BRIEF, steps=1, twin=twin), tmp_path)
     loaded, record = load_run(tmp_path)
     scene = make_scene(9, 10, 0.6, seed=0)
     batch = [scene.image[None], scene.mask[None, ..., None]]
@@ -144,26 +151,23 @@ def test_an_unknown_twin_is_refused():
         dataclasses.replace(BRIEF, twin="median")
 
 
-class Killer(keras.callbacks.Callback):
-    """Stops a training after some batches, as a signal would."""
+def stop_after(batches):
+    """Return a listener that stops a training after some batches, as a signal would."""
 
-    def __init__(self, batches):
-        super().__init__()
-        self.left = batches
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if not self.left:
+    def listen(step, loss, mean_iou):
+        if step == batches:
             raise KeyboardInterrupt
+
+    return listen
 
 
 @pytest.mark.parametrize("batches", [1, 4, 7])
 def test_a_training_that_was_cut_short_ends_as_if_it_had_not_been(tmp_path, batches):
     config = dataclasses.replace(BRIEF, steps=9)
-    train(config, tmp_path / "whole", steps_per_epoch=3)
+    train_on_mosaics(config, tmp_path / "whole", steps_per_epoch=3)
     with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "cut", [Killer(batches)], steps_per_epoch=3)
-    train(config, tmp_path / "cut", steps_per_epoch=3)
+        train_on_mosaics(config, tmp_path / "cut", stop_after(batches), steps_per_epoch=3)
+    train_on_mosaics(config, tmp_path / "cut", steps_per_epoch=3)
 
     (whole, record), (cut, cut_record) = load_run(tmp_path / "whole"), load_run(tmp_path / "cut")
     for actual, expected in zip(cut.get_weights(), whole.get_weights(), strict=True):
@@ -178,8 +182,11 @@ def test_a_training_that_was_cut_short_ends_as_if_it_had_not_been(tmp_path, batc
 
 def test_another_training_does_not_go_on_with_the_rest_of_one(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        train(dataclasses.replace(BRIEF, steps=9), tmp_path, [Killer(7)], steps_per_epoch=3)
-    network = train(dataclasses.replace(BRIEF, steps=2), tmp_path)
+        train_on_mosaics(
+            dataclasses.replace(BRIEF, steps=9), tmp_path, stop_after(7), steps_per_epoch=3
+        )
+    recorder = Recorder()
+    train_on_mosaics(dataclasses.replace(BRIEF, steps=2), tmp_path, recorder)
 
-    assert int(network.optimizer.iterations) == 2
+    assert recorder.steps == [0, 1, 2, 2]
     assert len(load_run(tmp_path)[1]["history"]["loss"]) == 1

@@ -1,13 +1,8 @@
-import keras
 import numpy as np
 import pytest
 
 from model.data.folders import Sample
-from model.network import NetworkConfig, build_network
-from model.scoring import Predictor, Result, describe_results, score
-from tests.support.networks import randomize_batch_norm
-
-CONFIG = NetworkConfig(channels=2, classes=3, widths=(4, 6), convs_per_level=1)
+from model.scoring.images import score_images
 
 
 class Oracle:
@@ -34,35 +29,10 @@ def make_sample(height, width, seed=0):
     return Sample(image.astype(np.uint8), mask, labels.astype(np.uint8))
 
 
-@pytest.fixture(scope="module")
-def network():
-    keras.utils.set_random_seed(0)
-    network = build_network(CONFIG)
-    randomize_batch_norm(network, 0)
-    return network
-
-
-def test_windows_change_nothing(network):
-    sample = make_sample(61, 75)
-    whole = Predictor(network, CONFIG).predict(sample)
-    windowed = Predictor(network, CONFIG, max_pixels=16 * 16).predict(sample)
-
-    assert whole.shape == (61, 75, 3)
-    np.testing.assert_allclose(windowed, whole, atol=1e-5)
-
-
-def test_a_prediction_is_the_networks(network):
-    sample = make_sample(16, 20)
-    batch = [sample.image[None].astype(np.float32), sample.mask[None, ..., None]]
-
-    expected = network(batch, training=False).numpy()[0]
-    np.testing.assert_allclose(Predictor(network, CONFIG).predict(sample), expected, atol=1e-5)
-
-
 def test_pixels_are_counted_by_true_and_predicted_class():
     labels = np.array([[0, 0, 1], [2, 255, 1]], np.uint8)
     sample = Sample(np.ones((2, 3, 2), np.uint8), labels != 255, labels)
-    result = score(Oracle(1), [sample, sample])
+    result = score_images(Oracle(1), [sample, sample])
 
     assert result.confusion.tolist() == [[0, 4, 0], [0, 4, 0], [0, 2, 0]]
     assert result.class_iou == (0, pytest.approx(0.4), 0)
@@ -74,7 +44,7 @@ def test_pixels_are_counted_by_true_and_predicted_class():
 def test_as_many_pixels_are_taken_out_as_is_said():
     oracle = Oracle(0)
     samples = [make_sample(60, 60, seed) for seed in range(8)]
-    score(oracle, samples, missing=0.6)
+    score_images(oracle, samples, missing=0.6)
 
     left = [
         seen.mask.sum() / given.mask.sum() for seen, given in zip(oracle.seen, samples, strict=True)
@@ -84,22 +54,12 @@ def test_as_many_pixels_are_taken_out_as_is_said():
 
 def test_the_same_seed_takes_out_the_same():
     samples = [make_sample(20, 20, seed) for seed in range(4)]
-    first, again = (score(Oracle(0), samples, 0.5).confusion for _ in range(2))
+    first, again = (score_images(Oracle(0), samples, 0.5).confusion for _ in range(2))
 
     np.testing.assert_array_equal(first, again)
 
 
 def test_images_of_which_nothing_is_left_do_not_count():
-    result = score(Oracle(0), [make_sample(4, 4)], missing=1.0)
+    result = score_images(Oracle(0), [make_sample(4, 4)], missing=1.0)
 
     assert (result.loss, result.mean_iou) == (0, 0)
-
-
-def test_results_are_told_with_their_classes():
-    result = Result(0.3, np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), 0.5)
-
-    assert describe_results([result], "abc") == {
-        "data": "validation images that were held out from training",
-        "mean_iou": {"missing_30": 0.775},
-        "class_iou": {"missing_30": {"a": 0.75, "b": 0.8, "c": None}},
-    }

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.baselines import FILLS, BaselineNetwork, FillNearest
 from model.network import BLOCKS, NetworkConfig, build_network
-from model.twins import FILLS, FillNearest, PlainForm
 from tests.support.networks import make_batch
 from tests.support.strategies import seeds
 
@@ -18,7 +18,7 @@ CONFIG = NetworkConfig(widths=(4, 5), convs_per_level=2)
 
 @pytest.mark.parametrize("fill", FILLS)
 def test_values_under_the_mask_change_nothing(fill):
-    twin = build_network(CONFIG, PlainForm(CONFIG, fill))
+    twin = build_network(CONFIG, BaselineNetwork(CONFIG, fill))
     (zeros, masks), (nans, _) = make_batch(9, 13), make_batch(9, 13, value=np.nan)
 
     np.testing.assert_array_equal(twin([zeros, masks]), twin([nans, masks]))
@@ -29,7 +29,7 @@ def test_each_fill_is_another_network():
     kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 4))
     answers = []
     for fill in FILLS:
-        twin = build_network(CONFIG, PlainForm(CONFIG, fill))
+        twin = build_network(CONFIG, BaselineNetwork(CONFIG, fill))
         for layer in twin.layers:
             if layer.name == "down0_conv0":
                 layer.set_weights([kernel[:, :, : layer.kernel.shape[2]]])
@@ -45,7 +45,7 @@ def test_each_fill_is_another_network():
 def test_a_twin_has_the_masked_networks_kernels(block, folded):
     config = NetworkConfig(widths=(4, 5), block=block)
     masked = build_network(config)
-    twin = build_network(config, PlainForm(config, folded=folded))
+    twin = build_network(config, BaselineNetwork(config, folded=folded))
 
     kernels = [
         {weight.path: weight.shape for weight in network.weights if weight.path.endswith("kernel")}
@@ -56,7 +56,7 @@ def test_a_twin_has_the_masked_networks_kernels(block, folded):
 
 def test_an_unknown_fill_is_refused():
     with pytest.raises(ValueError, match=r"zero, mean, mask, nearest\. Received: 'median'"):
-        PlainForm(CONFIG, "median")
+        BaselineNetwork(CONFIG, "median")
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([0.02, 0.2, 0.5, 0.9]), seeds)
@@ -80,7 +80,7 @@ def test_a_missing_pixel_takes_the_value_of_one_of_the_nearest_valid_ones(
 
 
 def test_what_is_padded_to_the_stride_is_filled_with_the_nearest_too():
-    twin = build_network(CONFIG, PlainForm(CONFIG, "nearest"))
+    twin = build_network(CONFIG, BaselineNetwork(CONFIG, "nearest"))
     filled = type(twin)(twin.input, twin.get_layer("fill").output)
     image = np.arange(15, dtype=np.float32).reshape(1, 5, 3, 1).repeat(3, axis=-1)
 
@@ -89,7 +89,7 @@ def test_what_is_padded_to_the_stride_is_filled_with_the_nearest_too():
 
 
 def test_a_twin_that_fills_with_the_nearest_gives_the_same_once_loaded(tmp_path):
-    twin = build_network(CONFIG, PlainForm(CONFIG, "nearest"))
+    twin = build_network(CONFIG, BaselineNetwork(CONFIG, "nearest"))
     twin.save(tmp_path / "twin.keras")
     loaded = keras.saving.load_model(tmp_path / "twin.keras", compile=False)
     batch = make_batch(9, 13)

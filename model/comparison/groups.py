@@ -1,4 +1,4 @@
-"""Networks side by side: what each scored, over the seeds that it was trained with."""
+"""Scores of networks to compare, over the seeds of their trainings."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.curves import FRACTIONS, Curves
+from model.comparison.curves import FRACTIONS, Curves
 from model.data.nodata import PATTERNS_TO_COMPARE
-from model.flips import Flips
 from model.network import NetworkConfig
+from model.scoring.flips import Flips
 
-ALL = "all"
-"""Stands for the mean over the patterns."""
+ALL_PATTERNS = "all"
+"""Name of the mean over the patterns."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one training reached.
+class ScoredRun:
+    """Scores of one training.
 
     Attributes:
-        config: of the training, as its record has it.
+        config: of the training, from its record.
         curves: mean IoU by pattern and fraction.
         flips: labels that change with the canvas.
     """
@@ -35,27 +35,27 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """Trainings that differ in nothing but their seed.
+class RunGroup:
+    """Trainings that differ only in their seed.
 
     Attributes:
-        name: tells it from the others.
+        name: distinguishes it from the other groups.
         runs: in the order of their seeds.
     """
 
     name: str
-    runs: Sequence[Run]
+    runs: Sequence[ScoredRun]
 
     def mean(self, pattern: str) -> NDArray[np.float64]:
-        """Mean over the seeds of the mean IoU, float64, one for each fraction."""
+        """Return the mean over the seeds of the mean IoU, float64, for each fraction."""
         return self._gather(pattern).mean(axis=0)
 
     def spread(self, pattern: str) -> NDArray[np.float64]:
-        """Half the distance from the worst seed to the best, likewise."""
+        """Return half the distance from the worst seed to the best, for each fraction."""
         return np.ptp(self._gather(pattern), axis=0) / 2
 
     def _gather(self, pattern: str) -> NDArray[np.float64]:
-        names = list(PATTERNS_TO_COMPARE) if pattern == ALL else [pattern]
+        names = list(PATTERNS_TO_COMPARE) if pattern == ALL_PATTERNS else [pattern]
         curves = [[run.curves[name] for name in names] for run in self.runs]
         return np.asarray(curves, np.float64).mean(axis=1)
 
@@ -67,14 +67,15 @@ def check_comparable(records: Sequence[Mapping[str, Any]]) -> None:
         records: of the runs, from `load_run`.
 
     Raises:
-        ValueError: if one was trained on a folder of images, or two are of one kind and one seed.
+        ValueError: if one was trained on a folder of images, or two have the same configuration
+            and seed.
     """
     known = set()
     for record in records:
         config = record["config"]
         if "dataset" in record:
             raise ValueError(
-                "only trainings of a preset can be compared, on textures that none of them saw. "
+                "only trainings of a preset can be compared, on textures that none of them used. "
                 f"Received: {config['name']}, trained on {record['dataset']['folder']}"
             )
         kind = _identify(config), config["seed"]
@@ -86,22 +87,22 @@ def check_comparable(records: Sequence[Mapping[str, Any]]) -> None:
         known.add(kind)
 
 
-def group_runs(runs: Sequence[Run]) -> list[Contestant]:
-    """Put runs together that differ only in their seed, as they came but masked networks first."""
-    groups: dict[str, list[Run]] = {}
+def group_runs(runs: Sequence[ScoredRun]) -> list[RunGroup]:
+    """Group runs that differ only in their seed, in their order but masked networks first."""
+    groups: dict[str, list[ScoredRun]] = {}
     for run in sorted(runs, key=lambda run: run.config.get("twin") is not None):
         groups.setdefault(_identify(run.config), []).append(run)
     facts = [dict(_flatten(_strip(group[0].config))) for group in groups.values()]
     names = {name for fact in facts for name in fact}
     differing = {name for name in names if len({fact.get(name) for fact in facts}) > 1}
     return [
-        Contestant(_name(fact, differing), sorted(group, key=lambda run: run.config["seed"]))
+        RunGroup(_name(fact, differing), sorted(group, key=lambda run: run.config["seed"]))
         for fact, group in zip(facts, groups.values(), strict=True)
     ]
 
 
 def _strip(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what makes a contestant; a run from before there was a choice had the default."""
+    """Return what defines a group. Settings that an old record lacks have their defaults."""
     kept = {name: value for name, value in config.items() if name not in ("seed", "description")}
     return {"twin": None, **kept, "network": NetworkConfig(**config["network"]).to_json()}
 
@@ -128,31 +129,31 @@ def _name(facts: Mapping[str, str], differing: set[str]) -> str:
     return ", ".join(parts)
 
 
-def describe_comparison(contestants: Sequence[Contestant]) -> dict[str, Any]:
-    """Give a comparison as JSON values, rounded to four digits.
+def describe_comparison(groups: Sequence[RunGroup]) -> dict[str, Any]:
+    """Return a comparison as JSON values, rounded to four digits.
 
     Args:
-        contestants: from `group_runs`.
+        groups: from `group_runs`.
     """
     return {
         "data": "mosaics of textures held out from training",
         "missing": list(FRACTIONS),
         "spread": "half the distance from the worst seed to the best",
-        "contestants": [_describe(contestant) for contestant in contestants],
+        "contestants": [_describe(group) for group in groups],
     }
 
 
-def _describe(contestant: Contestant) -> dict[str, Any]:
+def _describe(group: RunGroup) -> dict[str, Any]:
     return {
-        "name": contestant.name,
-        "config": _strip(contestant.runs[0].config),
-        "seeds": [run.config["seed"] for run in contestant.runs],
+        "name": group.name,
+        "config": _strip(group.runs[0].config),
+        "seeds": [run.config["seed"] for run in group.runs],
         "mean_iou": {
             pattern: {
-                "mean": contestant.mean(pattern).round(4).tolist(),
-                "spread": contestant.spread(pattern).round(4).tolist(),
+                "mean": group.mean(pattern).round(4).tolist(),
+                "spread": group.spread(pattern).round(4).tolist(),
             }
-            for pattern in (ALL, *PATTERNS_TO_COMPARE)
+            for pattern in (ALL_PATTERNS, *PATTERNS_TO_COMPARE)
         },
-        "flips": [run.flips._asdict() for run in contestant.runs],
+        "flips": [run.flips._asdict() for run in group.runs],
     }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.flips import MAX_PADDING, Flips, count_flips, draw_test_mosaics, label_with
+from model.scoring.flips import MAX_PADDING, Flips, count_flips, draw_test_mosaics, label_with
 from tests.support.networks import SMALL, make_batch, random_network
 
 

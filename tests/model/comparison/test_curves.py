@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from model.curves import count_curve_batches, measure_curves
+from model.comparison.curves import count_curve_batches, measure_curves
 from model.data.nodata import PATTERNS_TO_COMPARE
-from model.evaluate import EvaluationConfig
+from model.scoring.mosaics import EvaluationConfig
 
 CONFIG = EvaluationConfig(mosaics=4, size=(32, 40), batch_size=3)
 FRACTIONS = (0.0, 0.2, 0.6)

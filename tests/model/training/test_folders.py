@@ -9,15 +9,15 @@ import tensorflow as tf
 
 from model.data.crops import AugmentationConfig
 from model.data.folders import read_dataset
-from model.folder_training import (
+from model.network import NetworkConfig, build_network
+from model.training.folders import (
     NETWORKS,
     FolderTrainingConfig,
     choose_network,
-    settle_statistics,
     train_on_folder,
 )
-from model.network import NetworkConfig, build_network
-from model.train import describe_training, load_run, read_network_config
+from model.training.moving_averages import correct_moving_averages
+from model.training.runs import describe_training, load_run, read_network_config
 from tests.support.folders import write_description, write_folder
 
 CONFIG = FolderTrainingConfig(
@@ -30,9 +30,9 @@ CONFIG = FolderTrainingConfig(
 KILLED = """
 import sys
 from pathlib import Path
-from tests.model.test_folder_training import CONFIG
+from tests.model.training.test_folders import CONFIG
 from model.data.folders import read_dataset
-from model.folder_training import train_on_folder
+from model.training.folders import train_on_folder
 
 def tell(step, loss, iou):
     print(step, flush=True)
@@ -139,9 +139,9 @@ def test_another_run_in_the_same_folder_is_refused(tmp_path, uninterrupted, chan
     with pytest.raises(ValueError, match="name another folder for another run") as caught:
         train_on_folder(config, read_dataset(folder), uninterrupted)
     wanted = {
-        "steps": "config.steps was 12, and is 24 now",
+        "steps": "config.steps was 12 and is now 24",
         "image": "dataset.digest was",
-        "classes": "dataset.description was , and is another now",
+        "classes": "dataset.description was  and is now another",
     }
     assert wanted[change] in str(caught.value)
 
@@ -179,7 +179,7 @@ def test_moving_averages_are_freed_of_their_beginning():
         for _ in range(7):  # of batches whose mean is 3 and whose variance is 5
             for average, moment in ((layer.moving_mean, 3), (layer.moving_variance, 5)):
                 average.assign(average * layer.momentum + moment * (1 - layer.momentum))
-    settle_statistics(network, 7)
+    correct_moving_averages(network, 7)
 
     assert len(layers) == 3
     for layer in layers:
