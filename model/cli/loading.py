@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+
+from lacuna.native_output import mute_native_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -26,23 +24,8 @@ def load_tensorflow() -> None:
     These appear before any setting can silence them. Every command that needs TensorFlow calls this
     first.
     """
-    with _mute_native_stderr():
+    with mute_native_stderr():
         import tensorflow as tf  # noqa: F401, PLC0415
-
-
-@contextmanager
-def _mute_native_stderr() -> Iterator[None]:
-    """Discard what native code writes to the standard error; exceptions are still raised."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def load_run(run: Path) -> tuple[keras.Model, dict[str, Any]]:

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lacuna.native_output import mute_native_stderr
 
 if TYPE_CHECKING:
     from service.engine.thread_allocation import ThreadAllocation
     from service.runtime.protocol import Runtime
-
-
-@contextmanager
-def mute_native_stderr() -> Iterator[None]:
-    """Discard what native code writes to standard error.
-
-    TensorFlow's libraries write there while they are imported, before their log settings take
-    effect. Errors in Python are not hidden, because they are raised.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 _KEPT_PRIMITIVES = "16384"
