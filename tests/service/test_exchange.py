@@ -21,6 +21,7 @@ from service.wire.tfserving.dialect import TfServingDialect
 from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.incoming import DirectRequest
 from tests.support.runtimes import Gated
+from tests.support.waiting import let_others_run
 
 IMAGE = np.array([[0, 90], [180, 250]], np.uint8)
 NPY = {"accept": "application/x-npy"}
@@ -121,7 +122,7 @@ def test_a_request_whose_time_is_shorter_than_the_queue_is_refused_at_once(tmp_p
         tasks = [ask()]
         await asyncio.to_thread(runtime.begun.wait, 30)
         tasks.append(ask())
-        await asyncio.sleep(0)  # one turn of the loop: it is in the queue
+        await let_others_run()  # one turn of the loop: it is in the queue
         hurried = DirectRequest(write_npy(IMAGE), NPY, {"timeout_s": "1e-6"})
         with pytest.raises(OverloadedError, match="within its timeout of 1e-06 s") as caught:
             await exchange.answer(hurried, dialect)

@@ -48,17 +48,17 @@ def held():
 
 
 def test_an_overloaded_server_is_asked_again_when_it_says(tmp_path, held):
-    time, first_done = Time(), threading.Event()
+    pauses, first_done = Time(), threading.Event()
 
     def sleep(seconds):
-        time.sleep(seconds)
+        pauses.sleep(seconds)
         held.go.set()
         assert first_done.wait(30)
 
     with (
         serve(tmp_path, lambda _: held, admission=AdmissionPolicy(max_pending=1)) as url,
         Client(url) as other,
-        Client(url, clock=time.clock, sleep=sleep) as client,
+        Client(url, clock=pauses.clock, sleep=sleep) as client,
         ThreadPoolExecutor(1) as pool,
     ):
         held.hold()
@@ -68,8 +68,8 @@ def test_an_overloaded_server_is_asked_again_when_it_says(tmp_path, held):
 
         assert client.segment(IMAGES[1]).labels.shape == (4, 4)
         assert first.result().labels.shape == (4, 3)
-    assert len(time.sleeps) >= 1
-    assert time.sleeps[0] >= 1
+    assert len(pauses.sleeps) >= 1
+    assert pauses.sleeps[0] >= 1
 
 
 def test_without_patience_an_overloaded_server_is_an_error_that_says_when(tmp_path, held):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.logs import BatchingHandler, TextFormatter, configure_logging
+from tests.support.waiting import let_others_run
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_lines_of_one_turn_of_the_loop_are_written_at_its_end():
         for number in (1, 2):
             handler.handle(logging.makeLogRecord({"msg": str(number)}))
         assert written.flushes == 0
-        await asyncio.sleep(0)
+        await let_others_run()
 
     asyncio.run(log_twice())
 
@@ -103,7 +104,7 @@ def test_a_line_from_a_thread_comes_after_those_that_wait():
         thread.join()
         assert written.getvalue() == "1\n2\n"
         handler.handle(logging.makeLogRecord({"msg": "3"}))
-        await asyncio.sleep(0)
+        await let_others_run()
 
     asyncio.run(log_beside_a_thread())
 
@@ -117,7 +118,7 @@ def test_what_cannot_be_told_silences_no_other_line(capsys):
     async def log_around_a_fault():
         for message, args in (("1", ()), ("%d", ("two",)), ("3", ())):
             handler.handle(logging.makeLogRecord({"msg": message, "args": args}))
-        await asyncio.sleep(0)
+        await let_others_run()
 
     asyncio.run(log_around_a_fault())
 
@@ -148,7 +149,7 @@ def test_a_log_that_cannot_be_written_disturbs_nobody():
     async def log_once():
         asyncio.get_running_loop().set_exception_handler(lambda *about: told.append(about))
         BatchingHandler(written).handle(logging.makeLogRecord({"msg": "lost"}))
-        await asyncio.sleep(0)
+        await let_others_run()
 
     asyncio.run(log_once())
 

@@ -1,6 +1,6 @@
 """How the server goes away, and what it serves on a port of its own."""
 
-import time
+import logging
 from contextlib import contextmanager
 
 import httpx2
@@ -14,6 +14,7 @@ from tests.support.apps import load_repository, make_repository_folder, make_ser
 from tests.support.live import find_address, run_server
 from tests.support.runtimes import SEVEN, HeldOnSevens
 from tests.support.sockets import connect, make_head, read_answer, read_to_end
+from tests.support.waiting import wait_until
 
 SEVENS = write_npy(np.full((9, 9), SEVEN, np.uint8))
 IMAGE = write_npy(np.full((9, 9), 200, np.uint8))
@@ -43,10 +44,7 @@ def get(address, path):
 
 
 def wait_for_end(server, seconds=10):
-    give_up_s = time.monotonic() + seconds
-    while server.servers[0].sockets and time.monotonic() < give_up_s:
-        time.sleep(0.02)
-    return not server.servers[0].sockets
+    return wait_until(lambda: not server.servers[0].sockets, seconds)
 
 
 def test_while_it_drains_the_server_finishes_what_it_has_and_begins_nothing(tmp_path):
@@ -86,14 +84,15 @@ def test_every_protocol_is_refused_while_it_drains(tmp_path, path, content):
     assert "retry-after" in refused.headers
 
 
-def test_a_body_that_is_still_coming_when_the_drain_begins_is_answered(tmp_path):
+def test_a_body_that_is_still_coming_when_the_drain_begins_is_answered(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     with run_server(make_live_parts(tmp_path)) as server:
         address = find_address(server)
         with connect(address) as connection:
             connection.sendall(make_head(Content_Length=len(IMAGE), Expect="100-continue"))
             assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
             server.drain()
-            time.sleep(0.3)
+            assert wait_until(lambda: "draining" in caplog.messages)
             connection.sendall(IMAGE)
             assert read_answer(connection)[0] == 200
 
