@@ -37,7 +37,9 @@ def test_what_is_no_picture_is_refused_in_words(visit):
         "#image-file", [{"name": "a.txt", "mimeType": "text/plain", "buffer": b"no picture"}]
     )
 
-    expect(visit.page.locator("#error")).to_contain_text("must be PNG, JPEG, WebP, TIFF, JPEG 2000 or NPY")
+    expect(visit.page.locator("#error")).to_contain_text(
+        "must be PNG, JPEG, WebP, TIFF, JPEG 2000 or NPY"
+    )
     visit.forgive(NOT_LOADED)
 
 
@@ -121,7 +123,7 @@ def test_a_server_that_goes_while_it_computes_is_noticed(context, tmp_path):
         visit.choose(IMAGE)
         with server.hold():
             visit.page.click("#run")
-            expect(visit.page.locator("#progress-text")).to_contain_text("The server computes")
+            expect(visit.page.locator("#progress-text")).to_contain_text("Computing on the server")
             server.process.kill()
 
         expect(visit.page.locator("#error")).to_contain_text("cannot be reached")

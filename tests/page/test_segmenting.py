@@ -245,7 +245,7 @@ def test_a_run_can_be_cancelled_and_begun_again(visit, server):
     visit.choose(IMAGE)
     with server.hold():
         visit.page.click("#run")
-        expect(visit.page.locator("#progress-text")).to_contain_text("The server computes")
+        expect(visit.page.locator("#progress-text")).to_contain_text("Computing on the server")
         visit.page.click("#cancel")
         expect(visit.page.locator("#run")).to_be_enabled()
         expect(visit.page.locator("#result")).to_be_hidden()
