@@ -102,7 +102,7 @@ def test_an_export_must_go_to_a_version(trained, tmp_path):
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "baseline"
-    result = run("train", "-o", folder, "--steps", 1, "--batch-size", 2, "--twin", "nearest")
+    result = run("train", "-o", folder, "--steps", 1, "--batch-size", 3, "--twin", "nearest")
     assert result.exit_code == 0, result.output
     return folder
 
