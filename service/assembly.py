@@ -15,7 +15,7 @@ from service.config import RepositorySettings, Settings, wants_traces
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
-from service.engine.gate import Gate
+from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.calibration import CalibrationStore
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from service.engine.lifecycle.warmup import WarmupPolicy
@@ -73,7 +73,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
+        gate=AdmissionGate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
         telemetry=Telemetry(segmenter.dispatcher, repository, tracing),
         image_limits=ImageLimits(
             image_pixels=limits.image_pixels, image_channels=limits.image_channels

@@ -21,7 +21,7 @@ from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.core.statistics import StatisticsBook
 from service.disconnects import cancel_on_disconnect
-from service.engine.gate import Gate, Reservation
+from service.engine.admission_gate import AdmissionGate, Reservation
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.served import ServedModel
 from service.pipeline import Pipeline, Segmented, SegmentOptions
@@ -85,7 +85,7 @@ class Exchange:
 
     pipeline: Pipeline
     repository: ModelRepository
-    gate: Gate
+    gate: AdmissionGate
     telemetry: Telemetry
     image_limits: ImageLimits
     model_pixels: Mapping[str, int]
@@ -136,7 +136,7 @@ class Exchange:
             ClientDisconnectedError: if the client has gone.
         """
         coding = read_coding(request.head.headers.get("content-encoding"))
-        with self.gate.hold(request.declared_bytes, client=request.client) as reservation:
+        with self.gate.reserve(request.declared_bytes, client=request.client) as reservation:
             body = await request.read_body(reservation)
             request.note(received_bytes=len(body))
             async with cancel_on_disconnect(request.wait_for_disconnect):

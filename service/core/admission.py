@@ -90,7 +90,7 @@ class Load:
             )
 
 
-class Holding(NamedTuple):
+class ClientLoad(NamedTuple):
     """What one client has of the load.
 
     Attributes:
@@ -128,7 +128,7 @@ def admit(
     policy: AdmissionPolicy,
     load: Load,
     body_bytes: int,
-    holding: Holding | None = None,
+    client_load: ClientLoad | None = None,
 ) -> Refusal | None:
     """Decide whether a request is taken in.
 
@@ -136,7 +136,7 @@ def admit(
         policy: what the server takes upon itself.
         load: what it has taken already, this request not counted.
         body_bytes: of this request.
-        holding: what its client has of the load; None if it is not known who that is.
+        client_load: what its client has of the load; None if it is not known who that is.
 
     Returns:
         None if it is taken in.
@@ -149,8 +149,8 @@ def admit(
             f"requests being answered must be at most {policy.max_pending}; {load.pending} are",
         )
     refusal = admit_bytes(policy, load, body_bytes)
-    if refusal is None and holding is not None and policy.max_share < 1:
-        refusal = _admit_client(policy, load, body_bytes, holding)
+    if refusal is None and client_load is not None and policy.max_share < 1:
+        refusal = _admit_client(policy, load, body_bytes, client_load)
     if refusal is not None:
         return refusal
     wait_s = predict_wait(load)
@@ -209,27 +209,28 @@ def admit_bytes(policy: AdmissionPolicy, load: Load, body_bytes: int) -> Refusal
 
 
 def _admit_client(
-    policy: AdmissionPolicy, load: Load, body_bytes: int, holding: Holding
+    policy: AdmissionPolicy, load: Load, body_bytes: int, client_load: ClientLoad
 ) -> Refusal | None:
     """Decide whether a client is let have one more request."""
     share = policy.max_share
     places = max(1, int(policy.max_pending * share))
-    if holding.pending >= places:
+    if client_load.pending >= places:
         return _refuse(
             "share",
-            _predict_drain(load) / holding.pending,
-            f"a client's requests must be at most {places}; {holding.pending} are being answered",
+            _predict_drain(load) / client_load.pending,
+            f"a client's requests must be at most {places}; "
+            f"{client_load.pending} are being answered",
         )
     most_bytes = policy.max_pending_bytes * share
-    if holding.pending_bytes and holding.pending_bytes + body_bytes > most_bytes:
+    if client_load.pending_bytes and client_load.pending_bytes + body_bytes > most_bytes:
         return _refuse(
             "share",
             _predict_drain(load),
             f"bodies of one client's requests must be at most {most_bytes:.0f} bytes; "
-            f"they are {holding.pending_bytes}, and this one is {body_bytes}",
+            f"they are {client_load.pending_bytes}, and this one is {body_bytes}",
         )
     wait_s = predict_wait(load)
-    if holding.pending > share * load.pending and wait_s > share * policy.max_wait_s:
+    if client_load.pending > share * load.pending and wait_s > share * policy.max_wait_s:
         return _refuse(
             "share",
             wait_s - share * policy.max_wait_s,

@@ -7,7 +7,7 @@ from typing import Self
 from lacuna.errors import NotReadyError, OverloadedError
 from service.core.admission import (
     AdmissionPolicy,
-    Holding,
+    ClientLoad,
     Refusal,
     admit,
     admit_bytes,
@@ -27,7 +27,7 @@ class Reservation:
 
     __slots__ = ("_gate", "body_bytes", "client")
 
-    def __init__(self, gate: Gate, client: str, body_bytes: int) -> None:
+    def __init__(self, gate: AdmissionGate, client: str, body_bytes: int) -> None:
         self._gate = gate
         self.client = client
         self.body_bytes = body_bytes
@@ -48,7 +48,7 @@ class Reservation:
             self._gate.add_bytes(self, body_bytes - self.body_bytes)
 
 
-class Gate:
+class AdmissionGate:
     """Counts the requests that were taken in, and refuses what is too much. On the event loop only.
 
     Args:
@@ -66,7 +66,7 @@ class Gate:
         self.is_closed = False
         self.pending = 0
         self._pending_bytes = 0
-        self._clients: dict[str, Holding] = {}
+        self._clients: dict[str, ClientLoad] = {}
 
     def close(self) -> None:
         """Take nothing more in. What was taken in is not touched."""
@@ -94,9 +94,9 @@ class Gate:
             return
         refusal = admit_timeout(self._dispatcher.measure_load(), timeout_s)
         if refusal is not None:
-            raise _tell(refusal)
+            raise _make_error(refusal)
 
-    def hold(self, body_bytes: int, client: str = "") -> Reservation:
+    def reserve(self, body_bytes: int, client: str = "") -> Reservation:
         """Take a request in.
 
         Args:
@@ -111,11 +111,11 @@ class Gate:
             NotReadyError: if the server is going away.
         """
         self.check_open()
-        holding = self._clients.get(client, _NOTHING) if client else None
+        client_load = self._clients.get(client, _NO_LOAD) if client else None
         load = self._dispatcher.measure_load(self.pending, self._pending_bytes)
-        refusal = admit(self._policy, load, body_bytes, holding)
+        refusal = admit(self._policy, load, body_bytes, client_load)
         if refusal is not None:
-            raise _tell(refusal)
+            raise _make_error(refusal)
         self._count(client, 1, body_bytes)
         return Reservation(self, client, body_bytes)
 
@@ -134,7 +134,7 @@ class Gate:
             load = self._dispatcher.measure_load(self.pending, others)
             refusal = admit_bytes(self._policy, load, reservation.body_bytes + body_bytes)
             if refusal is not None:
-                raise _tell(refusal)
+                raise _make_error(refusal)
         reservation.body_bytes += body_bytes
         self._count(reservation.client, 0, body_bytes)
 
@@ -143,16 +143,16 @@ class Gate:
         self._pending_bytes += body_bytes
         if not client:
             return
-        before = self._clients.get(client, _NOTHING)
-        after = Holding(before.pending + requests, before.pending_bytes + body_bytes)
+        before = self._clients.get(client, _NO_LOAD)
+        after = ClientLoad(before.pending + requests, before.pending_bytes + body_bytes)
         if after.pending:
             self._clients[client] = after
         else:
             del self._clients[client]
 
 
-_NOTHING = Holding(0, 0)
+_NO_LOAD = ClientLoad(0, 0)
 
 
-def _tell(refusal: Refusal) -> OverloadedError:
+def _make_error(refusal: Refusal) -> OverloadedError:
     return OverloadedError(refusal.message, refusal.reason, refusal.retry_after_s)

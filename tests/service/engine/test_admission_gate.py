@@ -5,7 +5,7 @@ import pytest
 from lacuna.errors import NotReadyError, OverloadedError
 from service.core.admission import AdmissionPolicy
 from service.core.cost import BatchCost
-from service.engine.gate import Gate
+from service.engine.admission_gate import AdmissionGate
 from service.engine.segmenter import Segmenter
 from tests.service.engine.test_segmenter import (
     fill_sample,
@@ -18,24 +18,24 @@ from tests.support.runtimes import Gated
 
 def test_so_many_requests_are_taken_in_at_once_and_no_more():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending=2))
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_pending=2))
 
-    with gate.hold(10), gate.hold(10):
-        with pytest.raises(OverloadedError, match="at most 2") as caught, gate.hold(10):
+    with gate.reserve(10), gate.reserve(10):
+        with pytest.raises(OverloadedError, match="at most 2") as caught, gate.reserve(10):
             pytest.fail("a third was taken in")
         assert caught.value.retry_after_s >= 1
-    with gate.hold(10):
+    with gate.reserve(10):
         pass
     segmenter.close()
 
 
 def test_bodies_are_bounded_together():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100))
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100))
 
-    with gate.hold(90), pytest.raises(OverloadedError, match="100 bytes"), gate.hold(11):
+    with gate.reserve(90), pytest.raises(OverloadedError, match="100 bytes"), gate.reserve(11):
         pytest.fail("it was taken in")
-    with gate.hold(90), gate.hold(10):
+    with gate.reserve(90), gate.reserve(10):
         pass
     segmenter.close()
 
@@ -50,7 +50,7 @@ async def fill_queue(segmenter, model):
 
 
 def admit(gate, timeout_s):
-    with gate.hold(1):
+    with gate.reserve(1):
         gate.check_timeout(timeout_s)
 
 
@@ -66,7 +66,7 @@ def test_a_long_queue_refuses_and_says_when_to_come_again(policy, timeout_s, rul
 
     async def scenario():
         async with run_segmenter(clock=lambda: 0.0) as segmenter:
-            gate = Gate(segmenter.dispatcher, policy)
+            gate = AdmissionGate(segmenter.dispatcher, policy)
             tasks = await fill_queue(segmenter, model)
             with pytest.raises(OverloadedError, match=rule) as caught:
                 admit(gate, timeout_s)
@@ -80,32 +80,37 @@ def test_a_long_queue_refuses_and_says_when_to_come_again(policy, timeout_s, rul
 
 def test_one_client_leaves_places_to_others():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending=4, max_share=0.5))
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_pending=4, max_share=0.5))
 
-    with gate.hold(1, client="one"), gate.hold(1, client="one"):
+    with gate.reserve(1, client="one"), gate.reserve(1, client="one"):
         with (
             pytest.raises(OverloadedError, match="at most 2; 2 are") as caught,
-            gate.hold(1, client="one"),
+            gate.reserve(1, client="one"),
         ):
             pytest.fail("it was taken in")
         assert caught.value.reason == "share"
-        with gate.hold(1, client="two"), gate.hold(1, client="three"):
+        with gate.reserve(1, client="two"), gate.reserve(1, client="three"):
             pass
-    with gate.hold(1, client="one"):
+    with gate.reserve(1, client="one"):
         pass  # what was held has been given back
     segmenter.close()
 
 
 def test_one_client_leaves_room_for_the_bodies_of_others():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100, max_share=0.5))
+    gate = AdmissionGate(
+        segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100, max_share=0.5)
+    )
 
-    with gate.hold(40, client="one"):
-        with pytest.raises(OverloadedError, match="at most 50 bytes"), gate.hold(11, client="one"):
+    with gate.reserve(40, client="one"):
+        with (
+            pytest.raises(OverloadedError, match="at most 50 bytes"),
+            gate.reserve(11, client="one"),
+        ):
             pytest.fail("it was taken in")
-        with gate.hold(60, client="two"):
+        with gate.reserve(60, client="two"):
             pass
-    with gate.hold(100, client="one"):
+    with gate.reserve(100, client="one"):
         pass  # a single body is limited elsewhere
     segmenter.close()
 
@@ -116,16 +121,16 @@ def test_a_client_that_fills_the_queue_alone_leaves_some_of_the_wait_to_others()
 
     async def scenario():
         async with run_segmenter(clock=lambda: 0.0) as segmenter:
-            gate = Gate(segmenter.dispatcher, policy)
+            gate = AdmissionGate(segmenter.dispatcher, policy)
             tasks = await fill_queue(segmenter, model)
-            with gate.hold(1, client="one"), gate.hold(1, client="two"):
+            with gate.reserve(1, client="one"), gate.reserve(1, client="two"):
                 with (
-                    gate.hold(1, client="two"),
+                    gate.reserve(1, client="two"),
                     pytest.raises(OverloadedError, match=r"within 10 s; it is 1[12]"),
-                    gate.hold(1, client="two"),
+                    gate.reserve(1, client="two"),
                 ):
                     pytest.fail("it was taken in")
-                with gate.hold(1, client="three"):
+                with gate.reserve(1, client="three"):
                     pass
             model.runtime.go.set()
             await asyncio.gather(*tasks)
@@ -135,11 +140,11 @@ def test_a_client_that_fills_the_queue_alone_leaves_some_of_the_wait_to_others()
 
 def test_a_gate_that_is_closed_takes_nothing_in_and_lets_out_what_it_has():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher)
+    gate = AdmissionGate(segmenter.dispatcher)
 
-    with gate.hold(1) as reservation:
+    with gate.reserve(1) as reservation:
         gate.close()
-        with pytest.raises(NotReadyError), gate.hold(1):
+        with pytest.raises(NotReadyError), gate.reserve(1):
             pytest.fail("it was taken in")
         reservation.grow(10)
         assert gate.pending == 1
