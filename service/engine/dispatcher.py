@@ -21,9 +21,10 @@ from typing import NamedTuple
 from lacuna.errors import DeadlineExceededError, InferenceError
 from lacuna.sample import Segmentation
 from service.core.admission import Load
-from service.core.batching import Batch, BatchPolicy, BatchQueue, Waiting
+from service.core.batching import Batch, BatchPolicy, BatchQueue
 from service.core.buckets import assemble
 from service.core.cost import BatchCost
+from service.core.lanes import QueuedWindow
 from service.core.statistics import BatchRecord
 from service.core.windows import cut
 from service.engine.jobs import Job, LaneKey, Task
@@ -195,7 +196,7 @@ class Dispatcher:
         self.tally.count_call(record)
         self.on_batch(record)
 
-    def _fail(self, windows: Iterable[Waiting], error: Exception) -> None:
+    def _fail(self, windows: Iterable[QueuedWindow], error: Exception) -> None:
         with self._wake:
             jobs = self._condemn(windows, error)
         _tell(jobs, self._clock())
@@ -207,7 +208,7 @@ class Dispatcher:
             late = DeadlineExceededError("the answer must come within timeout_s; its time was up")
             _tell(self._condemn(expired, late), now_s)
 
-    def _condemn(self, windows: Iterable[Waiting], error: Exception) -> list[Job]:
+    def _condemn(self, windows: Iterable[QueuedWindow], error: Exception) -> list[Job]:
         jobs = []
         for window in windows:
             job: Job = window.payload.job
@@ -224,11 +225,11 @@ class Dispatcher:
 
 
 def run_windows(
-    windows: Sequence[Waiting],
+    windows: Sequence[QueuedWindow],
     bucket: tuple[int, int],
     clock: Clock,
     note: Callable[[BatchRecord], None],
-) -> Iterator[tuple[Waiting, Segmentation | Exception]]:
+) -> Iterator[tuple[QueuedWindow, Segmentation | Exception]]:
     """Run windows in one call, and in halves if that fails.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lacuna.sample import Sample, Segmentation
-from service.core.batching import Waiting
+from service.core.lanes import QueuedWindow
 from service.core.windows import Part, paste
 from service.engine.served import ServedModel
 
@@ -68,7 +68,7 @@ class Job:
     asked_s: float
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[JobResult]
-    windows: Sequence[Waiting] = ()
+    windows: Sequence[QueuedWindow] = ()
     missing: int = 0
     began_s: float | None = None
     computed_pixels: int = 0

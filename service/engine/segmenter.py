@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from lacuna.errors import DeadlineExceededError
 from lacuna.sample import Sample
-from service.core.batching import BatchPolicy, Lane, Waiting, stagger
+from service.core.batching import BatchPolicy, compute_due_times
+from service.core.lanes import Lane, QueuedWindow
 from service.core.windows import Part, Tiling, Window, blank, plan_windows
 from service.engine.dispatcher import Clock, Dispatcher
 from service.engine.jobs import Job, JobResult, LaneKey, Task
@@ -131,13 +132,13 @@ class Segmenter:
 
 def _line_up(
     job: Job, parts: Sequence[Part], deadline_s: float | None, priority: int
-) -> list[Waiting]:
+) -> list[QueuedWindow]:
     """Make the windows of a job wait in the lanes of their buckets, each at its due time."""
     model = job.key.model
     costs_s = [model.predict_s(part.cut.height, part.cut.width) for part in parts]
-    due = stagger(job.asked_s, costs_s)
+    due = compute_due_times(job.asked_s, costs_s)
     return [
-        Waiting(
+        QueuedWindow(
             lane=Lane(
                 job.key,
                 model.choose_bucket(part.cut.height, part.cut.width),
