@@ -41,7 +41,7 @@ def test_bodies_are_bounded_together():
 
 
 async def fill_queue(segmenter, model):
-    """Keep the worker busy and let two samples wait: 11.7 s of work, as the model predicts."""
+    """Occupy the worker and queue two samples: 11.7 predicted seconds of work."""
     tasks = [await hold_worker(segmenter, model)]
     for _ in range(2):
         tasks.append(asyncio.create_task(segmenter.segment(model, fill_sample(4, 4))))
@@ -57,8 +57,8 @@ def admit(gate, timeout_s):
 @pytest.mark.parametrize(
     ("policy", "timeout_s", "rule", "retry_after_s"),
     [
-        (AdmissionPolicy(max_wait_s=10), None, "within 10 s; it would in 11.7", 2),
-        (AdmissionPolicy(max_wait_s=100), 3, "timeout of 3 s; it would in 11.7", 9),
+        (AdmissionPolicy(max_wait_s=10), None, "at most 10 s; it is 11.7", 2),
+        (AdmissionPolicy(max_wait_s=100), 3, "timeout of 3 s; it is 11.7", 9),
     ],
 )
 def test_a_long_queue_refuses_and_says_when_to_come_again(policy, timeout_s, rule, retry_after_s):
@@ -84,7 +84,7 @@ def test_one_client_leaves_places_to_others():
 
     with gate.reserve(1, client="one"), gate.reserve(1, client="one"):
         with (
-            pytest.raises(OverloadedError, match="at most 2; 2 are") as caught,
+            pytest.raises(OverloadedError, match="at most 2; there are 2") as caught,
             gate.reserve(1, client="one"),
         ):
             pytest.fail("it was taken in")
@@ -126,7 +126,9 @@ def test_a_client_that_fills_the_queue_alone_leaves_some_of_the_wait_to_others()
             with gate.reserve(1, client="one"), gate.reserve(1, client="two"):
                 with (
                     gate.reserve(1, client="two"),
-                    pytest.raises(OverloadedError, match=r"within 10 s; it is 1[12]"),
+                    pytest.raises(
+                        OverloadedError, match=r"at most 10 s for a client .*; it is 1[12]"
+                    ),
                     gate.reserve(1, client="two"),
                 ):
                     pytest.fail("it was taken in")
