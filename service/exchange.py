@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 from lacuna.errors import DeadlineExceededError
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
-from service.core.statistics import StatisticsBook
+from service.core.statistics import StatisticsRegistry
 from service.disconnects import cancel_on_disconnect
 from service.engine.admission_gate import AdmissionGate, Reservation
 from service.engine.lifecycle.repository import ModelRepository
@@ -90,7 +90,7 @@ class Exchange:
     image_limits: ImageLimits
     model_pixels: Mapping[str, int]
     body_bytes: int
-    statistics: StatisticsBook = field(default_factory=StatisticsBook)
+    statistics: StatisticsRegistry = field(default_factory=StatisticsRegistry)
 
     def find_limits(self, model: str) -> ImageLimits:
         """Find how large an image for a model may be."""
@@ -246,6 +246,6 @@ def _subtract(timeout_s: float | None, spent_s: float) -> float | None:
         return None
     if spent_s >= timeout_s:
         raise DeadlineExceededError(
-            f"the answer must come within timeout_s; {timeout_s:g} s were over while decoding"
+            f"the answer must arrive within timeout_s; {timeout_s:g} s were over after decoding"
         )
     return timeout_s - spent_s

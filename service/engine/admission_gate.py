@@ -1,4 +1,4 @@
-"""The gate that requests pass before anything is done for them."""
+"""Admission gate, which requests pass before any work is done for them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from service.engine.dispatcher import Dispatcher
 
 
 class Reservation:
-    """What a request has been given of the server, for as long as the context lasts.
+    """Context in which an admitted request counts as pending.
 
     Args:
-        gate: that gave it.
-        client: whose request it is.
-        body_bytes: that it counts with.
+        gate: Gate that admitted the request.
+        client: Client of the request.
+        body_bytes: Bytes of the body that are counted.
     """
 
     __slots__ = ("_gate", "body_bytes", "client")
@@ -39,25 +39,25 @@ class Reservation:
         self._gate.release(self)
 
     def grow(self, body_bytes: int) -> None:
-        """Count the request with so many bytes, if it has not announced as many.
+        """Count the request with this many bytes, if it is counted with fewer.
 
         Raises:
-            OverloadedError: if all bodies together are too much then.
+            OverloadedError: if the bodies of all pending requests would have too many bytes.
         """
         if body_bytes > self.body_bytes:
             self._gate.add_bytes(self, body_bytes - self.body_bytes)
 
 
 class AdmissionGate:
-    """Counts the requests that were taken in, and refuses what is too much. On the event loop only.
+    """Gate that counts pending requests and refuses excess load. Used on the event loop only.
 
     Args:
-        dispatcher: whose queue they will wait in.
-        policy: what the server takes upon itself.
+        dispatcher: Dispatcher whose queue the requests wait in.
+        policy: Limits on the load.
 
     Attributes:
-        is_closed: whether nothing more is taken in.
-        pending: requests taken in and not yet answered.
+        is_closed: True if no request is admitted any more.
+        pending: Number of requests that are admitted and not yet answered.
     """
 
     def __init__(self, dispatcher: Dispatcher, policy: AdmissionPolicy | None = None) -> None:
@@ -69,26 +69,26 @@ class AdmissionGate:
         self._clients: dict[str, ClientLoad] = {}
 
     def close(self) -> None:
-        """Take nothing more in. What was taken in is not touched."""
+        """Admit no more requests. Pending requests are not affected."""
         self.is_closed = True
 
     def check_open(self) -> None:
-        """See that the server still begins something.
+        """Check that the server still begins work.
 
         Raises:
-            NotReadyError: if it is going away.
+            NotReadyError: if the server is shutting down.
         """
         if self.is_closed:
-            raise NotReadyError("the server must not be shutting down; it is")
+            raise NotReadyError("the server must not be shutting down to begin work; it is")
 
     def check_timeout(self, timeout_s: float | None) -> None:
-        """See that a request's caller will wait until its work can begin.
+        """Check that the predicted wait is within the timeout of a request.
 
         Args:
-            timeout_s: how long the caller will wait, in seconds; None if for ever.
+            timeout_s: Timeout of the request, in seconds; None for none.
 
         Raises:
-            OverloadedError: if there is more to do before than can be done in that time.
+            OverloadedError: if the predicted wait is longer.
         """
         if timeout_s is None:
             return
@@ -97,18 +97,18 @@ class AdmissionGate:
             raise _make_error(refusal)
 
     def reserve(self, body_bytes: int, client: str = "") -> Reservation:
-        """Take a request in.
+        """Admit a request.
 
         Args:
-            body_bytes: that its body has, as far as is known.
-            client: whose it is; empty if that is not known, and then it has no share to keep to.
+            body_bytes: Bytes of its body, as far as they are known.
+            client: Client of the request; empty if unknown, and then no share applies.
 
         Returns:
-            A context, at whose end the request counts no more.
+            Context in which the request counts as pending.
 
         Raises:
-            OverloadedError: if there is too much to do already.
-            NotReadyError: if the server is going away.
+            OverloadedError: if the load is too high.
+            NotReadyError: if the server is shutting down.
         """
         self.check_open()
         client_load = self._clients.get(client, _NO_LOAD) if client else None
@@ -120,14 +120,14 @@ class AdmissionGate:
         return Reservation(self, client, body_bytes)
 
     def release(self, reservation: Reservation) -> None:
-        """Count a request no more."""
+        """Stop counting a request as pending."""
         self._count(reservation.client, -1, -reservation.body_bytes)
 
     def add_bytes(self, reservation: Reservation, body_bytes: int) -> None:
-        """Let a request that was taken in have more bytes.
+        """Count more bytes for the body of a pending request.
 
         Raises:
-            OverloadedError: if all bodies together are too much then.
+            OverloadedError: if the bodies of all pending requests would have too many bytes.
         """
         if self._pending_bytes + body_bytes > self._policy.max_pending_bytes:
             others = self._pending_bytes - reservation.body_bytes

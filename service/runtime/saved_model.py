@@ -20,7 +20,7 @@ LABELS = "labels"
 SERVING_DEFAULT = "serving_default"
 
 
-def share_threads(calls: int, threads: int) -> None:
+def set_threads(calls: int, threads: int) -> None:
     """Tell TensorFlow how many calls will run at once, and how many threads each may use.
 
     Args:

@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from service.core.cost import BatchCost
-from service.engine.thread_allocation import ALONE, ThreadAllocation
+from service.engine.thread_allocation import SINGLE_THREAD, ThreadAllocation
 from service.runtime.probe import Check, ContractReport
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,9 @@ class CalibrationStore:
         allocation: Workers and threads, on which the cost of a call depends.
     """
 
-    def __init__(self, folder: Path | None = None, allocation: ThreadAllocation = ALONE) -> None:
+    def __init__(
+        self, folder: Path | None = None, allocation: ThreadAllocation = SINGLE_THREAD
+    ) -> None:
         self._folder = folder
         self._allocation = allocation
 
