@@ -15,7 +15,11 @@ INSTALL_OURS = $(INSTALL) --no-build-isolation --no-deps
 COMPILE = uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	$(foreach name,-server -training,--no-emit-package lacuna-segmentation$(name)) --no-emit-package lacuna-segmentation
 
-.PHONY: help setup train-setup serve test check format unasync docs bench lock demo wheels image clean
+# Several workers, because many tests wait. A file stays with one worker, and so do its servers.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
+WORKERS ?= auto
+
+.PHONY: help setup train-setup serve test test-slow test-all check format unasync docs bench lock demo wheels image clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,8 +50,13 @@ train-setup: .venv/train.stamp  ## install the training code into .venv
 serve: .venv/serve.stamp  ## set up and serve the demo model on http://127.0.0.1:8000
 	@exec $(BIN)/lacuna serve
 
-test: .venv/dev.stamp  ## set up and run all tests
-	$(BIN)/python -m pytest
+test: .venv/dev.stamp  ## set up and run the tests, but for the slow ones
+	$(PYTEST) -m "not slow"
+
+test-slow: .venv/dev.stamp  ## the slow tests
+	$(PYTEST) -m slow
+
+test-all: test test-slow  ## all tests
 
 check: .venv/dev.stamp  ## formatting, lint, strict types, import contracts
 	$(BIN)/ruff format --check .
@@ -63,8 +72,9 @@ format: .venv/dev.stamp  ## put the code into its canonical form
 unasync: .venv/dev.stamp  ## write the blocking client from the asynchronous one
 	$(BIN)/python scripts/write_blocking_client.py
 
-docs: .venv/dev.stamp  ## write the table of docs/configuration.md from the settings
+docs: .venv/dev.stamp  ## write docs/formats.md and the table of docs/configuration.md from the code
 	$(BIN)/python docs/write_configuration.py
+	$(BIN)/python docs/write_formats.py
 
 bench: .venv/dev.stamp  ## benchmarks, as ratios
 	$(BIN)/python benchmarks/speed.py

@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from model.flips import Label, count_flips, draw_test_mosaics, label_with
+from model.baselines import BaselineNetwork
 from model.layers import (
     CropToSize,
     FillInvalid,
@@ -28,8 +28,8 @@ from model.layers import (
     PartialConv2D,
 )
 from model.network import NetworkConfig, build_network
-from model.train import PRESETS, fit
-from model.twins import PlainForm
+from model.scoring.flips import Label, count_flips, draw_test_mosaics, label_with
+from model.training.mosaics import PRESETS, fit
 
 DEMO = Path(__file__).parents[1] / "service" / "demo" / "models" / "groundcover" / "1"
 
@@ -74,7 +74,7 @@ def _end(image: Any, mask: Any, logits: Any) -> keras.Model:
 
 
 def _build_plain(config: NetworkConfig) -> keras.Model:
-    return build_network(config, PlainForm(config, "mean"))
+    return build_network(config, BaselineNetwork(config, "mean"))
 
 
 def _label_with_demo() -> Label:

@@ -21,9 +21,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from model.baselines import BaselineNetwork
 from model.export import FrozenSegmenter
 from model.network import NetworkConfig, build_network
-from model.twins import PlainForm
 
 DEMO = Path(__file__).parents[1] / "service" / "demo" / "models" / "groundcover" / "1"
 SIDES = (64, 256, 512)
@@ -31,7 +31,7 @@ SIDES = (64, 256, 512)
 
 def export_plain(config: NetworkConfig) -> Any:
     """Export a plain network with weights, and biases, at random."""
-    network = build_network(config, PlainForm(config, folded=True))
+    network = build_network(config, BaselineNetwork(config, folded=True))
     for weight in network.weights:
         # Zeros would be folded away.
         weight.assign(weight + 0.01 * keras.random.normal(weight.shape))

@@ -1,35 +1,35 @@
-"""Everything that can go wrong, as one tree.
+"""All errors that lacuna raises on purpose, as one tree.
 
     LacunaError
-    ├── RequestError                 the request is at fault; sending it again will not help
-    │   ├── EmptyBodyError           there is nothing to read
-    │   ├── MalformedRequestError    the body or a parameter cannot be understood
-    │   ├── UnsupportedMediaTypeError  the body's or a part's type is not one we read
-    │   ├── NotAcceptableError       no type the caller accepts can be produced
-    │   ├── BodyTooLargeError        more bytes than the server takes
-    │   ├── ImageTooLargeError       more pixels than the server takes
-    │   ├── InvalidImageError        not an image, or a damaged one
-    │   ├── InvalidMaskError         not a mask, or not one that fits the image
-    │   ├── ChannelMismatchError     the model wants another number of channels
-    │   ├── UnknownModelError        no such model here
+    ├── RequestError                 the request is wrong; a retry fails again
+    │   ├── EmptyBodyError           the body is empty or holds no image
+    │   ├── MalformedRequestError    the body or a parameter is malformed
+    │   ├── UnsupportedMediaTypeError  the body or a part has an unsupported type
+    │   ├── NotAcceptableError       no media type in `Accept` can be produced
+    │   ├── BodyTooLargeError        the body has too many bytes
+    │   ├── ImageTooLargeError       the image has too many pixels
+    │   ├── InvalidImageError        the image is damaged or not an image
+    │   ├── InvalidMaskError         the mask is damaged or does not match the image
+    │   ├── ChannelMismatchError     the image has a wrong number of channels
+    │   ├── UnknownModelError        there is no such model
     │   ├── UnknownVersionError      the model has no such version
-    │   ├── UnauthenticatedError     a key is needed, and none came that is known
-    │   ├── ForbiddenError           the key does not open this door
+    │   ├── UnauthenticatedError     the request has no known key, but needs one
+    │   ├── ForbiddenError           the key does not allow the request
     │   └── SlowBodyError            the body did not arrive in time
-    ├── UnavailableError             the server cannot answer now; sending it again may help
-    │   ├── OverloadedError          there is more to do already than the server promises to
-    │   ├── NotReadyError            the model is still loading, or the server is going away
-    │   └── DeadlineExceededError    the answer did not come in the time the caller allowed
-    ├── ConfigurationError           a setting is misspelt or out of its range
-    └── ModelError                   a model folder cannot be served
-        ├── MissingManifestError     manifest.json is not there
-        ├── InvalidManifestError     manifest.json is there and wrong
+    ├── UnavailableError             the server cannot answer now; a retry may succeed
+    │   ├── OverloadedError          the server admits no more work
+    │   ├── NotReadyError            the model is loading, or the server shuts down
+    │   └── DeadlineExceededError    the answer took longer than the client's timeout
+    ├── ConfigurationError           a setting is misspelt or out of range
+    └── ModelError                   a model cannot be served
+        ├── MissingManifestError     manifest.json is missing
+        ├── InvalidManifestError     manifest.json breaks its schema
         ├── InvalidGraphError        the SavedModel cannot be loaded
-        ├── SignatureMismatchError   the SavedModel has not the inputs and outputs we call
-        └── InferenceError           the SavedModel failed, or broke its word, while running
+        ├── SignatureMismatchError   the SavedModel lacks required inputs or outputs
+        └── InferenceError           the SavedModel failed, or returned wrong outputs
 
-A class carries a stable `code` for programs; its message is for people and states the rule,
-then what came. What HTTP status a class becomes is decided in `service.web.problems` alone.
+Each class has a stable `code` for programs. Its message is for people: it states the rule, then
+what came. `service.web.problems` alone maps classes to HTTP statuses.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from typing import ClassVar
 
 
 class LacunaError(Exception):
-    """Root of all errors that this service raises on purpose.
+    """Root of all errors that lacuna raises on purpose.
 
     Attributes:
         code: stable name of the kind of error, for programs.
@@ -53,110 +53,110 @@ class LacunaError(Exception):
 
 
 class RequestError(LacunaError):
-    """The request is at fault."""
+    """Error in the request; a retry fails again."""
 
 
 class EmptyBodyError(RequestError):
-    """The request has no body, or its body holds no image."""
+    """Request without a body, or without an image in its body."""
 
     code = "empty_body"
 
 
 class MalformedRequestError(RequestError):
-    """The body or a parameter cannot be understood."""
+    """Request with a malformed body or parameter."""
 
     code = "malformed_request"
 
 
 class UnsupportedMediaTypeError(RequestError):
-    """The type of the body, or of a part of it, is not one that the service reads."""
+    """Body, or part of a body, of an unsupported type."""
 
     code = "unsupported_media_type"
 
 
 class NotAcceptableError(RequestError):
-    """None of the types named by `Accept` can be produced."""
+    """Request whose `Accept` allows no media type that can be produced."""
 
     code = "not_acceptable"
 
 
 class BodyTooLargeError(RequestError):
-    """The body has more bytes than the service takes."""
+    """Body with more bytes than the server accepts."""
 
     code = "body_too_large"
 
 
 class ImageTooLargeError(RequestError):
-    """The image has more pixels than the service takes."""
+    """Image with more pixels than the server accepts."""
 
     code = "image_too_large"
 
 
 class InvalidImageError(RequestError):
-    """The bytes are no image, or a damaged one."""
+    """Bytes that are not an image, or are a damaged one."""
 
     code = "invalid_image"
 
 
 class InvalidMaskError(RequestError):
-    """The mask is none, or does not fit the image."""
+    """Mask that is damaged, or does not match its image."""
 
     code = "invalid_mask"
 
 
 class ChannelMismatchError(RequestError):
-    """The image has not the number of channels that the model takes."""
+    """Image with another number of channels than the model takes."""
 
     code = "channel_mismatch"
 
 
 class UnknownModelError(RequestError):
-    """No model of that name is served."""
+    """Name of a model that is not served."""
 
     code = "unknown_model"
 
 
 class UnknownVersionError(RequestError):
-    """The model has no such version."""
+    """Version that the model does not have."""
 
     code = "unknown_version"
 
 
 class UnauthenticatedError(RequestError):
-    """A key is needed, and the request has none that is known."""
+    """Request that needs a key, but has none that is known."""
 
     code = "unauthenticated"
 
 
 class ForbiddenError(RequestError):
-    """The request asks for what its key does not allow, or nobody may do."""
+    """Request that its key does not allow, or that no key allows."""
 
     code = "forbidden"
 
 
 class SlowBodyError(RequestError):
-    """The body did not arrive in the time that the server gives it."""
+    """Body that did not arrive in time."""
 
     code = "slow_body"
 
 
 class UnavailableError(LacunaError):
-    """The service cannot answer at the moment."""
+    """Error of a server that cannot answer now; a retry may succeed."""
 
 
 class NotReadyError(UnavailableError):
-    """The model is still loading, or the service is shutting down."""
+    """Request for a model that is still loading, or to a server that shuts down."""
 
     code = "not_ready"
 
 
 class OverloadedError(UnavailableError):
-    """There is more work already than the server takes upon itself.
+    """Request that the server refuses because of its load.
 
     Args:
         message: one sentence for people.
-        reason: what there is too much of, for metrics.
-        retry_after_s: in how many seconds the same request would be taken in.
+        reason: name of the exceeded limit, for metrics.
+        retry_after_s: seconds after which the same request would be admitted.
     """
 
     code = "overloaded"
@@ -168,46 +168,46 @@ class OverloadedError(UnavailableError):
 
 
 class DeadlineExceededError(UnavailableError):
-    """The answer did not come within the time that the caller allowed."""
+    """Request whose answer took longer than the client's timeout."""
 
     code = "deadline_exceeded"
 
 
 class ConfigurationError(LacunaError):
-    """A setting is misspelt or out of its range; the service does not start."""
+    """Setting that is misspelt or out of range. The server does not start."""
 
     code = "invalid_configuration"
 
 
 class ModelError(LacunaError):
-    """A model cannot be served."""
+    """Error in a model, which cannot be served."""
 
 
 class MissingManifestError(ModelError):
-    """The model folder has no manifest."""
+    """Model folder without a manifest."""
 
     code = "missing_manifest"
 
 
 class InvalidManifestError(ModelError):
-    """The manifest cannot be read or breaks its schema."""
+    """Manifest that cannot be read, or that breaks its schema."""
 
     code = "invalid_manifest"
 
 
 class InvalidGraphError(ModelError):
-    """The SavedModel cannot be loaded."""
+    """SavedModel that cannot be loaded."""
 
     code = "invalid_graph"
 
 
 class SignatureMismatchError(ModelError):
-    """The SavedModel's signatures are not the ones that the service calls."""
+    """SavedModel without the signatures that the server calls."""
 
     code = "signature_mismatch"
 
 
 class InferenceError(ModelError):
-    """The model failed while running, or returned what its signature does not promise."""
+    """Model that failed while running, or whose outputs do not match its signature."""
 
     code = "inference_failed"

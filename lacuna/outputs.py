@@ -23,7 +23,7 @@ class OutputType(NamedTuple):
         holds: contents, for documents and help texts.
         writer: `module:function`, `(segmentation) -> bytes`, imported at its first use.
         has_probabilities: whether it needs probabilities.
-        is_light: whether writing a small one takes less time than handing it to a thread.
+        writes_inline: True if small ones are written faster on the event loop than in a thread.
     """
 
     key: str
@@ -31,7 +31,7 @@ class OutputType(NamedTuple):
     holds: str
     writer: str
     has_probabilities: bool = False
-    is_light: bool = False
+    writes_inline: bool = False
 
     @property
     def suffix(self) -> str:
@@ -63,7 +63,7 @@ OUTPUT_TYPES = (
         "png", "image/png", "labels as a palette, invalid transparent", "lacuna.writers:write_png"
     ),
     OutputType(
-        "npy", "application/x-npy", "labels", "lacuna.writers:write_npy_labels", is_light=True
+        "npy", "application/x-npy", "labels", "lacuna.writers:write_npy_labels", writes_inline=True
     ),
     OutputType(
         "npz",
@@ -71,6 +71,9 @@ OUTPUT_TYPES = (
         "labels and probabilities",
         "lacuna.writers:write_npz",
         has_probabilities=True,
+    ),
+    OutputType(
+        "tif", "image/tiff", "labels, 255 tagged as the no-data value", "lacuna.writers:write_tiff"
     ),
     DEFAULT_TYPE,
 )

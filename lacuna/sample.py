@@ -1,4 +1,4 @@
-"""What goes into a model and what comes out, one image at a time."""
+"""Input and output of a model for one image."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 INVALID_LABEL = 255
-"""The label of a pixel that has none, because it was not valid."""
+"""Label of invalid pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image and which of its pixels hold data.
+    """Image with a mask of its valid pixels.
 
     Attributes:
-        image: uint8, uint16 or float32 (H, W, C), H and W ≥ 1, in the model's own units. What
-            stands where `mask` is False is never read: `buckets.assemble` puts 0 there.
+        image: uint8, uint16 or float32 (H, W, C), no side 0, in the units of the model. Values of
+            invalid pixels are never read: `buckets.assemble` replaces them with 0.
         mask: bool (H, W), True = valid.
 
     Raises:
@@ -31,7 +31,7 @@ class Sample:
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or 0 in self.image.shape:
-            raise ValueError(f"image must be (H, W, C), none of them 0; it is {self.image.shape}")
+            raise ValueError(f"image must be (H, W, C), no side 0; it is {self.image.shape}")
         if self.image.dtype not in (np.uint8, np.uint16, np.float32):
             raise ValueError(f"image must be uint8, uint16 or float32; it is {self.image.dtype}")
         if self.mask.shape != self.image.shape[:2] or self.mask.dtype != np.bool_:
@@ -54,11 +54,11 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """The answer for one sample.
+    """Segmentation of one sample.
 
     Attributes:
         labels: uint8 (H, W): the class id of each valid pixel, `INVALID_LABEL` elsewhere.
-        probabilities: float32 (H, W, K), 0 where invalid; None if nobody asked for them.
+        probabilities: float32 (H, W, K), 0 where invalid; None if they were not requested.
     """
 
     labels: NDArray[np.uint8]

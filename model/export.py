@@ -1,4 +1,4 @@
-"""Turning a trained network into a SavedModel that a server can run without this package."""
+"""Export of a trained network as a SavedModel that a server can run without this package."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ MANIFEST_FILE = Path("assets.extra") / "manifest.json"
 
 
 class FrozenSegmenter(tf.Module):
-    """The graph that is saved. Both signatures call one frozen function, so weights stand once.
+    """Graph to save. Both signatures call one frozen function, so weights are stored once.
 
     Args:
         network: from `[image, mask]` to logits; float32 (N, H, W, C), bool (N, H, W, 1) and
             float32 (N, H, W, K).
-        config: its shape.
+        config: its configuration.
 
     Attributes:
-        serving_default: the function that gives labels and probabilities.
-        labels: the function that gives labels alone.
+        serving_default: function that returns labels and probabilities.
+        labels: function that returns labels alone.
     """
 
     def __init__(self, network: keras.Model, config: NetworkConfig) -> None:
@@ -72,11 +72,11 @@ def _choose_labels(logits: Any, mask: Any) -> Any:
 def describe_classes(
     names: Sequence[str], colors: Sequence[tuple[int, int, int]]
 ) -> list[dict[str, Any]]:
-    """Give the manifest's list of classes.
+    """Return the manifest's list of classes.
 
     Args:
-        names: one a class, in the order of the class ids.
-        colors: red, green and blue, 0 to 255, likewise.
+        names: of the classes, in the order of their ids.
+        colors: red, green and blue, 0 to 255, in the same order.
     """
     return [
         {"id": index, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}
@@ -93,29 +93,29 @@ def build_manifest(
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Put together what a server and its users must know about a network.
+    """Return the manifest: the facts about a network that a server and its users need.
 
     Args:
         name: of the model.
         description: one or two sentences for people.
-        config: the network's shape.
+        config: of the network.
         classes: from `describe_classes`.
-        image_dtype: `"uint8"`, `"uint16"` or `"float32"`: in which units the network was trained.
-        training: how it was trained.
-        scores: what it scored.
+        image_dtype: `"uint8"`, `"uint16"` or `"float32"`: type of the training images.
+        training: description of the training.
+        scores: of the network.
 
     Returns:
         The manifest, JSON values only.
 
     Raises:
-        ValueError: if there are not as many classes as the network has outputs, or `image_dtype` is
-            another.
+        ValueError: if the number of classes is not that of the network's outputs, or `image_dtype`
+            is not one of these.
     """
     if image_dtype not in IMAGE_DTYPES:
         raise ValueError(f"`image_dtype` must be one of {IMAGE_DTYPES}. Received: {image_dtype!r}")
     if len(classes) != config.classes:
         raise ValueError(
-            f"`classes` must be as many as the network's outputs, {config.classes}. "
+            f"`classes` must have one entry for each of the {config.classes} outputs. "
             f"Received: {len(classes)}"
         )
     return {
@@ -137,20 +137,21 @@ def export_network(
     """Write a SavedModel with its manifest.
 
     Two signatures, both from `image` float32 (N, H, W, C), raw values, and `mask` bool
-    (N, H, W, 1), any H and W ≥ 1: `serving_default` gives `labels` uint8 (N, H, W), 255 = invalid,
-    and `probabilities` float32 (N, H, W, K), 0 where invalid; `labels` gives the labels alone.
+    (N, H, W, 1), any H and W ≥ 1: `serving_default` returns `labels` uint8 (N, H, W),
+    255 = invalid, and `probabilities` float32 (N, H, W, K), 0 where invalid; `labels` returns the
+    labels alone.
     Batch normalisation is folded into the convolutions and weights are constants.
 
     Args:
         network: from `build_network(config)`, trained.
-        config: its shape.
+        config: its configuration.
         manifest: from `build_manifest`.
-        output: the folder to write, `<repository>/<name>/<version>`. One that is there is replaced,
+        output: the folder to write, `<repository>/<name>/<version>`. An existing one is replaced
             once the new one is complete.
     """
     module = FrozenSegmenter(fold_batch_norm(network, config), config)
     output.parent.mkdir(parents=True, exist_ok=True)
-    # A leading dot, and no number: a server that watches the repository does not take it for a
+    # The name is not a number, so a server that watches the repository does not load it as a
     # version.
     unfinished = output.with_name(f".{output.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,25 +1,25 @@
-"""The form of a network that is exported: the same function in fewer passes over the features.
+"""The exported network: the same function in fewer passes over the features.
 
-The mask travels as one more channel of the features. Convolved with 1 / k² it is 1 / c, where c is
-the coverage, so an offset b multiplied by it and then by c is b again, and the same product
-restores the channel itself to the mask:
+The mask is carried as one more channel of the features. Convolved with 1 / k² it is 1 / c, where c
+is the coverage. An offset b multiplied by it and then by c is b again, and the same product turns
+the channel itself back into the mask:
 
     y = relu(conv([x, mask]) + b / k²) * c
 
-(Where an output is valid so is the pixel in the middle of the kernel; its share of b is a bias,
-which the convolution adds for nothing.) One convolution and one product do all of a unit, batch
-normalisation included. The maximum of a cell of the mask channel is the coarser mask, and cutting
-an upsampled one with the finer mask gives the finer mask, so the channel is right at every level.
-The image's rescaling is in the first kernel, and the last product waits for the logits, which have
+(Where an output is valid, so is the pixel in the middle of the kernel. Its share of b is a bias,
+which costs the convolution nothing.) One convolution and one product compute a whole unit, batch
+normalisation included. The maximum of a cell of the mask channel is the coarser mask, and an
+upsampled mask times the finer mask is the finer mask, so the channel is right at every level. The
+image's rescaling is part of the first kernel. The last product is applied to the logits, which have
 fewer channels (docs/decisions/0002).
 
 With `"mean"` the mask is convolved with ones instead of 1 / k², and with `"none"` 1 / c is 1, so
-that all of b is a bias. With `"variance"` 1 / c is no sum over the mask: there the offset is added
-after the product, and what is invalid is set to 0 by selection.
+that all of b is a bias. With `"variance"` 1 / c is not a sum over the mask: the offset is added
+after the product, and invalid pixels are set to 0 by selection.
 
-Where convolutions are separable the depthwise one makes 1 / c of the mask and the 1 × 1 one adds b
-and hands the mask on. Where a shortcut is added it brings the mask along, so the convolution beside
-it does not.
+In a separable convolution, the depthwise part turns the mask into 1 / c, and the 1 × 1 part adds b
+and passes the mask on. A shortcut brings the mask along, so the convolution that it is added to
+does not.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from model.layers import CutUpSampling2D, EmbedMask, FillInvalid, ScaleAndShift
 from model.network import (
     FIRST_CONV,
     KERNEL_SIZE,
-    Form,
+    Architecture,
     Level,
     NetworkConfig,
     build_network,
@@ -54,18 +54,18 @@ _CENTRE[KERNEL_SIZE // 2, KERNEL_SIZE // 2] = 1
 _TAPS: Mapping[ops.Normalization, Any] = MappingProxyType(
     {"area": 1 / KERNEL_SIZE**2, "mean": 1, "none": _CENTRE, "variance": 0}
 )
-"""What makes 1 / c of the mask in a depthwise convolution; nothing does for `"variance"`."""
+"""Kernel that turns the mask into 1 / c in a depthwise convolution; none can for `"variance"`."""
 
 
-class FoldedForm(Form):
-    """How the parts of an exported network are made."""
+class FoldedNetwork(Architecture):
+    """Layers of an exported network."""
 
     def begin(self, image: Any, mask: Any) -> tuple[Any, Any]:
-        """Pad, zero what is invalid, append the mask; raw values stay as they are."""
+        """Pad, set invalid pixels to 0, append the mask; raw values are not rescaled."""
         return EmbedMask(self.config.total_stride, name="embed")([image, mask])
 
     def apply_unit(self, x: Any, level: Level, width: int, name: str) -> Any:
-        """Convolve, rectify, mask."""
+        """Convolve, apply ReLU, mask."""
         return self._mask(self._rectify(x, level, width, name), level, name)
 
     def apply_affine(self, x: Any, level: Level, width: int, name: str) -> Any:
@@ -73,7 +73,7 @@ class FoldedForm(Form):
         return self._mask(self._convolve(x, level, width, name), level, name)
 
     def add_shortcut(self, x: Any, shortcut: Any, level: Level, width: int, name: str) -> Any:
-        """Add a level's input, brought to its width, and rectify: all is 0 where invalid."""
+        """Add a level's input, projected to its width, and apply ReLU: both are 0 where invalid."""
         del level
         if shortcut.shape[-1] != width + 1:
             shortcut = make_conv2d(width + 1, 1, name)(shortcut)
@@ -81,11 +81,11 @@ class FoldedForm(Form):
         return keras.layers.ReLU(name=f"{name}_relu")(x)
 
     def upsample(self, x: Any, level: Level, name: str) -> Any:
-        """Go to the next finer level."""
+        """Upsample to the next finer level."""
         return CutUpSampling2D(name=name)([x, level.mask])
 
     def classify(self, x: Any, level: Level, width: int, prefix: str) -> Any:
-        """Apply the last block and give logits, 0 where invalid."""
+        """Apply the last block and return logits, 0 where invalid."""
         config = self.config
         logits = keras.layers.Conv2D(config.classes, 1, use_bias=False, name="logits")
         if config.block == "residual":
@@ -112,12 +112,12 @@ class FoldedForm(Form):
 
 
 def _is_shifted(config: NetworkConfig) -> bool:
-    """Tell whether offsets are added after the product, since they cannot be before."""
+    """Return whether offsets are added after the product, because they cannot be added before."""
     return config.normalization == "variance"
 
 
 def fold_batch_norm(network: keras.Model, config: NetworkConfig) -> keras.Model:
-    """Make the form of a trained network that is exported.
+    """Make the network to export from a trained one.
 
     Args:
         network: from `build_network(config)`.
@@ -127,7 +127,7 @@ def fold_batch_norm(network: keras.Model, config: NetworkConfig) -> keras.Model:
         A network without batch normalisation that computes what `network` does in inference, up to
         rounding.
     """
-    folded = build_network(config, FoldedForm(config))
+    folded = build_network(config, FoldedNetwork(config))
     for layer in folded.layers:
         if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D | ScaleAndShift):
             layer.set_weights(_fold_layer(layer.name, network, config))
@@ -135,7 +135,7 @@ def fold_batch_norm(network: keras.Model, config: NetworkConfig) -> keras.Model:
 
 
 def _fold_layer(name: str, network: keras.Model, config: NetworkConfig) -> list[Kernel]:
-    """Make the weights of one layer of the folded network from the trained one's."""
+    """Return the weights of one layer of the folded network."""
     if name.endswith(_SHIFT):
         _, share = _read_affine(name.removesuffix(_SHIFT), network, config)
         return [share]
@@ -147,7 +147,7 @@ def _fold_layer(name: str, network: keras.Model, config: NetworkConfig) -> list[
         # The mask channel is 1 / c before the product with c, and carries the bias over it.
         return [_insert_masks(kernel, maps, axis=2, last=bias[0])]
     scale, share = _read_affine(name, network, config)
-    # A shortcut's kernel of 1 × 1 is not renormalised: what it adds is the mask's share.
+    # A shortcut of 1 × 1 is not scaled by the coverage: its mask channel carries the offset.
     shifted = _is_shifted(config) and not name.endswith("_shortcut")
     weights = _carry_mask(
         kernel * scale, np.zeros_like(share) if shifted else share, maps, config.normalization
@@ -158,20 +158,20 @@ def _fold_layer(name: str, network: keras.Model, config: NetworkConfig) -> list[
 
 
 def _read_affine(name: str, network: keras.Model, config: NetworkConfig) -> tuple[Kernel, Bias]:
-    """Give what a unit's normalisation multiplies by, and what it adds.
+    """Return the scale and the offset of a unit's normalisation.
 
     Returns:
-        float32 (F,), and float32 (F + 1,): the last channel is the mask, 1, where it is handed on.
+        float32 (F,) and float32 (F + 1,); the last channel is the mask, 1 where it is passed on.
     """
     scale, offset = (
         np.asarray(values) for values in network.get_layer(f"{name}_norm").inference_affine()
     )
-    hands_on = config.block != "residual" or not name.endswith(f"conv{config.convs_per_level - 1}")
-    return scale, np.append(offset, np.float32(hands_on))
+    passes_on = config.block != "residual" or not name.endswith(f"conv{config.convs_per_level - 1}")
+    return scale, np.append(offset, np.float32(passes_on))
 
 
 def _split_channels(name: str, channels: int, config: NetworkConfig) -> list[int]:
-    """Tell of how many feature maps, and of what widths, the input of a convolution is joined."""
+    """Return the widths of the feature maps that are concatenated to the input of a convolution."""
     prefix, _, part = name.partition("_")
     if not (prefix.startswith("up") and part.startswith(("conv0", "shortcut"))):
         return [channels]
@@ -180,7 +180,7 @@ def _split_channels(name: str, channels: int, config: NetworkConfig) -> list[int
 
 
 def _insert_masks(kernel: Kernel, maps: Sequence[int], axis: int, last: Any) -> Kernel:
-    """Put a channel behind each feature map: 0 behind all but the last, there what is given."""
+    """Insert a channel after each feature map: 0 after all but the last, `last` after that."""
     pieces = np.split(kernel, np.cumsum(maps)[:-1], axis=axis)
     unread = np.zeros_like(np.take(kernel, [0], axis=axis))
     widened = [part for piece in pieces for part in (piece, unread)]
@@ -190,17 +190,17 @@ def _insert_masks(kernel: Kernel, maps: Sequence[int], axis: int, last: Any) -> 
 def _carry_mask(
     kernel: Kernel, share: Bias, maps: Sequence[int], normalization: ops.Normalization
 ) -> list[Kernel]:
-    """Give a convolution the mask as a last channel to read, and to hand on.
+    """Extend a convolution to read the mask as its last channel, and to pass it on.
 
     Args:
         kernel: float32 (k, k, C, F).
-        share: float32 (F + 1,), what is to be added to the product with c.
+        share: float32 (F + 1,), the offset after the product with c.
         maps: channels of each feature map in the input. Each brings a mask; the last one is read.
-        normalization: what c is.
+        normalization: the definition of c.
 
     Returns:
-        The kernel float32 (k, k, C + number of maps, F + 1), and the bias float32 (F + 1,), but for
-        a kernel of 1 × 1, which reads the mask only where it is 1 / c already.
+        The kernel float32 (k, k, C + number of maps, F + 1), and the bias float32 (F + 1,). A
+        kernel of 1 × 1 has no bias: it reads the mask where that is 1 / c already.
     """
     size = kernel.shape[0]
     kernel = np.concatenate([kernel, np.zeros((*kernel.shape[:3], 1), np.float32)], axis=3)
@@ -211,13 +211,13 @@ def _carry_mask(
     if normalization == "area":
         share = share / np.float32(size * size)
     folded = _insert_masks(kernel, maps, axis=2, last=share)
-    # Where the output is valid the middle pixel is: its share is always there, as a bias.
+    # Where the output is valid, so is the middle pixel: its share is always added, as a bias.
     folded[size // 2, size // 2, -1] = 0
     return [folded, share]
 
 
 def _fold_rescaling(kernel: Kernel, config: NetworkConfig) -> Kernel:
-    """Make a kernel that reads rescaled values, and the mask last, read raw ones.
+    """Convert a kernel for rescaled values, with the mask last, to one for raw values.
 
     w · (x - mean) / scale, where the mask is, is w / scale · x - w · mean / scale · mask.
     """

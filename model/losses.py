@@ -1,4 +1,4 @@
-"""What training minimises, over valid pixels only."""
+"""Training loss over valid pixels only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from model.labels import IGNORE_LABEL
 class MaskedCrossEntropy(keras.losses.Loss):
     """Cross-entropy as a mean over the labelled pixels of each image, then over the images.
 
-    Every image counts alike, however few of its pixels are valid; an image without any counts not
-    at all.
+    Every image has the same weight, however few of its pixels are labelled; an image without any
+    is ignored.
 
     Args:
         name: of the loss.
@@ -30,10 +30,10 @@ class MaskedCrossEntropy(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Give the loss as a float32 scalar, 0 if nothing is labelled."""
+        """Return the loss as a float32 scalar, 0 if no pixel is labelled."""
         labels = tf.cast(y_true, tf.int32)
         known = labels != IGNORE_LABEL
-        # Selected before the logarithm: NaN times a weight of 0 would still be NaN.
+        # Selected before the logarithm, because NaN times a weight of 0 is NaN.
         logits = tf.where(known[..., None], tf.cast(y_pred, tf.float32), 0.0)
         each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(known, labels, 0), logits)
         weights = tf.cast(known, tf.float32)

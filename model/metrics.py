@@ -1,4 +1,4 @@
-"""How good a segmentation is, over valid pixels only."""
+"""Segmentation metrics over valid pixels only."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from model.labels import IGNORE_LABEL
 
 @keras.saving.register_keras_serializable("lacuna")
 class MaskedMeanIoU(keras.metrics.Metric):
-    """Mean over the classes of intersection / union, gathered over all labelled pixels.
+    """Mean over the classes of intersection / union, accumulated over all labelled pixels.
 
-    A class that neither stands in the labels nor was predicted does not count.
+    A class that occurs neither in the labels nor in the predictions is ignored.
 
     Args:
         classes: number of classes.
@@ -37,13 +37,13 @@ class MaskedMeanIoU(keras.metrics.Metric):
         Args:
             y_true: integer (N, H, W): class ids, `IGNORE_LABEL` where invalid or unknown.
             y_pred: float (N, H, W, K): logits or probabilities.
-            sample_weight: not taken: validity is in the labels.
+            sample_weight: not supported, because the labels express validity.
 
         Raises:
             ValueError: if `sample_weight` is given.
         """
         if sample_weight is not None:
-            raise ValueError("`sample_weight` is not taken; mark pixels with the ignore label")
+            raise ValueError("`sample_weight` is not supported; mark pixels with the ignore label")
         labels = tf.reshape(tf.cast(y_true, tf.int32), [-1])
         predicted = tf.reshape(tf.argmax(y_pred, axis=-1, output_type=tf.int32), [-1])
         known = labels != IGNORE_LABEL
@@ -57,7 +57,7 @@ class MaskedMeanIoU(keras.metrics.Metric):
         )
 
     def result(self) -> Any:
-        """Give the mean, float64 scalar; 0 if nothing was labelled."""
+        """Return the mean, a float64 scalar; 0 if no pixel was labelled."""
         confusion = keras.ops.convert_to_tensor(self.confusion)
         hits = tf.linalg.diag_part(confusion)
         union = tf.reduce_sum(confusion, 0) + tf.reduce_sum(confusion, 1) - hits
@@ -66,7 +66,7 @@ class MaskedMeanIoU(keras.metrics.Metric):
         return tf.math.divide_no_nan(total, tf.reduce_sum(present))
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this metric again."""
+        """Return the arguments that make this metric again."""
         return {**super().get_config(), "classes": self.classes}
 
 
@@ -89,7 +89,7 @@ def confusion_matrix(
 
 
 def class_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give intersection / union of each class, NaN for a class that does not occur.
+    """Return intersection / union of each class, NaN for a class that does not occur.
 
     Args:
         confusion: (K, K), rows by truth.

@@ -27,13 +27,13 @@ from service.pipeline import Pipeline
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
 from service.tracing import start_tracing
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
 from service.web.keys import KeyRing, read_keys
 from service.web.server import Server
-from service.web.services import AppServices, Surface
+from service.web.services import AppServices, OperatorRoutes
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,8 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         body_limits=BodyLimits(
             body_bytes=limits.body_bytes, idle_s=limits.idle_s, body_s=limits.body_s
         ),
-        access=Access(make_key_ring(settings)),
-        surface=Surface(docs=settings.docs, metrics=settings.metrics_port is None),
+        access_control=AccessControl(make_key_ring(settings)),
+        operator_routes=OperatorRoutes(docs=settings.docs, metrics=settings.metrics_port is None),
     )
 
 
@@ -136,9 +136,9 @@ def make_key_ring(settings: Settings) -> KeyRing:
     return KeyRing(keys, admin[0] if admin else None)
 
 
-def warn_of_open_doors(settings: Settings, services: AppServices) -> None:
+def warn_of_open_access(settings: Settings, services: AppServices) -> None:
     """Say so, loudly, if everybody who reaches this machine may use the server."""
-    if services.access.needs_keys or _is_loopback(settings.host):
+    if services.access_control.needs_keys or _is_loopback(settings.host):
         return
     log.warning(
         "EVERYBODY WHO REACHES THIS ADDRESS MAY USE THIS SERVER: it listens beyond this machine "

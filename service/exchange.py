@@ -28,7 +28,15 @@ from service.pipeline import Pipeline, Segmented, SegmentOptions
 from service.request_record import RequestRecord
 from service.telemetry import Telemetry
 from service.wire.coding import compress_for, decompress, read_coding
-from service.wire.dialect import Answer, Asked, Body, Dialect, ModelTarget, Reply, RequestHead
+from service.wire.dialect import (
+    Answer,
+    Body,
+    Dialect,
+    ModelTarget,
+    ParsedRequest,
+    Reply,
+    RequestHead,
+)
 
 Value = TypeVar("Value")
 
@@ -63,7 +71,7 @@ class IncomingRequest(Protocol):
         """Return when the client has disconnected."""
         ...
 
-    def note(self, **facts: Any) -> None:
+    def add_log_fields(self, **fields: Any) -> None:
         """Add facts to the line that will be logged. Never pixels, never secrets."""
         ...
 
@@ -96,7 +104,7 @@ class Exchange:
         """Return the limits on an image for a model."""
         return self.image_limits.narrow(model, self.model_pixels.get(model))
 
-    async def answer(self, request: IncomingRequest, dialect: Dialect[Asked]) -> Reply:
+    async def answer(self, request: IncomingRequest, dialect: Dialect[ParsedRequest]) -> Reply:
         """Answer a request.
 
         Args:
@@ -116,7 +124,7 @@ class Exchange:
                 self._count_failure(record)
                 raise
             self._count_success(record)
-        request.note(**record.describe_for_log())
+        request.add_log_fields(**record.describe_for_log())
         return reply._replace(headers={**reply.headers, **record.describe_for_client()})
 
     @asynccontextmanager
@@ -138,7 +146,7 @@ class Exchange:
         coding = read_coding(request.head.headers.get("content-encoding"))
         with self.gate.reserve(request.declared_bytes, client=request.client) as reservation:
             body = await request.read_body(reservation)
-            request.note(received_bytes=len(body))
+            request.add_log_fields(received_bytes=len(body))
             async with cancel_on_disconnect(request.wait_for_disconnect):
                 if coding is not None:
                     body = await asyncio.to_thread(decompress, body, coding, self.body_bytes)
@@ -147,40 +155,44 @@ class Exchange:
                 yield body
 
     async def _answer(
-        self, head: RequestHead, dialect: Dialect[Asked], body: Body, record: RequestRecord
+        self, head: RequestHead, dialect: Dialect[ParsedRequest], body: Body, record: RequestRecord
     ) -> Reply:
         # A model that the path names is found before the body is looked at.
-        asked = None if head.target else await _parse(head, dialect, body, record)
-        target = head.target or (asked and asked.target) or ModelTarget(None)
+        parsed = None if head.target else await _parse(head, dialect, body, record)
+        target = head.target or (parsed and parsed.target) or ModelTarget(None)
         with self.repository.lease(*target) as model:
             record.model, record.version = model.name, model.version
-            if asked is None:
-                asked = await _parse(head, dialect, body, record)
-            self.gate.check_timeout(asked.timeout_s)
-            samples = await self._decode(model, asked, record)
-            segmented = await self._segment(model, asked, samples, record)
-            return await _render(model, asked, segmented, head, dialect, record)
+            if parsed is None:
+                parsed = await _parse(head, dialect, body, record)
+            self.gate.check_timeout(parsed.timeout_s)
+            samples = await self._decode(model, parsed, record)
+            segmented = await self._segment(model, parsed, samples, record)
+            return await _render(model, parsed, segmented, head, dialect, record)
 
     async def _decode(
-        self, model: ServedModel, asked: Asked, record: RequestRecord
+        self, model: ServedModel, parsed: ParsedRequest, record: RequestRecord
     ) -> list[Sample]:
         limits = self.find_limits(model.name)
 
         def decode() -> list[Sample]:
-            samples = asked.read_samples(model.runtime.manifest, limits)
+            samples = parsed.read_samples(model.runtime.manifest, limits)
             for sample in samples:
                 sample.valid_pixels  # noqa: B018 (counted here, not on the event loop)
             return samples
 
-        samples = await _run(decode, asked.is_light)
+        samples = await _run(decode, parsed.decodes_inline)
         record.end_stage("decode")
         return samples
 
     async def _segment(
-        self, model: ServedModel, asked: Asked, samples: list[Sample], record: RequestRecord
+        self,
+        model: ServedModel,
+        parsed: ParsedRequest,
+        samples: list[Sample],
+        record: RequestRecord,
     ) -> Segmented:
-        timeout_s = _subtract(asked.timeout_s, record.stages_s["decode"])
-        options = SegmentOptions(asked.wants_probabilities, timeout_s, asked.priority)
+        timeout_s = _subtract(parsed.timeout_s, record.stages_s["decode"])
+        options = SegmentOptions(parsed.wants_probabilities, timeout_s, parsed.priority)
         segmented = await self.pipeline.segment(model, samples, options)
         record.add_stages("decode", {"queue": segmented.queue_s, "infer": segmented.infer_s})
         record.images, record.pixels = len(samples), segmented.pixels
@@ -202,19 +214,19 @@ class Exchange:
 
 
 async def _parse(
-    head: RequestHead, dialect: Dialect[Asked], body: Body, record: RequestRecord
-) -> Asked:
+    head: RequestHead, dialect: Dialect[ParsedRequest], body: Body, record: RequestRecord
+) -> ParsedRequest:
     record.begin_stage("decode")
-    at_once = dialect.parses_at_once(head, len(body))
-    return await _run(lambda: dialect.parse(head, body), at_once)
+    inline = dialect.parses_inline(head, len(body))
+    return await _run(lambda: dialect.parse(head, body), inline)
 
 
 async def _render(
     model: ServedModel,
-    asked: Asked,
+    parsed: ParsedRequest,
     segmented: Segmented,
     head: RequestHead,
-    dialect: Dialect[Asked],
+    dialect: Dialect[ParsedRequest],
     record: RequestRecord,
 ) -> Reply:
     manifest = model.runtime.manifest
@@ -222,23 +234,23 @@ async def _render(
     answer = Answer(model.name, model.version, manifest, segmented.segmentations, timings_s)
 
     def render() -> Reply:
-        reply = dialect.render(asked, answer)
+        reply = dialect.render(parsed, answer)
         if not reply.is_compressible:
             return reply
         coding, content = compress_for(head.headers.get("accept-encoding"), reply.content)
         return reply._replace(headers={**reply.headers, **coding}, content=content)
 
     numbers = segmented.pixels.image
-    if asked.wants_probabilities:
+    if parsed.wants_probabilities:
         numbers *= len(manifest.classes)
     record.begin_stage("encode")
-    reply = await _run(render, dialect.renders_at_once(asked, numbers))
+    reply = await _run(render, dialect.renders_inline(parsed, numbers))
     record.end_stage("encode")
     return reply
 
 
-async def _run(work: Callable[[], Value], at_once: bool) -> Value:
-    return work() if at_once else await asyncio.to_thread(work)
+async def _run(work: Callable[[], Value], inline: bool) -> Value:
+    return work() if inline else await asyncio.to_thread(work)
 
 
 def _subtract(timeout_s: float | None, spent_s: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The command line: `lacuna segment | completion`, and what the server adds to it."""
+"""The command line `lacuna`: `segment`, `completion`, and the commands of other distributions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Commands(click.Group):
 def main(debug: bool) -> None:
     """Segment images with missing pixels.
 
-    No answer depends on padding, on other images, or on what stands under the mask.
+    A result never depends on padding, on other images, or on the values of missing pixels.
 
     \b
     lacuna segment scene.png -o out.png --url URL     segment a file on a server

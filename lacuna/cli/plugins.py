@@ -1,10 +1,10 @@
-"""What other distributions add to `lacuna`, found by their entry points.
+"""Commands and segmenters that other distributions add to `lacuna` by entry points.
 
-1. `lacuna.commands`: a click command each, under its name.
-2. `lacuna.segmenters`: `local` opens models for `lacuna segment` without --url.
+1. Each entry point of `lacuna.commands` is a click command, under its name.
+2. The entry point `local` of `lacuna.segmenters` opens models for `lacuna segment` without --url.
 
-Nothing here imports the server by name: where it is not installed, a module of the user's that is
-called `service` is none of ours.
+This module does not import the server by name. If the server is not installed, a user's own module
+`service` must not be taken for it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import click
 from lacuna.distribution import describe_extra
 
 if TYPE_CHECKING:
-    from lacuna.cli.segment_run import Ask
+    from lacuna.cli.segment_run import SegmentJob
 
-    OpenModels = Callable[..., AbstractAsyncContextManager[Ask]]
+    OpenModels = Callable[..., AbstractAsyncContextManager[SegmentJob]]
 
 SERVER_COMMANDS = ("bench", "check", "config", "serve")
 

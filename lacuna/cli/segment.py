@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lacuna.cli.segment_plan import Job
-    from lacuna.cli.segment_run import Ask, Done, Failed
+    from lacuna.cli.segment_run import JobFailure, JobSuccess, SegmentJob
     from lacuna.client import Result
 
 SOME_FAILED = 3
-"""The exit status where some images were segmented and others were not."""
+"""Exit status if some images were segmented and others failed."""
 
-_AT_ONCE = 16
+_SERVER_CONCURRENCY = 16
 """Enough to keep the server busy while answers are read and written."""
 
-_AT_ONCE_HERE = 4
+_LOCAL_CONCURRENCY = 4
 """Enough to keep all cores busy; each image is decoded in memory."""
 
 
@@ -59,7 +59,7 @@ _AT_ONCE_HERE = 4
     type=click.Choice([kind.key for kind in OUTPUT_TYPES]),
     help="Format of the files in that folder.  [default: png]",
 )
-@click.option("--overlay", is_flag=True, help="Also draw NAME-overlay.png beside each output.")
+@click.option("--overlay", is_flag=True, help="Also write NAME-overlay.png next to each output.")
 @click.option("--resume", is_flag=True, help="Skip images whose outputs are up to date.")
 @click.option("--url", help="Server to use, e.g. http://127.0.0.1:8000, instead of this machine.")
 @click.option(
@@ -82,7 +82,8 @@ _AT_ONCE_HERE = 4
 @click.option(
     "--concurrency",
     type=click.IntRange(1),
-    help=f"Images processed at once.  [default: {_AT_ONCE} with --url, else {_AT_ONCE_HERE}]",
+    help="Images processed at the same time.  "
+    f"[default: {_SERVER_CONCURRENCY} with --url, else {_LOCAL_CONCURRENCY}]",
 )
 @click.option(
     "--patience",
@@ -111,7 +112,7 @@ def segment(
     resume: bool,
     model_repository: Path | None,
     concurrency: int | None,
-    **asking: Any,
+    **options: Any,
 ) -> None:
     """Segment IMAGES (FORMATS; files, folders or globs) here or on a server.
 
@@ -129,9 +130,9 @@ def segment(
     lacuna segment scene.png --mask valid.png -o labels.npz --url http://127.0.0.1:8000
     lacuna segment scenes --mask '{stem}-mask.png' -o labels --overlay --resume
     """
-    if asking["url"] and model_repository:
-        raise click.UsageError("--url and --model-repository exclude each other")
-    if asking["protocol"] != "native" and not asking["url"]:
+    if options["url"] and model_repository:
+        raise click.UsageError("--url and --model-repository must not be combined; both were given")
+    if options["protocol"] != "native" and not options["url"]:
         raise click.UsageError("--protocol is for servers; it needs --url")
     from lacuna.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
 
@@ -141,87 +142,87 @@ def segment(
         for folder in {job.output.parent for job in todo}:
             folder.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
-    concurrency = concurrency or (_AT_ONCE if asking["url"] else _AT_ONCE_HERE)
-    done, failed = _run(todo, concurrency, {**asking, "model_repository": model_repository})
+    concurrency = concurrency or (_SERVER_CONCURRENCY if options["url"] else _LOCAL_CONCURRENCY)
+    succeeded, failed = _run(todo, concurrency, {**options, "model_repository": model_repository})
     seconds = time.monotonic() - began_s
     order = {job: place for place, job in enumerate(jobs)}
-    done.sort(key=lambda outcome: order[outcome.job])
+    succeeded.sort(key=lambda outcome: order[outcome.job])
     failed.sort(key=lambda outcome: order[outcome.job])
-    _report(jobs, todo, done, failed, seconds)
+    _report(jobs, todo, succeeded, failed, seconds)
 
 
 segment.help = (segment.help or "").replace("FORMATS", ACCEPTED)
 
 
 def _run(
-    jobs: Sequence[Job], concurrency: int, asking: dict[str, Any]
-) -> tuple[list[Done], list[Failed]]:
-    from lacuna.cli.segment_run import Done, run_jobs  # noqa: PLC0415
+    jobs: Sequence[Job], concurrency: int, options: dict[str, Any]
+) -> tuple[list[JobSuccess], list[JobFailure]]:
+    from lacuna.cli.segment_run import JobSuccess, run_jobs  # noqa: PLC0415
 
-    done: list[Done] = []
-    failed: list[Failed] = []
+    succeeded: list[JobSuccess] = []
+    failed: list[JobFailure] = []
     console = Console(stderr=True)
     columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task("segmenting", total=len(jobs))
 
-    def tell(outcome: Done | Failed) -> None:
+    def on_outcome(outcome: JobSuccess | JobFailure) -> None:
         bar.advance(task)
-        if isinstance(outcome, Done):
-            done.append(outcome)
+        if isinstance(outcome, JobSuccess):
+            succeeded.append(outcome)
         else:
             failed.append(outcome)
 
     async def run() -> None:
         if jobs:
             probabilities = any(find_by_suffix(job.output.suffix).has_probabilities for job in jobs)
-            async with _open(asking, probabilities=probabilities) as ask:
-                await run_jobs(jobs, ask, concurrency, tell)
+            async with _open(options, probabilities=probabilities) as segment_job:
+                await run_jobs(jobs, segment_job, concurrency, on_outcome)
 
     with bar:
         try:
             asyncio.run(run())
         except KeyboardInterrupt:
             raise click.ClickException(
-                f"stopped after {len(done)} of {len(jobs)} images; --resume goes on from there"
+                f"stopped after {len(succeeded)} of {len(jobs)} images; --resume goes on from there"
             ) from None
-    return done, failed
+    return succeeded, failed
 
 
 @asynccontextmanager
-async def _open(asking: dict[str, Any], *, probabilities: bool) -> AsyncIterator[Ask]:
-    target = {name: asking[name] for name in ("model", "version", "nodata", "timeout_s")}
+async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[SegmentJob]:
+    target = {name: options[name] for name in ("model", "version", "nodata", "timeout_s")}
     async with AsyncExitStack() as stack:
-        if not asking["url"]:
+        if not options["url"]:
             open_models = load_local_segmenter()
-            models = open_models(asking["model_repository"], target, probabilities=probabilities)
+            models = open_models(options["model_repository"], target, probabilities=probabilities)
             yield await stack.enter_async_context(models)
             return
         from lacuna.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
 
-        key, file = asking["api_key"], asking["api_key_file"]
+        key, file = options["api_key"], options["api_key_file"]
         client = await stack.enter_async_context(
             AsyncClient(
-                asking["url"],
+                options["url"],
                 api_key=key if file is None else file.read().strip(),
-                retry=RetryPolicy(asking["patience_s"]),
-                protocol=asking["protocol"],
+                retry=RetryPolicy(options["patience_s"]),
+                protocol=options["protocol"],
             )
         )
 
-        async def ask(job: Job) -> Result:
+        async def segment_job(job: Job) -> Result:
             # Only JSON names the version of the model that answered.
             brief = job.output.suffix.lower() != ".json"
             return await client.ask(Question(job.image, job.mask, probabilities, brief, **target))
 
-        yield ask
+        yield segment_job
 
 
 def _report(
     jobs: Sequence[Job],
     todo: Sequence[Job],
-    done: Sequence[Done],
-    failed: Sequence[Failed],
+    succeeded: Sequence[JobSuccess],
+    failed: Sequence[JobFailure],
     seconds: float,
 ) -> None:
     from lacuna.cli.segment_summary import describe, draw_table  # noqa: PLC0415
@@ -230,21 +231,21 @@ def _report(
         raise failed[0].error
     for failure in failed:
         click.echo(f"{failure.job.image}: {_explain(failure.error)}", err=True)
-    if len(jobs) == 1 and done:
-        click.echo(describe(done[0]))
+    if len(jobs) == 1 and succeeded:
+        click.echo(describe(succeeded[0]))
         return
-    if done:
-        Console().print(draw_table(done))
-    left = len(todo) - len(done) - len(failed)
+    if succeeded:
+        Console().print(draw_table(succeeded))
+    left = len(todo) - len(succeeded) - len(failed)
     counts = {
-        "segmented": len(done),
+        "segmented": len(succeeded),
         "done before": len(jobs) - len(todo),
         "failed": len(failed),
-        "not asked": left,
+        "not started": left,
     }
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    pace = f" in {seconds:.1f} s, {len(done) / seconds:.1f} images/s" if done else ""
-    click.echo(f"{told}{pace}")
+    summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    pace = f" in {seconds:.1f} s, {len(succeeded) / seconds:.1f} images/s" if succeeded else ""
+    click.echo(f"{summary}{pace}")
     if failed:
         click.echo("run it again with --resume for the rest", err=True)
         raise SystemExit(SOME_FAILED if len(jobs) - len(failed) - left else 1)

@@ -28,13 +28,13 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Job:
-    """An image to segment.
+    """Image to segment.
 
     Attributes:
-        image: file.
-        mask: file; None for no mask.
-        output: file to write.
-        overlay: picture to write, too; None for none.
+        image: image file.
+        mask: mask file; None for no mask.
+        output: output file.
+        overlay: file of the overlay; None for no overlay.
     """
 
     image: Path
@@ -44,7 +44,7 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether all outputs exist and are no older than the inputs."""
+        """True if all outputs exist and are no older than the inputs."""
         outputs = [path for path in (self.output, self.overlay) if path is not None]
         if not all(path.is_file() for path in outputs):
             return False
@@ -66,12 +66,12 @@ def plan_jobs(
 
     Args:
         inputs: files, folders and globs.
-        mask: a file, or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the image,
-            relative to the image's folder.
-        output: a file, for a single image; or a folder.
-        form: suffix of the outputs in a folder; None for that of `output`, or png.
-        overlay: whether overlays are written, too.
-        mask_optional: whether an image is segmented although its mask does not exist.
+        mask: mask file; or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the
+            image, relative to its folder; None for no masks.
+        output: output file of a single image, or output folder.
+        form: format of the outputs in a folder; None for png.
+        overlay: True to write overlays too.
+        mask_optional: True to segment images whose mask file is missing.
 
     Raises:
         click.UsageError: if the command line is wrong; nothing has been written then.
@@ -82,7 +82,7 @@ def plan_jobs(
     found = _leave_out_masks(_find_images(inputs, output), mask)
     if not found:
         raise click.UsageError(
-            f"no image in {', '.join(inputs)}; {', '.join(IMAGE_SUFFIXES)} are images"
+            f"IMAGES must hold files with {', '.join(IMAGE_SUFFIXES)}; {', '.join(inputs)} has none"
         )
     jobs = []
     for image, below in found:
@@ -129,7 +129,9 @@ def _choose_suffix(output: Path | None, form: str | None) -> str:
             f"--output must end in one of {', '.join(OUTPUT_SUFFIXES)}; it is {output.name}"
         )
     if form not in (None, suffix[1:]):
-        raise click.UsageError(f"--format {form} and --output {output.name} contradict each other")
+        raise click.UsageError(
+            f"--format must match the suffix of --output; they are {form} and {output.name}"
+        )
     return suffix
 
 
@@ -157,7 +159,7 @@ def _expand(text: str, output: Path) -> Iterator[tuple[Path, Path, bool]]:
             if _is_image(Path(name)):
                 yield Path(name), Path(Path(name).name), False
     else:
-        raise click.UsageError(f"{text} does not exist")
+        raise click.UsageError(f"IMAGES must exist; {text} does not exist")
 
 
 def _is_image(path: Path) -> bool:
@@ -188,8 +190,8 @@ def _check_masks(jobs: Sequence[Job], *, optional: bool) -> None:
     if without and not optional:
         shown = ", ".join(f"{job.mask} of {job.image}" for job in without[:_SHOWN])
         raise click.UsageError(
-            f"a mask does not exist: {shown}{_tell_rest(len(without))}; --mask-optional segments "
-            "images without one"
+            f"every image must have its mask; missing are {shown}{_count_rest(len(without))} "
+            "(--mask-optional segments images without one)"
         )
 
 
@@ -211,11 +213,11 @@ def _check_outputs(jobs: Sequence[Job]) -> None:
                 raise click.UsageError(f"an output must not be an input; {path} is one")
             if target in owners:
                 raise click.UsageError(
-                    f"images must have outputs of their own; {owners[target]} and {job.image} "
-                    f"would both have {path}"
+                    f"each image must have its own output; {owners[target]} and {job.image} "
+                    f"both have {path}"
                 )
             owners[target] = job.image
 
 
-def _tell_rest(count: int) -> str:
+def _count_rest(count: int) -> str:
     return f" and {count - _SHOWN} more" if count > _SHOWN else ""

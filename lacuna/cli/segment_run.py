@@ -25,23 +25,23 @@ from lacuna.errors import (
     UnknownVersionError,
 )
 
-Ask = Callable[[Job], Awaitable[Result]]
+SegmentJob = Callable[[Job], Awaitable[Result]]
 
-_QUICK = 1
+_OVERLAY_COMPRESSION = 1
 """PNG compression level of overlays."""
 
-_LIGHT_PIXELS = 512 * 512
+_MAX_INLINE_PIXELS = 512 * 512
 """Size up to which writing labels takes less time than a thread would add."""
 
 
 class UnwritableError(LacunaError):
-    """An output cannot be written."""
+    """Output that cannot be written."""
 
     code = "unwritable"
 
 
 # Errors that every other image would meet, too.
-_FINAL = (
+_FATAL_ERRORS = (
     UnreachableError,
     OverloadedError,
     NotReadyError,
@@ -56,15 +56,15 @@ _FINAL = (
 
 
 @dataclass(frozen=True)
-class Done:
-    """An image that was segmented and written.
+class JobSuccess:
+    """Outcome of an image that was segmented and written.
 
     Attributes:
-        job: its job.
+        job: job of the image.
         size: height and width in pixels.
         valid_pixels: number of valid pixels.
-        areas: of each class, by its name.
-        seconds: from the request to the result.
+        areas: area of each class, by its name.
+        seconds: time until the result arrived.
     """
 
     job: Job
@@ -75,12 +75,12 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Failed:
-    """An image that was not segmented.
+class JobFailure:
+    """Outcome of an image that was not segmented.
 
     Attributes:
-        job: its job.
-        error: the reason.
+        job: job of the image.
+        error: reason of the failure.
     """
 
     job: Job
@@ -88,28 +88,31 @@ class Failed:
 
 
 async def run_jobs(
-    jobs: Sequence[Job], ask: Ask, concurrency: int, tell: Callable[[Done | Failed], None]
+    jobs: Sequence[Job],
+    segment_job: SegmentJob,
+    concurrency: int,
+    on_outcome: Callable[[JobSuccess | JobFailure], None],
 ) -> None:
     """Segment images and write the results.
 
-    Ends early after an error that every other image would meet, too: the server is unreachable, or
-    has no such model.
+    It stops early after an error that every other image would have too, such as an unreachable
+    server or an unknown model.
 
     Args:
         jobs: images to segment.
-        ask: segments an image.
+        segment_job: function that segments an image.
         concurrency: number of images that are segmented at once.
-        tell: called for each image that is done or has failed.
+        on_outcome: function that is called with the outcome of each image.
     """
     rest = iter(jobs)
     stop = asyncio.Event()
 
     async def work() -> None:
         for job in rest:
-            outcome = await _run_job(job, ask)
-            if isinstance(outcome, Failed) and _is_final(outcome.error):
+            outcome = await _run_job(job, segment_job)
+            if isinstance(outcome, JobFailure) and _is_fatal(outcome.error):
                 stop.set()
-            tell(outcome)
+            on_outcome(outcome)
             if stop.is_set():
                 return
 
@@ -118,26 +121,26 @@ async def run_jobs(
             group.create_task(work())
 
 
-async def _run_job(job: Job, ask: Ask) -> Done | Failed:
+async def _run_job(job: Job, segment_job: SegmentJob) -> JobSuccess | JobFailure:
     began_s = time.monotonic()
     try:
-        result = await ask(job)
+        result = await segment_job(job)
         seconds = time.monotonic() - began_s
-        if job.overlay is None and result.labels.size <= _LIGHT_PIXELS:
+        if job.overlay is None and result.labels.size <= _MAX_INLINE_PIXELS:
             _write(job, result)
         else:
             await asyncio.to_thread(_write, job, result)
     except (LacunaError, OSError) as error:
-        return Failed(job, error)
+        return JobFailure(job, error)
     height, width = result.labels.shape
-    return Done(job, (height, width), result.valid_pixels, result.areas, seconds)
+    return JobSuccess(job, (height, width), result.valid_pixels, result.areas, seconds)
 
 
 def _write(job: Job, result: Result) -> None:
     # The labels are written last: an image without them is not done.
     if job.overlay is not None:
         buffer = io.BytesIO()
-        result.overlay().save(buffer, "PNG", compress_level=_QUICK)
+        result.overlay().save(buffer, "PNG", compress_level=_OVERLAY_COMPRESSION)
         _put(job.overlay, lambda path: write_atomically(path, buffer.getvalue()))
     _put(job.output, result.save)
 
@@ -146,8 +149,8 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(path)
     except OSError as error:
-        raise UnwritableError(f"{path} cannot be written: {error.strerror}") from error
+        raise UnwritableError(f"{path} must be writable; {error.strerror}") from error
 
 
-def _is_final(error: Exception) -> bool:
-    return isinstance(error, _FINAL) and not isinstance(error, InferenceError)
+def _is_fatal(error: Exception) -> bool:
+    return isinstance(error, _FATAL_ERRORS) and not isinstance(error, InferenceError)

@@ -6,41 +6,43 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from lacuna.cli.segment_run import Done
+from lacuna.cli.segment_run import JobSuccess
 
 _MOST_ROWS = 20
 
 
-def describe(done: Done) -> str:
+def describe(image: JobSuccess) -> str:
     """Describe the result of one image in a line."""
-    height, width = done.size
-    whole = max(done.valid_pixels, 1)
-    areas = ", ".join(f"{name} {area.pixels / whole:.1%}" for name, area in done.areas.items())
-    return f"{done.job.output}: {height}×{width}, {_share(done.valid_pixels, done)} valid; {areas}"
+    height, width = image.size
+    whole = max(image.valid_pixels, 1)
+    areas = ", ".join(f"{name} {area.pixels / whole:.1%}" for name, area in image.areas.items())
+    return (
+        f"{image.job.output}: {height}×{width}, {_share(image.valid_pixels, image)} valid; {areas}"
+    )
 
 
-def draw_table(images: Sequence[Done]) -> Table:
-    """Draw a row for each image, if there are few, and one for all of them.
+def draw_table(images: Sequence[JobSuccess]) -> Table:
+    """Make a table with a row for each of the first 20 images, and a row of totals.
 
     Args:
-        images: that were segmented, at least one.
+        images: segmented images, at least one.
     """
-    names = list(dict.fromkeys(name for done in images for name in done.areas))
+    names = list(dict.fromkeys(name for image in images for name in image.areas))
     table = Table("image", "size", "valid", *names, box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
-    for done in images[:_MOST_ROWS]:
-        height, width = done.size
-        row = _list_shares(names, done.valid_pixels, {n: a.pixels for n, a in done.areas.items()})
-        valid = _share(done.valid_pixels, done)
-        table.add_row(done.job.image.name, f"{height}×{width}", valid, *row)
+    for image in images[:_MOST_ROWS]:
+        height, width = image.size
+        row = _list_shares(names, image.valid_pixels, {n: a.pixels for n, a in image.areas.items()})
+        valid = _share(image.valid_pixels, image)
+        table.add_row(image.job.image.name, f"{height}×{width}", valid, *row)
     if len(images) > _MOST_ROWS:
         table.add_row(f"… {len(images) - _MOST_ROWS} more")
     table.add_section()
-    pixels = sum(done.size[0] * done.size[1] for done in images)
-    valid_pixels = sum(done.valid_pixels for done in images)
+    pixels = sum(image.size[0] * image.size[1] for image in images)
+    valid_pixels = sum(image.valid_pixels for image in images)
     totals = {
-        name: sum(done.areas[name].pixels for done in images if name in done.areas)
+        name: sum(image.areas[name].pixels for image in images if name in image.areas)
         for name in names
     }
     row = _list_shares(names, valid_pixels, totals)
@@ -56,5 +58,5 @@ def _list_shares(
         yield f"{areas[name] / max(valid_pixels, 1):.1%}" if name in areas else ""
 
 
-def _share(pixels: int, done: Done) -> str:
-    return f"{pixels / (done.size[0] * done.size[1]):.1%}"
+def _share(pixels: int, image: JobSuccess) -> str:
+    return f"{pixels / (image.size[0] * image.size[1]):.1%}"

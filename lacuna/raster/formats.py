@@ -153,6 +153,15 @@ FORMATS = (
         stored="lacuna.raster.tiff:decode_stored_tiff",
     ),
     Format(
+        key="jpeg2000",
+        name="JPEG 2000",
+        magics=_starts(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+        media_types=("image/jp2", "image/jpx", "image/j2k"),
+        suffixes=(".jp2", ".j2k"),
+        header="lacuna.raster.jpeg2000:read_jpeg2000_header",
+        decoder="lacuna.raster.jpeg2000:decode_jpeg2000",
+    ),
+    Format(
         key="npy",
         name="NPY",
         magics=_starts(b"\x93NUMPY"),
@@ -169,8 +178,6 @@ FORMATS = (
 OTHERS = (
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
     (b"8BPS", "PSD"),

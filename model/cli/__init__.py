@@ -1,4 +1,4 @@
-"""The command line: `lacuna-model validate | train | evaluate | export | samples`."""
+"""Command line: `lacuna-model validate | train | evaluate | export | samples`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from model.cli.samples import samples
 from model.cli.train import train
 from model.cli.validate import validate
 
-# TensorFlow and all that needs it are imported by the commands, so that --help answers at once.
+# The commands import TensorFlow and everything that needs it, so that --help answers at once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 class _Commands(click.Group):
-    """Tells what people can mend in one line; all else surfaces with its traceback."""
+    """Group of commands that reports a missing package in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""

@@ -11,13 +11,14 @@ import click
 
 from model.cli.folder_runs import count_flips_on_folder, score_on_folder
 from model.cli.loading import RUN, load_run, read_dataset
-from model.cli.printing import make_progress, print_comparison, print_flips, print_scores
+from model.cli.printing import print_comparison, print_flips, print_scores
+from model.cli.progress import make_progress
 
 if TYPE_CHECKING:
     import keras
 
-    from model.comparison import Contestant
-    from model.flips import Flips
+    from model.comparison.groups import RunGroup
+    from model.scoring.flips import Flips
 
 
 @click.command()
@@ -26,20 +27,20 @@ if TYPE_CHECKING:
     "--curves",
     metavar="FILE.svg",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Compare at more fractions, pattern by pattern, and plot it; numbers go to FILE.json.",
+    help="Compare at more fractions, for each pattern, and plot; the numbers go to FILE.json.",
 )
 def evaluate(runs: Sequence[Path], curves: Path | None) -> None:
-    """Score the network in RUN, a folder that `train` wrote, on what it never learnt from.
+    """Score the network in RUN, a folder that `train` wrote, on data held out from training.
 
-    That is textures of its own for a preset, and the validation images for a folder of images.
+    For a preset, that is mosaics of other textures; for a folder of images, its validation images.
 
-    Prints the intersection over union of each class, and their mean, with more and more pixels
-    missing, and keeps them in RUN for `export`. Prints how many labels change when an image is
-    padded, too.
+    Prints the intersection over union of each class, and their mean, at increasing fractions of
+    missing pixels, and writes them to RUN for `export`. Also prints the number of labels that
+    change when images are padded.
 
-    With several RUNs, or --curves: compares trainings of a preset, the mean IoU at 0 to 80 %
-    missing for each pattern in which pixels go missing. Runs that differ only in their seed are
-    one contestant.
+    With several RUNs, or --curves: compares trainings of a preset, by their mean IoU at 0 to 80 %
+    missing pixels for each pattern of missing pixels. Runs that differ only in their seed are
+    averaged.
     """
     if curves is not None and curves.suffix != ".svg":
         raise click.BadParameter(f"--curves must end in .svg; it is {curves}")
@@ -55,30 +56,35 @@ def _evaluate(run: Path) -> None:
         _evaluate_on_folder(run, record)
         return
     from model.data.textures import CLASSES  # noqa: PLC0415
-    from model.evaluate import EvaluationConfig, count_batches, write_scores  # noqa: PLC0415
-    from model.evaluate import evaluate as score  # noqa: PLC0415
+    from model.scoring.mosaics import (  # noqa: PLC0415
+        SCORED_DATA,
+        EvaluationConfig,
+        count_batches,
+        score_on_mosaics,
+    )
+    from model.scoring.scores import describe_scores, write_scores  # noqa: PLC0415
 
-    config = EvaluationConfig()
+    config, names = EvaluationConfig(), [texture.name for texture in CLASSES]
     with make_progress() as progress:
         task = progress.add_task("evaluating", total=count_batches(config))
-        scores = score(network, config, on_batch=lambda: progress.advance(task))
-    write_scores(scores, run)
-    print_scores(scores, [texture.name for texture in CLASSES])
+        scores = score_on_mosaics(network, config, on_batch=lambda: progress.advance(task))
+    write_scores(run, describe_scores(scores, names, SCORED_DATA))
+    print_scores(scores, names)
     print_flips(_count_flips(network))
 
 
 def _evaluate_on_folder(run: Path, record: Mapping[str, Any]) -> None:
     dataset = read_dataset(Path(record["dataset"]["folder"]))
-    results, _ = score_on_folder(dataset, run)
-    print_scores(results, [entry["name"] for entry in record["dataset"]["classes"]])
+    scores, _ = score_on_folder(dataset, run)
+    print_scores(scores, [entry["name"] for entry in record["dataset"]["classes"]])
     print_flips(count_flips_on_folder(dataset, run))
 
 
 def _compare(runs: Sequence[Path], curves: Path | None) -> None:
     loaded = [load_run(run) for run in runs]
-    from model.comparison import Run, check_comparable, group_runs  # noqa: PLC0415
-    from model.curves import count_curve_batches, measure_curves  # noqa: PLC0415
-    from model.evaluate import EvaluationConfig  # noqa: PLC0415
+    from model.comparison.curves import count_curve_batches, measure_curves  # noqa: PLC0415
+    from model.comparison.groups import ScoredRun, check_comparable, group_runs  # noqa: PLC0415
+    from model.scoring.mosaics import EvaluationConfig  # noqa: PLC0415
 
     try:
         check_comparable([record for _, record in loaded])
@@ -88,32 +94,32 @@ def _compare(runs: Sequence[Path], curves: Path | None) -> None:
     with make_progress() as progress:
         task = progress.add_task("evaluating", total=len(runs) * count_curve_batches(config))
         measured = [
-            Run(
+            ScoredRun(
                 record["config"],
                 measure_curves(network, config, on_batch=lambda: progress.advance(task)),
                 _count_flips(network),
             )
             for network, record in loaded
         ]
-    contestants = group_runs(measured)
-    print_comparison(contestants)
+    groups = group_runs(measured)
+    print_comparison(groups)
     if curves is not None:
-        _write(contestants, curves)
+        _write(groups, curves)
 
 
 def _count_flips(network: keras.Model) -> Flips:
-    from model.flips import count_flips, draw_test_mosaics, label_with  # noqa: PLC0415
+    from model.scoring.flips import count_flips, draw_test_mosaics, label_with  # noqa: PLC0415
 
     scenes = ((mosaic.image, mosaic.mask) for mosaic in draw_test_mosaics())
     return count_flips(label_with(network), scenes)
 
 
-def _write(contestants: Sequence[Contestant], curves: Path) -> None:
-    from model.comparison import describe_comparison  # noqa: PLC0415
+def _write(groups: Sequence[RunGroup], curves: Path) -> None:
+    from model.comparison.groups import describe_comparison  # noqa: PLC0415
     from model.report.panels import draw_panels  # noqa: PLC0415
 
     curves.parent.mkdir(parents=True, exist_ok=True)
-    curves.write_text(draw_panels(contestants), encoding="utf-8")
+    curves.write_text(draw_panels(groups), encoding="utf-8")
     numbers = curves.with_suffix(".json")
-    numbers.write_text(json.dumps(describe_comparison(contestants), indent=2) + "\n")
-    click.echo(f"\n{curves}, and {numbers} for programs")
+    numbers.write_text(json.dumps(describe_comparison(groups), indent=2) + "\n")
+    click.echo(f"\n{curves}, and {numbers} with the numbers")

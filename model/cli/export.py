@@ -17,12 +17,12 @@ from model.cli.loading import RUN, load_run
 def export(run: Path, output: Path) -> None:
     """Export the network in RUN as a SavedModel into OUTPUT, <repository>/<model>/<version>.
 
-    An OUTPUT that is there is replaced once the new one is complete. Hold the result to its
-    promise with `lacuna check OUTPUT`.
+    An existing OUTPUT is replaced once the new one is complete. `lacuna check OUTPUT` checks the
+    result.
     """
     if not output.name.isdigit():
         raise click.BadParameter(
-            f"OUTPUT must end in a version, which is digits; it ends in {output.name}"
+            f"OUTPUT must end in a version, which is a number; it ends in {output.name}"
         )
     export_run(run, output)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
@@ -32,14 +32,14 @@ def export(run: Path, output: Path) -> None:
 def export_run(run: Path, output: Path) -> None:
     """Export a run's network with its manifest."""
     network, record = load_run(run)
-    from model.evaluate import read_scores  # noqa: PLC0415
     from model.export import build_manifest, export_network  # noqa: PLC0415
-    from model.train import describe_training, read_network_config  # noqa: PLC0415
+    from model.scoring.scores import read_scores  # noqa: PLC0415
+    from model.training.runs import describe_training, read_network_config  # noqa: PLC0415
 
     if record["config"].get("twin"):
         raise click.ClickException(
-            f"{run} holds a plain twin, for comparison alone: its answers depend on the canvas, "
-            "and a server may serve masked networks only"
+            f"{run} holds a baseline network, which is for comparison only: its labels depend on "
+            "the canvas. Only masked networks can be served"
         )
     config = read_network_config(record)
     manifest = build_manifest(

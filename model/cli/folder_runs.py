@@ -1,8 +1,7 @@
-"""What the commands do with a training on a folder of images."""
+"""Steps of the commands for trainings on a folder of images."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,14 @@ import click
 
 from model.cli.export import export_run
 from model.cli.loading import load_run
-from model.cli.printing import make_progress, print_scores
+from model.cli.printing import print_scores
+from model.cli.progress import make_progress, show_training
 
 if TYPE_CHECKING:
     from model.data.folders import Dataset
-    from model.flips import Flips
-    from model.folder_training import FolderTrainingConfig
-    from model.scoring import Result
+    from model.scoring.flips import Flips
+    from model.scoring.scores import Score
+    from model.training.folders import FolderTrainingConfig
 
 _VERSION = "1"
 _REPORT_FILE = "report.html"
@@ -26,38 +26,27 @@ _CANVASES = 100
 
 
 def train_on_folder(config: FolderTrainingConfig, dataset: Dataset, output: Path) -> None:
-    """Train, then score, export and report."""
-    from model.checkpoints import RunConflictError  # noqa: PLC0415
-    from model.folder_training import train_on_folder as train  # noqa: PLC0415
+    """Train a network, then score, export and report it."""
+    from model.training.folders import train_on_folder as train  # noqa: PLC0415
 
-    columns = ("loss {task.fields[loss]:.3f}", "best IoU {task.fields[iou]:.3f}")
-    try:
-        with make_progress(*columns) as progress:
-            task = progress.add_task("training", total=config.steps, loss=float("nan"), iou=0.0)
-            train(
-                config,
-                dataset,
-                output,
-                lambda step, loss, iou: progress.update(task, completed=step, loss=loss, iou=iou),
-            )
-    except RunConflictError as error:
-        raise click.ClickException(str(error)) from error
+    with show_training(config.steps, "best IoU") as on_step:
+        train(config, dataset, output, on_step)
     _finish(dataset, output)
 
 
 def _finish(dataset: Dataset, run: Path) -> None:
-    """Score, export and report what was trained."""
-    from model.checkpoints import replace_file  # noqa: PLC0415
+    """Score, export and report the trained network."""
+    from model.atomic import replace_file  # noqa: PLC0415
     from model.report.page import RunReport, render_report  # noqa: PLC0415
 
-    results, examples = score_on_folder(dataset, run)
+    scores, examples = score_on_folder(dataset, run)
     model = run / "model" / dataset.description.name / _VERSION
     export_run(run, model)
     commands = (f"lacuna check {model}", f"lacuna serve --model-repository {model.parents[1]}")
     _, record = load_run(run)
-    page = render_report(RunReport(dataset, record, results, examples, commands))
+    page = render_report(RunReport(dataset, record, scores, examples, commands))
     replace_file(run / _REPORT_FILE, page.encode())
-    print_scores(results, [entry.name for entry in dataset.description.classes])
+    print_scores(scores, [entry.name for entry in dataset.description.classes])
     click.echo(f"{run / _REPORT_FILE}: the report")
     click.echo(f"{model}: exported. `lacuna check {model}` says:")
     click.echo(check_contract(model))
@@ -65,46 +54,44 @@ def _finish(dataset: Dataset, run: Path) -> None:
 
 
 def check_contract(model: Path) -> str:
-    """Hold an exported model to the contract, as `lacuna check` and every server do.
+    """Check the contract of an exported model, as `lacuna check` and every server do.
 
-    That is the server's code, and this package does not import it: the server only ever sees what
-    was exported.
+    Runs the server's code in a process of its own, because this package does not import it.
 
     Args:
         model: `<repository>/<model>/<version>`.
 
     Returns:
-        What the check says, for people.
+        The output of the check.
     """
     lacuna = Path(sys.executable).with_name("lacuna")
-    done = subprocess.run(  # noqa: S603 (our own program, on a folder of our own)
+    done = subprocess.run(  # noqa: S603 (our own program and folder)
         [lacuna, "check", model], capture_output=True, text=True, check=False
     )
     return (done.stdout + done.stderr).strip()
 
 
-def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Result], list[Any]]:
-    """Score a run on its folder's validation images, keep the scores, and choose examples."""
+def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Score], list[Any]]:
+    """Score a run on its folder's validation images, write the scores, and choose examples."""
     network, record = load_run(run)
-    from model.checkpoints import replace_file  # noqa: PLC0415
     from model.data.batches import SampleReader  # noqa: PLC0415
-    from model.evaluate import SCORES_FILE  # noqa: PLC0415
     from model.report.examples import choose_examples  # noqa: PLC0415
-    from model.scoring import (  # noqa: PLC0415
+    from model.scoring.images import SCORED_DATA, score_images  # noqa: PLC0415
+    from model.scoring.prediction import Predictor  # noqa: PLC0415
+    from model.scoring.scores import (  # noqa: PLC0415
         MISSING_FRACTIONS,
-        Predictor,
-        describe_results,
-        score,
+        describe_scores,
+        write_scores,
     )
-    from model.train import read_network_config  # noqa: PLC0415
+    from model.training.runs import read_network_config  # noqa: PLC0415
 
     predictor = Predictor(network, read_network_config(record))
     reader = SampleReader(dataset.description)
     images = dataset.validation
     with make_progress() as progress:
         task = progress.add_task("scoring", total=len(images) * len(MISSING_FRACTIONS))
-        results = [
-            score(
+        scores = [
+            score_images(
                 predictor,
                 map(reader.read, images),
                 fraction,
@@ -112,27 +99,27 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Result], list[Any
             )
             for fraction in MISSING_FRACTIONS
         ]
-    scores = describe_results(results, [entry.name for entry in dataset.description.classes])
-    replace_file(run / SCORES_FILE, (json.dumps(scores, indent=2) + "\n").encode())
-    return results, choose_examples(predictor, images, reader)
+    names = [entry.name for entry in dataset.description.classes]
+    write_scores(run, describe_scores(scores, names, SCORED_DATA))
+    return scores, choose_examples(predictor, images, reader)
 
 
 def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
-    """Count the labels that change when validation images are padded, a hundred of them at most."""
+    """Count the labels that change when validation images, at most a hundred, are padded."""
     network, record = load_run(run)
     import numpy as np  # noqa: PLC0415
 
     from model.data.batches import SampleReader  # noqa: PLC0415
     from model.data.folders import Sample  # noqa: PLC0415
-    from model.flips import count_flips  # noqa: PLC0415
-    from model.scoring import Predictor  # noqa: PLC0415
-    from model.train import read_network_config  # noqa: PLC0415
+    from model.scoring.flips import count_flips  # noqa: PLC0415
+    from model.scoring.prediction import Predictor  # noqa: PLC0415
+    from model.training.runs import read_network_config  # noqa: PLC0415
 
     predictor = Predictor(network, read_network_config(record))
     reader = SampleReader(dataset.description)
 
     def label(image: Any, mask: Any) -> Any:
-        labels = np.zeros(mask.shape, np.uint8)  # not looked at
+        labels = np.zeros(mask.shape, np.uint8)  # not used
         return predictor.predict(Sample(image, mask, labels)).argmax(axis=-1)
 
     samples = map(reader.read, dataset.validation[:_CANVASES])

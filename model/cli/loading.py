@@ -1,16 +1,14 @@
-"""What commands read: TensorFlow, runs, folders of images."""
+"""Loading of TensorFlow, runs and folders of images for the commands."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+
+from lacuna.native_output import mute_native_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -21,34 +19,19 @@ RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without what its libraries write to the standard error meanwhile.
+    """Import TensorFlow without the messages of its libraries on the standard error.
 
-    They do so before any of their settings for quiet count. Every command that needs it begins with
-    this.
+    These appear before any setting can silence them. Every command that needs TensorFlow calls this
+    first.
     """
-    with _mute_native_stderr():
+    with mute_native_stderr():
         import tensorflow as tf  # noqa: F401, PLC0415
 
 
-@contextmanager
-def _mute_native_stderr() -> Iterator[None]:
-    """Send what native code writes to the standard error nowhere; errors are raised still."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
 def load_run(run: Path) -> tuple[keras.Model, dict[str, Any]]:
-    """Read a run's network and record, or say why not."""
+    """Return a run's network and record, or exit with the reason."""
     load_tensorflow()
-    from model.train import load_run as load  # noqa: PLC0415
+    from model.training.runs import load_run as load  # noqa: PLC0415
 
     try:
         return load(run)
@@ -57,7 +40,7 @@ def load_run(run: Path) -> tuple[keras.Model, dict[str, Any]]:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """Check a folder of images whole, or tell all that is wrong with it; without TensorFlow."""
+    """Return a checked folder of images, or exit with all its faults; without TensorFlow."""
     from model.data.folders import DatasetError  # noqa: PLC0415
     from model.data.folders import read_dataset as read  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What commands show: progress, and what came out."""
+"""Output of the commands."""
 
 from __future__ import annotations
 
@@ -7,42 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from model.comparison import Contestant
+    from model.comparison.groups import RunGroup
     from model.data.folders import Dataset
-    from model.flips import Flips
+    from model.scoring.flips import Flips
 
 _TABLE_WIDTH = 120
 
 
-def make_progress(*columns: str) -> Progress:
-    """Make a progress bar, with further columns."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        *(TextColumn(column) for column in columns),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-
-
 def print_dataset(dataset: Dataset) -> None:
-    """Say what a folder of images holds."""
+    """Print a summary of a folder of images."""
     description = dataset.description
     click.echo(
-        f"{dataset.folder}: {len(dataset.training)} images to train on, "
-        f"{len(dataset.validation)} to validate on; {description.channels} channels of "
+        f"{dataset.folder}: {len(dataset.training)} training images, "
+        f"{len(dataset.validation)} validation images; {description.channels} channels of "
         f"{description.dtype}, {dataset.valid_fraction:.1%} valid"
     )
     for note in dataset.notes:
@@ -59,21 +39,21 @@ def print_scores(scores: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def print_flips(flips: Flips) -> None:
-    """Say how many labels change with the canvas."""
+    """Print the number of labels that change with the canvas."""
     click.echo(f"labels that change when only the canvas does: {flips}")
 
 
-def print_comparison(contestants: Sequence[Contestant]) -> None:
-    """Print the mean IoU of all contestants, pattern by pattern, and what the canvas changes."""
-    from model.comparison import ALL  # noqa: PLC0415
-    from model.curves import FRACTIONS  # noqa: PLC0415
+def print_comparison(groups: Sequence[RunGroup]) -> None:
+    """Print the mean IoU of all groups for each pattern, and the changed labels."""
+    from model.comparison.curves import FRACTIONS  # noqa: PLC0415
+    from model.comparison.groups import ALL_PATTERNS  # noqa: PLC0415
     from model.data.nodata import PATTERNS_TO_COMPARE  # noqa: PLC0415
 
     console = Console(width=_TABLE_WIDTH)
-    for pattern in (ALL, *PATTERNS_TO_COMPARE):
-        click.echo(f"\nmean IoU, {'mean of all patterns' if pattern == ALL else pattern}")
+    for pattern in (ALL_PATTERNS, *PATTERNS_TO_COMPARE):
+        click.echo(f"\nmean IoU, {'mean of all patterns' if pattern == ALL_PATTERNS else pattern}")
         table = Table("missing", *(f"{fraction:.0%}" for fraction in FRACTIONS), box=None)
-        for entry in contestants:
+        for entry in groups:
             cells = [f"{mean:.3f}" for mean in entry.mean(pattern)]
             if len(entry.runs) > 1:
                 spread = entry.spread(pattern)
@@ -82,6 +62,6 @@ def print_comparison(contestants: Sequence[Contestant]) -> None:
         console.print(table)
     click.echo("± half the distance from the worst seed to the best")
     click.echo("\nlabels that change when only the canvas does")
-    for entry in contestants:
+    for entry in groups:
         for run in entry.runs:
             click.echo(f"{entry.name}, seed {run.config['seed']}: {run.flips}")

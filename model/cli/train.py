@@ -5,24 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from model.cli.folder_runs import train_on_folder
 from model.cli.loading import RUN, load_tensorflow, read_dataset
-from model.cli.printing import make_progress, print_dataset
-
-if TYPE_CHECKING:
-    import keras
-    from rich.progress import Progress
+from model.cli.printing import print_dataset
+from model.cli.progress import show_training
 
 _NEEDS_DATA = ("crop", "validate_every", "patience", "network")
 
 
 @click.command()
-@click.option("--data", metavar="DIR", type=RUN, help="Folder of images to train on; see validate.")
-@click.option("--preset", default="groundcover", show_default=True, help="What else to train.")
+@click.option("--data", metavar="DIR", type=RUN, help="Folder of training images; see validate.")
+@click.option(
+    "--preset", default="groundcover", show_default=True, help="Preset to train without --data."
+)
 @click.option(
     "-o",
     "--output",
@@ -30,32 +29,40 @@ _NEEDS_DATA = ("crop", "validate_every", "patience", "network")
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the network and the record of its training.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Batches, at most.  [2000; the preset's]")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Crops in it.  [8; the preset's]")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Number of batches, at most.  [2000; the preset's]"
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Crops in a batch.  [8; the preset's]"
+)
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
-    help="At its peak.  [0.002; the preset's]",
+    help="Peak learning rate.  [0.002; the preset's]",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Of weights and data.  [0; the preset's]")
-@click.option("--crop", type=click.IntRange(min=8), help="Side in pixels.  [256]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of weights and data.  [0; the preset's]"
+)
+@click.option("--crop", type=click.IntRange(min=8), help="Side of a crop in pixels.  [256]")
 @click.option(
     "--validate-every",
     type=click.IntRange(min=1),
-    help="Steps between scores and checkpoints.  [100]",
+    help="Steps between validations, each with a checkpoint.  [100]",
 )
 @click.option(
-    "--patience", type=click.IntRange(min=1), help="Scores without a better one to stop at.  [10]"
+    "--patience",
+    type=click.IntRange(min=1),
+    help="Validations without a better score before stopping.  [10]",
 )
-@click.option("--network", help="Its shape: default, small, residual or separable.  [default]")
+@click.option("--network", help="Network: default, small, residual or separable.  [default]")
 @click.option(
     "--normalization",
-    help="Of sums over valid pixels alone: none, mean, variance or area.  [area]",
+    help="Scale of sums over valid pixels: none, mean, variance or area.  [area]",
 )
 @click.option(
     "--twin",
-    help="Train a plain network to compare with, missing pixels filled: zero, mean, mask (zero, "
-    "and the mask as a channel) or nearest.",
+    help="Train a baseline network for comparison, with missing pixels filled by: zero, mean, mask "
+    "(zero, and the mask as a channel) or nearest.",
 )
 @click.pass_context
 def train(
@@ -68,12 +75,12 @@ def train(
 ) -> None:
     """Train a network on a folder of images, or on mosaics of textures.
 
-    With --data: DIR is checked whole first. Afterwards OUTPUT holds model/NAME/1 for
-    `lacuna serve`, report.html, scores.json, and logs/ for TensorBoard. The same command goes on
-    where it was stopped, however it was.
+    With --data: all of DIR is checked first. Afterwards OUTPUT holds model/NAME/1 for
+    `lacuna serve`, report.html, scores.json, and logs/ for TensorBoard. The same command resumes an
+    interrupted training.
 
-    With --preset: textures are drawn while the network trains. The same preset, seed and number of
-    steps draw the same. The demo takes about ten minutes on two cores, and goes on likewise.
+    With --preset: mosaics are drawn during training, the same ones for the same preset, seed and
+    number of steps. The demo takes about ten minutes on two cores. The same command resumes it.
     """
     options = {name: value for name, value in given.items() if value is not None}
     if data is None:
@@ -87,12 +94,12 @@ def train(
 
 
 def _train_folder(data: Path, output: Path, options: dict[str, Any]) -> None:
-    dataset = read_dataset(data)  # before TensorFlow: what is wrong is told at once
+    dataset = read_dataset(data)  # before TensorFlow, so that faults are reported at once
     print_dataset(dataset)
     load_tensorflow()
     from model.data.crops import AugmentationConfig  # noqa: PLC0415
-    from model.folder_training import NETWORKS, FolderTrainingConfig  # noqa: PLC0415
     from model.ops import NORMALIZATIONS  # noqa: PLC0415
+    from model.training.folders import NETWORKS, FolderTrainingConfig  # noqa: PLC0415
 
     _check_choice(options, "network", list(NETWORKS))
     _check_choice(options, "normalization", NORMALIZATIONS)
@@ -108,11 +115,9 @@ def _train_preset(preset: str, output: Path, options: dict[str, Any]) -> None:
     if {"twin", "normalization"} <= options.keys():
         raise click.UsageError("--twin and --normalization exclude each other")
     load_tensorflow()
-    from model.checkpoints import RunConflictError  # noqa: PLC0415
+    from model.baselines import FILLS  # noqa: PLC0415
     from model.ops import NORMALIZATIONS  # noqa: PLC0415
-    from model.train import PRESETS  # noqa: PLC0415
-    from model.train import train as run  # noqa: PLC0415
-    from model.twins import FILLS  # noqa: PLC0415
+    from model.training.mosaics import PRESETS, train_on_mosaics  # noqa: PLC0415
 
     if preset not in PRESETS:
         raise click.BadParameter(f"must be one of {', '.join(PRESETS)}; it is {preset}")
@@ -122,12 +127,8 @@ def _train_preset(preset: str, output: Path, options: dict[str, Any]) -> None:
     if "normalization" in options:
         network = dataclasses.replace(network, normalization=options.pop("normalization"))
     config = dataclasses.replace(PRESETS[preset], network=network, **options)
-    columns = ("loss {task.fields[loss]:.3f}", "IoU {task.fields[iou]:.3f}")
-    try:
-        with make_progress(*columns) as progress:
-            run(config, output, [_make_callback(progress, config.steps)])
-    except RunConflictError as error:
-        raise click.ClickException(str(error)) from error
+    with show_training(config.steps, "IoU") as on_step:
+        train_on_mosaics(config, output, on_step)
     click.echo(f"{output}: trained; score it with: lacuna-model evaluate {output}")
 
 
@@ -136,16 +137,3 @@ def _check_choice(options: Mapping[str, Any], name: str, choices: Sequence[str])
         raise click.BadParameter(
             f"--{name} must be one of {', '.join(choices)}; it is {options[name]}"
         )
-
-
-def _make_callback(progress: Progress, steps: int) -> keras.callbacks.Callback:
-    import keras  # noqa: PLC0415
-
-    task = progress.add_task("training", total=steps, loss=float("nan"), iou=float("nan"))
-
-    def advance(_: int, logs: Mapping[str, Any]) -> None:
-        done = int(callback.model.optimizer.iterations)
-        progress.update(task, completed=done, loss=float(logs["loss"]), iou=float(logs["mean_iou"]))
-
-    callback = keras.callbacks.LambdaCallback(on_train_batch_end=advance)
-    return callback

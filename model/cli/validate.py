@@ -13,14 +13,14 @@ from model.cli.printing import print_dataset
 @click.command()
 @click.argument("folder", metavar="DIR", type=RUN)
 def validate(folder: Path) -> None:
-    """Check a folder of images to train on, and tell all that is wrong with it.
+    """Check a folder of training images, and report all its faults.
 
     \b
     DIR/dataset.toml       names the model and its classes
-    DIR/images/NAME.ext    PNG, JPEG, TIFF or NPY
-    DIR/labels/NAME.ext    class ids, PNG, TIFF or NPY; 255 = unknown
+    DIR/images/NAME.ext    any format that the server reads
+    DIR/labels/NAME.ext    class ids as they are stored; 255 = unknown
     DIR/masks/NAME.ext     optional; non-zero = valid
 
-    The exit status is 0 if it can be trained on, else 1.
+    The exit status is 0 if there is none, else 1.
     """
     print_dataset(read_dataset(folder))

@@ -1,1 +1,1 @@
-"""Images to learn from, their labels and their missing pixels."""
+"""Training images, their labels and their missing pixels."""

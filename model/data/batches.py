@@ -1,4 +1,4 @@
-"""What a network is shown at each step of its training: a function of the seed and the step."""
+"""Training batches of a folder of images, each a function of the seed and the step."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.data.crops import AugmentationConfig, Batch, pad_together, vary
+from model.data.crops import AugmentationConfig, Batch, augment, collate
 from model.data.description import DatasetDescription
 from model.data.folders import Dataset, Sample, load_sample
 from model.data.listing import Entry
 
 CACHE_BYTES = 2**30
-"""Decoded images that are kept. Beyond it they are read anew whenever they are wanted."""
+"""Size of the decoded images to keep in memory. Others are read each time."""
 
 _ORDER, _VARIATION = 0, 1
 
 
 class SampleReader:
-    """Reads samples, and keeps the first ones that fit into memory.
+    """Reader of samples that keeps the first ones that fit into memory.
 
     Args:
         description: of the dataset.
-        max_bytes: what may be kept.
+        max_bytes: of the samples to keep.
     """
 
     def __init__(self, description: DatasetDescription, max_bytes: int = CACHE_BYTES) -> None:
@@ -35,7 +35,7 @@ class SampleReader:
         self._lock = Lock()
 
     def read(self, entry: Entry) -> Sample:
-        """Give the sample of an entry."""
+        """Return the sample of an entry."""
         kept = self._kept.get(entry.name)
         if kept is not None:
             return kept
@@ -49,13 +49,13 @@ class SampleReader:
 
 
 def choose_entries(entries: Sequence[Entry], seed: int, step: int, batch_size: int) -> list[Entry]:
-    """Choose the images of a step: in each round every one has its turn, in an order of its own.
+    """Choose the images of a step: each round goes through all images, in an order of its own.
 
     Args:
         entries: to choose from.
-        seed: decides the orders.
-        step: which one, from 0.
-        batch_size: how many.
+        seed: of the orders.
+        step: from 0.
+        batch_size: number of images.
     """
     chosen = []
     for place in range(step * batch_size, (step + 1) * batch_size):
@@ -79,9 +79,9 @@ def draw_batch(
     Args:
         dataset: its training images are drawn from.
         reader: reads them.
-        augmentation: how they are varied.
-        seed: together with the step decides everything.
-        step: which one, from 0.
+        augmentation: random variation of the images.
+        seed: determines the batch, together with the step.
+        step: from 0.
         batch_size: N.
         multiple: sides of the canvas are multiples of this.
     """
@@ -89,9 +89,9 @@ def draw_batch(
     for index, entry in enumerate(choose_entries(dataset.training, seed, step, batch_size)):
         rng = np.random.default_rng([seed, _VARIATION, step, index])
         samples.append(
-            vary(rng, reader.read(entry), augmentation, dataset.pixel_mean, dataset.pixel_scale)
+            augment(rng, reader.read(entry), augmentation, dataset.pixel_mean, dataset.pixel_scale)
         )
-    return pad_together(samples, multiple)
+    return collate(samples, multiple)
 
 
 def stream_batches(
@@ -103,7 +103,7 @@ def stream_batches(
     batch_size: int,
     multiple: int,
 ) -> Any:
-    """Make a `tf.data.Dataset` of the batches of some steps, drawn ahead while a network trains.
+    """Return a `tf.data.Dataset` of the batches of some steps, drawn in advance during training.
 
     Returns:
         A dataset of `Batch`es.
@@ -118,7 +118,7 @@ def stream_batches(
 
 
 def describe_batch(channels: int) -> Batch:
-    """Give the shapes and types of a batch as TensorFlow's specifications."""
+    """Return the shapes and types of a batch as TensorFlow's specifications."""
     return Batch(
         tf.TensorSpec((None, None, None, channels), tf.float32),
         tf.TensorSpec((None, None, None, 1), tf.bool),

@@ -22,15 +22,15 @@ _WHITE = {"uint8": 255.0, "uint16": 65535.0}
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """How samples are varied.
+    """Configuration of the random variation of samples.
 
     Attributes:
-        crop: height and width of what is cut out, in pixels; a smaller image is taken whole.
-        turns: turn by quarters and mirror at random.
-        brightness: largest shift of all values, as a part of the images' standard deviation.
-        contrast: largest stretch or squeeze about the images' mean, as a part of 1.
-        missing: smallest and largest fraction of pixels that are taken out.
-        complete: how often none is taken out.
+        crop: height and width of a crop in pixels; a smaller image is used whole.
+        turns: whether to rotate by quarter turns and mirror at random.
+        brightness: largest shift of all values, as a fraction of the images' standard deviation.
+        contrast: largest relative change of the distances from the images' mean.
+        missing: smallest and largest fraction of pixels to take out.
+        complete: probability that no pixel is taken out.
     """
 
     crop: int = 256
@@ -50,9 +50,9 @@ class Batch(NamedTuple):
     """Samples on one canvas, each in its upper left corner.
 
     Attributes:
-        image: float32 (N, H, W, C); 0 where missing and beside a sample.
-        mask: bool (N, H, W, 1), True = valid; False beside a sample.
-        labels: uint8 (N, H, W); `IGNORE_LABEL` where missing or unknown and beside a sample.
+        image: float32 (N, H, W, C); 0 where missing and outside a sample.
+        mask: bool (N, H, W, 1), True = valid; False outside a sample.
+        labels: uint8 (N, H, W); `IGNORE_LABEL` where missing or unknown and outside a sample.
     """
 
     image: NDArray[np.float32]
@@ -60,21 +60,21 @@ class Batch(NamedTuple):
     labels: NDArray[np.uint8]
 
 
-def vary(
+def augment(
     rng: np.random.Generator,
     sample: Sample,
     config: AugmentationConfig,
     pixel_mean: float,
     pixel_scale: float,
 ) -> Sample:
-    """Cut a piece out of a sample, turn it, change its light and take pixels out of it.
+    """Return a random crop of a sample, rotated, with other light and with pixels taken out.
 
     Args:
-        rng: decides all of it.
+        rng: source of randomness.
         sample: not changed.
-        config: how far.
-        pixel_mean: the value that contrast is stretched about.
-        pixel_scale: the unit of brightness.
+        config: of the variation.
+        pixel_mean: centre of the change in contrast.
+        pixel_scale: unit of the change in brightness.
 
     Returns:
         A sample with a float32 image.
@@ -92,21 +92,21 @@ def vary(
     if rng.random() < config.complete:
         return varied
     size = (image.shape[0], image.shape[1])
-    return lose(varied, draw_missing(rng, size, rng.uniform(*config.missing)))
+    return remove_pixels(varied, draw_missing(rng, size, rng.uniform(*config.missing)))
 
 
 def turn(sample: Sample, quarters: int, *, mirror: bool) -> Sample:
-    """Turn a sample by quarters, anticlockwise, then mirror its columns."""
+    """Rotate a sample by quarter turns, anticlockwise, then mirror its columns."""
     turned = sample.move(lambda part: np.rot90(part, quarters))
     return turned.move(lambda part: part[:, ::-1]) if mirror else turned
 
 
-def lose(sample: Sample, missing: NDArray[np.bool_]) -> Sample:
+def remove_pixels(sample: Sample, missing: NDArray[np.bool_]) -> Sample:
     """Take pixels out of a sample.
 
     Args:
         sample: not changed.
-        missing: bool (H, W), True = to be taken out.
+        missing: bool (H, W), True = pixel to take out.
     """
     mask = sample.mask & ~missing
     return Sample(
@@ -117,7 +117,7 @@ def lose(sample: Sample, missing: NDArray[np.bool_]) -> Sample:
 
 
 def _cut(rng: np.random.Generator, sample: Sample, crop: int) -> Sample:
-    """Cut at random, but where there is something to learn."""
+    """Return a random crop that has labelled pixels."""
     size = sample.mask.shape
     limits = [max(side - crop, 0) for side in size]
     for _ in range(_TRIES):
@@ -139,11 +139,11 @@ def _slice(sample: Sample, corner: Sequence[int], crop: int) -> Sample:
     return sample.move(lambda part: part[top : top + crop, left : left + crop])
 
 
-def pad_together(samples: Sequence[Sample], multiple: int) -> Batch:
-    """Put samples of any sizes on one canvas, as large as the largest and a multiple of a number.
+def collate(samples: Sequence[Sample], multiple: int) -> Batch:
+    """Put samples of any sizes on one canvas, of the largest size, rounded up to a multiple.
 
     Args:
-        samples: with as many channels each.
+        samples: with the same number of channels.
         multiple: sides of the canvas are multiples of this.
     """
     sizes = [sample.mask.shape for sample in samples]

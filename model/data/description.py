@@ -1,4 +1,4 @@
-"""`dataset.toml`: what an engineer says of a folder of images."""
+"""`dataset.toml`, the description of a folder of images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ClassDescription:
 
     Attributes:
         name: for people.
-        color: `#rrggbb`, in which it is drawn.
+        color: `#rrggbb`, for pictures of it.
     """
 
     name: str
@@ -37,16 +37,16 @@ class ClassDescription:
 
 @dataclass(frozen=True)
 class DatasetDescription:
-    """What `dataset.toml` says.
+    """Contents of `dataset.toml`.
 
     Attributes:
-        name: of the model, as a server will call it.
+        name: of the model on the server.
         classes: in the order of their ids.
         description: one or two sentences for people.
-        nodata: the value of missing pixels, in the images' own units; may be NaN.
-        channels: of the images; what most have if None.
-        dtype: the units of the images; what they are stored in if None.
-        validation_fraction: of the images that are kept from training and scored on.
+        nodata: value of missing pixels, in the images' own units; may be NaN.
+        channels: of the images; if None, those of most images.
+        dtype: of the images; if None, that of most images.
+        validation_fraction: fraction of the images for validation.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A folder of images, label maps and masks, checked whole before anything is learnt from it.
+"""Folder of images, label maps and masks, checked as a whole before training.
 
 DIR/dataset.toml         names the model and its classes
 DIR/images/NAME.ext      of any format that the server reads, any sizes mixed
@@ -31,11 +31,11 @@ _READERS = {"images": read_image, "labels": read_labels, "masks": read_mask}
 
 
 class DatasetError(ValueError):
-    """A folder that cannot be trained on.
+    """Faults of a folder that make training impossible.
 
     Args:
         folder: the folder.
-        faults: each with the file that it is about, which comes first.
+        faults: each begins with the file that it concerns.
     """
 
     def __init__(self, folder: Path, faults: Sequence[str]) -> None:
@@ -64,20 +64,20 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder without a fault.
+    """A folder without faults.
 
     Attributes:
-        folder: where it is.
-        description: with the channels and the dtype that the images turned out to have.
-        training: what is learnt from.
-        validation: what is only scored on.
+        folder: its path.
+        description: including the channels and the dtype of the images.
+        training: the images for training.
+        validation: the images for validation.
         pixel_mean: of the valid values of the training images.
         pixel_scale: their standard deviation, 1 if they are all the same.
         class_pixels: labelled valid pixels of each class, in the training and validation images.
         sizes: height and width of each image, by name.
         valid_fraction: of all pixels.
-        digest: of all files that are trained and scored on.
-        notes: what is no fault but worth knowing.
+        digest: of all files of the images.
+        notes: remarks on the images that are not faults.
     """
 
     folder: Path
@@ -95,7 +95,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What one image's files hold."""
+    """Facts about one image, from its files."""
 
     digest: str
     dtype: str
@@ -108,13 +108,13 @@ class _Facts:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """Check a folder and take stock of it.
+    """Check a folder and summarise its images.
 
     Args:
-        folder: laid out as above.
+        folder: with the layout above.
 
     Raises:
-        DatasetError: with all that is wrong.
+        DatasetError: lists all faults.
     """
     description, faults = read_description(folder / DESCRIPTION_FILE)
     faults = [f"{DESCRIPTION_FILE}: {fault}" for fault in faults]
@@ -170,7 +170,7 @@ def _read_files(
 def _inspect(
     entry: Entry, description: DatasetDescription | None, folder: Path
 ) -> tuple[_Facts | None, list[str]]:
-    """Read the files of one image and tell what they hold, or what is wrong with them."""
+    """Read the files of one image and return the facts, or the faults."""
     faults: list[str] = []
     digest = hashlib.blake2b(entry.name.encode(), digest_size=16)
     nodata = description.nodata if description else None
@@ -246,7 +246,7 @@ def _resolve(
     facts: Mapping[str, _Facts],
     entries: Mapping[str, Entry],
 ) -> tuple[DatasetDescription | None, list[str]]:
-    """Settle the channels and the dtype, and tell which images have others."""
+    """Determine the channels and the dtype, and find the images with others."""
     if not facts:
         return None, []
     channels = (description and description.channels) or _most_common_channels(facts.values())
@@ -264,7 +264,7 @@ def _resolve(
 
 
 def _most_common_channels(facts: Iterable[_Facts]) -> int:
-    """Grey images among others are repeated, so they do not count."""
+    """Return the most common number of channels; grey images among others do not count."""
     counts = Counter(found.channels for found in facts)
     return max(counts, key=lambda channels: (channels > 1, counts[channels], channels))
 

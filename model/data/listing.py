@@ -1,4 +1,4 @@
-"""Which files make up a folder of images, and which of the images are only scored on."""
+"""The files of a folder of images, and its split into training and validation images."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Entry(NamedTuple):
 
 
 def list_entries(folder: Path) -> tuple[list[Entry], list[Path], list[str]]:
-    """Find the images and what belongs to them.
+    """Find the images with their labels and masks.
 
     Args:
         folder: with `images`, `labels` and, optionally, `masks`.
 
     Returns:
-        The images that have labels, by name; files that belong to none; and what is wrong.
+        The images that have labels, by name; files that belong to none of them; and the faults.
     """
     faults: list[str] = []
     files = {kind: _list_files(folder, kind, faults) for kind in _FOLDERS}
@@ -54,7 +54,7 @@ def list_entries(folder: Path) -> tuple[list[Entry], list[Path], list[str]]:
 
 
 def _list_files(folder: Path, kind: str, faults: list[str]) -> dict[str, Path]:
-    """Give the files of one kind by their names without suffix, and add what is wrong with them."""
+    """Return the files of one kind by their names without suffix, and add their faults."""
     directory, suffixes = folder / kind, _FOLDERS[kind]
     if not directory.is_dir():
         if kind != "masks":
@@ -77,22 +77,22 @@ def _list_files(folder: Path, kind: str, faults: list[str]) -> dict[str, Path]:
 
 
 def show_path(path: Path, folder: Path) -> str:
-    """Give a path as it stands in the folder."""
+    """Return a path relative to the folder."""
     return path.relative_to(folder).as_posix()
 
 
 def split_entries(
     folder: Path, entries: Sequence[Entry], description: DatasetDescription | None
 ) -> tuple[tuple[Entry, ...], tuple[Entry, ...], list[str]]:
-    """Part the images into those that are learnt from and those that are only scored on.
+    """Split the images into those for training and those for validation.
 
     Args:
         folder: may hold the lists of names.
-        entries: to part.
-        description: may tell the fraction.
+        entries: to split.
+        description: may contain the fraction.
 
     Returns:
-        The two parts, and what is wrong with them.
+        The two parts, and the faults.
     """
     if any((folder / name).exists() for name in SPLIT_FILES):
         training, validation, faults = _split_by_files(folder, entries)
@@ -109,7 +109,7 @@ def split_entries(
     for name, part in (("training", training), ("validation", validation)):
         if entries and not part and not faults:
             faults.append(
-                f"images/: of {len(entries)} images none is left for {name}; change "
+                f"images/: none of {len(entries)} images is left for {name}; change "
                 f"validation_fraction in {DESCRIPTION_FILE}, or list the names in "
                 f"{' and '.join(SPLIT_FILES)}"
             )
@@ -117,7 +117,7 @@ def split_entries(
 
 
 def _draw_place(name: str) -> float:
-    """Give a name its number, 0 to 1, whatever other names there are."""
+    """Return a number from 0 to 1 that depends on the name alone."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
@@ -132,11 +132,13 @@ def _split_by_files(
         try:
             lines = (folder / file).read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError):
-            faults.append(f"{file}: is missing or no text; {' and '.join(SPLIT_FILES)} go together")
+            faults.append(
+                f"{file}: is missing or is not text; {' and '.join(SPLIT_FILES)} go together"
+            )
             lines = []
         listed = [_strip_suffix(line.strip()) for line in lines if line.strip()]
         names[file] = list(dict.fromkeys(listed))
-        faults += [f"{file}: {name} is no image" for name in names[file] if name not in known]
+        faults += [f"{file}: {name} is not an image" for name in names[file] if name not in known]
         if lines and not listed:
             faults.append(f"{file}: names no image")
     for name in names[SPLIT_FILES[0]]:

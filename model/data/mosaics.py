@@ -1,4 +1,4 @@
-"""Mosaics of textures with known labels, made on the fly."""
+"""Mosaics of textures with known labels, drawn on demand."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Mosaic(NamedTuple):
 
 @dataclass(frozen=True)
 class MosaicConfig:
-    """How mosaics are drawn.
+    """Configuration of mosaics.
 
     Attributes:
         size: height and width in pixels.
         zoom: smallest and largest enlargement of a texture.
         cell: smallest and largest width of a region in pixels.
         missing: smallest and largest fraction of missing pixels.
-        complete: how often nothing is missing at all.
-        tinting: `"random"` grey or any tint, so that colour tells nothing about the class;
-            `"natural"` the class's own.
+        complete: probability that no pixel is missing.
+        tinting: `"random"` grey or any tint, so that colour does not indicate the class;
+            `"natural"` the tint of the class.
     """
 
     size: tuple[int, int] = (128, 128)
@@ -60,7 +60,7 @@ def draw_labels(rng: np.random.Generator, size: tuple[int, int], cell: float) ->
     Args:
         rng: source of randomness.
         size: height and width in pixels.
-        cell: about how wide a region is, in pixels.
+        cell: approximate width of a region in pixels.
 
     Returns:
         uint8 (H, W), class ids.
@@ -77,7 +77,7 @@ def draw_mosaic(
     Args:
         rng: source of randomness.
         textures: from `load_textures`.
-        config: what to draw.
+        config: of the mosaics.
     """
     size = config.size
     labels = draw_labels(rng, size, rng.uniform(*config.cell))
@@ -92,15 +92,15 @@ def draw_mosaic(
     )
     if rng.random() < config.complete:
         return complete
-    return lose_pixels(complete, draw_missing(rng, size, rng.uniform(*config.missing)))
+    return remove_pixels(complete, draw_missing(rng, size, rng.uniform(*config.missing)))
 
 
-def lose_pixels(mosaic: Mosaic, missing: NDArray[np.bool_]) -> Mosaic:
+def remove_pixels(mosaic: Mosaic, missing: NDArray[np.bool_]) -> Mosaic:
     """Take pixels out of a mosaic.
 
     Args:
         mosaic: the mosaic.
-        missing: bool (H, W), True = to be taken out.
+        missing: bool (H, W), True = pixel to take out.
     """
     mask = mosaic.mask & ~missing
     return Mosaic(
@@ -111,7 +111,7 @@ def lose_pixels(mosaic: Mosaic, missing: NDArray[np.bool_]) -> Mosaic:
 
 
 def _expose(rng: np.random.Generator, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vary contrast and brightness, so that grey values alone do not tell the class."""
+    """Vary contrast and brightness, so that grey values alone do not indicate the class."""
     gain, offset = rng.uniform(0.7, 1.3), rng.uniform(-40, 40)
     return np.asarray((values - 127.5) * gain + 127.5 + offset, np.float32)[:, None]
 
@@ -127,7 +127,7 @@ def _draw_tint(rng: np.random.Generator, index: int, tinting: Tinting) -> NDArra
 def iterate_mosaics(
     textures: Sequence[NDArray[np.uint8]], config: MosaicConfig, seed: int
 ) -> Iterator[Mosaic]:
-    """Draw mosaics without end; the same ones for the same seed."""
+    """Yield mosaics without end; the same ones for the same seed."""
     rng = np.random.default_rng(seed)
     while True:
         yield draw_mosaic(rng, textures, config)
@@ -140,29 +140,27 @@ def mosaic_dataset(
     batch_size: int,
     skip: int = 0,
 ) -> Any:
-    """Make an endless `tf.data.Dataset` of batches for `keras.Model.fit`.
+    """Return an endless `tf.data.Dataset` of training batches.
 
     Args:
         textures: from `load_textures`.
-        config: what to draw.
-        seed: decides every mosaic.
+        config: of the mosaics.
+        seed: determines every mosaic.
         batch_size: N.
-        skip: batches to draw and leave out.
+        skip: number of batches to leave out at the beginning.
 
     Returns:
-        A dataset of `((image float32 (N, H, W, 3), mask bool (N, H, W, 1)), labels (N, H, W))`.
+        A dataset of `(image float32 (N, H, W, 3), mask bool (N, H, W, 1), labels uint8 (N, H, W))`.
     """
 
-    def generate() -> Iterator[tuple[tuple[Any, Any], Any]]:
+    def generate() -> Iterator[tuple[Any, Any, Any]]:
         mosaics = islice(iterate_mosaics(textures, config, seed), skip * batch_size, None)
         for image, mask, labels in mosaics:
-            yield (image.astype(np.float32), mask[..., None]), labels
+            yield image.astype(np.float32), mask[..., None], labels
 
     signature = (
-        (
-            tf.TensorSpec((*config.size, 3), tf.float32),
-            tf.TensorSpec((*config.size, 1), tf.bool),
-        ),
+        tf.TensorSpec((*config.size, 3), tf.float32),
+        tf.TensorSpec((*config.size, 1), tf.bool),
         tf.TensorSpec(config.size, tf.uint8),
     )
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)

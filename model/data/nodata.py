@@ -1,7 +1,7 @@
-"""Ways in which pixels go missing.
+"""Patterns of missing pixels.
 
-Each pattern takes a random generator, a size and the fraction of pixels to lose, and returns which
-are missing: bool (H, W).
+Each pattern takes a random generator, a size and the fraction of pixels to lose, and returns the
+missing ones: bool (H, W), True = missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cell: float) -
     Args:
         rng: source of randomness.
         size: height and width in pixels.
-        cell: distance of the random values between which the noise runs smoothly, in pixels.
+        cell: distance of the random values that the noise interpolates, in pixels.
 
     Returns:
         float32 (H, W).
@@ -40,7 +40,7 @@ def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cell: float) -
 
 
 def _largest(field: FloatMap, fraction: float) -> BoolMap:
-    """Take the given fraction of pixels, those where the field is largest."""
+    """Return the given fraction of pixels where the field is largest."""
     if fraction <= 0:
         return np.zeros(field.shape, bool)
     if fraction >= 1:
@@ -49,7 +49,7 @@ def _largest(field: FloatMap, fraction: float) -> BoolMap:
 
 
 def _ramp(rng: np.random.Generator, size: tuple[int, int], slope: float) -> FloatMap:
-    """Give the distance in pixels along a random direction at most `slope` radians from an axis."""
+    """Return the distance in pixels along a direction at most `slope` radians from an axis."""
     height, width = size
     angle = rng.uniform(-slope, slope) + rng.integers(0, 4) * np.pi / 2
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -71,7 +71,7 @@ def stripes(rng: np.random.Generator, size: tuple[int, int], fraction: float) ->
 
 
 def swath(rng: np.random.Generator, size: tuple[int, int], fraction: float) -> BoolMap:
-    """Lose what lies beside the recorded strip, on one side or on both."""
+    """Lose the pixels beside the recorded strip, on one side or on both."""
     ramp = _ramp(rng, size, slope=0.6)
     if rng.random() < 0.5:
         return _largest(ramp, fraction)
@@ -89,7 +89,7 @@ def dead_pixels(rng: np.random.Generator, size: tuple[int, int], fraction: float
 
 
 def padding(rng: np.random.Generator, size: tuple[int, int], fraction: float) -> BoolMap:
-    """Lose strips on the right and at the bottom, as an image does that shares a server's batch."""
+    """Lose strips on the right and at the bottom, like the padding of a server's batch."""
     share = rng.random()
     height = round(size[0] * (1 - fraction) ** share)
     width = round(size[1] * (1 - fraction) ** (1 - share))
@@ -101,7 +101,7 @@ def padding(rng: np.random.Generator, size: tuple[int, int], fraction: float) ->
 PATTERNS: Mapping[str, Pattern] = MappingProxyType(
     {"clouds": clouds, "stripes": stripes, "swath": swath, "dead_pixels": dead_pixels}
 )
-"""What networks are trained on. Another entry, or order, would train other networks."""
+"""Patterns for training. Other entries, or another order, would train other networks."""
 
 PATTERNS_TO_COMPARE: Mapping[str, Pattern] = MappingProxyType({**PATTERNS, "padding": padding})
 

@@ -1,4 +1,4 @@
-"""Sample images for people to try a model on: held-out textures, something wrong with each."""
+"""Sample images for trying a model: held-out textures with missing pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from model.data.nodata import Pattern, clouds, dead_pixels, stripes, swath
 from model.data.textures import load_textures
 
 
-class _Sample(NamedTuple):
+class _SampleImage(NamedTuple):
     pattern: Pattern
     size: tuple[int, int]
     missing: float
@@ -23,22 +23,22 @@ class _Sample(NamedTuple):
     seed: int
 
 
-# What stands under the mask is as misleading as in reality: clouds are white, a dead line is black.
-SAMPLES: Mapping[str, _Sample] = MappingProxyType(
+# Values under the mask are as misleading as in reality: clouds are white, a dead line is black.
+SAMPLES: Mapping[str, _SampleImage] = MappingProxyType(
     {
-        "clouds": _Sample(clouds, (320, 448), 0.35, (244, 246, 250), 3),
-        "stripes": _Sample(stripes, (301, 403), 0.3, (0, 0, 0), 5),
-        "swath": _Sample(swath, (288, 512), 0.45, (0, 0, 0), 8),
-        "dead_pixels": _Sample(dead_pixels, (256, 256), 0.6, (255, 0, 255), 13),
+        "clouds": _SampleImage(clouds, (320, 448), 0.35, (244, 246, 250), 3),
+        "stripes": _SampleImage(stripes, (301, 403), 0.3, (0, 0, 0), 5),
+        "swath": _SampleImage(swath, (288, 512), 0.45, (0, 0, 0), 8),
+        "dead_pixels": _SampleImage(dead_pixels, (256, 256), 0.6, (255, 0, 255), 13),
     }
 )
 
 
 def write_samples(folder: Path) -> list[Path]:
-    """Write every sample as `NAME.png` and `NAME-mask.png`.
+    """Write every sample image as `NAME.png` and `NAME-mask.png`.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it does not exist.
 
     Returns:
         The images' paths, without the masks'.

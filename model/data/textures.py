@@ -1,4 +1,4 @@
-"""Photographs of grass, gravel and brick, cut into parts to train on and parts to test on.
+"""Photographs of grass, gravel and brick, split into parts for training and for testing.
 
 The photographs are scikit-image's, 512 × 512 grey values each, dedicated to the public domain
 (CC0): https://scikit-image.org/docs/stable/api/skimage.data.html
@@ -24,7 +24,7 @@ class TextureClass:
 
     Attributes:
         name: of the class, and of scikit-image's photograph.
-        color: red, green and blue, 0 to 255, in which the class is drawn.
+        color: red, green and blue, 0 to 255, for pictures of the class.
         tint: red, green and blue factors that give the grey photograph its natural colour.
     """
 
@@ -39,7 +39,7 @@ CLASSES = (
     TextureClass("brick", (217, 95, 2), (1.18, 0.82, 0.70)),
 )
 
-# Columns of each photograph. The strip between them keeps a crop's neighbourhood out of the other.
+# Columns of each photograph. The gap keeps the neighbourhood of a crop out of the other split.
 _COLUMNS: dict[Split, slice] = {"train": slice(0, 320), "test": slice(336, 512)}
 
 
@@ -50,7 +50,7 @@ def load_textures(split: Split) -> list[NDArray[np.uint8]]:
         split: `"train"` or `"test"`; they share no pixel and do not touch.
 
     Returns:
-        uint8 (512, W) for each class, W = 320 to train on and 176 to test on.
+        uint8 (512, W) for each class, W = 320 for training and 176 for testing.
     """
     return [getattr(data, texture.name)()[:, _COLUMNS[split]] for texture in CLASSES]
 
@@ -58,13 +58,13 @@ def load_textures(split: Split) -> list[NDArray[np.uint8]]:
 def draw_crop(
     rng: np.random.Generator, texture: NDArray[np.uint8], size: tuple[int, int], zoom: float
 ) -> Crop:
-    """Cut a piece at a random place, turned and mirrored at random.
+    """Return a crop from a random place, rotated and mirrored at random.
 
     Args:
         rng: source of randomness.
-        texture: uint8 (H, W); mirrored outwards where the piece is larger.
-        size: height and width of the piece in pixels.
-        zoom: by how much the texture is enlarged.
+        texture: uint8 (H, W); mirrored outwards where the crop is larger.
+        size: height and width of the crop in pixels.
+        zoom: enlargement of the texture.
 
     Returns:
         float32 of that size, 0 to 255.

@@ -1,4 +1,4 @@
-"""Keras layers that know which pixels are valid.
+"""Keras layers for images with invalid pixels.
 
 Every layer takes and returns masks as explicit bool tensors (N, H, W, 1): Keras' implicit masks are
 dropped by some of its layers and combined by others.

@@ -1,4 +1,4 @@
-"""Reading the arguments that several layers share, with Keras' kind of message."""
+"""Validation of arguments and inputs, with messages in the style of Keras."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def read_pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
-    """Read an integer, or two, as (vertical, horizontal).
+    """Return an integer, or two, as (vertical, horizontal).
 
     Raises:
         ValueError: unless it is one positive integer or two.
@@ -20,7 +20,7 @@ def read_pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
 
 
 def read_odd_pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
-    """Read one or two odd integers, of a kernel that reaches equally far to all sides.
+    """Return one or two odd integers as a pair: the size of a kernel with a middle pixel.
 
     Raises:
         ValueError: unless they are positive and odd.
@@ -28,13 +28,13 @@ def read_odd_pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
     pair = read_pair(value, name)
     if not all(side % 2 for side in pair):
         raise ValueError(
-            f"`{name}` must be odd, for padding that is alike on both sides. Received: {value!r}"
+            f"`{name}` must be odd, so that both sides have the same padding. Received: {value!r}"
         )
     return pair
 
 
-def read_whole(value: int, name: str) -> int:
-    """Read a positive integer.
+def read_positive(value: int, name: str) -> int:
+    """Return a positive integer.
 
     Raises:
         ValueError: if it is not one.
@@ -45,7 +45,7 @@ def read_whole(value: int, name: str) -> int:
 
 
 def read_choice(value: Any, choices: Sequence[str], name: str) -> Any:
-    """Check that a value is one of the choices.
+    """Return a value if it is one of the choices.
 
     Raises:
         ValueError: if it is not.
@@ -59,7 +59,7 @@ def check_mask(mask: Any) -> None:
     """Check that a mask is bool (N, H, W, 1).
 
     Raises:
-        ValueError: if its dtype, rank or last dimension is another.
+        ValueError: if its dtype, rank or last dimension differs.
     """
     shape = tuple(mask.shape)
     if str(getattr(mask.dtype, "name", mask.dtype)) != "bool" or len(shape) != 4 or shape[-1] != 1:
@@ -69,7 +69,7 @@ def check_mask(mask: Any) -> None:
 
 
 def check_features(x: Any, mask: Any) -> None:
-    """Check that features and mask are of the same images.
+    """Check that features and mask belong to the same images.
 
     Raises:
         ValueError: if the mask is not bool (N, H, W, 1), the features not (N, H, W, C), or N, H or
@@ -82,17 +82,17 @@ def check_features(x: Any, mask: Any) -> None:
 
 
 def read_inputs(inputs: Any, third: str | None = None) -> tuple[Any, Any, Any]:
-    """Read a layer's inputs: features, their mask, and maybe a further mask of the same size.
+    """Return a layer's inputs: features, their mask, and an optional further mask of the same size.
 
     Args:
         inputs: `[x, mask]` or `[x, mask, third]`.
-        third: name of the further mask, None if the layer takes none.
+        third: name of the further mask; None if the layer has none.
 
     Returns:
         x, mask, and the third mask or None.
 
     Raises:
-        ValueError: for another number of tensors, or as `check_features` does.
+        ValueError: for a wrong number of tensors, and as in `check_features`.
     """
     number = len(inputs) if isinstance(inputs, list | tuple) else 1
     if number != 2 and (third is None or number != 3):
@@ -106,7 +106,7 @@ def read_inputs(inputs: Any, third: str | None = None) -> tuple[Any, Any, Any]:
 
 
 def read_channels(shape: Any) -> int:
-    """Read the number of channels from the shape of features (N, H, W, C).
+    """Return the number of channels of features with the shape (N, H, W, C).
 
     Raises:
         ValueError: if it is unknown.
@@ -117,10 +117,10 @@ def read_channels(shape: Any) -> int:
 
 
 def check_same_size(mask: Any, x: Any, name: str) -> None:
-    """Check that a mask or confidence has the images' number, height and width.
+    """Check that a mask or confidence has the number, height and width of the features.
 
     Raises:
-        ValueError: if one of them is known of both and differs.
+        ValueError: if one of them is known for both and differs.
     """
     sides = zip(mask.shape[:3], x.shape[:3], strict=True)
     if any(None not in (one, other) and one != other for one, other in sides):

@@ -1,4 +1,4 @@
-"""Joining feature maps that carry masks."""
+"""Concatenation of feature maps and masks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from model.layers.arguments import check_features, read_inputs
 
 @keras.saving.register_keras_serializable("lacuna")
 class MaskedConcatenate(keras.layers.Layer):
-    """Joins feature maps along their channels; a pixel is valid if it is in any of the masks.
+    """Concatenation of feature maps along their channels; valid where any of the masks is.
 
-    Features must be 0 where their own mask is invalid, as `PartialConv2D` with a `fill_value` of 0
-    and `MaskedUpSampling2D` leave them; put `FillInvalid` behind any other. They are not masked
-    again here.
+    Features must be 0 where their own mask is invalid, as in the output of `PartialConv2D` with a
+    `fill_value` of 0 and of `MaskedUpSampling2D`; use `FillInvalid` after any other layer. They are
+    not masked again here.
 
     Call arguments:
         inputs: `[x1, mask1, x2, mask2, …]`: float (N, H, W, C1), bool (N, H, W, 1), …
@@ -44,7 +44,7 @@ class MaskedConcatenate(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lacuna")
 class AppendMask(keras.layers.Layer):
-    """Appends the mask to the features as one more channel, 1 where valid and 0 elsewhere.
+    """Features with the mask as one more channel, 1 where valid and 0 elsewhere.
 
     Call arguments:
         inputs: `[x, mask]`: float (N, H, W, C), bool (N, H, W, 1).
@@ -53,7 +53,7 @@ class AppendMask(keras.layers.Layer):
         float (N, H, W, C + 1).
 
     Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
+        ValueError: for a mask that is not bool (N, H, W, 1) or not of the size of x.
     """
 
     def call(self, inputs: Any) -> Any:

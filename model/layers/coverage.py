@@ -1,4 +1,4 @@
-"""What depends on the mask alone: computed once a level, shared by all convolutions there."""
+"""Layers that depend on the mask alone, or apply it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from model.layers.arguments import check_mask, read_choice, read_inputs, read_od
 
 @keras.saving.register_keras_serializable("lacuna")
 class CoverageScale(keras.layers.Layer):
-    """The factor that renormalises a stride-1 convolution and masks its output, in one map.
+    """Factor that rescales a stride-1 convolution and masks its output, in one map.
 
         scale(cnt) where the mask is valid, 0 elsewhere
 
     With `mask_update="keep"` all convolutions of one resolution share this map. One product with it
-    does the work of a `PartialConv2D`'s scaling and of its output masking.
+    replaces the scaling and the output masking of a `PartialConv2D`.
 
     Args:
         kernel_size: of the convolutions that will use the map; odd.
-        normalization: as in `PartialConv2D`.
+        normalization: as in `PartialArguments`.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -52,11 +52,11 @@ class CoverageScale(keras.layers.Layer):
         valid = keras.ops.cast(mask, "float32")
         count = ops.count_valid(mask, self.kernel_size)
         scale = ops.coverage_scale(count, area, self.normalization)
-        # A finite map, so that a product masks it as well as a selection does, and faster.
+        # The map is finite, so a product masks it as well as a selection does, and faster.
         return keras.ops.cast(scale * valid, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {
             **super().get_config(),
             "kernel_size": self.kernel_size,
@@ -66,10 +66,10 @@ class CoverageScale(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lacuna")
 class FillInvalid(keras.layers.Layer):
-    """Replaces whatever stands at invalid pixels, NaN included: `where(mask, x, fill_value)`.
+    """Replacement of the values of invalid pixels, NaN included: `where(mask, x, fill_value)`.
 
     Args:
-        fill_value: what invalid pixels become.
+        fill_value: value of invalid pixels.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -79,7 +79,7 @@ class FillInvalid(keras.layers.Layer):
         Like x.
 
     Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
+        ValueError: for a mask that is not bool (N, H, W, 1) or not of the size of x.
     """
 
     def __init__(self, fill_value: float = 0.0, **kwargs: Any) -> None:
@@ -92,5 +92,5 @@ class FillInvalid(keras.layers.Layer):
         return ops.fill_invalid(x, mask, self.fill_value)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "fill_value": self.fill_value}

@@ -1,15 +1,16 @@
-"""Partial convolutions that take each channel by itself, and mix channels afterwards or not."""
+"""Partial convolutions of each channel by itself, with or without mixing channels afterwards."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 
 from model import ops
-from model.layers.arguments import read_channels, read_whole
+from model.layers.arguments import read_channels, read_positive
+from model.layers.convolution import PartialArguments
 from model.layers.partial import PartialConvolution
 
 
@@ -19,19 +20,19 @@ class _Depthwise(PartialConvolution):
     def __init__(
         self,
         kernel_size: int | Sequence[int],
-        strides: int | Sequence[int],
-        dilation_rate: int | Sequence[int],
-        depth_multiplier: int,
-        **kwargs: Any,
+        strides: int | Sequence[int] = 1,
+        *,
+        depth_multiplier: int = 1,
+        **kwargs: Unpack[PartialArguments],
     ) -> None:
-        super().__init__(kernel_size, strides, dilation_rate=dilation_rate, **kwargs)
-        self.depth_multiplier = read_whole(depth_multiplier, "depth_multiplier")
+        super().__init__(kernel_size, strides, **kwargs)
+        self.depth_multiplier = read_positive(depth_multiplier, "depth_multiplier")
         if self.strides[0] != self.strides[1]:
             raise ValueError(f"`strides` must be equal in both directions. Received: {strides!r}")
         if self.strides != (1, 1) and self.dilation_rate != (1, 1):
             raise ValueError(
                 "only one of `strides` and `dilation_rate` may differ from 1. Received: "
-                f"{strides!r} and {dilation_rate!r}"
+                f"{self.strides!r} and {self.dilation_rate!r}"
             )
 
     @abstractmethod
@@ -40,18 +41,18 @@ class _Depthwise(PartialConvolution):
 
     def _add_depthwise_kernel(self, channels: int, name: str) -> Any:
         shape = (*self.kernel_size, channels, self.depth_multiplier)
-        return self._add_kernel(shape, _per_channel(self.kernel_initializer), name)
+        return self._add_kernel(shape, _per_channel(self.kernel_initializer), name=name)
 
     def _convolve_depthwise(self, x: Any, kernel: Any) -> Any:
-        return ops.convolve_depthwise(x, keras.ops.convert_to_tensor(kernel), *self._place)
+        return ops.convolve_depthwise(x, keras.ops.convert_to_tensor(kernel), *self._window)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
 
 
 def _per_channel(initializer: Callable[..., Any]) -> Callable[..., Any]:
-    """Draw a depthwise kernel with the fan-in it has: an output reads kh · kw numbers, not · C."""
+    """Draw a depthwise kernel for its fan-in: an output reads kh · kw numbers, not kh · kw · C."""
 
     def draw(shape: tuple[int, ...], dtype: Any = None) -> Any:
         height, width, channels, multiplier = shape
@@ -68,23 +69,14 @@ class DepthwisePartialConv2D(_Depthwise):
         z_c = conv(where(m, x_c, 0), w_c)   for each channel c
         y   = z * scale(cnt) + b;  y = where(m', y, fill_value)
 
-    cnt, scale and m' are those of `PartialConv2D`: all channels of a pixel are valid or none is.
+    cnt, scale and m' are those of `PartialConv2D`: a pixel is valid in all channels or in none.
 
     Args:
         kernel_size: one integer or two; odd for `padding="same"`.
         strides: one integer, or two that are equal.
-        padding: as in `PartialConv2D`.
-        dilation_rate: one integer or two; 1 with a stride.
-        depth_multiplier: filters to each channel.
-        normalization: as in `PartialConv2D`.
-        mask_update: as in `PartialConv2D`.
-        fill_value: what invalid outputs become.
-        activation: applied to y before the invalid outputs are filled.
-        use_bias: whether to add b.
-        kernel_initializer: of w; its fan-in is kh · kw.
-        bias_initializer: of b.
-        kernel_regularizer: of w.
-        **kwargs: of `keras.layers.Layer`.
+        depth_multiplier: filters for each channel.
+        **kwargs: `PartialArguments`; dilation needs strides of 1, and the fan-in of the kernel's
+            initializer is kh · kw.
 
     Call arguments:
         inputs: `[x, mask]`, or with `mask_update="any"` `[x, mask, extent]`, as in `PartialConv2D`.
@@ -98,40 +90,6 @@ class DepthwisePartialConv2D(_Depthwise):
     Reference:
         Chollet 2017, arXiv:1610.02357, with the normalisation of Liu et al. 2018, arXiv:1804.07723.
     """
-
-    def __init__(
-        self,
-        kernel_size: int | Sequence[int],
-        strides: int | Sequence[int] = 1,
-        padding: ops.Padding = "same",
-        dilation_rate: int | Sequence[int] = 1,
-        depth_multiplier: int = 1,
-        normalization: ops.Normalization = "area",
-        mask_update: ops.MaskUpdate = "keep",
-        fill_value: float = 0.0,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            dilation_rate,
-            depth_multiplier,
-            padding=padding,
-            normalization=normalization,
-            mask_update=mask_update,
-            fill_value=fill_value,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            **kwargs,
-        )
 
     def build(self, input_shape: Any) -> None:
         """Create the kernel and the bias for features of a known number of channels."""
@@ -150,26 +108,17 @@ class SeparablePartialConv2D(_Depthwise):
         z   = conv(where(m, x, 0), w_depthwise, channel by channel)
         y   = conv(z, w_pointwise) * scale(cnt) + b;  y = where(m', y, fill_value)
 
-    Between the two there is neither bias nor activation, so the scale, one number a pixel, commutes
-    with the second. cnt, scale and m' are those of `PartialConv2D`.
+    Between the two there is neither bias nor activation, so the scale, one number for each pixel,
+    commutes with the second. cnt, scale and m' are those of `PartialConv2D`.
 
     Args:
         filters: number of output channels.
         kernel_size: one integer or two; odd for `padding="same"`.
         strides: one integer, or two that are equal.
-        padding: as in `PartialConv2D`.
-        dilation_rate: one integer or two; 1 with a stride.
-        depth_multiplier: channels between the two convolutions to each channel of x.
-        normalization: as in `PartialConv2D`.
-        mask_update: as in `PartialConv2D`.
-        fill_value: what invalid outputs become.
-        activation: applied to y before the invalid outputs are filled.
-        use_bias: whether to add b.
-        kernel_initializer: of the depthwise kernel; its fan-in is kh · kw.
-        pointwise_initializer: of the other kernel.
-        bias_initializer: of b.
-        kernel_regularizer: of both kernels.
-        **kwargs: of `keras.layers.Layer`.
+        depth_multiplier: channels between the two convolutions for each channel of x.
+        pointwise_initializer: of the second kernel.
+        **kwargs: `PartialArguments`; dilation needs strides of 1. `kernel_initializer` is of the
+            depthwise kernel, with a fan-in of kh · kw; `kernel_regularizer` is of both kernels.
 
     Call arguments:
         inputs: `[x, mask]`, or with `mask_update="any"` `[x, mask, extent]`, as in `PartialConv2D`.
@@ -189,37 +138,13 @@ class SeparablePartialConv2D(_Depthwise):
         filters: int,
         kernel_size: int | Sequence[int],
         strides: int | Sequence[int] = 1,
-        padding: ops.Padding = "same",
-        dilation_rate: int | Sequence[int] = 1,
+        *,
         depth_multiplier: int = 1,
-        normalization: ops.Normalization = "area",
-        mask_update: ops.MaskUpdate = "keep",
-        fill_value: float = 0.0,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
         pointwise_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PartialArguments],
     ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            dilation_rate,
-            depth_multiplier,
-            padding=padding,
-            normalization=normalization,
-            mask_update=mask_update,
-            fill_value=fill_value,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            **kwargs,
-        )
-        self.filters = read_whole(filters, "filters")
+        super().__init__(kernel_size, strides, depth_multiplier=depth_multiplier, **kwargs)
+        self.filters = read_positive(filters, "filters")
         self.pointwise_initializer = keras.initializers.get(pointwise_initializer)
 
     def build(self, input_shape: Any) -> None:
@@ -229,7 +154,7 @@ class SeparablePartialConv2D(_Depthwise):
         self.pointwise_kernel = self._add_kernel(
             (1, 1, channels * self.depth_multiplier, self.filters),
             self.pointwise_initializer,
-            "pointwise_kernel",
+            name="pointwise_kernel",
         )
         self._add_bias(self.filters)
 
@@ -238,7 +163,7 @@ class SeparablePartialConv2D(_Depthwise):
         return ops.convolve(z, keras.ops.convert_to_tensor(self.pointwise_kernel))
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,6 +1,6 @@
-"""Layers of the exported form of a network: the same results in fewer passes over the features.
+"""Layers of exported networks: the same results in fewer passes over the features.
 
-They multiply where the layers to train with select, so what they are given must be finite.
+They multiply where the layers for training select, so their inputs must be finite.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import keras
 import tensorflow as tf
 
 from model import ops
-from model.layers.arguments import check_mask, read_channels, read_whole
+from model.layers.arguments import check_mask, read_channels, read_positive
 
 
 @keras.saving.register_keras_serializable("lacuna")
 class EmbedMask(keras.layers.Layer):
-    """Pads to a multiple, zeroes what is invalid and appends the mask as a channel, in two passes.
+    """Padding, zeroing of invalid pixels and appending of the mask as a channel, in two passes.
 
-    The same as `PadToMultiple`, `FillInvalid` and `AppendMask` one after the other: a channel of
-    ones is padded on along with the rows and columns, and the selection that zeroes invalid pixels
-    makes it the mask.
+    The same as `PadToMultiple`, `FillInvalid` and `AppendMask` one after the other. A channel of
+    ones is padded on along with the rows and columns, and the selection that sets invalid pixels to
+    0 turns it into the mask.
 
     Args:
         multiple: of the sides.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
+        inputs: `[x, mask]`: float (N, H, W, C), any value under the mask; bool (N, H, W, 1).
 
     Returns:
         `(x, mask)` of the padded size: float (N, H', W', C + 1), bool (N, H', W', 1).
@@ -38,7 +38,7 @@ class EmbedMask(keras.layers.Layer):
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.multiple = read_whole(multiple, "multiple")
+        self.multiple = read_positive(multiple, "multiple")
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Pad both and select."""
@@ -53,13 +53,13 @@ class EmbedMask(keras.layers.Layer):
         return ops.fill_invalid(padded, padded_mask), padded_mask
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "multiple": self.multiple}
 
 
 @keras.saving.register_keras_serializable("lacuna")
 class CutUpSampling2D(keras.layers.Layer):
-    """Nearest-neighbour upsampling by 2 and cutting with the finer mask, as one product.
+    """Nearest-neighbour upsampling by 2 and masking with the finer mask, as one product.
 
     The same as `MaskedUpSampling2D` where features are finite.
 
@@ -74,7 +74,7 @@ class CutUpSampling2D(keras.layers.Layer):
     """
 
     def call(self, inputs: Any) -> Any:
-        """Let each coarse pixel meet the four fine ones that it covers."""
+        """Multiply each coarse pixel by the four mask pixels that it covers."""
         x, mask = inputs
         check_mask(mask)
         n, h, w = tf.unstack(tf.shape(x)[:3])
@@ -86,10 +86,10 @@ class CutUpSampling2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lacuna")
 class ScaleAndShift(keras.layers.Layer):
-    """Renormalises the sums of a convolution, then adds an offset: `y = x · scale + shift`.
+    """Scaling of the sums of a convolution, then an offset: `y = x · scale + shift`.
 
-    Of a unit whose normalisation is folded into its kernel this is what is left. The output is not
-    masked: it is `shift` where the scale is 0.
+    The rest of a unit whose normalisation is folded into its kernel. The output is not masked: it
+    is `shift` where the scale is 0.
 
     Call arguments:
         inputs: `[x, scale]`: float (N, H, W, C), finite; float (N, H, W, 1), from `CoverageScale`.

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 
 from model import ops
-from model.layers.arguments import read_channels, read_inputs, read_whole
+from model.layers.arguments import read_channels, read_inputs, read_positive
 
 
 class _ImageNormalization(keras.layers.Layer):
-    """Abstract: normalises groups of an image's channels."""
+    """Abstract: normalisation of groups of an image's channels."""
 
     def __init__(self, epsilon: float = 1e-3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -22,7 +22,7 @@ class _ImageNormalization(keras.layers.Layer):
 
     @abstractmethod
     def _count_groups(self, channels: int) -> int:
-        """Say into how many groups the channels are cut."""
+        """Return the number of groups of channels."""
 
     def build(self, input_shape: Any) -> None:
         """Create the scale and the offset for features of a known number of channels."""
@@ -41,24 +41,24 @@ class _ImageNormalization(keras.layers.Layer):
         return keras.ops.cast(deviation * scale + keras.ops.cast(self.beta, "float32"), x.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable("lacuna")
 class MaskedGroupNormalization(_ImageNormalization):
-    """Normalises each image's channels in groups, with moments over its valid pixels.
+    """Normalisation of each image's channels in groups, with moments over its valid pixels.
 
         y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
 
     mean and variance are taken over the valid pixels of one image and the channels of one group.
     Invalid inputs count as 0; the output is not masked.
 
-    Statistics over an image agree across canvases up to rounding only, and tiles of an image do not
-    have the image's, so a network with this layer cannot be tiled exactly.
+    Statistics over an image agree across canvases only up to rounding, and those of a tile differ
+    from those of the image, so a network with this layer cannot be tiled exactly.
 
     Args:
-        groups: into how many equal parts the channels are cut.
+        groups: number of equal parts into which the channels are divided.
         epsilon: added to the variance.
         **kwargs: of `keras.layers.Layer`.
 
@@ -70,7 +70,7 @@ class MaskedGroupNormalization(_ImageNormalization):
 
     Raises:
         ValueError: if `groups` is not a positive integer that divides the channels, `epsilon` not
-            positive, or the mask not bool (N, H, W, 1) or of another size than x.
+            positive, or the mask not bool (N, H, W, 1) or not of the size of x.
 
     Reference:
         Wu & He 2018, Group Normalization, arXiv:1803.08494.
@@ -78,7 +78,7 @@ class MaskedGroupNormalization(_ImageNormalization):
 
     def __init__(self, groups: int = 32, epsilon: float = 1e-3, **kwargs: Any) -> None:
         super().__init__(epsilon, **kwargs)
-        self.groups = read_whole(groups, "groups")
+        self.groups = read_positive(groups, "groups")
 
     def _count_groups(self, channels: int) -> int:
         if channels % self.groups:
@@ -86,18 +86,18 @@ class MaskedGroupNormalization(_ImageNormalization):
         return self.groups
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "groups": self.groups}
 
 
 @keras.saving.register_keras_serializable("lacuna")
 class MaskedInstanceNormalization(_ImageNormalization):
-    """Normalises each channel of each image, with moments over its valid pixels.
+    """Normalisation of each channel of each image, with moments over its valid pixels.
 
         y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
 
-    `MaskedGroupNormalization` with groups of one channel; what is said there of masking, canvases
-    and tiles holds here.
+    `MaskedGroupNormalization` with groups of one channel, and the same notes on masking, canvases
+    and tiles.
 
     Args:
         epsilon: added to the variance.
@@ -110,8 +110,8 @@ class MaskedInstanceNormalization(_ImageNormalization):
         Like x; beta where an image has no valid pixel.
 
     Raises:
-        ValueError: if `epsilon` is not positive, or the mask not bool (N, H, W, 1) or of another
-            size than x.
+        ValueError: if `epsilon` is not positive, or the mask not bool (N, H, W, 1) or not of the
+            size of x.
 
     Reference:
         Ulyanov, Vedaldi & Lempitsky 2016, Instance Normalization, arXiv:1607.08022.

@@ -1,9 +1,9 @@
-"""Convolution whose kernel has holes: the remedy for patterns that are known beforehand."""
+"""Convolution with a mask on its kernel, for known patterns of missing pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -11,7 +11,8 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from model import ops
-from model.layers.arguments import read_channels, read_whole
+from model.layers.arguments import read_channels, read_positive
+from model.layers.convolution import PartialArguments
 from model.layers.partial import Coverage, PartialConvolution
 
 
@@ -20,32 +21,22 @@ class KernelMaskedConv2D(PartialConvolution):
     """Partial convolution with a fixed binary mask on its kernel.
 
         z   = conv(where(m, x, 0), where(k, w, 0))
-        cnt = conv(m, k)                    valid pixels under the taps that are in use
+        cnt = conv(m, k)                    valid pixels under the taps in use
         y   = z * scale(cnt) + b;  y = where(m', y, fill_value)
 
-    For data that is missing always at the same places relative to each other: every other row, a
-    colour filter's mosaic, the pixels a causal model may not see. The mask is a constant, not a
-    weight: masked taps start at 0, get a gradient of 0 and stay there.
+    For data that is always missing at the same relative positions: every other row, a colour
+    filter's mosaic, the pixels that a causal model must not see. The mask is a constant, not a
+    weight: masked taps start at 0 and have a gradient of 0.
 
-    With a mask (kh, kw, C, F) each filter has counts of its own, the mean of its channels', and
-    k² is the number of taps that it uses. `"any"` and `"all"` then mean: of any filter, of all.
+    With a mask (kh, kw, C, F) each filter has its own counts, the mean over its channels, and k² is
+    the number of taps that it uses. `"any"` and `"all"` then refer to any filter and to all.
 
     Args:
         filters: number of output channels.
         kernel_mask: of 0 and 1, or bool: (kh, kw), or (kh, kw, C, filters); 1 = in use. Odd sides
             for `padding="same"`.
         strides: one integer or two.
-        padding: as in `PartialConv2D`.
-        dilation_rate: one integer or two.
-        normalization: as in `PartialConv2D`.
-        mask_update: as in `PartialConv2D`.
-        fill_value: what invalid outputs become.
-        activation: applied to y before the invalid outputs are filled.
-        use_bias: whether to add b.
-        kernel_initializer: of w.
-        bias_initializer: of b.
-        kernel_regularizer: of w.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: `PartialArguments`.
 
     Call arguments:
         inputs: `[x, mask]`, or with `mask_update="any"` `[x, mask, extent]`, as in `PartialConv2D`.
@@ -54,7 +45,7 @@ class KernelMaskedConv2D(PartialConvolution):
         `(y, mask)`: float (N, H', W', filters), bool (N, H', W', 1).
 
     Raises:
-        ValueError: as in `PartialConv2D`; for a kernel mask of another shape, of other values, or
+        ValueError: as in `PartialConv2D`; for a kernel mask of a wrong shape, with other values, or
             without a tap in use.
 
     Reference:
@@ -69,36 +60,12 @@ class KernelMaskedConv2D(PartialConvolution):
         filters: int,
         kernel_mask: ArrayLike,
         strides: int | Sequence[int] = 1,
-        padding: ops.Padding = "same",
-        dilation_rate: int | Sequence[int] = 1,
-        normalization: ops.Normalization = "area",
-        mask_update: ops.MaskUpdate = "keep",
-        fill_value: float = 0.0,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PartialArguments],
     ) -> None:
         self._refuse_fixed(kwargs)
         taps = _read_kernel_mask(kernel_mask)
-        super().__init__(
-            taps.shape[:2],
-            strides,
-            padding,
-            dilation_rate,
-            normalization,
-            mask_update,
-            fill_value,
-            activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            **kwargs,
-        )
-        self.filters = read_whole(filters, "filters")
+        super().__init__(taps.shape[:2], strides, **kwargs)
+        self.filters = read_positive(filters, "filters")
         if taps.ndim == 4 and taps.shape[3] != self.filters:
             raise ValueError(
                 f"`kernel_mask` must be for {filters} filters. Received: shape {taps.shape}"
@@ -122,12 +89,12 @@ class KernelMaskedConv2D(PartialConvolution):
 
     def _mask_kernel(self, kernel: Any) -> Any:
         taps = self.kernel_mask
-        # A selection: a weight that has run to infinity must not come back as NaN.
+        # A selection, because 0 times an infinite weight is NaN.
         return tf.where(taps if taps.ndim == 4 else taps[..., None, None], kernel, 0)
 
     def _convolve(self, x: Any) -> Any:
         kernel = self._mask_kernel(keras.ops.convert_to_tensor(self.kernel))
-        return ops.convolve(x, kernel, *self._place)
+        return ops.convolve(x, kernel, *self._window)
 
     def _cover(self, mask: Any) -> Coverage:
         taps = self.kernel_mask
@@ -136,12 +103,12 @@ class KernelMaskedConv2D(PartialConvolution):
         else:
             uses = taps.sum(axis=2, keepdims=True).astype(np.float32)
             channels = np.float32(taps.shape[2])
-        # Whole numbers until both are divided alike, so that "all" can compare them.
-        count = ops.count_taps(mask, uses, *self._place)
+        # Both are whole numbers before the same division, so that "all" can compare them.
+        count = ops.count_taps(mask, uses, *self._window)
         return Coverage(count / channels, uses.sum(axis=(0, 1, 2)) / channels)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         taps = self.kernel_mask.astype(int).tolist()
         return {**super().get_config(), "filters": self.filters, "kernel_mask": taps}
 
@@ -153,5 +120,7 @@ def _read_kernel_mask(value: ArrayLike) -> NDArray[np.bool_]:
             f"`kernel_mask` must be (kh, kw) or (kh, kw, C, filters). Received: shape {taps.shape}"
         )
     if taps.dtype.kind not in "biuf" or not np.isin(taps, (0, 1)).all() or not taps.any():
-        raise ValueError(f"`kernel_mask` must be of 0 and 1, one 1 at least. Received: {value!r}")
+        raise ValueError(
+            f"`kernel_mask` must consist of 0 and 1, with at least one 1. Received: {value!r}"
+        )
     return taps.astype(np.bool_)

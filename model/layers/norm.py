@@ -1,4 +1,4 @@
-"""Normalisation whose statistics see valid pixels only."""
+"""Batch normalisation over valid pixels only."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class MaskedBatchNormalization(keras.layers.Layer):
 
     Call arguments:
         inputs: `[x, mask]`: float (N, H, W, C), bool (N, H, W, 1).
-        training: whether to use, and to track, the batch's own moments.
+        training: whether to use and track the moments of the batch.
 
     Returns:
         Like x.
 
     Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
+        ValueError: for a mask that is not bool (N, H, W, 1) or not of the size of x.
 
     Reference:
         Ioffe & Szegedy 2015, arXiv:1502.03167.
@@ -59,7 +59,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Normalise, and in training track the moments."""
         x, mask, _ = read_inputs(inputs)
-        # Before any arithmetic: the gradient of a product with NaN is NaN, masked or not.
+        # Before any arithmetic, because the gradient of a product with NaN is NaN, masked or not.
         x = ops.fill_invalid(x, mask)
         if training:
             mean, variance, count = ops.masked_moments(x, mask)
@@ -70,7 +70,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
         return x * keras.ops.cast(scale, x.dtype) + keras.ops.cast(offset, x.dtype)
 
     def inference_affine(self) -> tuple[Any, Any]:
-        """Give the scale and offset, float32 (C,) each, that inference applies to each channel."""
+        """Return the scale and offset of each channel in inference, float32 (C,) each."""
         return self._affine(self.moving_mean, self.moving_variance)
 
     def _affine(self, mean: Any, variance: Any) -> tuple[Any, Any]:
@@ -83,5 +83,5 @@ class MaskedBatchNormalization(keras.layers.Layer):
             average.assign(average * momentum + moment * (1.0 - momentum))
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}

@@ -1,9 +1,9 @@
-"""Convolution over data of which each pixel is more or less certain."""
+"""Convolution of data with a confidence for each pixel."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import keras
 import tensorflow as tf
@@ -14,19 +14,18 @@ from model.layers.arguments import (
     check_same_size,
     read_channels,
     read_choice,
-    read_odd_pair,
-    read_pair,
-    read_whole,
+    read_positive,
 )
+from model.layers.convolution import Convolution, WeightArguments
 
 Applicability = Literal["softplus", "exp"]
 
-# Below every confidence that means anything; it keeps the division and its gradient finite.
+# Below every meaningful confidence; keeps the division and its gradient finite.
 _LEAST_WEIGHT = 1e-12
 
 
 @keras.saving.register_keras_serializable("lacuna")
-class NormalizedConv2D(keras.layers.Layer):
+class NormalizedConv2D(Convolution):
     """Normalised convolution: a mean weighted by an applicability and each pixel's confidence.
 
         a  = softplus(w) or exp(w)          applicability, never negative
@@ -34,30 +33,27 @@ class NormalizedConv2D(keras.layers.Layer):
         c' = conv(c, Σ a) / Σ a             Σ over channels and filters, so that one map stays one
         y  = where(c' > 0, y, 0)
 
-    x is never read where c is 0. Every filter's output is a mean, within the range of what it has
-    seen, so a layer interpolates and cannot take differences: it stands before others that can.
+    x is never read where c is 0. The output of every filter is a mean, within the range of its
+    inputs. So the layer interpolates but cannot take differences, and is used before layers that
+    can.
 
     Confidence grows by the kernel's radius in every layer, over padding too, which the next layer
     then reads: **a network of several such layers gives other results in another canvas**, unless
-    each is told the image's `extent`, beyond which it then has no confidence.
+    each receives the image's `extent`, beyond which the confidence then is 0.
 
     Args:
         filters: number of output channels.
         kernel_size: one integer or two; odd for `padding="same"`.
         strides: one integer or two.
-        padding: as in `PartialConv2D`.
+        padding: as in `PartialArguments`.
         dilation_rate: one integer or two.
-        applicability: what makes w non-negative, `"softplus"` or `"exp"`.
-        use_bias: whether to add b.
-        kernel_initializer: of w, before it is made non-negative.
-        bias_initializer: of b.
-        kernel_regularizer: of w.
-        **kwargs: of `keras.layers.Layer`.
+        applicability: function that makes w non-negative, `"softplus"` or `"exp"`.
+        **kwargs: `WeightArguments`; `kernel_initializer` is of w before it is made non-negative.
 
     Call arguments:
-        inputs: `[x, confidence]` or `[x, confidence, extent]`: float (N, H, W, C), anything where
+        inputs: `[x, confidence]` or `[x, confidence, extent]`: float (N, H, W, C), any value where
             confidence is 0; float (N, H, W, 1), cut to 0 … 1 and 0 where it is NaN, or a bool mask,
-            which counts as 0 and 1; bool (N, H, W, 1), True over the image and False over its
+            which counts as 0 or 1; bool (N, H, W, 1), True over the image and False over its
             padding.
 
     Returns:
@@ -65,7 +61,7 @@ class NormalizedConv2D(keras.layers.Layer):
 
     Raises:
         ValueError: for an argument outside its choices, an even kernel with `padding="same"`, or a
-            confidence or extent that is not (N, H, W, 1) or of another size than x.
+            confidence or extent that is not (N, H, W, 1) or not of the size of x.
 
     Reference:
         Knutsson & Westin 1993, Normalized and Differential Convolution,
@@ -81,62 +77,43 @@ class NormalizedConv2D(keras.layers.Layer):
         padding: ops.Padding = "same",
         dilation_rate: int | Sequence[int] = 1,
         applicability: Applicability = "softplus",
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[WeightArguments],
     ) -> None:
-        # Without autocast: confidences and their sums stay float32 under every policy.
-        super().__init__(autocast=False, **kwargs)
-        self.filters = read_whole(filters, "filters")
-        self.strides = read_pair(strides, "strides")
-        self.padding = read_choice(padding, ops.PADDINGS, "padding")
-        read_kernel_size = read_odd_pair if self.padding == "same" else read_pair
-        self.kernel_size = read_kernel_size(kernel_size, "kernel_size")
-        self.dilation_rate = read_pair(dilation_rate, "dilation_rate")
+        super().__init__(
+            kernel_size,
+            strides,
+            padding=padding,
+            dilation_rate=dilation_rate,
+            # Confidences and their sums stay float32 under every policy.
+            autocast=False,
+            **kwargs,
+        )
+        self.filters = read_positive(filters, "filters")
         self.applicability = read_choice(applicability, get_args(Applicability), "applicability")
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias: Any = None
 
     def build(self, input_shape: Any) -> None:
         """Create the kernel and the bias for features of a known number of channels."""
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.kernel_size, read_channels(input_shape[0]), self.filters),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            autocast=False,
-        )
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                autocast=False,
-            )
+        shape = (*self.kernel_size, read_channels(input_shape[0]), self.filters)
+        self.kernel = self._add_kernel(shape, self.kernel_initializer, autocast=False)
+        self._add_bias(self.filters, autocast=False)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Average what is known, and say how well it is known."""
+        """Return the mean of the confident pixels, and the new confidence."""
         x, confidence, extent = _read_inputs(inputs)
-        place = (self.strides, self.padding, self.dilation_rate)
         known = confidence > 0
         x = keras.ops.cast(ops.fill_invalid(x, known), self.compute_dtype)
         kernel = keras.ops.convert_to_tensor(self.kernel)
         a = tf.exp(kernel) if self.applicability == "exp" else tf.math.softplus(kernel)
 
         weighted = x * keras.ops.cast(confidence, x.dtype)
-        total = ops.convolve(weighted, keras.ops.cast(a, x.dtype), *place)
+        total = ops.convolve(weighted, keras.ops.cast(a, x.dtype), *self._window)
         of_filters = tf.reduce_sum(a, axis=2, keepdims=True)
-        weight = tf.maximum(ops.convolve(confidence, of_filters, *place), _LEAST_WEIGHT)
+        weight = tf.maximum(ops.convolve(confidence, of_filters, *self._window), _LEAST_WEIGHT)
         of_pixels = tf.reduce_sum(of_filters, axis=3, keepdims=True)
-        seen = ops.convolve(confidence, of_pixels, *place) / tf.reduce_sum(a)
+        seen = ops.convolve(confidence, of_pixels, *self._window) / tf.reduce_sum(a)
         if extent is not None:
             size = tf.shape(seen)[1:3]
-            inside = ops.keep_mask(extent, size, self.kernel_size, *place)
+            inside = ops.keep_mask(extent, size, self.kernel_size, *self._window)
             seen = ops.fill_invalid(seen, inside)
 
         y = keras.ops.cast(total, "float32") / weight
@@ -146,19 +123,11 @@ class NormalizedConv2D(keras.layers.Layer):
         return keras.ops.cast(y, self.compute_dtype), tf.minimum(seen, 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {
             **super().get_config(),
             "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation_rate,
             "applicability": self.applicability,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
 
@@ -181,6 +150,6 @@ def _read_inputs(inputs: Any) -> tuple[Any, Any, Any]:
         )
     check_same_size(confidence, x, "confidence")
     confidence = tf.cast(confidence, tf.float32)
-    # NaN is not > 0.
+    # NaN is not > 0, so it becomes 0.
     confidence = tf.where(confidence > 0, tf.minimum(confidence, 1.0), 0.0)
     return x, confidence, rest[0] if rest else None

@@ -1,4 +1,4 @@
-"""What all partial convolutions share: everything but the convolution itself.
+"""The base of all partial convolutions: everything but the convolution itself.
 
 z   = convolve(where(m, x, 0))
 cnt = count(m)                      valid pixels that z was made of
@@ -10,85 +10,52 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from model import ops
-from model.layers.arguments import (
-    check_same_size,
-    read_choice,
-    read_inputs,
-    read_odd_pair,
-    read_pair,
-)
+from model.layers.arguments import check_same_size, read_choice, read_inputs
+from model.layers.convolution import Convolution
 
 
 class Coverage(NamedTuple):
-    """What lies behind each output of a convolution.
+    """Number of valid pixels behind each output of a convolution.
 
     Attributes:
         count: float32 (N, H', W', 1), valid pixels; with a last dimension of filters where they
             differ.
-        full: what `count` would be where all is valid; a number, or a map that fits it.
+        full: `count` where all pixels are valid; a number, or a map that fits `count`.
     """
 
     count: Any
     full: Any
 
 
-class PartialConvolution(keras.layers.Layer):
-    """Abstract: a layer over `[x, mask]` that rescales by how many valid pixels it has seen.
+class PartialConvolution(Convolution):
+    """Abstract: a convolution over `[x, mask]` that rescales by the number of valid pixels.
 
-    A subclass says how to convolve, and if it differs, how to count. Arguments are described where
-    they are taken, in `PartialConv2D`.
+    A subclass defines how to convolve and, if it differs, how to count. `PartialArguments`
+    describes the arguments.
     """
-
-    fixed: ClassVar[tuple[str, ...]] = ()
-    """Arguments that a subclass does not take from its caller: left out of its configuration."""
 
     def __init__(
         self,
         kernel_size: int | Sequence[int],
         strides: int | Sequence[int] = 1,
-        padding: ops.Padding = "same",
-        dilation_rate: int | Sequence[int] = 1,
+        *,
         normalization: ops.Normalization = "area",
         mask_update: ops.MaskUpdate = "keep",
         fill_value: float = 0.0,
         activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.strides = read_pair(strides, "strides")
-        self.padding = read_choice(padding, ops.PADDINGS, "padding")
-        read_kernel_size = read_odd_pair if self.padding == "same" else read_pair
-        self.kernel_size = read_kernel_size(kernel_size, "kernel_size")
-        self.dilation_rate = read_pair(dilation_rate, "dilation_rate")
+        super().__init__(kernel_size, strides, **kwargs)
         self.normalization = read_choice(normalization, ops.NORMALIZATIONS, "normalization")
         self.mask_update = read_choice(mask_update, ops.MASK_UPDATES, "mask_update")
         self.fill_value = float(fill_value)
         self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias: Any = None
-
-    @classmethod
-    def _refuse_fixed(cls, arguments: dict[str, Any]) -> None:
-        for name in cls.fixed:
-            if name in arguments:
-                raise ValueError(f"{cls.__name__} takes no `{name}`. Received: {arguments[name]!r}")
-
-    @property
-    def _place(self) -> tuple[tuple[int, int], ops.Padding, tuple[int, int]]:
-        return self.strides, self.padding, self.dilation_rate
 
     @abstractmethod
     def _convolve(self, x: Any) -> Any:
@@ -96,11 +63,11 @@ class PartialConvolution(keras.layers.Layer):
 
     def _cover(self, mask: Any) -> Coverage:
         """Count the valid pixels behind each output."""
-        count = ops.count_valid(mask, self.kernel_size, *self._place)
+        count = ops.count_valid(mask, self.kernel_size, *self._window)
         return Coverage(count, self.kernel_size[0] * self.kernel_size[1])
 
     def _update(self, mask: Any, extent: Any, coverage: Coverage) -> Any:
-        """Say which outputs are valid."""
+        """Return the mask of the outputs."""
         count, full = coverage
         if self.mask_update == "all":
             return tf.reduce_all(count == full, axis=-1, keepdims=True)
@@ -110,10 +77,10 @@ class PartialConvolution(keras.layers.Layer):
         return grown if extent is None else tf.logical_and(grown, self._keep(extent, count))
 
     def _keep(self, mask: Any, count: Any) -> Any:
-        return ops.keep_mask(mask, tf.shape(count)[1:3], self.kernel_size, *self._place)
+        return ops.keep_mask(mask, tf.shape(count)[1:3], self.kernel_size, *self._window)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Convolve the valid pixels and say which outputs are valid."""
+        """Convolve the valid pixels, and return the result and its mask."""
         x, mask, extent = self._read(inputs)
         y = self._convolve(ops.fill_invalid(x, mask))
         coverage = self._cover(mask)
@@ -131,32 +98,13 @@ class PartialConvolution(keras.layers.Layer):
             check_same_size(extent, x, "extent")
         return x, mask, extent
 
-    def _add_kernel(self, shape: tuple[int, ...], initializer: Any, name: str = "kernel") -> Any:
-        return self.add_weight(
-            name=name, shape=shape, initializer=initializer, regularizer=self.kernel_regularizer
-        )
-
-    def _add_bias(self, filters: int) -> None:
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias", shape=(filters,), initializer=self.bias_initializer
-            )
-
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         config = {
             **super().get_config(),
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation_rate,
             "normalization": self.normalization,
             "mask_update": self.mask_update,
             "fill_value": self.fill_value,
             "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
         return {name: value for name, value in config.items() if name not in self.fixed}

@@ -1,4 +1,4 @@
-"""Pooling over valid pixels, in cells and over whole images."""
+"""Pooling of valid pixels, in cells and over whole images."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ class _CellPooling(keras.layers.Layer):
         self.pool_size = read_pair(pool_size, "pool_size")
 
     @abstractmethod
+    def _pool(self, x: Any, mask: Any) -> tuple[Any, Any]:
+        """Pool the valid pixels, and find the cells that have any."""
+
     def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Pool the valid pixels and say which cells have any."""
+        """Pool the valid pixels, and find the cells that have any."""
+        x, mask, _ = read_inputs(inputs)
+        return self._pool(x, mask)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "pool_size": self.pool_size}
 
 
@@ -34,28 +39,26 @@ class MaskedMaxPooling2D(_CellPooling):
 
         y = max(where(m, x, lowest));  m' = any(m);  y = where(m', y, 0)
 
-    Cells tile the image from its top left, and the last ones may reach past its end, where nothing
-    is valid: unlike windows that overlap, they read the same pixels in every canvas.
+    Cells tile the image from its top left, and the last ones may reach past its end, where no pixel
+    is valid. Unlike overlapping windows, they read the same pixels in every canvas.
 
     Args:
         pool_size: height and width of a cell, one integer or two.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
+        inputs: `[x, mask]`: float (N, H, W, C), any value under the mask; bool (N, H, W, 1).
 
     Returns:
         `(y, mask)`: float (N, ceil(H / py), ceil(W / px), C), bool (N, ceil(H / py), ceil(W / px),
         1).
 
     Raises:
-        ValueError: if `pool_size` is not of positive integers, or the mask not bool (N, H, W, 1) or
-            of another size than x.
+        ValueError: if `pool_size` is not a positive integer or two, or the mask not bool (N, H, W,
+            1) or of another size than x.
     """
 
-    def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Pool."""
-        x, mask, _ = read_inputs(inputs)
+    def _pool(self, x: Any, mask: Any) -> tuple[Any, Any]:
         return ops.masked_max_pool(x, mask, self.pool_size)
 
 
@@ -65,27 +68,10 @@ class MaskedAveragePooling2D(_CellPooling):
 
         y = sum(where(m, x, 0)) / count(m);  m' = any(m)
 
-    Cells tile the image as in `MaskedMaxPooling2D`.
-
-    Args:
-        pool_size: height and width of a cell, one integer or two.
-        **kwargs: of `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
-
-    Returns:
-        `(y, mask)`: float (N, ceil(H / py), ceil(W / px), C), bool (N, ceil(H / py), ceil(W / px),
-        1).
-
-    Raises:
-        ValueError: if `pool_size` is not of positive integers, or the mask not bool (N, H, W, 1) or
-            of another size than x.
+    Cells, arguments, inputs and outputs are those of `MaskedMaxPooling2D`.
     """
 
-    def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Pool."""
-        x, mask, _ = read_inputs(inputs)
+    def _pool(self, x: Any, mask: Any) -> tuple[Any, Any]:
         return ops.masked_average_pool(x, mask, self.pool_size)
 
 
@@ -101,13 +87,13 @@ class _GlobalPooling(keras.layers.Layer):
         """Pool to (N, 1, 1, C)."""
 
     def call(self, inputs: Any) -> Any:
-        """Pool."""
+        """Return the pooled values."""
         x, mask, _ = read_inputs(inputs)
         pooled = keras.ops.cast(self._pool(x, mask), x.dtype)
         return pooled if self.keepdims else pooled[:, 0, 0]
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "keepdims": self.keepdims}
 
 
@@ -118,20 +104,20 @@ class MaskedGlobalAveragePooling2D(_GlobalPooling):
         y = sum(where(m, x, 0)) / count(m)
 
     Summed in float32. The order of a sum depends on the size of the canvas, so results agree
-    across canvases up to rounding only, and tiles of an image do not give the image's result.
+    across canvases only up to rounding, and a tile of an image has another result than the image.
 
     Args:
-        keepdims: whether height and width stay, as 1.
+        keepdims: whether to keep height and width, as 1.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
+        inputs: `[x, mask]`: float (N, H, W, C), any value under the mask; bool (N, H, W, 1).
 
     Returns:
         float (N, C), or (N, 1, 1, C).
 
     Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
+        ValueError: for a mask that is not bool (N, H, W, 1) or not of the size of x.
     """
 
     def _pool(self, x: Any, mask: Any) -> Any:
@@ -144,20 +130,8 @@ class MaskedGlobalMaxPooling2D(_GlobalPooling):
 
         y = max(where(m, x, lowest)) if any(m) else 0
 
-    The same to the last bit in every canvas; tiles of an image do not give the image's result.
-
-    Args:
-        keepdims: whether height and width stay, as 1.
-        **kwargs: of `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
-
-    Returns:
-        float (N, C), or (N, 1, 1, C).
-
-    Raises:
-        ValueError: for a mask that is not bool (N, H, W, 1) or of another size than x.
+    The same to the last bit in every canvas; a tile of an image has another result than the image.
+    Arguments, inputs and outputs are those of `MaskedGlobalAveragePooling2D`.
     """
 
     def _pool(self, x: Any, mask: Any) -> Any:

@@ -14,15 +14,15 @@ from model.layers.arguments import (
     check_same_size,
     read_choice,
     read_inputs,
-    read_whole,
+    read_positive,
 )
 
 
 @keras.saving.register_keras_serializable("lacuna")
 class PadToMultiple(keras.layers.Layer):
-    """Pads image and mask on the right and at the bottom up to a multiple of a number.
+    """Padding of image and mask, on the right and at the bottom, to a multiple of a number.
 
-    Right and bottom only, so that every pixel keeps its phase on the grid of cells.
+    Only on the right and at the bottom, so that every pixel keeps its phase on the grid of cells.
 
     Args:
         multiple: of the sides, usually the network's total stride.
@@ -35,13 +35,13 @@ class PadToMultiple(keras.layers.Layer):
         `(x, mask)` of the padded size; zeros and False in the padding.
 
     Raises:
-        ValueError: if `multiple` is not a positive integer, or the mask not bool (N, H, W, 1) or of
-            another size than x.
+        ValueError: if `multiple` is not a positive integer, or the mask not bool (N, H, W, 1) or
+            not of the size of x.
     """
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.multiple = read_whole(multiple, "multiple")
+        self.multiple = read_positive(multiple, "multiple")
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Pad both."""
@@ -52,13 +52,13 @@ class PadToMultiple(keras.layers.Layer):
         return padded, ops.pad_to_multiple(mask, cell)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "multiple": self.multiple}
 
 
 @keras.saving.register_keras_serializable("lacuna")
 class CropToSize(keras.layers.Layer):
-    """Cuts what lies to the right of and below another tensor's height and width.
+    """Crop of features to another tensor's height and width, at the right and at the bottom.
 
     Call arguments:
         inputs: `[x, reference]`: (N, H', W', C) and (N, H, W, anything) with H ≤ H', W ≤ W'.
@@ -76,7 +76,7 @@ class CropToSize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lacuna")
 class MaskMaxPooling2D(keras.layers.Layer):
-    """Halves a mask, or divides it by `factor`: a cell is valid if any of its pixels is.
+    """Downsampling of a mask by `factor`: a cell is valid if any of its pixels is.
 
     Args:
         factor: side of a cell in pixels.
@@ -94,7 +94,7 @@ class MaskMaxPooling2D(keras.layers.Layer):
 
     def __init__(self, factor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.factor = read_whole(factor, "factor")
+        self.factor = read_positive(factor, "factor")
 
     def call(self, mask: Any) -> Any:
         """Pool the mask."""
@@ -102,7 +102,7 @@ class MaskMaxPooling2D(keras.layers.Layer):
         return ops.any_in_blocks(mask, (self.factor, self.factor))
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "factor": self.factor}
 
 
@@ -114,11 +114,11 @@ class MaskedUpSampling2D(keras.layers.Layer):
         "bilinear"  y = resize(where(m, x, 0)) / resize(m), a mean of valid neighbours alone
         then        y = where(finer mask, y, 0)
 
-    A coarse cell is valid if any of its pixels was, so its features spill over pixels that are
-    not; they are cut away again.
+    A coarse cell is valid if any of its pixels was, so its features reach pixels that are not
+    valid; these are set to 0 again.
 
     Args:
-        factor: how many finer pixels a pixel becomes in each direction.
+        factor: side of the cell that a pixel becomes, in finer pixels.
         interpolation: `"nearest"` or `"bilinear"`.
         **kwargs: of `keras.layers.Layer`.
 
@@ -131,8 +131,8 @@ class MaskedUpSampling2D(keras.layers.Layer):
         `"bilinear"`, all neighbours are.
 
     Raises:
-        ValueError: if `factor` is not a positive integer, for another interpolation or number of
-            inputs, or a mask that is not bool (N, H, W, 1) or of another size.
+        ValueError: if `factor` is not a positive integer, for an unknown interpolation, a wrong
+            number of inputs, or a mask that is not bool (N, H, W, 1) or not of that size.
 
     Reference:
         Interpolation as a normalised convolution: Knutsson & Westin 1993,
@@ -146,7 +146,7 @@ class MaskedUpSampling2D(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.factor = read_whole(factor, "factor")
+        self.factor = read_positive(factor, "factor")
         self.interpolation = read_choice(interpolation, ("nearest", "bilinear"), "interpolation")
 
     def call(self, inputs: Any) -> Any:
@@ -172,7 +172,7 @@ class MaskedUpSampling2D(keras.layers.Layer):
         return y * tf.cast(tf.math.reciprocal_no_nan(weight), y.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {
             **super().get_config(),
             "factor": self.factor,

@@ -1,48 +1,43 @@
-"""Convolution that computes only where there is data."""
+"""Convolution of the valid pixels onto the valid pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 
 from model import ops
-from model.layers.arguments import read_channels, read_whole
+from model.layers.arguments import read_channels, read_positive
+from model.layers.convolution import OutputArguments
 from model.layers.partial import PartialConvolution
 
 
 @keras.saving.register_keras_serializable("lacuna")
 class SubmanifoldConv2D(PartialConvolution):
-    """2-D convolution whose outputs are the sites of its inputs, without normalisation.
+    """2-D convolution whose outputs are valid where its inputs are, without normalisation.
 
         y = where(m, conv(where(m, x, 0), w) + b, fill_value);  m' = m
 
-    However many layers follow each other, the set of valid pixels stays what it was. Missing
-    neighbours count as 0: right where absence is itself a signal, as in strokes, events or point
-    clouds; where missing means unknown, take `PartialConv2D`.
+    The set of valid pixels stays the same through any number of layers. Missing neighbours count
+    as 0. That is right where absence is itself a signal, as in strokes, events or point clouds;
+    where missing means unknown, use `PartialConv2D`.
 
     Args:
         filters: number of output channels.
         kernel_size: one odd integer or two.
         dilation_rate: one integer or two.
-        fill_value: what invalid outputs become.
-        activation: applied to y before the invalid outputs are filled.
-        use_bias: whether to add b.
-        kernel_initializer: of w.
-        bias_initializer: of b.
-        kernel_regularizer: of w.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: `OutputArguments`.
 
     Call arguments:
-        inputs: `[x, mask]`: float (N, H, W, C), anything under the mask; bool (N, H, W, 1).
+        inputs: `[x, mask]`: float (N, H, W, C), any value under the mask; bool (N, H, W, 1).
 
     Returns:
-        `(y, mask)`: float (N, H, W, filters), and the mask that came.
+        `(y, mask)`: float (N, H, W, filters), and the input mask.
 
     Raises:
         ValueError: for an argument outside its choices, an even kernel, or a mask that is not bool
-            (N, H, W, 1) or of another size than x.
+            (N, H, W, 1) or not of the size of x.
 
     Reference:
         Graham, Engelcke & van der Maaten 2018, 3D Semantic Segmentation with Submanifold Sparse
@@ -56,29 +51,11 @@ class SubmanifoldConv2D(PartialConvolution):
         filters: int,
         kernel_size: int | Sequence[int],
         dilation_rate: int | Sequence[int] = 1,
-        fill_value: float = 0.0,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OutputArguments],
     ) -> None:
         self._refuse_fixed(kwargs)
-        super().__init__(
-            kernel_size,
-            dilation_rate=dilation_rate,
-            normalization="none",
-            mask_update="keep",
-            fill_value=fill_value,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            **kwargs,
-        )
-        self.filters = read_whole(filters, "filters")
+        super().__init__(kernel_size, dilation_rate=dilation_rate, normalization="none", **kwargs)
+        self.filters = read_positive(filters, "filters")
 
     def build(self, input_shape: Any) -> None:
         """Create the kernel and the bias for features of a known number of channels."""
@@ -87,8 +64,8 @@ class SubmanifoldConv2D(PartialConvolution):
         self._add_bias(self.filters)
 
     def _convolve(self, x: Any) -> Any:
-        return ops.convolve(x, keras.ops.convert_to_tensor(self.kernel), *self._place)
+        return ops.convolve(x, keras.ops.convert_to_tensor(self.kernel), *self._window)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "filters": self.filters}

@@ -1,21 +1,22 @@
-"""Transposed convolution: from a coarse grid to a finer one."""
+"""Transposed convolution of the valid pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
 
 from model import ops
-from model.layers.arguments import check_same_size, read_channels, read_inputs, read_whole
+from model.layers.arguments import check_same_size, read_channels, read_inputs, read_positive
+from model.layers.convolution import OutputArguments
 from model.layers.partial import Coverage, PartialConvolution
 
 
 @keras.saving.register_keras_serializable("lacuna")
 class PartialConv2DTranspose(PartialConvolution):
-    """Transposed 2-D convolution of the valid pixels, rescaled by how many reach each output.
+    """Transposed 2-D convolution of the valid pixels, rescaled by their number at each output.
 
         z   = conv_transpose(where(m, x, 0), w)
         cnt = conv_transpose(m, ones)       valid pixels that reach an output
@@ -23,37 +24,31 @@ class PartialConv2DTranspose(PartialConvolution):
         m'  = the finer mask where cnt > 0, or without one each pixel's own s × s cell
         y   = where(m', y, fill_value)
 
-    Output o takes from input i the tap o - i · s + (k - s) // 2, for every size alike. How many
-    taps reach an output repeats with its phase in the cell: (k / s)² where s divides k, and
-    unequally many, the checkerboard of plain transposed convolutions, where it does not. That
-    number stands where `PartialConv2D` has k², so `"mean"` undoes the checkerboard.
+    Output o takes the tap o - i · s + (k - s) // 2 from input i, whatever the size. The number of
+    taps that reach an output depends on its phase in the cell: (k / s)² where s divides k;
+    otherwise it varies, which causes the checkerboard of plain transposed convolutions. It
+    replaces the k² of `PartialConv2D`, so `"mean"` removes the checkerboard.
 
     Args:
         filters: number of output channels.
         kernel_size: one integer or two, not less than the strides.
-        strides: one integer or two: how many finer pixels a pixel becomes.
+        strides: one integer or two: height and width of the cell that a pixel becomes.
         normalization: scale(cnt), 0 where cnt is 0, with a the number of taps that reach the
             output's phase: `"none"` 1 · `"mean"` 1 / cnt · `"area"` a / cnt, which equals a plain
             transposed convolution where all is valid · `"variance"` sqrt(a / cnt).
-        fill_value: what invalid outputs become.
-        activation: applied to y before the invalid outputs are filled.
-        use_bias: whether to add b.
-        kernel_initializer: of w, (kh, kw, filters, C) as in Keras.
-        bias_initializer: of b.
-        kernel_regularizer: of w.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: `OutputArguments`; the kernel is (kh, kw, filters, C) as in Keras.
 
     Call arguments:
-        inputs: `[x, mask]` or `[x, mask, finer]`: float (N, H, W, C), anything under the mask; bool
-            (N, H, W, 1); bool (N, H · sy, W · sx, 1), the mask of the finer level, or the extent
-            of the image where holes are to be filled.
+        inputs: `[x, mask]` or `[x, mask, finer]`: float (N, H, W, C), any value under the mask;
+            bool (N, H, W, 1); bool (N, H · sy, W · sx, 1), the mask of the finer level, or the
+            extent of the image to fill holes.
 
     Returns:
         `(y, mask)`: float (N, H · sy, W · sx, filters), bool (N, H · sy, W · sx, 1).
 
     Raises:
         ValueError: for an argument outside its choices, a kernel smaller than its strides, or a
-            mask that is not bool (N, H, W, 1) or of another size than x.
+            mask that is not bool (N, H, W, 1) or not of the size of x.
 
     Reference:
         Liu et al. 2018, arXiv:1804.07723, transposed; Odena et al. 2016, Deconvolution and
@@ -68,29 +63,17 @@ class PartialConv2DTranspose(PartialConvolution):
         kernel_size: int | Sequence[int],
         strides: int | Sequence[int] = 2,
         normalization: ops.Normalization = "area",
-        fill_value: float = 0.0,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "he_normal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OutputArguments],
     ) -> None:
         self._refuse_fixed(kwargs)
         super().__init__(
             kernel_size,
             strides,
-            padding="valid",  # which lets kernels be even
+            padding="valid",  # permits kernels with even sides
             normalization=normalization,
-            fill_value=fill_value,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
             **kwargs,
         )
-        self.filters = read_whole(filters, "filters")
+        self.filters = read_positive(filters, "filters")
         if any(k < s for k, s in zip(self.kernel_size, self.strides, strict=True)):
             raise ValueError(
                 f"`kernel_size` must not be less than strides {self.strides}, or some outputs have "
@@ -122,5 +105,5 @@ class PartialConv2DTranspose(PartialConvolution):
         return tf.logical_and(extent, coverage.count > 0)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "filters": self.filters}

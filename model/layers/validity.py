@@ -1,4 +1,4 @@
-"""Which pixels of a raw image hold data."""
+"""Validity of the pixels of a raw image."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from model.layers.arguments import check_mask, check_same_size
 
 @keras.saving.register_keras_serializable("lacuna")
 class ValidityFromNoData(keras.layers.Layer):
-    """Finds the valid pixels of an image, and sets all others to 0.
+    """Mask of the valid pixels of an image, with all other pixels set to 0.
 
         m = finite in every channel  and  not nodata in all channels  and  alpha > 0  and  mask
         y = where(m, x, 0)
 
-    The first layer of a network that is given images without masks. NaN and ±Inf are never data.
+    The first layer of a network for images without masks. NaN and ±Inf are never valid.
 
     Args:
-        nodata: the value of missing pixels, None if there is none; NaN and ±Inf need not be said.
-            It is looked for in the image's own dtype, before the layer's policy rounds it.
-        alpha: whether the last channel is an opacity, 0 where missing; it is taken off.
+        nodata: value of missing pixels; None if there is none. NaN and ±Inf need no mention.
+            The comparison uses the image's own dtype, before the layer's policy rounds it.
+        alpha: whether the last channel is an opacity, 0 where missing; it is removed.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -35,17 +35,17 @@ class ValidityFromNoData(keras.layers.Layer):
 
     Raises:
         ValueError: if `nodata` is not a number, the image not (N, H, W, C), with `alpha` has a
-            single channel, or the mask is not bool (N, H, W, 1) or of another size.
+            single channel, or the mask is not bool (N, H, W, 1) or not of that size.
     """
 
     def __init__(self, nodata: float | None = None, alpha: bool = False, **kwargs: Any) -> None:
-        # Without autocast: bfloat16 turns a sentinel of -9999 into -9984.
+        # Without autocast, because bfloat16 turns a no-data value of -9999 into -9984.
         super().__init__(autocast=False, **kwargs)
         self.nodata = _read_nodata(nodata)
         self.alpha = bool(alpha)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
-        """Find what is valid and clear the rest."""
+        """Find the valid pixels and set all others to 0."""
         x, *masks = inputs if isinstance(inputs, list | tuple) else (inputs,)
         if len(masks) > 1 or len(x.shape) != 4 or (self.alpha and x.shape[-1] == 1):
             raise ValueError(
@@ -67,7 +67,7 @@ class ValidityFromNoData(keras.layers.Layer):
         return keras.ops.cast(ops.fill_invalid(x, valid), self.compute_dtype), valid
 
     def get_config(self) -> dict[str, Any]:
-        """Give the arguments that make this layer again."""
+        """Return the arguments that make this layer again."""
         return {**super().get_config(), "nodata": self.nodata, "alpha": self.alpha}
 
 
@@ -76,5 +76,5 @@ def _read_nodata(value: Any) -> float | None:
         number = None if value is None else float(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"`nodata` must be a number or None. Received: {value!r}") from error
-    # NaN and ±Inf are found without being looked for.
+    # NaN and ±Inf are always invalid.
     return number if number is None or isfinite(number) else None

@@ -1,4 +1,4 @@
-"""Masked convolution and its bookkeeping as stateless TensorFlow functions.
+"""Masked convolution and counts of valid pixels as stateless TensorFlow functions.
 
 Masks are bool (N, H, W, 1), True = valid.
 """

@@ -1,4 +1,4 @@
-"""Convolutions that know nothing of validity, and sum in an order that no canvas changes."""
+"""Convolutions without masks, whose order of summation does not depend on the canvas."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from model.ops.modes import Padding
 
 
 def pad_same(values: Any, kernel_size: tuple[int, int], dilation_rate: tuple[int, int]) -> Any:
-    """Pad by (k - 1) / 2 · dilation zeros on every side, whatever the size's parity.
+    """Pad by (k - 1) / 2 · dilation zeros on every side, whatever the parity of the size.
 
-    TensorFlow's own SAME moves its phase with the size as soon as there is a stride, so a result
-    would depend on how far the image's canvas reaches.
+    With a stride, the phase of TensorFlow's SAME depends on the size, so a result would depend on
+    the size of the canvas.
 
     Args:
         values: (N, H, W, C), float or bool; bool is padded with False.
@@ -34,22 +34,22 @@ def convolve(
     dilation_rate: tuple[int, int] = (1, 1),
     groups: int = 1,
 ) -> Any:
-    """Convolve with fixed padding and no knowledge of validity.
+    """Convolve with fixed padding, without a mask.
 
     Args:
         values: float (N, H, W, C).
         kernel: float (kh, kw, C / groups, F).
         strides: vertical and horizontal.
-        padding: `"same"` as `pad_same` does it, or `"valid"`.
+        padding: `"same"`, as in `pad_same`, or `"valid"`.
         dilation_rate: of the kernel, vertical and horizontal.
-        groups: into how many parts channels and filters are cut; each part of the filters reads
-            its own part of the channels.
+        groups: number of parts into which channels and filters are divided; each part of the
+            filters reads its own part of the channels.
 
     Returns:
         float (N, H', W', F).
     """
     if groups > 1:
-        # One by one: on a CPU TensorFlow has no gradient of a convolution in groups.
+        # One by one, because TensorFlow has no gradient of a grouped convolution on a CPU.
         parts = zip(tf.split(values, groups, -1), tf.split(kernel, groups, -1), strict=True)
         return tf.concat([convolve(*part, strides, padding, dilation_rate) for part in parts], -1)
     if values.shape[-1] == 1:
@@ -69,9 +69,9 @@ def convolve_in_any_order(
     padding: Padding,
     dilation_rate: tuple[int, int],
 ) -> Any:
-    """Convolve as `convolve` does, for whole numbers: their sums are exact in any order."""
+    """Convolve whole numbers as in `convolve`: their sums are exact in any order."""
     if padding == "same" and strides == (1, 1):
-        # Without a stride SAME is the same fixed padding, and spares a copy.
+        # Without a stride, SAME is the same fixed padding and avoids a copy.
         return tf.nn.conv2d(values, kernel, 1, "SAME", dilations=dilation_rate)
     if padding == "same":
         values = pad_same(values, tuple(kernel.shape[:2]), dilation_rate)
@@ -90,7 +90,8 @@ def convolve_depthwise(
     Args:
         values: float (N, H, W, C).
         kernel: float (kh, kw, C, M).
-        strides: vertical and horizontal; TensorFlow wants them equal, and 1 with a dilation.
+        strides: vertical and horizontal; TensorFlow requires them to be equal, and 1 with a
+            dilation.
         padding: as in `convolve`.
         dilation_rate: of the kernel, vertical and horizontal.
 
@@ -106,16 +107,16 @@ def convolve_depthwise(
 
 
 def convolve_transpose(values: Any, kernel: Any, strides: tuple[int, int]) -> Any:
-    """Spread every pixel over the finer grid: the transpose of a convolution with a stride.
+    """Apply the transpose of a convolution with a stride, from a coarse grid to a finer one.
 
-    Output o takes from input i the tap t = o - i · s + (k - s) // 2, for every size alike. Computed
-    as a convolution on the coarse grid with filters for each phase of the finer one: TensorFlow's
-    own sums in an order that depends on the size of the canvas.
+    Output o takes the tap t = o - i · s + (k - s) // 2 from input i, whatever the size. Computed as
+    a convolution on the coarse grid with filters for each phase of the finer one, because the order
+    of summation in TensorFlow's own depends on the size of the canvas.
 
     Args:
         values: float (N, H, W, C).
         kernel: float (kh, kw, F, C), kh and kw not less than the strides.
-        strides: vertical and horizontal; how many finer pixels a pixel becomes.
+        strides: vertical and horizontal; height and width of the cell that a pixel becomes.
 
     Returns:
         float (N, H · sy, W · sx, F).
@@ -134,7 +135,7 @@ def convolve_transpose(values: Any, kernel: Any, strides: tuple[int, int]) -> An
 
 
 def taps_of_phases(size: int, stride: int) -> NDArray[np.float32]:
-    """Say which tap takes from which neighbour: (neighbours, stride, size), 1 or 0."""
+    """Return 1 for the tap of each phase and neighbour, else 0: (neighbours, stride, size)."""
     before = (size - stride) // 2
     reach = max((stride - 1 + before) // stride, (size - 1 - before) // stride)
     taps = np.zeros((2 * reach + 1, stride, size), np.float32)

@@ -1,7 +1,7 @@
-"""How many valid pixels lie behind each output of a convolution.
+"""Number of valid pixels behind each output of a convolution.
 
-Counts are float32 whatever the features' dtype: float16 holds no integer above 2048 exactly, and
-bfloat16 none above 256.
+Counts are float32 whatever the dtype of the features: float16 holds no integer above 2048 exactly,
+and bfloat16 none above 256.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def count_valid(
     padding: Padding = "same",
     dilation_rate: tuple[int, int] = (1, 1),
 ) -> Any:
-    """Count the valid pixels under the kernel at each of its places.
+    """Count the valid pixels under the kernel at each of its positions.
 
     Args:
         mask: bool (N, H, W, 1).
         kernel_size: height and width.
         strides: vertical and horizontal.
-        padding: as in `convolve`; what lies outside the image is invalid.
+        padding: as in `convolve`; pixels outside the image are invalid.
         dilation_rate: of the kernel, vertical and horizontal.
 
     Returns:
@@ -46,11 +46,11 @@ def count_taps(
     padding: Padding = "same",
     dilation_rate: tuple[int, int] = (1, 1),
 ) -> Any:
-    """Count the valid pixels under those taps of a kernel that are in use.
+    """Count the valid pixels under the taps of a kernel that are in use.
 
     Args:
         mask: bool (N, H, W, 1).
-        taps: float32 (kh, kw, 1, F), how often each filter uses a pixel; a constant.
+        taps: float32 (kh, kw, 1, F), number of times that each filter uses a pixel; a constant.
         strides: vertical and horizontal.
         padding: as in `convolve`.
         dilation_rate: of the kernel, vertical and horizontal.
@@ -84,8 +84,7 @@ def transpose_area(kernel_size: tuple[int, int], strides: tuple[int, int]) -> ND
         strides: vertical and horizontal.
 
     Returns:
-        float32 (1, sy, sx, 1): what `count_valid_transpose` gives, cell by cell, where all is
-        valid.
+        float32 (1, sy, sx, 1): `count_valid_transpose` of one cell where all pixels are valid.
     """
     sides = [
         taps_of_phases(size, stride).sum(axis=(0, 2))
@@ -95,7 +94,7 @@ def transpose_area(kernel_size: tuple[int, int], strides: tuple[int, int]) -> ND
 
 
 def coverage_scale(count: Any, area: Any, normalization: Normalization) -> Any:
-    """Say by how much a sum over `count` valid pixels is to be multiplied.
+    """Return the factor for a sum over `count` valid pixels.
 
     Args:
         count: float32 (N, H, W, 1), valid pixels under the kernel.

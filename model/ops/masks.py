@@ -1,4 +1,4 @@
-"""Reading, moving and applying masks: bool (N, H, W, 1), True = valid."""
+"""Reading, resizing and applying masks: bool (N, H, W, 1), True = valid."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from model.ops.modes import Padding
 
 
 def fill_invalid(values: Any, mask: Any, fill_value: float = 0.0) -> Any:
-    """Replace what stands at invalid pixels.
+    """Replace the values of invalid pixels.
 
-    A selection, not a product: NaN · 0 is NaN, and its gradient would be too.
+    A selection, not a product, because NaN · 0 is NaN, and so is its gradient.
 
     Args:
         values: (N, H, W, C).
         mask: bool (N, H, W, 1).
-        fill_value: what invalid pixels become.
+        fill_value: value of invalid pixels.
     """
     return tf.where(mask, values, tf.cast(fill_value, values.dtype))
 
@@ -29,7 +29,7 @@ def pad_to_multiple(values: Any, sides: tuple[int, int], constant: Any = 0) -> A
     Args:
         values: (N, H, W, C), any dtype.
         sides: of a cell, height and width.
-        constant: what the padding holds.
+        constant: value of the padding.
 
     Returns:
         (N, H', W', C), H' and W' the next multiples of the sides.
@@ -40,13 +40,13 @@ def pad_to_multiple(values: Any, sides: tuple[int, int], constant: Any = 0) -> A
 
 
 def any_in_blocks(mask: Any, strides: tuple[int, int], offset: tuple[int, int] = (0, 0)) -> Any:
-    """Tell which blocks of `strides` pixels hold a valid one.
+    """Find the blocks of `strides` pixels that hold a valid one.
 
     Args:
         mask: bool (N, H, W, 1).
         strides: height and width of a block; blocks tile the image from `offset` on, and the last
-            ones may reach past its end, where nothing is valid.
-        offset: where the first block begins.
+            ones may reach past its end, where no pixel is valid.
+        offset: first pixel of the first block.
 
     Returns:
         bool (N, ceil((H - oy) / sy), ceil((W - ox) / sx), 1).
@@ -57,14 +57,14 @@ def any_in_blocks(mask: Any, strides: tuple[int, int], offset: tuple[int, int] =
     cells = pad_to_multiple(mask, strides)
     size = tf.shape(cells)
     n, rows, columns = size[0], size[1] // strides[0], size[2] // strides[1]
-    # Two ORs over neighbouring bytes; pooling would need floats.
+    # Two ORs over neighbouring bytes, because pooling would need floats.
     cells = _unite(tf.reshape(cells, [n * rows, strides[0], columns * strides[1]]))
     cells = _unite(tf.reshape(cells, [n * rows * columns, strides[1]]))
     return tf.reshape(cells, [n, rows, columns, 1])
 
 
 def _unite(mask: Any) -> Any:
-    """OR along the second axis, whose length is known."""
+    """Return the OR along the second axis, whose length is known."""
     return functools.reduce(tf.logical_or, tf.unstack(mask, axis=1))
 
 
@@ -76,7 +76,7 @@ def keep_mask(
     padding: Padding,
     dilation_rate: tuple[int, int],
 ) -> Any:
-    """Give each output of a convolution what its own block of `strides` pixels holds.
+    """Mark each output of a convolution whose block of `strides` pixels holds a valid one.
 
     Args:
         mask: bool (N, H, W, 1), of the input.
@@ -87,22 +87,22 @@ def keep_mask(
         dilation_rate: of the kernel, vertical and horizontal.
 
     Returns:
-        bool (N, H', W', 1), valid where any pixel of the block is: it never grows.
+        bool (N, H', W', 1), valid where any pixel of the block is. It never grows.
     """
     if padding == "same":
         return any_in_blocks(mask, strides)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation_rate, strict=True)]
-    # Without padding the first output stands for the middle of its window.
+    # Without padding, the first output belongs to the middle of its window.
     offset = [max(span - stride, 0) // 2 for span, stride in zip(spans, strides, strict=True)]
     return any_in_blocks(mask, strides, (offset[0], offset[1]))[:, : size[0], : size[1]]
 
 
 def find_nodata(values: Any, nodata: float) -> Any:
-    """Tell where every channel of a pixel holds the no-data value.
+    """Find the pixels whose channels all hold the no-data value.
 
     Args:
         values: (N, H, W, C), float or integer.
-        nodata: a finite number; one that the dtype cannot hold is found nowhere.
+        nodata: a finite number; one that the dtype cannot hold matches no pixel.
 
     Returns:
         bool (N, H, W, 1).

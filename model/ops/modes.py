@@ -1,4 +1,4 @@
-"""The choices that partial convolutions have."""
+"""Modes of partial convolutions."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ def masked_moments(values: Any, mask: Any) -> tuple[Any, Any, Any]:
     """Mean and variance of each channel over the valid pixels of a batch.
 
     Args:
-        values: float (N, H, W, C); what stands under an invalid mask is never read.
+        values: float (N, H, W, C); values of invalid pixels are never read.
         mask: bool (N, H, W, 1).
 
     Returns:
         mean float32 (C,), variance float32 (C,), number of valid pixels float32 (); all 0 where
-        nothing is valid.
+        no pixel is valid.
     """
     values = tf.cast(fill_invalid(values, mask), tf.float32)
     mean, variance, count = _moments(values, mask, [0, 1, 2], 1)
@@ -29,12 +29,12 @@ def group_moments(values: Any, mask: Any, groups: int) -> tuple[Any, Any]:
     """Mean and variance over the valid pixels of each image and group of channels.
 
     Args:
-        values: float (N, H, W, C); what stands under an invalid mask is never read.
+        values: float (N, H, W, C); values of invalid pixels are never read.
         mask: bool (N, H, W, 1).
-        groups: into how many equal parts the channels are cut.
+        groups: number of equal parts into which the channels are divided.
 
     Returns:
-        mean and variance, float32 (N, 1, 1, C), alike for the channels of a group; 0 where an image
+        mean and variance, float32 (N, 1, 1, C), equal for the channels of a group; 0 where an image
         has no valid pixel.
     """
     values = tf.cast(fill_invalid(values, mask), tf.float32)

@@ -19,8 +19,8 @@ def masked_max_pool(values: Any, mask: Any, size: tuple[int, int]) -> tuple[Any,
         size: height and width of a cell; the last ones may reach past the image's end.
 
     Returns:
-        float (N, ceil(H / sy), ceil(W / sx), C), 0 where a cell has no valid pixel, and which have
-        one, bool (N, ceil(H / sy), ceil(W / sx), 1).
+        float (N, ceil(H / sy), ceil(W / sx), C), 0 where a cell has no valid pixel, and whether it
+        has one, bool (N, ceil(H / sy), ceil(W / sx), 1).
     """
     lowest = values.dtype.min
     cells = pad_to_multiple(fill_invalid(values, mask, lowest), size, lowest)
@@ -50,7 +50,7 @@ def masked_mean(values: Any, mask: Any) -> Any:
     """Mean over valid pixels, per image and channel.
 
     Args:
-        values: float (N, H, W, C); what stands under an invalid mask is never read.
+        values: float (N, H, W, C); values of invalid pixels are never read.
         mask: bool (N, H, W, 1).
 
     Returns:
@@ -65,7 +65,7 @@ def masked_max(values: Any, mask: Any) -> Any:
     """Maximum over valid pixels, per image and channel.
 
     Args:
-        values: float (N, H, W, C); what stands under an invalid mask is never read.
+        values: float (N, H, W, C); values of invalid pixels are never read.
         mask: bool (N, H, W, 1).
 
     Returns:

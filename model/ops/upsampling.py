@@ -1,4 +1,4 @@
-"""Onto a finer grid, by whole factors."""
+"""Upsampling by whole factors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def upsample_nearest(values: Any, factors: tuple[int, int]) -> Any:
 def upsample_linear(values: Any, factors: tuple[int, int]) -> Any:
     """Interpolate bilinearly by whole factors, with zeros around the image.
 
-    Pixels are the centres of their cells, as in `tf.image.resize`. The weights depend on nothing
-    but the phase in the cell, so that neither the canvas nor a tile's origin changes a bit.
+    Pixels are the centres of their cells, as in `tf.image.resize`. The weights depend only
+    on the phase in the cell, so neither the canvas nor the origin of a tile changes a bit.
 
     Args:
         values: float (N, H, W, C).

@@ -1,1 +1,1 @@
-"""What a training yielded, as one HTML file that needs nothing else."""
+"""Reports of trainings and comparisons, each in one self-contained file."""

@@ -1,4 +1,4 @@
-"""Line charts as SVG, coloured by the page they stand in."""
+"""Line charts as SVG, coloured by the style sheet of their page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Line:
     Attributes:
         name: in the legend.
         style: CSS class that colours it.
-        values: heights, one for each place.
+        values: one for each place.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Plane:
-    """Where values stand in a chart: from 0 to `end` across, from the first tick to the last up.
+    """Coordinates of a chart: 0 to `end` across, the first tick to the last upwards.
 
     Attributes:
         end: of the horizontal axis.
@@ -43,20 +43,20 @@ class Plane:
     height: float = 212
 
     def x(self, place: float) -> float:
-        """Give the distance from the left in pixels."""
+        """Return the distance from the left in pixels."""
         return self.left + self.width * place / (self.end or 1)
 
     def y(self, value: float) -> float:
-        """Give the distance from the top in pixels."""
+        """Return the distance from the top in pixels."""
         share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
         return self.top + self.height * (1 - share)
 
-    def draw_axes(self, places: Sequence[float], tell: Callable[[float], str]) -> list[str]:
+    def draw_axes(self, places: Sequence[float], format_place: Callable[[float], str]) -> list[str]:
         """Draw a line for each vertical tick, and the numbers.
 
         Args:
             places: to name on the horizontal axis.
-            tell: writes one of them.
+            format_place: formats one of them.
         """
         bottom = self.top + self.height
         return [
@@ -69,7 +69,7 @@ class Plane:
             ),
             *(
                 f'<text x="{self.x(place):.1f}" y="{bottom + 22:g}" '
-                f'text-anchor="middle">{escape(tell(place))}</text>'
+                f'text-anchor="middle">{escape(format_place(place))}</text>'
                 for place in places
             ),
         ]
@@ -98,9 +98,9 @@ def draw_chart(
     """Draw lines over the steps of a training.
 
     Args:
-        title: for those who cannot see it.
-        places: where on the horizontal axis the values stand, in order.
-        lines: what is drawn.
+        title: for readers who cannot see the chart.
+        places: of the values on the horizontal axis, in order.
+        lines: to draw.
         mark: a place to mark.
 
     Returns:
@@ -125,7 +125,7 @@ def draw_chart(
 
 
 def choose_ticks(low: float, high: float) -> list[float]:
-    """Choose about five round numbers that reach from below the lowest to above the highest."""
+    """Return about five round numbers from below the lowest to above the highest."""
     span = (high - low) or abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(span / _TICKS))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * _TICKS >= span)

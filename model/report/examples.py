@@ -1,4 +1,4 @@
-"""Choosing images to show of a network's work."""
+"""Choice of example images for the report."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from model.data.batches import SampleReader
-from model.data.crops import lose
+from model.data.crops import remove_pixels
 from model.data.folders import Sample
 from model.data.listing import Entry
 from model.data.nodata import draw_missing
 from model.labels import IGNORE_LABEL
 from model.report.page import Example
-from model.scoring import Predictor
+from model.scoring.prediction import Predictor
 
 _COUNT = 6
 _MISSING = 0.3
@@ -22,13 +22,13 @@ _MISSING = 0.3
 def choose_examples(
     predictor: Predictor, entries: Sequence[Entry], reader: SampleReader, seed: int = 0
 ) -> list[Example]:
-    """Choose a few images evenly from the worst to the best; every other one loses more pixels.
+    """Choose a few images evenly from the worst to the best; every other one loses pixels.
 
     Args:
         predictor: of the network.
         entries: to choose from.
         reader: reads them.
-        seed: of what the images lose.
+        seed: of the pixels to lose.
     """
     ranked = sorted(entries, key=lambda entry: _show(predictor, entry, reader.read(entry), "")[1])
     places = np.linspace(0, len(ranked) - 1, min(_COUNT, len(ranked))).round().astype(int)
@@ -47,13 +47,13 @@ def _vary(samples: Sequence[Sample], seed: int) -> Iterator[tuple[Sample, str]]:
             continue
         rng = np.random.default_rng([seed, index])
         size = (sample.mask.shape[0], sample.mask.shape[1])
-        yield lose(sample, draw_missing(rng, size, _MISSING)), f"{_MISSING:.0%} taken out"
+        yield remove_pixels(sample, draw_missing(rng, size, _MISSING)), f"{_MISSING:.0%} taken out"
 
 
 def _show(predictor: Predictor, entry: Entry, sample: Sample, remark: str) -> tuple[Example, float]:
-    """Give an example, and the fraction of its labelled pixels that are right."""
+    """Return an example, and the fraction of its labelled pixels that are correct."""
     predicted = predictor.predict(sample).argmax(axis=-1).astype(np.uint8)
     known = sample.labels != IGNORE_LABEL
     right = float((predicted == sample.labels)[known].mean()) if known.any() else 0.0
     shown = np.where(sample.mask, predicted, np.uint8(IGNORE_LABEL))
-    return Example(entry.name, f"{remark}, {right:.1%} right", sample, shown), right
+    return Example(entry.name, f"{remark}, {right:.1%} correct", sample, shown), right

@@ -1,4 +1,4 @@
-"""The report of a training: scores, curves, confusion, examples, data and configuration."""
+"""Report of a training: scores, curves, confusion, examples, data and configuration."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from model.data.description import ClassDescription
 from model.data.folders import Dataset, Sample
 from model.report.charts import Line, draw_chart
 from model.report.pictures import show_image, show_labels, show_mask
-from model.scoring import Result
+from model.scoring.scores import Score
 
 _PAGE = Path(__file__).with_name("page.html")
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image that a network was shown.
+    """An image with the network's prediction.
 
     Attributes:
         name: of the image.
-        remark: what was done to it, and how many pixels are right.
+        remark: the pixels taken out, and the fraction of correct pixels.
         sample: image, mask and true labels.
         predicted: uint8 (H, W); `IGNORE_LABEL` where invalid.
     """
@@ -41,25 +41,25 @@ class Example:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What is told of a training.
+    """Contents of the report.
 
     Attributes:
-        dataset: what was trained on.
+        dataset: of the training.
         record: `training.json`.
-        results: on the validation images, with nothing more missing first.
-        examples: to look at.
-        commands: to go on with.
+        scores: on the validation images, without further missing pixels first.
+        examples: to show.
+        commands: next ones for the user.
     """
 
     dataset: Dataset
     record: Mapping[str, Any]
-    results: Sequence[Result]
+    scores: Sequence[Score]
     examples: Sequence[Example]
     commands: Sequence[str]
 
 
 def render_report(report: RunReport) -> str:
-    """Make the page: HTML with everything in it, pictures included."""
+    """Return the report as one HTML page, pictures included."""
     description = report.dataset.description
     history = report.record["history"]
     best = max(history, key=lambda entry: entry["val_mean_iou"])
@@ -68,9 +68,9 @@ def render_report(report: RunReport) -> str:
         title=escape(description.name),
         description=escape(description.description),
         numbers=_render_numbers(report, best),
-        scores=_render_scores(report.results, description.classes),
+        scores=_render_scores(report.scores, description.classes),
         charts=_render_charts(history, best),
-        confusion=_render_confusion(report.results[0].confusion, description.classes),
+        confusion=_render_confusion(report.scores[0].confusion, description.classes),
         classes="".join(_name_class(entry) for entry in description.classes),
         examples="".join(_render_example(entry, description.classes) for entry in report.examples),
         notes="".join(f"<p>Note: {escape(note)}.</p>" for note in report.dataset.notes),
@@ -86,12 +86,12 @@ def _render_numbers(report: RunReport, best: Mapping[str, float]) -> str:
     last = report.record["history"][-1]["step"]
     numbers = [
         *(
-            (f"{result.mean_iou:.3f}", f"mean IoU, {_tell_missing(result.missing)}")
-            for result in report.results
+            (f"{score.mean_iou:.3f}", f"mean IoU, {_describe_missing(score.missing)}")
+            for score in report.scores
         ),
         (f"{best['step']:,}", f"best step, of {last:,}"),
-        (f"{len(report.dataset.training)}", "images to learn from"),
-        (f"{len(report.dataset.validation)}", "images to validate on"),
+        (f"{len(report.dataset.training)}", "training images"),
+        (f"{len(report.dataset.validation)}", "validation images"),
     ]
     return "".join(
         f'<div class="number"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
@@ -99,27 +99,29 @@ def _render_numbers(report: RunReport, best: Mapping[str, float]) -> str:
     )
 
 
-def _tell_missing(fraction: float) -> str:
+def _describe_missing(fraction: float) -> str:
     return f"{fraction:.0%} taken out" if fraction else "as they are"
 
 
-def _render_scores(results: Sequence[Result], classes: Sequence[ClassDescription]) -> str:
-    columns = "".join(f'<th class="value">{_tell_missing(r.missing)}</th>' for r in results)
+def _render_scores(scores: Sequence[Score], classes: Sequence[ClassDescription]) -> str:
+    columns = "".join(
+        f'<th class="value">{_describe_missing(score.missing)}</th>' for score in scores
+    )
     rows = [f"<tr><th>class</th><th></th>{columns}</tr>"]
     for index, entry in enumerate(classes):
-        values = [result.class_iou[index] for result in results]
+        values = [score.class_iou[index] for score in scores]
         rows.append(_render_score(_name_class(entry), values))
-    means = [result.mean_iou for result in results]
+    means = [score.mean_iou for score in scores]
     rows.append(_render_score("mean", means, style=' class="total"'))
     return f"<table>{''.join(rows)}</table>"
 
 
 def _render_score(name: str, values: Sequence[float], style: str = "") -> str:
-    cells = "".join(f'<td class="value">{_tell(value)}</td>' for value in values)
+    cells = "".join(f'<td class="value">{_format_score(value)}</td>' for value in values)
     return f"<tr{style}><td>{name}</td><td>{_render_bar(values[0])}</td>{cells}</tr>"
 
 
-def _tell(value: float) -> str:
+def _format_score(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 

@@ -1,4 +1,4 @@
-"""A comparison as one SVG file: a panel for each pattern of missing pixels, light or dark."""
+"""Comparison as one SVG file: a panel for each pattern of missing pixels, light or dark."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from html import escape
 
-from model.comparison import ALL, Contestant
-from model.curves import FRACTIONS
+from model.comparison.curves import FRACTIONS
+from model.comparison.groups import ALL_PATTERNS, RunGroup
 from model.data.nodata import PATTERNS_TO_COMPARE
 from model.report.charts import Line, Plane, choose_ticks
 
@@ -28,7 +28,7 @@ _COLORS = (
     ("#92600a", "#e3c04b"),
     ("#be123c", "#fb8aa0"),
 )
-"""Of the lines, on white and on black; then they come again."""
+"""Colours of the lines, on a white and on a black page, used in turn."""
 
 _STYLE = """
 svg { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
@@ -42,25 +42,25 @@ svg { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans
 """
 
 
-def draw_panels(contestants: Sequence[Contestant]) -> str:
-    """Draw the mean IoU of all contestants against the fraction of missing pixels.
+def draw_panels(groups: Sequence[RunGroup]) -> str:
+    """Draw the mean IoU of all groups against the fraction of missing pixels.
 
-    Each panel has a scale of its own. Lines are means over the seeds, bands reach as far to both
-    sides as `Contestant.spread` says.
+    Each panel has its own scale. Lines are means over the seeds; bands reach `RunGroup.spread` to
+    both sides.
 
     Args:
-        contestants: from `group_runs`; the first one's line is the thickest.
+        groups: from `group_runs`; the first one's line is the thickest.
 
     Returns:
         An SVG file.
     """
-    panels = [ALL, *PATTERNS_TO_COMPARE]
-    legend = _LEGEND_HEIGHT * -(-len(contestants) // _LEGEND_COLUMNS)
+    panels = [ALL_PATTERNS, *PATTERNS_TO_COMPARE]
+    legend = _LEGEND_HEIGHT * -(-len(groups) // _LEGEND_COLUMNS)
     width, height = _COLUMNS * _WIDTH, legend + _HEIGHT * -(-len(panels) // _COLUMNS) + 40
     size = f'width="{width}" height="{height}"'
     frame = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size} role="img"'
     planes = [
-        _place_panel(index, legend + 20, _choose_ticks(contestants, pattern))
+        _place_panel(index, legend + 20, _choose_ticks(groups, pattern))
         for index, pattern in enumerate(panels)
     ]
     return "".join(
@@ -68,8 +68,8 @@ def draw_panels(contestants: Sequence[Contestant]) -> str:
             f'<svg {frame} aria-label="{_CAPTION}">',
             f"<style>{_STYLE}{_color_lines()}</style>",
             f'<rect class="page" {size}/>',
-            *_draw_legend(contestants),
-            *map(partial(_draw_panel, contestants), panels, planes),
+            *_draw_legend(groups),
+            *map(partial(_draw_panel, groups), panels, planes),
             f'<text x="{width / 2:g}" y="{height - 12}" text-anchor="middle">{_CAPTION}</text>',
             "</svg>\n",
         ]
@@ -77,7 +77,7 @@ def draw_panels(contestants: Sequence[Contestant]) -> str:
 
 
 def _color_lines() -> str:
-    """Write the style sheet's colours, those for a dark page apart."""
+    """Return the colours of the style sheet, for light and for dark pages."""
 
     def rules(dark: int) -> str:
         return "".join(
@@ -94,9 +94,9 @@ def _style(index: int) -> str:
     return f"c{index % len(_COLORS)}"
 
 
-def _draw_legend(contestants: Sequence[Contestant]) -> list[str]:
+def _draw_legend(groups: Sequence[RunGroup]) -> list[str]:
     parts = []
-    for index, entry in enumerate(contestants):
+    for index, entry in enumerate(groups):
         row, column = divmod(index, _LEGEND_COLUMNS)
         x = 48 + column * (_COLUMNS * _WIDTH - 48) / _LEGEND_COLUMNS
         y = 20 + row * _LEGEND_HEIGHT
@@ -107,9 +107,9 @@ def _draw_legend(contestants: Sequence[Contestant]) -> list[str]:
     return parts
 
 
-def _choose_ticks(contestants: Sequence[Contestant], pattern: str) -> list[float]:
-    lowest = min((entry.mean(pattern) - entry.spread(pattern)).min() for entry in contestants)
-    highest = max((entry.mean(pattern) + entry.spread(pattern)).max() for entry in contestants)
+def _choose_ticks(groups: Sequence[RunGroup], pattern: str) -> list[float]:
+    lowest = min((entry.mean(pattern) - entry.spread(pattern)).min() for entry in groups)
+    highest = max((entry.mean(pattern) + entry.spread(pattern)).max() for entry in groups)
     return choose_ticks(float(lowest), float(highest))
 
 
@@ -125,21 +125,21 @@ def _place_panel(index: int, top: float, ticks: Sequence[float]) -> Plane:
     )
 
 
-def _draw_panel(contestants: Sequence[Contestant], pattern: str, plane: Plane) -> str:
-    title = "mean of all patterns" if pattern == ALL else pattern.replace("_", " ")
+def _draw_panel(groups: Sequence[RunGroup], pattern: str, plane: Plane) -> str:
+    title = "mean of all patterns" if pattern == ALL_PATTERNS else pattern.replace("_", " ")
     named = [place for place in choose_ticks(0, plane.end) if place <= plane.end]
     parts = [
         f'<g><text class="title" x="{plane.left:g}" y="{plane.top - 12:g}">{escape(title)}</text>',
         *plane.draw_axes(named, lambda place: f"{place:.0%}"),
-        *(_draw_band(pattern, entry, _style(n), plane) for n, entry in enumerate(contestants)),
+        *(_draw_band(pattern, entry, _style(n), plane) for n, entry in enumerate(groups)),
     ]
-    for index, entry in reversed(list(enumerate(contestants))):
+    for index, entry in reversed(list(enumerate(groups))):
         line = Line(entry.name, _style(index), entry.mean(pattern).tolist())
         parts += plane.draw_line(FRACTIONS, line)
     return "".join([*parts, "</g>"])
 
 
-def _draw_band(pattern: str, entry: Contestant, style: str, plane: Plane) -> str:
+def _draw_band(pattern: str, entry: RunGroup, style: str, plane: Plane) -> str:
     mean, spread = entry.mean(pattern), entry.spread(pattern)
     edges = (*FRACTIONS, *FRACTIONS[::-1]), (*(mean + spread), *(mean - spread)[::-1])
     points = " ".join(

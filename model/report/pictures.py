@@ -1,4 +1,4 @@
-"""Images, masks and labels as pictures inside a page."""
+"""Images, masks and labels as pictures for a page."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PERCENTILES = (2, 98)
 
 
 def show_image(image: NDArray[Any], mask: NDArray[np.bool_]) -> str:
-    """Make a picture of an image, transparent where missing.
+    """Return a picture of an image, transparent where missing.
 
     Args:
-        image: (H, W, C). 8-bit grey and RGB are shown as they are; of all else the first three
+        image: (H, W, C). 8-bit grey and RGB are shown as they are; of others, the first three
             channels, or the first, stretched between their darkest and brightest valid values.
         mask: bool (H, W), True = valid.
 
@@ -35,13 +35,13 @@ def show_image(image: NDArray[Any], mask: NDArray[np.bool_]) -> str:
 
 
 def show_mask(mask: NDArray[np.bool_]) -> str:
-    """Make a picture of a mask, white = valid, as a data URI."""
+    """Return a picture of a mask, white = valid, as a data URI."""
     grey = np.where(mask, 255, 0)
     return _to_uri(np.dstack([grey, grey, grey, np.full_like(grey, 255)]), Image.Resampling.NEAREST)
 
 
 def show_labels(labels: NDArray[np.uint8], colors: Sequence[tuple[int, int, int]]) -> str:
-    """Make a picture of labels, transparent where there is none, as a data URI."""
+    """Return a picture of labels, transparent where there is none, as a data URI."""
     palette = np.zeros((256, 4), np.uint8)
     palette[: len(colors), :3] = colors
     palette[: len(colors), 3] = 255

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 _MASKED = "********"
 
 
-class Effective(NamedTuple):
-    """A setting as it is in force.
+class EffectiveSetting(NamedTuple):
+    """Setting in force.
 
     Attributes:
-        variable: that sets it.
-        value: as JSON has it; secrets are masked.
+        variable: environment variable of the setting.
+        value: JSON value; secrets are masked.
         origin: `environment` or `default`.
     """
 
@@ -57,12 +57,13 @@ def config(as_json: bool, changed: bool) -> None:
     Console().print(table)
 
 
-def list_effective(settings: BaseModel, prefix: str) -> Iterator[Effective]:
-    """List settings with their origins.
+def list_effective(settings: BaseModel, prefix: str) -> Iterator[EffectiveSetting]:
+    """Yield settings with their origins.
 
     Args:
-        settings: read from the environment alone, so that what was set was set there.
-        prefix: of their variables.
+        settings: settings read from the environment alone, so that every one that is set was set
+            there.
+        prefix: prefix of the names of their variables.
     """
     from pydantic import BaseModel, SecretStr  # noqa: PLC0415
 
@@ -76,7 +77,7 @@ def list_effective(settings: BaseModel, prefix: str) -> Iterator[Effective]:
             continue
         origin = "environment" if name in settings.model_fields_set else "default"
         shown = _MASKED if isinstance(value, SecretStr) else plain[name]
-        yield Effective(variable, shown, origin)
+        yield EffectiveSetting(variable, shown, origin)
 
 
 def _write(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""How events are written down: a JSON line each for machines, a readable one for people."""
+"""Log formats: JSON lines for machines, readable lines for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO
 
 LogFormat = Literal["auto", "json", "text"]
 
-# What every record has; all else was said with `extra`.
+# Attributes of every record. All others come from `extra`.
 _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
@@ -23,7 +23,7 @@ _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 def _list_facts(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
-    """Give what was said with `extra`."""
+    """Return the fields that were passed as `extra`."""
     return (fact for fact in vars(record).items() if fact[0] not in _ORDINARY)
 
 
@@ -31,7 +31,7 @@ _JSON = json.JSONEncoder(default=str)
 
 
 class JsonFormatter(logging.Formatter):
-    """A JSON object a line: time (RFC 3339), level, logger and message, then whatever is known."""
+    """Formatter of JSON lines: time (RFC 3339), level, logger, message, and extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record, with its traceback as `exc_info`."""
@@ -48,7 +48,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level and message, then whatever else is known as name=value."""
+    """Formatter of readable lines: time, level, message, and extra fields as name=value."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
@@ -64,12 +64,12 @@ def _quote(value: object) -> str:
     return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
 
 
-class TurnHandler(logging.StreamHandler[TextIO]):
-    """Writes the lines of one turn of an event loop together, and all others at once.
+class BatchingHandler(logging.StreamHandler[TextIO]):
+    """Handler that writes all records of one iteration of the event loop together.
 
-    Requests of one batch are answered in one turn. Lines are made once the answers are out, one
-    after the other, which is quicker than one here and there; and a system call for each would take
-    longer still.
+    Requests of one batch are answered in one iteration. Formatting their lines together, after the
+    answers were sent, is faster than formatting them one by one, and one system call writes them
+    all. Records from other threads are written immediately.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -77,7 +77,7 @@ class TurnHandler(logging.StreamHandler[TextIO]):
         self._waiting: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write at the end of this turn, or now if nothing turns on this thread."""
+        """Schedule a record for the end of this iteration; write it now if no loop runs here."""
         self._waiting.append(record)
         try:
             loop = asyncio.get_running_loop()
@@ -88,14 +88,14 @@ class TurnHandler(logging.StreamHandler[TextIO]):
             loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write all scheduled records."""
         self.acquire()
         try:
             records, self._waiting = self._waiting, []
             self.stream.writelines(self._make_lines(records))
             self.stream.flush()
         except OSError:
-            pass  # as on a full disk; whoever tells of it would write to the log
+            pass  # such as a full disk; reporting it would write to the log again
         finally:
             self.release()
 
@@ -103,31 +103,31 @@ class TurnHandler(logging.StreamHandler[TextIO]):
         for record in records:
             try:
                 yield self.format(record) + self.terminator
-            except Exception:  # noqa: BLE001 (what cannot be told must not silence the others)
+            except Exception:  # noqa: BLE001 (one bad record must not stop the others)
                 self.handleError(record)
 
 
 def configure_logging(log_format: LogFormat) -> None:
-    """Send all logs to the standard error in one form.
+    """Send all logs to standard error in one format.
 
     Args:
-        log_format: `"json"`, `"text"`, or `"auto"`: text on a terminal, JSON elsewhere.
+        log_format: `"json"`; `"text"`; or `"auto"`, text on a terminal and JSON elsewhere.
     """
-    # A descriptor of its own, so that muting native code for a while mutes no log line.
+    # A separate descriptor, so that `mute_native_stderr` does not discard log lines.
     stream = os.fdopen(os.dup(sys.stderr.fileno()), "w")
-    handler = TurnHandler(stream)
+    handler = BatchingHandler(stream)
     if log_format == "text" or (log_format == "auto" and stream.isatty()):
         handler.setFormatter(TextFormatter())
     else:
         handler.setFormatter(JsonFormatter())
-    _leave_out_what_nobody_reads()
+    _skip_unused_record_fields()
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def _leave_out_what_nobody_reads() -> None:
-    """Save a third of what a line takes: where it was written, and on which thread.
+def _skip_unused_record_fields() -> None:
+    """Skip the caller, thread and process of records, which saves a third of the time per line.
 
-    As the section on optimization in Python's "Logging HOWTO" has it.
+    See the section on optimization in Python's "Logging HOWTO".
     """
     logging._srcfile = None  # noqa: SLF001 (documented there)
     logging.logThreads = False

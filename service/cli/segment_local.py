@@ -1,4 +1,4 @@
-"""Segmenting on this machine, without a server."""
+"""Segmentation on this machine, without a server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lacuna.cli.segment_plan import Job
-from lacuna.cli.segment_run import Ask
+from lacuna.cli.segment_run import SegmentJob
 from lacuna.client.result import ClassInfo, Result
 from lacuna.raster.limits import ImageLimits
 from service.cli.loading import load_saved_model
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_models(
     model_repository: Path | None, parameters: dict[str, object], *, probabilities: bool
-) -> AsyncIterator[Ask]:
-    """Load models, and yield a function that segments with them.
+) -> AsyncIterator[SegmentJob]:
+    """Load models, and yield a function that segments an image with them.
 
     Args:
-        model_repository: folder of `<model>/<version>/saved_model.pb`; None for the demo's.
-        parameters: `model`, `version`, `nodata`, `timeout_s`; None counts as left out.
-        probabilities: whether they are wanted beside the labels.
+        model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
+        parameters: `model`, `version`, `nodata` and `timeout_s`; None counts as missing.
+        probabilities: True to compute probabilities too.
 
     Raises:
-        LacunaError: if a parameter is wrong.
+        LacunaError: if a parameter is malformed.
     """
     from service.config import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
     from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
@@ -42,20 +42,20 @@ async def open_models(
     from service.pipeline import Pipeline, SegmentOptions  # noqa: PLC0415
     from service.wire.native.request import read_parameters  # noqa: PLC0415
 
-    asked = read_parameters({n: value for n, value in parameters.items() if value is not None})
+    parsed = read_parameters({n: value for n, value in parameters.items() if value is not None})
     allocation = allocate_threads(None, None, count_cores())
     repository = ModelRepository(
         model_repository or DEMO_REPOSITORY, lambda folder: load_saved_model(folder, allocation)
     )
     segmenter = Segmenter(EnginePolicy(allocation.workers))
     pipeline = Pipeline(segmenter)
-    options = SegmentOptions(probabilities, asked.timeout_s)
+    options = SegmentOptions(probabilities, parsed.timeout_s)
 
-    async def ask(job: Job) -> Result:
-        with repository.lease(asked.model, asked.version) as model:
+    async def segment_job(job: Job) -> Result:
+        with repository.lease(parsed.model, parsed.version) as model:
             manifest = model.runtime.manifest
             began_s = time.perf_counter()
-            sample = await asyncio.to_thread(_read_sample, job, manifest, asked)
+            sample = await asyncio.to_thread(_read_sample, job, manifest, parsed)
             decode_s = time.perf_counter() - began_s
             segmented = await pipeline.segment(model, [sample], options)
         segmentation = segmented.segmentations[0]
@@ -72,14 +72,14 @@ async def open_models(
 
     try:
         await repository.load_all()
-        yield ask
+        yield segment_job
     finally:
         segmenter.close()
 
 
-def _read_sample(job: Job, manifest: Manifest, asked: Parameters) -> Sample:
+def _read_sample(job: Job, manifest: Manifest, parsed: Parameters) -> Sample:
     from service.wire.native.request import make_request  # noqa: PLC0415
 
     mask = None if job.mask is None else job.mask.read_bytes()
-    request = make_request(job.image.read_bytes(), mask, asked)
+    request = make_request(job.image.read_bytes(), mask, parsed)
     return request.read_samples(manifest, ImageLimits())[0]

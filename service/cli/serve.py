@@ -64,7 +64,7 @@ def serve(
     from service.assembly import (  # noqa: PLC0415
         assemble_services,
         make_server,
-        warn_of_open_doors,
+        warn_of_open_access,
     )
     from service.config import read_settings  # noqa: PLC0415
     from service.engine.scheduling import set_batch_scheduling  # noqa: PLC0415
@@ -82,7 +82,7 @@ def serve(
     set_batch_scheduling()
     configure_logging(settings.log_format)
     services = assemble_services(settings, load_saved_model)
-    warn_of_open_doors(settings, services)
+    warn_of_open_access(settings, services)
     server = make_server(settings, services, end=os._exit)
     server.run()
     sys.exit(int(server.has_cut_off))

@@ -1,11 +1,11 @@
-"""Who may ask for what.
+"""Access control by API keys.
 
-1. Without keys everybody may ask for everything but the loading and unloading of models.
-2. With keys, every path needs one but those in `OPEN_PATHS`, which orchestrators, Prometheus and
-   people without a key must reach, and the page's own files; a path that nobody thought of needs
-   one.
-3. Models are loaded and unloaded with the admin key, and by nobody where there is none.
-4. A key is told apart from others by its name, a client without one by its address.
+1. If no keys are configured, every request is allowed except loading and unloading models.
+2. If keys are configured, every path needs a key unless it is in `OPEN_PATHS` or is a file of the
+   page. Orchestrators, Prometheus and visitors without a key need the open paths. A new path needs
+   a key by default.
+3. Loading and unloading models needs the admin key. Without an admin key, nobody can do it.
+4. A client is identified by the name of its key, or by its address if it has no key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from starlette.types import Scope
 
 from lacuna.errors import ForbiddenError, LacunaError, UnauthenticatedError
-from service.web.keys import Caller, KeyRing
+from service.web.keys import KeyRing, Principal
 
 OPEN_PATHS = frozenset(
     {
@@ -32,16 +32,16 @@ OPEN_PATHS = frozenset(
 )
 _OPEN_FOLDERS = ("/static/", "/samples/")
 
-_CALLER = "lacuna.caller"
+_PRINCIPAL = "lacuna.principal"
 
 _BEARER = b"bearer "
 
 
-class Access:
-    """Decides who may ask for what.
+class AccessControl:
+    """Check of requests against the known keys.
 
     Args:
-        keys: that are known.
+        keys: known keys; None for none.
     """
 
     def __init__(self, keys: KeyRing | None = None) -> None:
@@ -50,67 +50,67 @@ class Access:
 
     @property
     def needs_keys(self) -> bool:
-        """Whether requests need one."""
+        """True if requests need a key."""
         return self._keys.guards_requests
 
     def check(self, scope: Scope) -> LacunaError | None:
-        """Look at a request's key, and remember whose it is.
+        """Check the key of a request, and store its principal in the scope.
 
         Args:
-            scope: of ASGI.
+            scope: ASGI scope of the request.
 
         Returns:
-            None if the request may be answered, else why not.
+            None if the request is allowed, else the error to answer with.
         """
         if not self._has_keys:
             return None
         key = _find_key(scope["headers"])
-        caller = None if key is None else self._keys.find(key)
-        if caller is not None:
-            scope[_CALLER] = caller
+        principal = None if key is None else self._keys.find(key)
+        if principal is not None:
+            scope[_PRINCIPAL] = principal
             return None
         path: str = scope["path"]
         if not self._keys.guards_requests or path in OPEN_PATHS or path.startswith(_OPEN_FOLDERS):
             return None
-        return _ask_for_key(key, "a key")
+        return _make_missing_key_error(key, "a key")
 
     def check_control(self, scope: Scope) -> None:
-        """See that a request may load and unload models.
+        """Check that a request may load and unload models.
 
         Args:
-            scope: of ASGI, that was checked.
+            scope: ASGI scope of the request, after `check`.
 
         Raises:
-            UnauthenticatedError: if it has no key that is known.
-            ForbiddenError: if its key is not the admin's, or the server has none.
+            UnauthenticatedError: if the request has no known key.
+            ForbiddenError: if its key is not the admin key, or the server has no admin key.
         """
         if not self._keys.guards_control:
             raise ForbiddenError(
-                "loading and unloading must be allowed by an admin key, since models are code; "
+                "loading and unloading models needs an admin key, because models are code; "
                 "this server has none"
             )
-        caller: Caller | None = scope.get(_CALLER)
-        if caller is None:
-            raise _ask_for_key(_find_key(scope["headers"]), "the admin key")
-        if not caller.is_admin:
+        principal: Principal | None = scope.get(_PRINCIPAL)
+        if principal is None:
+            raise _make_missing_key_error(_find_key(scope["headers"]), "the admin key")
+        if not principal.is_admin:
             raise ForbiddenError(
-                "loading and unloading must be asked for with the admin key; this is another"
+                "loading and unloading models needs the admin key; the request has another key"
             )
 
 
 def name_client(scope: Scope) -> str:
-    """Tell clients apart: by key, or by address where there is none."""
-    caller: Caller | None = scope.get(_CALLER)
-    if caller is not None:
-        return caller.name
+    """Return the name of a client: that of its key, or its address if it has no key."""
+    principal: Principal | None = scope.get(_PRINCIPAL)
+    if principal is not None:
+        return principal.name
     address = scope.get("client")
     return address[0] if address else ""
 
 
 def find_key_name(scope: Scope) -> str | None:
-    """Give the name of the key that came with a request."""
-    caller: Caller | None = scope.get(_CALLER)
-    return None if caller is None else caller.name
+    """Return the name of a request's key; None if it has none."""
+    principal: Principal | None = scope.get(_PRINCIPAL)
+    return None if principal is None else principal.name
 
 
 def _find_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
@@ -122,8 +122,8 @@ def _find_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     return None
 
 
-def _ask_for_key(key: bytes | None, needed: str) -> UnauthenticatedError:
-    came = "none came" if key is None else "the one that came is not known"
+def _make_missing_key_error(key: bytes | None, needed: str) -> UnauthenticatedError:
+    found = "it has none" if key is None else "its key is not known"
     return UnauthenticatedError(
-        f"{needed} must come as Authorization: Bearer KEY or X-API-Key: KEY; {came}"
+        f"the request needs {needed}, as Authorization: Bearer KEY or X-API-Key: KEY; {found}"
     )

@@ -1,4 +1,4 @@
-"""The application: routes, errors and the models' life."""
+"""The application: routes, error handlers, and the lifecycle of the models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from service.web.protocol_errors import (
     answer_error,
     answer_http_exception,
     answer_unexpected,
-    refuse,
+    render_error,
 )
 from service.web.request_log import RequestLog
 from service.web.routes import (
@@ -41,21 +41,21 @@ from service.web.trace_context import TraceContext, configure_telemetry
 
 
 class _Application(FastAPI):
-    """FastAPI, with a fast path past it.
+    """FastAPI application whose busiest routes bypass the framework.
 
     Attributes:
-        fast_routes: the routes that take the fast path.
-        services: what the application is made of.
+        fast_routes: routes on the fast path.
+        services: objects that the routes work with.
     """
 
     fast_routes: tuple[APIRoute, ...] = ()
     services: AppServices
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the layers of the application around each other.
+        """Build the middleware stack, with the fast path in front.
 
         Raises:
-            ValueError: if there are dependencies or middleware that the fast path would pass over.
+            ValueError: if there are dependencies or middleware that the fast path would skip.
         """
         ours: Any = _surround
         strange = [layer for layer in self.user_middleware if layer.cls is not ours]
@@ -75,11 +75,12 @@ class _Application(FastAPI):
 def make_app(services: AppServices) -> FastAPI:
     """Make the application.
 
-    Models load in the background once it has started: until they are there, the port is open and
-    `/readyz` says 503. As long as it lives, the repository is watched.
+    Models load in the background after the start. Until they are loaded, the port is open and
+    `/readyz` returns 503. The model repository is watched until the application ends.
 
     Args:
-        services: what it is made of. The segmenter is closed when the application ends.
+        services: objects that the routes work with. The segmenter is closed when the application
+            ends.
     """
     tracing = services.telemetry.tracing
 
@@ -101,8 +102,8 @@ def make_app(services: AppServices) -> FastAPI:
         lifespan=live,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if services.surface.docs else None,
-        # A redirect would be to whatever the Host header says, and clients do not follow it.
+        openapi_url="/openapi.json" if services.operator_routes.docs else None,
+        # A redirect would point to the host in the Host header, and clients do not follow it.
         redirect_slashes=False,
     )
     app.add_exception_handler(LacunaError, answer_error)
@@ -114,18 +115,18 @@ def make_app(services: AppServices) -> FastAPI:
         app.include_router(router)
         if routes in (segment, oip):
             app.fast_routes += tuple(_list_posts(router))
-    if services.surface.metrics:
+    if services.operator_routes.metrics:
         app.include_router(metrics.make_router(services))
-    if services.surface.docs:
+    if services.operator_routes.docs:
         app.include_router(docs.make_router())
     return app
 
 
 def make_metrics_app(services: AppServices) -> FastAPI:
-    """Make an application of the metrics alone, for a port of their own.
+    """Make an application that serves only the metrics, for a separate port.
 
     Args:
-        services: of the application whose metrics they are.
+        services: objects of the application whose metrics are served.
     """
     app = FastAPI(openapi_url=None)
     app.add_exception_handler(HTTPException, answer_http_exception)
@@ -135,8 +136,10 @@ def make_metrics_app(services: AppServices) -> FastAPI:
 
 
 def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
-    """Put around an application what every request passes."""
-    logged = RequestLog(app, services.access, services.gate, refuse, answer_unexpected)
+    """Wrap an application in the layers that every request passes through."""
+    logged = RequestLog(
+        app, services.access_control, services.gate, render_error, answer_unexpected
+    )
     return logged if services.telemetry.tracing is None else TraceContext(logged)
 
 

@@ -1,4 +1,4 @@
-"""Reading a request's body, within a limit."""
+"""Reading of request bodies, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from service.engine.admission_gate import Reservation
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """How much is read, and for how long.
+    """Limits of a request body.
 
     Attributes:
-        body_bytes: the default takes a 4096 × 4096 RGB image as float32 together with its mask,
-            218 million.
-        idle_s: in which something of it must come: a phone that has lost its network for a moment
-            is borne with, one that is gone is not.
-        body_s: in which all of it must come: the largest at 6 Mbit/s.
+        body_bytes: maximum size. The default admits a 4096 × 4096 RGB image as float32 with its
+            mask, 218 million bytes.
+        idle_s: maximum time between two pieces of the body. The default tolerates a phone that
+            loses its network for a moment.
+        body_s: maximum time for the whole body. The default admits the largest body at 6 Mbit/s.
     """
 
     body_bytes: int = 224 * 1024 * 1024
@@ -32,7 +32,7 @@ class BodyLimits:
 
 
 def read_declared_bytes(headers: Mapping[str, str]) -> int:
-    """Read how many bytes a request announces for its body; 0 if it announces none."""
+    """Return the value of Content-Length, in bytes; 0 if the header is missing or not a number."""
     declared = headers.get("content-length", "")
     return int(declared) if declared.isdecimal() else 0
 
@@ -46,20 +46,19 @@ async def read_body(
     """Read the whole body into memory.
 
     Args:
-        receive: of ASGI, of a request whose body was not read yet.
-        limits: beyond which it is refused, by its declared length if it has one, else as soon as
-            it is exceeded.
-        declared_bytes: that the request announces for it; 0 if it announces none.
-        reservation: of the request, which grows with a body that did not declare its length.
+        receive: ASGI channel of a request whose body was not read yet.
+        limits: limits of the body. A declared length is checked before the first byte is read.
+        declared_bytes: length from the request's headers; 0 if it declares none.
+        reservation: reservation of the request. It grows with a body of undeclared length.
 
     Raises:
-        BodyTooLargeError: if it is too large.
-        SlowBodyError: if it does not come in time.
-        OverloadedError: if there is no room for what its reservation has grown to.
-        ClientDisconnectedError: if the client goes before the end.
+        BodyTooLargeError: if the body is too large.
+        SlowBodyError: if the body does not arrive in time.
+        OverloadedError: if the grown reservation exceeds what the server admits.
+        ClientDisconnectedError: if the client disconnects before the end.
     """
     if declared_bytes > limits.body_bytes:
-        raise _too_large(limits, f"{declared_bytes} bytes are announced")
+        raise _too_large(limits, f"{declared_bytes} bytes are declared")
     body = bytearray()
     with _BodyTimeout(body, limits):
         more = True
@@ -70,24 +69,24 @@ async def read_body(
             more = message.get("more_body", False)
             body += message.get("body", b"")
             if len(body) > limits.body_bytes:
-                raise _too_large(limits, "more have come")
+                raise _too_large(limits, "more have arrived")
             if reservation is not None and len(body) > reservation.body_bytes:
                 reservation.grow(len(body))
     return body
 
 
 class _BodyTimeout:
-    """Ends the reading of a body that does not come.
+    """Context that cancels the reading of a body that arrives too slowly.
 
-    Like asyncio.timeout, but one timer serves a whole period however many pieces come in it: that
-    is a fifth of the time, in the way of every request.
+    It works like asyncio.timeout, but it does not move a timer for each piece of the body: one
+    timer checks a whole period. That takes a fifth of the time, on every request.
 
     Args:
-        body: that grows as it comes.
-        limits: of its time.
+        body: buffer of the body, which grows as pieces arrive.
+        limits: limits of time.
 
     Raises:
-        SlowBodyError: on leaving, if it was too slow.
+        SlowBodyError: on exit, if the body was too slow.
     """
 
     def __init__(self, body: bytearray, limits: BodyLimits) -> None:
@@ -115,14 +114,14 @@ class _BodyTimeout:
         self._timer.cancel()
         if self._expired and self._task.uncancel() <= self._cancelling:
             raise SlowBodyError(
-                f"some of the body must come every {self._limits.idle_s:g} s, and all of it within "
-                f"{self._limits.body_s:g} s; {len(self._body)} bytes have come"
+                f"the body must arrive within {self._limits.body_s:g} s, without a pause of "
+                f"{self._limits.idle_s:g} s; {len(self._body)} bytes have arrived"
             ) from None
 
     def _wait(self, seconds: float) -> None:
-        self._timer = self._loop.call_later(seconds, self._look)
+        self._timer = self._loop.call_later(seconds, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         left_s = self._end_s - self._loop.time()
         if len(self._body) > self._had and left_s > 0:
             self._had = len(self._body)

@@ -1,17 +1,17 @@
-"""A connection that nobody can hold for nothing.
+"""Connections with limits of time and size.
 
-What uvicorn bounds stays its business: how long a connection may be idle between two requests, and
-how much of a body is read ahead. What it leaves open is bounded here:
+Uvicorn limits the idle time between two requests and the bytes that it reads ahead. This module
+limits the rest, so that a slow or silent client cannot hold a connection for ever:
 
-1. The head of a request must come within `head_s` of the connection, or of its own first byte, and
-   have at most `head_bytes`. httptools itself would collect it for ever.
-2. Headers after a chunked body are dropped: nobody reads them, and they would be collected too.
-3. An answer must be taken: while it is not, something of it must go out every `idle_s`, and all of
-   it within `answer_s`. Uvicorn hands it to the socket in one piece and never looks again.
-4. What comes after an answer, the rest of a body that nobody wants, may come for `answer_s`.
+1. The head of a request must arrive within `head_s`, counted from the opening of the connection or
+   from the head's first byte. It may have at most `head_bytes`. httptools has no such limit.
+2. Trailers, the headers after a chunked body, are discarded. Nothing reads them.
+3. The client must read the response: some of it at least every `idle_s`, all of it within
+   `answer_s`. Uvicorn passes the response to the socket in one piece and does not check again.
+4. The rest of a body that was refused may arrive for `answer_s` after the response.
 
-Nothing of that costs a request a timer: the server looks at its connections once a second.
-How long a body may take is decided where it is read (`service.web.body`).
+No request needs a timer for this: the server checks its connections once a second. The time for
+reading a body is limited in `service.web.body`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 @dataclass(frozen=True)
 class ConnectionTimeouts:
-    """How long a connection is waited for.
+    """Limits of a connection.
 
     Attributes:
-        head_s: for the head of a request. Stock clients send it at once.
-        head_bytes: of a head; 64 KiB is what h11 and most servers take at the most.
-        idle_s: for a sign that an answer is being taken.
-        answer_s: for all of an answer to be taken.
-        keep_alive_s: for the next request. Longer than the minute that proxies keep connections
-            for, or they send requests into one that is just being closed.
+        head_s: maximum time for the head of a request. Stock clients send it in one packet.
+        head_bytes: maximum size of a head. h11 and most servers allow 64 KiB as well.
+        idle_s: maximum time in which the client reads nothing of a response.
+        answer_s: maximum time in which the client reads a whole response.
+        keep_alive_s: maximum time until the next request. It exceeds the minute for which proxies
+            keep connections. Otherwise they would send requests into a closing connection.
     """
 
     head_s: float = 20.0
@@ -44,48 +44,49 @@ class ConnectionTimeouts:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. `look` is to be called every second or so.
+    """Connection with limits. The server calls `check_timeouts` about once a second.
 
     Attributes:
-        timeouts: with it.
+        timeouts: limits of the connection.
     """
 
     timeouts = ConnectionTimeouts()
 
     _head_bytes = 0
-    # What was seen at the last look, and since when: a head awaited, a body's rest, an answer.
+    # The state at the last check, and since when it has lasted: an awaited head, the rest of a
+    # body, or an unsent response.
     _awaited: object = None
     _awaited_since_s = 0.0
     _unsent_bytes = 0
     _unsent_since_s = 0.0
-    _moved_s = 0.0
+    _progress_s = 0.0
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
+        """Process received bytes."""
         super().data_received(data)
         if self._is_in_head():
             self._head_bytes += len(data)
             if self._head_bytes > self.timeouts.head_bytes:
-                self._refuse(431, "the head of a request is too large")
+                self._reject(431, "the head of a request is too large")
         else:
             self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Begin a request; headers from here on are none of it."""
+        """Begin a request, and discard the headers that follow its body."""
         super().on_headers_complete()
-        self.headers = _NOWHERE
+        self.headers = _DISCARDED_HEADERS
 
-    def look(self, now_s: float) -> None:
-        """End the connection if it is held for nothing.
+    def check_timeouts(self, now_s: float) -> None:
+        """Close the connection if the client exceeds a limit of time.
 
         Args:
-            now_s: of the loop's clock.
+            now_s: time of the event loop's clock, in seconds.
         """
         if not self._watch_answer(now_s):
             self._watch_request(now_s)
 
     def _watch_answer(self, now_s: float) -> bool:
-        """Tell whether an answer is still going out."""
+        """Return True while a response is being sent; abort the connection if it is too slow."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent:
             self._unsent_bytes = 0
@@ -93,12 +94,12 @@ class Connection(HttpToolsProtocol):
         if not self._unsent_bytes:
             self._unsent_since_s = now_s
         if unsent != self._unsent_bytes:
-            self._unsent_bytes, self._moved_s = unsent, now_s
+            self._unsent_bytes, self._progress_s = unsent, now_s
         if (
-            now_s - self._moved_s > self.timeouts.idle_s
+            now_s - self._progress_s > self.timeouts.idle_s
             or now_s - self._unsent_since_s > self.timeouts.answer_s
         ):
-            self.logger.info("dropped a connection that does not take its answer")
+            self.logger.info("dropped a connection that does not read its response")
             self.transport.abort()
         return True
 
@@ -112,12 +113,12 @@ class Connection(HttpToolsProtocol):
         waited_s = now_s - self._awaited_since_s
         if self._is_in_head():
             if waited_s > self.timeouts.head_s:
-                self._refuse(408, "the head of a request did not come in time")
+                self._reject(408, "the head of a request did not come in time")
         elif waited_s > self.timeouts.answer_s:
             self.transport.abort()
 
     def _find_awaited(self) -> object:
-        """Give what stands for that which should come now, or None if nothing has to."""
+        """Return an object that identifies the awaited input; None if nothing is awaited."""
         if self.cycle is None:
             return self
         if not self.cycle.response_complete or self.timeout_keep_alive_task is not None:
@@ -130,7 +131,7 @@ class Connection(HttpToolsProtocol):
             return True
         return cycle.response_complete and self.scope is not cycle.scope
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _reject(self, status: int, message: str) -> None:
         if self.transport.is_closing():
             return
         content = message.encode()
@@ -142,9 +143,9 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
 
-_NOWHERE: Any = deque[tuple[bytes, bytes]](maxlen=0)
+_DISCARDED_HEADERS: Any = deque[tuple[bytes, bytes]](maxlen=0)
 
 
 def make_connection_class(timeouts: ConnectionTimeouts) -> type[Connection]:
-    """Make the class of a server's connections."""
+    """Make a class of connections with the given limits."""
     return type("TimedConnection", (Connection,), {"timeouts": timeouts})

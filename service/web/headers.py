@@ -1,4 +1,4 @@
-"""What every answer tells a browser to keep to."""
+"""Security headers of responses, for browsers."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _PAGE_POLICY = "; ".join(
 
 POLICY = b"content-security-policy"
 
-FOR_ALL: tuple[Header, ...] = (
-    # A segmentation is never to be guessed to be a page, whatever its bytes are.
+SECURITY_HEADERS: tuple[Header, ...] = (
+    # A browser must not guess that a segmentation is a page.
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
 
-FOR_PAGES: Header = (POLICY, _PAGE_POLICY.encode())
-"""Nothing inline, nothing from elsewhere, in no frame. A page may send a stricter or other one."""
+PAGE_POLICY_HEADER: Header = (POLICY, _PAGE_POLICY.encode())
+"""Default policy of pages: no inline code, no other origins, no frames. A route may override it."""
 
 
 def list_missing(headers: list[Header]) -> list[Header]:
-    """List what is to be added to the headers of an answer."""
-    missing = list(FOR_ALL)
+    """Return the security headers that a response lacks."""
+    missing = list(SECURITY_HEADERS)
     for name, value in headers:
         if name == b"content-type":
             if value.startswith(b"text/html"):
-                missing.append(FOR_PAGES)
+                missing.append(PAGE_POLICY_HEADER)
         elif name == POLICY:
-            return list(FOR_ALL)
+            return list(SECURITY_HEADERS)
     return missing

@@ -1,4 +1,4 @@
-"""The keys that open the server: kept as digests, compared in constant time."""
+"""API keys: stored as digests, compared in constant time."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from lacuna.errors import ConfigurationError
 
 MIN_LENGTH = 16
-"""Guessing a random key of this length over a network takes longer than anybody has."""
+"""Minimum length in characters. A random key of this length cannot be guessed over a network."""
 
 _USABLE = re.compile(rf"[\x21-\x7e]{{{MIN_LENGTH},512}}")
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Who has sent a key.
+class Principal:
+    """Holder of a key.
 
     Attributes:
-        name: the beginning of the key's digest, which tells keys apart in logs and gives none away.
-        is_admin: whether models may be loaded and unloaded.
+        name: first 8 hexadecimal digits of the key's SHA-256. It identifies the key in logs without
+            revealing it.
+        is_admin: True if the holder may load and unload models.
     """
 
     name: str
@@ -30,51 +31,56 @@ class Caller:
 
 
 class KeyRing:
-    """Knows keys again. Holds their SHA-256 digests, not the keys.
+    """Set of known keys. It holds their SHA-256 digests, not the keys.
 
     Args:
-        keys: that requests are answered for.
-        admin: that models may be loaded and unloaded with, too.
+        keys: keys of clients.
+        admin: admin key, which may also load and unload models; None for none.
+
+    Attributes:
+        guards_requests: True if requests need a key.
+        guards_control: True if there is an admin key.
 
     Raises:
-        ConfigurationError: if a key is short, or has what a header cannot carry.
+        ConfigurationError: if a key is too short or too long, or has characters that a header
+            cannot carry.
     """
 
     def __init__(self, keys: Iterable[str] = (), admin: str | None = None) -> None:
         known = [(key, False) for key in keys]
         if admin is not None and (admin, False) in known:
             raise ConfigurationError(
-                "the admin key must be another than those of clients; it is not"
+                "the admin key must differ from the keys of clients; it is one of them"
             )
         self.guards_requests = bool(known)
         self.guards_control = admin is not None
         if admin is not None:
             known.append((admin, True))
-        self._callers = [_remember(key, is_admin=is_admin) for key, is_admin in known]
+        self._principals = [_remember(key, is_admin=is_admin) for key, is_admin in known]
 
-    def find(self, key: bytes) -> Caller | None:
-        """Tell whose key it is. Takes the same time whichever it is, or whether it is one."""
+    def find(self, key: bytes) -> Principal | None:
+        """Return the holder of a key; None if the key is not known. Runs in constant time."""
         digest = hashlib.sha256(key).digest()
         found = None
-        for known, caller in self._callers:
+        for known, principal in self._principals:
             if hmac.compare_digest(digest, known):
-                found = caller
+                found = principal
         return found
 
 
 def read_keys(text: str) -> list[str]:
-    """Read keys, one a line or separated by commas; empty lines and lines after # do not count."""
+    """Read keys, one per line or separated by commas; ignore empty lines and lines with #."""
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if not line.startswith("#")]
     return [key.strip() for line in lines for key in line.split(",") if key.strip()]
 
 
-def _remember(key: str, *, is_admin: bool) -> tuple[bytes, Caller]:
+def _remember(key: str, *, is_admin: bool) -> tuple[bytes, Principal]:
     if not _USABLE.fullmatch(key):
-        # Never the key itself: this goes to a log.
+        # The message must not hold the key, because it is logged.
         raise ConfigurationError(
-            f"a key must be {MIN_LENGTH} to 512 visible ASCII characters; one has {len(key)} "
-            "characters, or others among them"
+            f"a key must have {MIN_LENGTH} to 512 visible ASCII characters and no others; one has "
+            f"{len(key)} characters"
         )
     digest = hashlib.sha256(key.encode()).digest()
-    return digest, Caller(digest.hex()[:8], is_admin)
+    return digest, Principal(digest.hex()[:8], is_admin)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: the one table from error to status."""
+"""Errors as RFC 9457 problem details, and the table of their HTTP statuses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lacuna import errors
-from service.web.request_log import note
+from service.web.request_log import add_log_fields
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -44,12 +44,12 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
     }
 )
 
-COME_AGAIN: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
-"""Of every 503: nobody knows how long a model takes to load, and asking is cheap."""
+RETRY_LATER: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
+"""Header of every 503. The time until a model is loaded is not known, and a retry is cheap."""
 
 INTERNAL_ERROR = "internal_error"
 
-# What the framework itself refuses, before any of our code sees it.
+# Requests that the framework refuses before our code sees them.
 _FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -59,10 +59,10 @@ def make_problem(
     """Make the response of an error.
 
     Args:
-        status: of HTTP.
-        code: stable, for programs.
-        detail: for people.
-        headers: to send beside the usual ones.
+        status: HTTP status.
+        code: stable name of the kind of error, for programs.
+        detail: message for people.
+        headers: additional headers.
     """
     content = {
         "type": f"urn:lacuna:problem:{code}",
@@ -75,35 +75,35 @@ def make_problem(
 
 
 async def answer_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer an error that the service raised on purpose."""
+    """Make the response for a `LacunaError`; raise any other error."""
     if not isinstance(error, errors.LacunaError):
         raise error
-    note(request.scope, code=error.code, detail=error.message)
+    add_log_fields(request.scope, code=error.code, detail=error.message)
     headers = {}
     if isinstance(error, (errors.BodyTooLargeError, errors.SlowBodyError)):
-        # A client that is still sending a body we refused would not read the answer otherwise.
+        # A client that is still sending the refused body reads the response only if we close.
         headers["Connection"] = "close"
     if isinstance(error, errors.OverloadedError):
         headers["Retry-After"] = f"{error.retry_after_s:.0f}"
     if isinstance(error, errors.NotReadyError):
-        headers |= COME_AGAIN
+        headers |= RETRY_LATER
     if isinstance(error, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="lacuna"'
     return make_problem(STATUSES[type(error)], error.code, error.message, headers)
 
 
 async def answer_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the framework refused: an unknown path, another method."""
+    """Make the response for a request that the framework refused: unknown path or method."""
     if not isinstance(error, HTTPException):
         raise error
     code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
-    note(request.scope, code=code)
+    add_log_fields(request.scope, code=code)
     detail = f"{error.detail}: {request.method} {request.url.path}"
     return make_problem(error.status_code, code, detail, error.headers)
 
 
 def describe_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Give the OpenAPI description of the errors that a route answers with."""
+    """Return the OpenAPI description of the errors of a route, by status."""
     return {
         status: {
             "description": ", ".join(

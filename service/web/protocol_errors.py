@@ -1,8 +1,8 @@
-"""Errors as the protocol that was spoken has them.
+"""Errors in the form of the request's protocol.
 
 Under the paths of the Open Inference Protocol and of TensorFlow Serving every error is
-`{"error": "…"}`, whoever raised it: their clients cannot read anything else. Everywhere else it is
-a problem (see `service.web.problems`).
+`{"error": "…"}`, because their clients read no other form. Under all other paths an error is a
+problem document (see `service.web.problems`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from service.wire.coding import CODINGS
 _OIP = "/v2"
 _TFSERVING = "/v1/models/"
 
-# Both protocols say 400 to whatever is wrong with a request's content.
+# Both protocols use 400 for every fault in the content of a request.
 _STATUSES = {406: 400, 422: 400}
 
 _SHAPE = {
@@ -37,17 +37,17 @@ _SHAPE = {
 }
 ERRORS: Mapping[int | str, dict[str, Any]] = MappingProxyType(
     {
-        "4XX": {"description": "the request is at fault, or comes too early", "content": _SHAPE},
-        "5XX": {"description": "the server or the model is", "content": _SHAPE},
+        "4XX": {"description": "the request is wrong, or refused for now", "content": _SHAPE},
+        "5XX": {"description": "the server or the model failed", "content": _SHAPE},
     }
 )
-"""The OpenAPI description of what every route of both protocols may answer."""
+"""OpenAPI description of the errors of both protocols, for every route."""
 
-_UNEXPECTED = "unexpected error; the log knows more under this request's id"
+_UNEXPECTED = "unexpected error; the log has the details under this request's id"
 
 
 async def answer_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer an error that the service raised on purpose."""
+    """Make the response for a `LacunaError`; raise any other error."""
     problem = await problems.answer_error(request, error)
     if not isinstance(error, LacunaError) or not _has_own_shape(request.scope):
         return problem
@@ -56,13 +56,13 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     return _restate(problem, error.message)
 
 
-async def refuse(scope: Scope, error: LacunaError) -> JSONResponse:
-    """Answer an error that was found before the application was asked."""
+async def render_error(scope: Scope, error: LacunaError) -> JSONResponse:
+    """Make the response for an error that was found outside the application."""
     return await answer_error(Request(scope), error)
 
 
 async def answer_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the framework refused: an unknown path, another method."""
+    """Make the response for a request that the framework refused: unknown path or method."""
     problem = await problems.answer_http_exception(request, error)
     if not isinstance(error, HTTPException) or not _has_own_shape(request.scope):
         return problem
@@ -70,18 +70,18 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
 
 
 async def answer_unexpected(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer an exception that nobody caught."""
+    """Send the response for an unexpected exception."""
     problem = problems.make_problem(500, problems.INTERNAL_ERROR, _UNEXPECTED)
     response = _restate(problem, _UNEXPECTED) if _has_own_shape(scope) else problem
     await response(scope, receive, send)
 
 
 def make_error(status: int, message: str) -> JSONResponse:
-    """Make the response of an error.
+    """Make an error response in the form of both protocols.
 
     Args:
-        status: of HTTP.
-        message: for people.
+        status: HTTP status.
+        message: message for people.
     """
     return JSONResponse({"error": message}, status)
 

@@ -1,4 +1,4 @@
-"""A request that came over HTTP, as the exchange takes it."""
+"""HTTP requests in the form that the exchange takes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from starlette.requests import Request
 from service.engine.admission_gate import Reservation
 from service.web.access import name_client
 from service.web.body import BodyLimits, read_body, read_declared_bytes
-from service.web.request_log import note
+from service.web.request_log import add_log_fields
 from service.wire.dialect import Body, ModelTarget, RequestHead
 
 
 class HttpRequest:
-    """Request over HTTP, its body not read yet.
+    """HTTP request whose body was not read yet.
 
     Args:
-        request: of the framework.
-        limits: of the body.
-        target: the model that the path names; None where the body names it.
+        request: request of the framework.
+        limits: limits of the body.
+        target: model that the path names; None if the body names it.
 
     Attributes:
-        head: all of it but the body.
+        head: headers, query and target.
     """
 
     __slots__ = ("_limits", "_receive", "_scope", "head")
@@ -39,12 +39,12 @@ class HttpRequest:
 
     @property
     def client(self) -> str:
-        """Name of the client: its key's, or its address where it has no key."""
+        """Name of the client: that of its key, or its address if it has no key."""
         return name_client(self._scope)
 
     @property
     def declared_bytes(self) -> int:
-        """Bytes that it announces for its body; 0 if it announces none."""
+        """Declared length of the body in bytes; 0 if the request declares none."""
         return read_declared_bytes(self.head.headers)
 
     async def read_body(self, reservation: Reservation) -> Body:
@@ -52,10 +52,10 @@ class HttpRequest:
         return await read_body(self._receive, self._limits, self.declared_bytes, reservation)
 
     async def wait_for_disconnect(self) -> None:
-        """Return when the client has gone. To be called once the body was read."""
+        """Return when the client has disconnected. Call it only after reading the body."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    def note(self, **facts: Any) -> None:
-        """Add facts to the line that will be logged."""
-        note(self._scope, **facts)
+    def add_log_fields(self, **fields: Any) -> None:
+        """Add fields to the request's log line."""
+        add_log_fields(self._scope, **fields)

@@ -1,4 +1,4 @@
-"""The outermost layer: a request's identity and key, its one line in the log, the net under it."""
+"""Outermost layer of the application: request ids, keys, the request log, unexpected errors."""
 
 from __future__ import annotations
 
@@ -15,62 +15,61 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lacuna.errors import LacunaError, NotReadyError
 from service.disconnects import ClientDisconnectedError
-from service.engine.admission_gate import AdmissionGate
-from service.web.access import Access, find_key_name
+from service.web.access import AccessControl, find_key_name
 from service.web.headers import list_missing
 
 log = logging.getLogger(__name__)
 
 _HEADER = b"x-request-id"
 _USABLE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-# A new id for each process and a number for each request: asking the system for randomness every
-# time costs a call that lets other threads take the interpreter.
+# A random part for each process and a number for each request. Reading randomness for each request
+# would be a system call that releases the interpreter to other threads.
 _PROCESS_ID = secrets.token_hex(10)
 _NUMBERS = itertools.count()
-_NOTES = "lacuna.notes"
+_LOG_FIELDS = "lacuna.log_fields"
 
-# Asked every few seconds by orchestrators and Prometheus; a line each would bury the others.
+# Orchestrators and Prometheus request these every few seconds. Their lines would bury the others.
 QUIET_PATHS = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics"}
 
 
-def note(scope: Scope, **facts: Any) -> None:
-    """Add facts to the line that will be logged for this request. Never pixels, never secrets."""
-    scope.setdefault(_NOTES, {}).update(facts)
+def add_log_fields(scope: Scope, **fields: Any) -> None:
+    """Add fields to the log line of this request. They must hold neither pixels nor secrets."""
+    scope.setdefault(_LOG_FIELDS, {}).update(fields)
 
 
-Refuse = Callable[[Scope, LacunaError], Awaitable[ASGIApp]]
+RenderError = Callable[[Scope, LacunaError], Awaitable[ASGIApp]]
 
 
 class RequestLog:
-    """Gives each request an id, logs one line when it is over, and answers what nobody caught.
+    """Layer that gives each request an id, checks its key, and logs one line for it.
 
-    Whoever has no key that he needs is refused here, so that no route can forget to. And here all
-    answers get what browsers are to keep to, and of a server that is going away, that they are the
-    last on their connection.
+    It checks keys for all routes, so that no route can forget it. It answers unexpected exceptions,
+    adds the security headers to all responses, and adds `Connection: close` while the server
+    drains.
 
-    The id is the caller's `X-Request-ID` if that is at most 128 harmless characters, else a new
-    one; it is sent back.
+    The id is the client's `X-Request-ID` if that has at most 128 harmless characters, else a new
+    one. The response returns it.
 
     Args:
-        app: the application inside.
-        access: who may ask for what.
-        gate: that is closed when the server is going away.
-        refuse: makes the response for an error.
-        answer_unexpected: sends the response for an exception that nobody caught.
+        app: application inside this layer.
+        access_control: check of the keys.
+        gate: admission gate, closed while the server drains.
+        render_error: function that makes the response for a `LacunaError`.
+        answer_unexpected: ASGI application that answers unexpected exceptions.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        access: Access,
+        access_control: AccessControl,
         gate: AdmissionGate,
-        refuse: Refuse,
+        render_error: RenderError,
         answer_unexpected: ASGIApp,
     ) -> None:
         self._app = app
-        self._access = access
+        self._access_control = access_control
         self._gate = gate
-        self._refuse = refuse
+        self._render_error = render_error
         self._answer_unexpected = answer_unexpected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,11 +98,11 @@ class RequestLog:
         try:
             await self._answer(scope, receive, send_with_id)
         except ClientDisconnectedError:
-            note(scope, outcome="client gone")
+            add_log_fields(scope, outcome="client gone")
         except (Exception, asyncio.CancelledError) as error:
             instead = await self._replace(scope, error, request_id)
             if status:
-                raise  # half an answer is out; all that is left is to break the connection
+                raise  # part of the response is sent, so only breaking the connection is left
             await instead(scope, receive, send_with_id)
         finally:
             _write_line(
@@ -119,25 +118,25 @@ class RequestLog:
             )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = self._access.check(scope)
+        error = self._access_control.check(scope)
         if error is not None:
-            refusal = await self._refuse(scope, error)
+            refusal = await self._render_error(scope, error)
             await refusal(scope, receive, send)
             return
         key = find_key_name(scope)
         if key is not None:
-            note(scope, key=key)
+            add_log_fields(scope, key=key)
         await self._app(scope, receive, send)
 
     async def _replace(self, scope: Scope, error: BaseException, request_id: str) -> ASGIApp:
-        """Give what answers instead of an application that failed."""
+        """Return an application that answers in place of one that failed."""
         if not isinstance(error, asyncio.CancelledError):
             log.error("unexpected error", extra={"request_id": request_id}, exc_info=error)
             return self._answer_unexpected
-        # Only a server whose time to drain is over cancels a request as a whole.
-        note(scope, outcome="cut off")
-        late = NotReadyError("the server must finish before it ends; its time was up")
-        return await self._refuse(scope, late)
+        # Whole requests are cancelled only when the drain period of the server is over.
+        add_log_fields(scope, outcome="cut off")
+        late = NotReadyError("the server must answer before it shuts down; its drain time is over")
+        return await self._render_error(scope, late)
 
 
 def _choose_id(scope: Scope) -> str:
@@ -152,4 +151,4 @@ def _choose_id(scope: Scope) -> str:
 
 def _write_line(scope: Scope, facts: dict[str, Any]) -> None:
     level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
-    log.log(level, "request", extra=facts | scope.get(_NOTES, {}))
+    log.log(level, "request", extra=facts | scope.get(_LOG_FIELDS, {}))

@@ -1,13 +1,12 @@
-"""The server around the application: how it listens, and how it goes away.
+"""The server around the application: ports, signals and graceful shutdown.
 
-1. The first SIGTERM or SIGINT closes the gate: `/readyz` says 503, new work is refused with 503 and
-   `Retry-After`, and every answer ends its connection. What was taken in goes on.
-2. The port stays open meanwhile. Uvicorn would close it at once, and whoever comes before the
-   orchestrator has taken note would find nobody, instead of an answer that says to come again.
-3. When the last request that was taken in is answered, or `drain_s` is over, the port is closed,
-   answers that are still on their way are let go out, and the process ends: with 0 if nothing was
-   cut off, else with 1.
-4. A second signal ends it at once, as if nobody had caught it.
+1. The first SIGTERM or SIGINT closes the gate. `/readyz` returns 503, new work is refused with 503
+   and `Retry-After`, and every response closes its connection. Admitted requests continue.
+2. The port stays open meanwhile. Uvicorn would close it at once. Clients that connect before the
+   orchestrator has removed the server would then get no answer, instead of one that says "retry".
+3. When the last admitted request is answered, or `drain_s` is over, the port is closed and pending
+   responses are sent. Then the process ends with status 0, or with 1 if a request was cut off.
+4. A second signal ends the process at once.
 """
 
 from __future__ import annotations
@@ -31,27 +30,28 @@ from service.web.connection import Connection, ConnectionTimeouts, make_connecti
 log = logging.getLogger(__name__)
 
 CLOSING_S = 3.0
-"""What ending takes at the most once nothing is waited for: a thread that hangs is left behind."""
+"""Maximum seconds for shutdown after the drain. A thread that hangs longer is abandoned."""
 
-_TICKS_PER_LOOK = 10  # a tick of uvicorn's is a tenth of a second
+_TICKS_PER_CHECK = 10  # a tick of uvicorn's is a tenth of a second
 
 
 class Server(uvicorn.Server):
-    """Serves an application until a signal, and drains it.
+    """HTTP server that drains after a signal.
 
     Args:
-        app: to serve.
-        gate: that its requests pass.
-        host: to listen on.
-        port: to listen on; 0 for any free one.
-        timeouts: with its connections.
-        drain_s: in which what was taken in must be answered after a signal.
-        metrics_app: to serve on a port of its own.
-        metrics_port: that port; 0 for any free one.
-        end: ends the process with a code, whatever still runs. Without it nothing is ended.
+        app: application to serve.
+        gate: admission gate of the application.
+        host: address to listen on.
+        port: port to listen on; 0 for any free one.
+        timeouts: limits of connections.
+        drain_s: seconds in which admitted requests must be answered after a signal.
+        metrics_app: application to serve on a separate port; None for none.
+        metrics_port: port of `metrics_app`; 0 for any free one.
+        end: function that ends the process with a status, whatever still runs; None never to end
+            it that way.
 
     Attributes:
-        has_cut_off: whether something that was taken in was not finished.
+        has_cut_off: True if an admitted request was not answered.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Server(uvicorn.Server):
         self.has_cut_off = False
 
     def drain(self) -> None:
-        """Take nothing more in, and end when all that was taken in is answered."""
+        """Admit no more requests, and end when all admitted ones are answered."""
         self._gate.close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain at the first signal, end at the second."""
+        """Begin to drain at the first signal; end the process at the second."""
         del frame
         if self._gate.is_closed and self._end is not None:
             self._end(128 + sig)
@@ -94,18 +94,18 @@ class Server(uvicorn.Server):
             await self._open_metrics(self._metrics)
 
     async def on_tick(self, counter: int) -> bool:
-        """Look at the connections and at the drain; tell whether it is over."""
+        """Check the connections and the drain; return True when the server must end."""
         now_s = asyncio.get_running_loop().time()
-        if counter % _TICKS_PER_LOOK == 0:
+        if counter % _TICKS_PER_CHECK == 0:
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
-                    connection.look(now_s)
+                    connection.check_timeouts(now_s)
         if self._gate.is_closed:
             self._watch_drain(now_s)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the ports, let out what is answered, and end the application."""
+        """Close the ports, send pending responses, and end the application."""
         left_s = self.config.timeout_graceful_shutdown or 0
         timer = self._end_in(left_s + CLOSING_S)
         await super().shutdown(sockets)
@@ -123,7 +123,7 @@ class Server(uvicorn.Server):
             return
         if self._gate.pending:
             self.has_cut_off = True
-            log.error("time to drain is over", extra={"cut_off": self._gate.pending})
+            log.error("drain time is over", extra={"cut_off": self._gate.pending})
         self.config.timeout_graceful_shutdown = max(round(left_s), 0)
         self.should_exit = True
 
@@ -135,7 +135,7 @@ class Server(uvicorn.Server):
         return timer
 
     def _end_hard(self) -> None:
-        log.warning("left a thread behind that did not end")
+        log.warning("abandoned a thread that did not end")
         if self._end is not None:
             self._end(int(self.has_cut_off))
 
@@ -150,7 +150,7 @@ class Server(uvicorn.Server):
         try:
             listening = await loop.create_server(connect, config.host, config.port)
         except OSError as error:
-            log.error("the port of the metrics cannot be opened", extra={"reason": str(error)})
+            log.error("cannot open the metrics port", extra={"reason": str(error)})
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
         self.servers.append(listening)
@@ -165,9 +165,9 @@ def _configure(app: ASGIApp, host: str, port: int, timeouts: ConnectionTimeouts)
         port=port,
         http=make_connection_class(timeouts),
         ws="none",
-        log_config=None,  # the command line sets it
-        access_log=False,  # ours says more
+        log_config=None,  # the command line configures logging
+        access_log=False,  # RequestLog replaces it
         server_header=False,
-        proxy_headers=False,  # whoever may set them could be anybody
+        proxy_headers=False,  # any client can set these headers
         timeout_keep_alive=timeouts.keep_alive_s,
     )

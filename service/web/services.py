@@ -1,4 +1,4 @@
-"""The objects that the application is made of."""
+"""Objects that the routes work with."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from service.engine.lifecycle.repository import ModelRepository
 from service.engine.watchdog import Watchdog
 from service.exchange import Exchange
 from service.telemetry import Telemetry
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.body import BodyLimits
 from service.web.request import HttpRequest
-from service.wire.dialect import Asked, Dialect, ModelTarget
+from service.wire.dialect import Dialect, ModelTarget, ParsedRequest
 
 
 @dataclass(frozen=True)
-class Surface:
-    """The paths for operators that are there.
+class OperatorRoutes:
+    """Routes for operators that the application serves.
 
     Attributes:
-        docs: `/docs` and `/openapi.json`.
-        metrics: `/metrics`, here and not on a port of its own.
+        docs: True to serve `/docs` and `/openapi.json`.
+        metrics: True to serve `/metrics` here, False if it has a separate port.
     """
 
     docs: bool = True
@@ -33,54 +33,54 @@ class Surface:
 
 @dataclass(frozen=True)
 class AppServices:
-    """The objects that routes work with.
+    """Objects that the routes work with.
 
     Attributes:
-        exchange: that answers requests.
-        watchdog: that tells whether the engine makes progress.
-        body_limits: how much of a body is read.
-        access: who may ask for what.
-        surface: the paths for operators that are there.
+        exchange: exchange that answers requests for segmentations.
+        watchdog: watchdog of the engine's progress.
+        body_limits: limits of request bodies.
+        access_control: check of API keys.
+        operator_routes: routes for operators that the application serves.
     """
 
     exchange: Exchange
     watchdog: Watchdog
     body_limits: BodyLimits = field(default_factory=BodyLimits)
-    access: Access = field(default_factory=Access)
-    surface: Surface = field(default_factory=Surface)
+    access_control: AccessControl = field(default_factory=AccessControl)
+    operator_routes: OperatorRoutes = field(default_factory=OperatorRoutes)
 
     @property
     def is_ready(self) -> bool:
-        """Whether every model that should serve does, and the server is not going away."""
+        """True if every model that should serve does, and the server is not draining."""
         return self.repository.is_ready and not self.gate.is_closed
 
     @property
     def repository(self) -> ModelRepository:
-        """The models."""
+        """Repository of the models."""
         return self.exchange.repository
 
     @property
     def gate(self) -> AdmissionGate:
-        """That requests pass before their bodies are read."""
+        """Admission gate that requests pass before their bodies are read."""
         return self.exchange.gate
 
     @property
     def telemetry(self) -> Telemetry:
-        """That counts what happens."""
+        """Metrics and traces."""
         return self.exchange.telemetry
 
     async def answer(
-        self, request: Request, dialect: Dialect[Asked], target: ModelTarget | None = None
+        self, request: Request, dialect: Dialect[ParsedRequest], target: ModelTarget | None = None
     ) -> Response:
         """Answer a request for segmentations.
 
         Args:
-            request: whose body was not read yet.
-            dialect: of its protocol.
-            target: the model that the path names; None where the body names it.
+            request: request whose body was not read yet.
+            dialect: dialect of its protocol.
+            target: model that the path names; None if the body names it.
 
         Raises:
-            LacunaError: if there is too much to do, or the request is at fault, or the model.
+            LacunaError: if the request is refused or wrong, or the model fails.
         """
         incoming = HttpRequest(request, self.body_limits, target)
         reply = await self.exchange.answer(incoming, dialect)

@@ -1,7 +1,8 @@
-"""Which requests are traced, and W3C's trace context: from the caller, into the log, and back.
+"""Tracing of requests, and W3C trace context in requests, log lines and responses.
 
-FastAPI makes the span of a request, with the `traceparent` that came as its parent. An answer has
-`traceresponse`, as the draft of Trace Context Level 3 has it; Level 2 has no header for answers.
+FastAPI makes the span of a request; the received `traceparent` is its parent. Responses have the
+header `traceresponse` of the draft of Trace Context Level 3. Level 2 defines no header for
+responses.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.tracing import Tracing
-from service.web.request_log import QUIET_PATHS, note
+from service.web.request_log import QUIET_PATHS, add_log_fields
 
 _HEADER = b"traceresponse"
 
 
 def configure_telemetry(tracing: Tracing | None) -> TelemetryConfig:
-    """Tell FastAPI what to trace; of its metrics and logs we have our own.
+    """Return FastAPI's telemetry settings: traces only, since metrics and logs are our own.
 
     Args:
-        tracing: where spans go; None for nowhere.
+        tracing: destination of spans; None to trace nothing.
     """
     return TelemetryConfig(
-        # Where none of the three is on, a request costs no look at what is configured.
+        # If all three are off, FastAPI skips its telemetry for each request.
         tracing=tracing is not None,
         metrics=False,
         logs=False,
@@ -38,16 +39,16 @@ def configure_telemetry(tracing: Tracing | None) -> TelemetryConfig:
 
 
 def is_recorded(scope: Scope) -> bool:
-    """Tell whether a request has a span that will be sent."""
+    """Return True if the span of a request will be exported."""
     traced = scope.get("fastapi.telemetry") is not None
     return traced and trace.get_current_span().is_recording()
 
 
 class TraceContext:
-    """Notes a request's trace for the log, and tells the caller of its span.
+    """Layer that adds a request's trace to its log line and its response.
 
     Args:
-        app: the application inside, inside of FastAPI's span.
+        app: application inside this layer. This layer runs inside FastAPI's span.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -61,16 +62,16 @@ class TraceContext:
             await self._app(scope, receive, send)
             return
         if scope.get("query_string"):
-            # Keys do not belong there; but whoever sends one must not find it in a trace.
+            # A client may wrongly send its key in the query. It must not reach a trace.
             span.set_attribute("url.query", "REDACTED")
         trace_id = trace.format_trace_id(context.trace_id)
-        note(scope, trace_id=trace_id)
+        add_log_fields(scope, trace_id=trace_id)
         span_id = trace.format_span_id(context.span_id)
-        told = f"00-{trace_id}-{span_id}-{context.trace_flags:02x}".encode()
+        traceresponse = f"00-{trace_id}-{span_id}-{context.trace_flags:02x}".encode()
 
         async def send_with_context(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_HEADER, told)]
+                message["headers"] = [*message["headers"], (_HEADER, traceresponse)]
             await send(message)
 
         await self._app(scope, receive, send_with_context)

@@ -1,1 +1,1 @@
-"""Protocols: headers and bytes to requests, results to headers and bytes. No web framework."""
+"""Protocols: parsing of requests and rendering of answers, without a web framework."""

@@ -1,4 +1,4 @@
-"""Choosing the type of an answer by the request's `Accept` (RFC 9110, section 12.5.1)."""
+"""Choice of the media type of an answer by the header `Accept` (RFC 9110, section 12.5.1)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from service.wire.quality import read_qualities
 
 @lru_cache(maxsize=64)
 def choose_media_type(accept: str | None, offered: tuple[str, ...]) -> str:
-    """Choose what the caller likes best among what can be produced.
+    """Choose the media type that the client prefers.
 
     Args:
-        accept: the header; None or empty accepts everything.
-        offered: media types, in the order in which we prefer them.
+        accept: value of the header; None or empty accepts every type.
+        offered: media types that the server can produce, in its order of preference.
 
     Returns:
-        One of `offered`: the one of highest quality, the earliest of those.
+        The type of `offered` with the highest quality; the earliest one if several have it.
 
     Raises:
-        NotAcceptableError: if the caller accepts none of them.
+        NotAcceptableError: if the client accepts none of them.
     """
     ranges = read_qualities(accept or "*/*")
     qualities = {media_type: _rate(media_type, ranges) for media_type in offered}
@@ -32,7 +32,7 @@ def choose_media_type(accept: str | None, offered: tuple[str, ...]) -> str:
 
 
 def _rate(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
-    """Give the quality of the most specific range that covers a type, 0 if none does."""
+    """Return the quality of the most specific range that covers a type; 0 if none does."""
     kind = media_type.partition("/")[0]
     for name in (media_type, f"{kind}/*", "*/*"):
         for media_range, quality in ranges:

@@ -1,4 +1,4 @@
-"""The images of one request, each on its own way through the service."""
+"""Images of one request: their number and size, and their decoding to samples."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 
 MAX_IMAGES = 256
-"""In one request; each is a task of its own."""
+"""Maximum number of images in a request. Each becomes a task of the event loop."""
 
 ReadImage = Callable[[ImageLimits], Raster]
 ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One image of a request, not yet decoded.
+class ImageInput:
+    """Image of a request, not yet decoded.
 
     Attributes:
-        read_image: decodes the image within limits.
-        read_mask: decodes the mask within limits; None if there is none.
-        nodata: value of missing pixels in the image's own units; may be NaN.
+        read_image: function that decodes the image within limits.
+        read_mask: function that decodes the mask within limits; None if there is no mask.
+        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
     """
 
     read_image: ReadImage
@@ -43,7 +43,7 @@ class Entry:
 
 
 def check_count(count: int) -> None:
-    """Refuse a request by the number of its images.
+    """Check the number of images in a request.
 
     Raises:
         EmptyBodyError: if there is none.
@@ -58,10 +58,10 @@ def check_count(count: int) -> None:
 
 
 def check_pixels(limits: ImageLimits, pixels: int) -> None:
-    """Refuse a request by the pixels of all its images together.
+    """Check the number of pixels of all images of a request together.
 
-    They are decoded and answered at the same time, so that they take as much memory as one image
-    of their size.
+    The images are in memory at the same time, so they need as much of it as one image with all
+    their pixels.
 
     Raises:
         ImageTooLargeError: if there are too many.
@@ -73,39 +73,41 @@ def check_pixels(limits: ImageLimits, pixels: int) -> None:
         )
 
 
-def read_samples(entries: Sequence[Entry], manifest: Manifest, limits: ImageLimits) -> list[Sample]:
-    """Decode images and masks and fit them to a model.
+def read_samples(
+    images: Sequence[ImageInput], manifest: Manifest, limits: ImageLimits
+) -> list[Sample]:
+    """Decode images and masks and adapt them to a model.
 
     Args:
-        entries: at least one.
-        manifest: of the model.
-        limits: of all images together.
+        images: images to decode, at least one.
+        manifest: manifest of the model.
+        limits: limits of all images together.
 
     Raises:
-        RequestError: if one is damaged, too large, or does not suit its mask or the model; the
-            message tells which, if there are several.
+        RequestError: if an image is damaged, too large, or does not match its mask or the model.
+            The message holds the index of the image if there are several.
     """
     samples: list[Sample] = []
     pixels = 0
-    for index, entry in enumerate(entries):
+    for index, image in enumerate(images):
         try:
-            raster = entry.read_image(limits)
+            raster = image.read_image(limits)
             pixels += raster.size[0] * raster.size[1]
             check_pixels(limits, pixels)
-            samples.append(_fit(entry, raster, manifest, limits))
+            samples.append(_fit(image, raster, manifest, limits))
         except RequestError as error:
-            if len(entries) == 1:
+            if len(images) == 1:
                 raise
             raise type(error)(f"image {index}: {error.message}") from error
     return samples
 
 
-def _fit(entry: Entry, raster: Raster, manifest: Manifest, limits: ImageLimits) -> Sample:
+def _fit(image: ImageInput, raster: Raster, manifest: Manifest, limits: ImageLimits) -> Sample:
     return to_sample(
         raster,
-        None if entry.read_mask is None else entry.read_mask(limits),
+        None if image.read_mask is None else image.read_mask(limits),
         manifest.image.channels,
         manifest.image.dtype,
-        nodata=entry.nodata,
+        nodata=image.nodata,
         model=f"model {manifest.name}",
     )

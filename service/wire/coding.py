@@ -1,4 +1,4 @@
-"""Codings of bodies, gzip and deflate (RFC 9110, section 8.4.1), undone within a limit."""
+"""Content codings gzip and deflate (RFC 9110, section 8.4.1): decompression and compression."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from lacuna.errors import BodyTooLargeError, MalformedRequestError, UnsupportedM
 from service.wire.quality import read_qualities
 
 _WINDOW_BITS: Mapping[str, int] = MappingProxyType({"gzip": 31, "deflate": 15})
-"""How zlib is told which of its formats is meant."""
+"""Value of zlib's parameter `wbits` for each coding."""
 
 CODINGS = tuple(_WINDOW_BITS)
 
 _LEVEL = 1
-"""A label map shrinks to a tenth at any level; the higher ones take ten times as long."""
+"""Compression level. All levels shrink label maps to a tenth; high ones take ten times as long."""
 
-_WORTH_BYTES = 1024
-"""Below this a coding saves less than a packet."""
+_MIN_BYTES = 1024
+"""Smallest answer to compress. Below that, compression saves less than a packet."""
 
 
 def read_coding(content_encoding: str | None) -> str | None:
-    """Give the coding of a body.
+    """Return the coding of a body.
 
     Args:
-        content_encoding: the header; None if there is none.
+        content_encoding: value of the header; None if it is missing.
 
     Returns:
-        One of `CODINGS`; None for a body as it is.
+        One of `CODINGS`; None if the body is not compressed.
 
     Raises:
-        UnsupportedMediaTypeError: if it is any other, or several.
+        UnsupportedMediaTypeError: if the header names another coding, or several.
     """
     coding = (content_encoding or "identity").strip().lower()
     if coding == "identity":
@@ -44,16 +44,17 @@ def read_coding(content_encoding: str | None) -> str | None:
 
 
 def decompress(body: bytes | bytearray, coding: str, limit_bytes: int) -> bytes:
-    """Undo the coding of a body.
+    """Decompress a body.
 
     Args:
-        body: as it came.
+        body: compressed body.
         coding: one of `CODINGS`.
-        limit_bytes: of the result; no more than that is ever made.
+        limit_bytes: maximum size of the result. Decompression stops there.
 
     Raises:
-        BodyTooLargeError: if there would be more.
-        MalformedRequestError: if the body is damaged, cut short, or goes on after its end.
+        BodyTooLargeError: if the result would be larger.
+        MalformedRequestError: if the body is damaged or truncated, or has bytes after the end of
+            its stream.
     """
     work = zlib.decompressobj(_WINDOW_BITS[coding])
     try:
@@ -62,10 +63,10 @@ def decompress(body: bytes | bytearray, coding: str, limit_bytes: int) -> bytes:
         raise MalformedRequestError(f"the body must be {coding}; {error}") from None
     if len(content) > limit_bytes:
         raise BodyTooLargeError(
-            f"the body must have at most {limit_bytes} bytes; it has more once decompressed"
+            f"the decompressed body must have at most {limit_bytes} bytes; it has more"
         )
     if not work.eof or work.unused_data:
-        found = f"{len(work.unused_data)} bytes follow it" if work.eof else "it is cut short"
+        found = f"{len(work.unused_data)} bytes follow it" if work.eof else "it is truncated"
         raise MalformedRequestError(f"the body must be one whole {coding} stream; {found}")
     return content
 
@@ -74,14 +75,14 @@ def choose_coding(accept_encoding: str | None, content_bytes: int) -> str | None
     """Choose the coding of an answer.
 
     Args:
-        accept_encoding: the header; None if there is none.
-        content_bytes: of the answer.
+        accept_encoding: value of the header; None if it is missing.
+        content_bytes: size of the answer.
 
     Returns:
-        One of `CODINGS`; None for the answer as it is, where the caller wants that, or there is
-        nothing to be gained.
+        One of `CODINGS`; None to send the answer uncompressed, because the client prefers that or
+        the answer is small.
     """
-    if accept_encoding is None or content_bytes < _WORTH_BYTES:
+    if accept_encoding is None or content_bytes < _MIN_BYTES:
         return None
     qualities = dict(read_qualities(accept_encoding))
     others = qualities.get("*", 0.0)
@@ -91,14 +92,14 @@ def choose_coding(accept_encoding: str | None, content_bytes: int) -> str | None
 
 
 def compress_for(accept_encoding: str | None, content: bytes) -> tuple[dict[str, str], bytes]:
-    """Write an answer in the coding that its caller would like, the same bytes every time.
+    """Compress an answer as its client accepts it. Equal answers give equal bytes.
 
     Args:
-        accept_encoding: the header; None if there is none.
-        content: of the answer.
+        accept_encoding: value of the header; None if it is missing.
+        content: uncompressed answer.
 
     Returns:
-        The header that names the coding, if there is one, and the content in it.
+        The header `Content-Encoding`, or no header if the answer stays uncompressed; the content.
     """
     coding = choose_coding(accept_encoding, len(content))
     if coding is None:

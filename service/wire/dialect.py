@@ -1,6 +1,6 @@
-"""The interface of a protocol: how its requests are read and its answers written.
+"""Interface of a protocol: parsing of its requests and rendering of its answers.
 
-A listener hands over a `RequestHead` and a body; it may be HTTP, gRPC or anything else.
+A listener passes a `RequestHead` and a body. It may use HTTP, gRPC or any other transport.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from service.runtime.manifest import Manifest
 
 Body = bytes | bytearray
 
-LIGHT_NUMBERS = 256 * 256
-"""Up to here writing numbers takes less time than handing them to a thread and back."""
+MAX_INLINE_NUMBERS = 256 * 256
+"""Most numbers of an answer that are rendered on the event loop. For more, a thread is faster."""
 
 
 class ModelTarget(NamedTuple):
-    """The model that a request is for.
+    """Model that a request names.
 
     Attributes:
-        name: of the model; None for the only one.
-        version: of the model; the highest that answers, if neither it nor a label is given.
-        label: of the version.
+        name: name of the model; None for the only one.
+        version: version of the model; None for the version of `label`, or for the highest version
+            in service if there is no label.
+        label: label of the version; None for none.
     """
 
     name: str | None
@@ -34,12 +35,12 @@ class ModelTarget(NamedTuple):
 
 
 class RequestHead(NamedTuple):
-    """A request without its body.
+    """Request without its body.
 
     Attributes:
-        headers: by name; looked up without regard to case.
+        headers: headers by name; names are case-insensitive.
         query: parameters of the query.
-        target: the model that the path names; None where the body names it.
+        target: model that the path names; None if the body names it.
     """
 
     headers: Mapping[str, str]
@@ -48,50 +49,50 @@ class RequestHead(NamedTuple):
 
 
 class SegmentationRequest(Protocol):
-    """A request for the segmentation of one image or several, not yet decoded."""
+    """Parsed request for segmentations of one or more images, which are not yet decoded."""
 
     @property
     def target(self) -> ModelTarget | None:
-        """The model that the body names; None where the path names it."""
+        """Model that the body names; None if the path names it."""
         ...
 
     @property
     def wants_probabilities(self) -> bool:
-        """Whether they are to be computed."""
+        """True if probabilities must be computed."""
         ...
 
     @property
     def timeout_s(self) -> float | None:
-        """How long the caller will wait, in seconds; None for as long as it takes."""
+        """Seconds that the client will wait; None for no limit."""
         ...
 
     @property
     def priority(self) -> int:
-        """Larger goes first."""
+        """Priority; requests with larger numbers run first."""
         ...
 
     @property
-    def is_light(self) -> bool:
-        """Whether decoding takes less time than handing it to a thread and back."""
+    def decodes_inline(self) -> bool:
+        """True if decoding on the event loop is faster than in a thread."""
         ...
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
-        """Decode the images, at least one, and fit them to a model."""
+        """Decode the images, at least one, and adapt them to a model."""
         ...
 
 
-Asked = TypeVar("Asked", bound=SegmentationRequest)
+ParsedRequest = TypeVar("ParsedRequest", bound=SegmentationRequest)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a request, before it is written.
+    """Answer to a request, before rendering.
 
     Attributes:
-        model: name of the model that gave it.
-        version: of the model.
-        manifest: the model's.
-        segmentations: for each image, with probabilities where the request wants them.
+        model: name of the model that answered.
+        version: version of the model.
+        manifest: manifest of the model.
+        segmentations: one per image, with probabilities if the request wants them.
         timings_s: seconds spent in each stage so far.
     """
 
@@ -103,12 +104,12 @@ class Answer:
 
 
 class Reply(NamedTuple):
-    """An answer as it is sent.
+    """Rendered answer.
 
     Attributes:
-        headers: that belong to it.
-        content: the body.
-        is_compressible: whether it may be sent in a coding that the caller accepts.
+        headers: headers of the answer.
+        content: body of the answer.
+        is_compressible: True if the content may be compressed for clients that accept it.
     """
 
     headers: Mapping[str, str]
@@ -116,11 +117,11 @@ class Reply(NamedTuple):
     is_compressible: bool = True
 
 
-class Dialect(Protocol[Asked]):
-    """A protocol.
+class Dialect(Protocol[ParsedRequest]):
+    """Protocol for segmentations.
 
     Attributes:
-        name: of the protocol, in metrics and traces.
+        name: name of the protocol, in metrics and traces.
     """
 
     @property
@@ -128,22 +129,22 @@ class Dialect(Protocol[Asked]):
         """Name of the protocol, in metrics and traces."""
         ...
 
-    def parses_at_once(self, head: RequestHead, body_bytes: int) -> bool:
-        """Tell whether parsing takes less time than handing it to a thread and back."""
+    def parses_inline(self, head: RequestHead, body_bytes: int) -> bool:
+        """Return True if parsing on the event loop is faster than in a thread."""
         ...
 
-    def parse(self, head: RequestHead, body: Body) -> Asked:
-        """Read a request.
+    def parse(self, head: RequestHead, body: Body) -> ParsedRequest:
+        """Parse a request.
 
         Raises:
-            RequestError: if it cannot be understood.
+            RequestError: if it is malformed.
         """
         ...
 
-    def renders_at_once(self, asked: Asked, numbers: int) -> bool:
-        """Tell whether rendering so many numbers takes less time than a thread costs."""
+    def renders_inline(self, request: ParsedRequest, numbers: int) -> bool:
+        """Return True if rendering the numbers on the event loop is faster than in a thread."""
         ...
 
-    def render(self, asked: Asked, answer: Answer) -> Reply:
-        """Write an answer."""
+    def render(self, request: ParsedRequest, answer: Answer) -> Reply:
+        """Render an answer."""
         ...

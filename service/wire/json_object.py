@@ -1,4 +1,4 @@
-"""Bodies that are a JSON object, read within limits."""
+"""Parsing of bodies that are a JSON object, within limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lacuna.errors import EmptyBodyError, ImageTooLargeError, MalformedRequestEr
 from lacuna.raster.limits import SAMPLES_PER_PIXEL, ImageLimits
 
 _OTHER_MEMBERS = 10_000
-"""What a request may hold beside the numbers of its images and masks: names, shapes, parameters."""
+"""Allowance for members that are not pixels: names, shapes, parameters."""
 
 _KINDS: Mapping[type, str] = MappingProxyType(
     {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
@@ -20,18 +20,18 @@ _KINDS: Mapping[type, str] = MappingProxyType(
 
 
 def read_object(text: bytes | bytearray, limits: ImageLimits) -> dict[str, Any]:
-    """Read a JSON object; `NaN` and `Infinity` are taken for numbers.
+    """Parse a JSON object; `NaN` and `Infinity` are numbers.
 
-    Depth is bounded by the parser, at 200, as are the digits of an integer.
+    The parser limits the depth to 200, and also the digits of an integer.
 
     Args:
-        text: UTF-8.
-        limits: of the images in it. Every number is an object of some tens of bytes once it is
-            read, so that they are counted before.
+        text: JSON in UTF-8.
+        limits: limits of the images in it. Numbers are counted before parsing, because each
+            becomes an object of some tens of bytes.
 
     Raises:
-        EmptyBodyError: if there is nothing.
-        ImageTooLargeError: if it holds more numbers than the largest image and its mask have.
+        EmptyBodyError: if the text is empty.
+        ImageTooLargeError: if it holds more numbers than the largest image with its mask.
         MalformedRequestError: if it is not JSON, or not an object.
     """
     if not text:
@@ -51,19 +51,19 @@ def read_object(text: bytes | bytearray, limits: ImageLimits) -> dict[str, Any]:
 
 
 def read_member(content: dict[str, Any], name: str, kind: type, what: str) -> Any:
-    """Give a member of a JSON object.
+    """Return a member of a JSON object.
 
     Args:
-        content: the object.
-        name: of the member.
-        kind: that it must be of: `dict`, `list`, `str`, `int` or `bool`.
-        what: the object is, for the message: "an input".
+        content: JSON object.
+        name: name of the member.
+        kind: required type: `dict`, `list`, `str`, `int` or `bool`.
+        what: name of the object in error messages, such as "an input".
 
     Returns:
-        The member; None if there is none, or it is null.
+        The member; None if it is missing or null.
 
     Raises:
-        MalformedRequestError: if it is of another kind.
+        MalformedRequestError: if it is of another type.
     """
     value = content.get(name)
     if value is None or type(value) is kind:

@@ -1,4 +1,4 @@
-"""Images and masks as values of JSON: nested lists, a file in base64, or run lengths."""
+"""Images and masks in JSON: nested lists, files in base64, or COCO run-length encoding."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import decode_mask
 from lacuna.raster.raster import Raster
-from service.wire.batch import Entry
+from service.wire.batch import ImageInput
 
 
-def make_entry(image: Any, mask: Any, nodata: float | None = None, *, strict: bool) -> Entry:
-    """Make an entry of values that are looked at only when it is read.
+def make_image_input(
+    image: Any, mask: Any, nodata: float | None = None, *, strict: bool
+) -> ImageInput:
+    """Make an input of JSON values. The values are checked when the input is read.
 
     Args:
-        image: H×W or H×W×C numbers, null for missing ones; or `{"b64": …}` of an image file.
-        mask: H×W or H×W×1 booleans or numbers; or `{"b64": …}` of an image file; None if there is
-            none.
-        nodata: value of missing pixels in the image's own units; may be NaN.
-        strict: take nothing beside `b64`; else a file may have a `format`, and a mask may be COCO's
-            run lengths.
+        image: H×W or H×W×C numbers, null for missing ones; or `{"b64": …}` with an image file.
+        mask: H×W or H×W×1 booleans or numbers; or `{"b64": …}` with an image file; None for no
+            mask.
+        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
+        strict: True to allow only `b64` in an object. False also allows a `format` beside it, and
+            COCO run-length encoding as a mask.
     """
-    return Entry(
+    return ImageInput(
         lambda limits: _read_image(image, limits, strict=strict),
         None if mask is None else lambda limits: _read_mask(mask, limits, strict=strict),
         nodata,

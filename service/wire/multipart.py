@@ -1,7 +1,7 @@
-"""Forms with files, read from memory into memory (RFC 7578).
+"""Parsing of forms with files (RFC 7578), in memory.
 
-What is in a form is not copied: an image of 8192 × 8192 pixels would be there three times. So the
-form is cut here, at its boundaries; what the heads of its parts say is left to a library.
+The parts of a form are not copied, because an image of 8192 × 8192 pixels would then be in memory
+three times. This module splits the form at its boundaries. A library parses the heads of the parts.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from multipart import parse_content_disposition, parse_options_header
 from lacuna.errors import MalformedRequestError
 
 MAX_HEAD_BYTES = 8 * 1024
-"""Of one part; a name, a file name and a type take some hundred."""
+"""Maximum size of the head of a part. A name, a file name and a type take some hundred bytes."""
 
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
 
 
 @dataclass(frozen=True)
 class FormPart:
-    """One field of a form.
+    """Field of a form.
 
     Attributes:
-        data: its bytes, a view of the body.
-        media_type: what it was declared as, if it was.
+        data: content of the field, a view of the body.
+        media_type: declared media type; None if there is none.
     """
 
     data: memoryview
@@ -34,57 +34,57 @@ class FormPart:
 
 
 def parse_form(body: bytes | bytearray, content_type: str) -> Mapping[str, FormPart]:
-    """Read a multipart/form-data body, without copying what is in it.
+    """Parse a multipart/form-data body without copying its content.
 
     Args:
-        body: the whole of it.
-        content_type: the header, with the boundary.
+        body: whole body.
+        content_type: value of the header, with the boundary.
 
     Returns:
-        Each field by its name.
+        Fields by name.
 
     Raises:
-        MalformedRequestError: if the form is damaged or cut short, or has a field twice.
+        MalformedRequestError: if the form is damaged or truncated, or has a field twice.
     """
     boundary = parse_options_header(content_type)[1].get("boundary")
     if not boundary:
-        raise MalformedRequestError("Content-Type must name the form's boundary; it does not")
+        raise MalformedRequestError("Content-Type must name the form's boundary; it names none")
     parts: dict[str, FormPart] = {}
     for head, data in _cut(body, b"--" + boundary.encode("latin-1")):
         name, media_type = _read_head(head)
         if name in parts:
-            raise MalformedRequestError(f"a form must have each field once; {name} is there twice")
+            raise MalformedRequestError(f"a form must have each field once; it has {name} twice")
         parts[name] = FormPart(data, media_type)
     return parts
 
 
 def _cut(body: bytes | bytearray, dashed: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Give the head and the content of each part."""
+    """Yield the head and the content of each part."""
     delimiter, view = b"\r\n" + dashed, memoryview(body)
     if not body.startswith(dashed):
         if dashed.startswith(body):
-            raise _cut_short()
-        raise _unreadable("it does not begin with its boundary")
+            raise _truncated()
+        raise _malformed("it does not begin with its boundary")
     at = len(dashed)
     while (mark := bytes(view[at : at + 2])) != b"--":
         if mark != b"\r\n":
-            raise _cut_short() if len(mark) < 2 else _unreadable("a boundary's line goes on")
+            raise _truncated() if len(mark) < 2 else _malformed("text follows a boundary")
         start = at + 2
         middle = body.find(b"\r\n\r\n", at, start + MAX_HEAD_BYTES)
         if middle < 0:
             if len(body) < start + MAX_HEAD_BYTES:
-                raise _cut_short()
-            raise _unreadable(f"the head of a field has more than {MAX_HEAD_BYTES} bytes")
+                raise _truncated()
+            raise _malformed(f"the head of a field has more than {MAX_HEAD_BYTES} bytes")
         end = body.find(delimiter, middle + 4)
         if end < 0:
-            raise _cut_short()
+            raise _truncated()
         yield bytes(view[start:middle]), view[middle + 4 : end]
         at = end + len(delimiter)
 
 
 @lru_cache(maxsize=256)  # a client's parts mostly have the same few heads
 def _read_head(head: bytes) -> tuple[str, str | None]:
-    """Give a field's name, and its type if it has one."""
+    """Return the name and the media type of a field; None for no media type."""
     headers: dict[str, str] = {}
     for line in head.split(b"\r\n"):
         key, _, value = line.decode("utf-8", "replace").partition(":")
@@ -92,18 +92,18 @@ def _read_head(head: bytes) -> tuple[str, str | None]:
     encoding = headers.get("content-transfer-encoding", "").lower()
     if encoding not in _PLAIN_ENCODINGS:
         raise MalformedRequestError(
-            "a form's field must be sent as it is, without Content-Transfer-Encoding; "
-            f"it is {encoding:.40}"
+            "a field of a form must have no Content-Transfer-Encoding but 7bit, 8bit or binary; "
+            f"it has {encoding:.40}"
         )
     _, name, _ = parse_content_disposition(headers.get("content-disposition", ""))
     if name is None:
-        raise _unreadable("a field has no name")
+        raise _malformed("a field has no name")
     return name, headers.get("content-type")
 
 
-def _unreadable(reason: str) -> MalformedRequestError:
-    return MalformedRequestError(f"the form cannot be read: {reason}")
+def _malformed(reason: str) -> MalformedRequestError:
+    return MalformedRequestError(f"the form must be multipart/form-data (RFC 7578); {reason}")
 
 
-def _cut_short() -> MalformedRequestError:
-    return MalformedRequestError("a form must end with its boundary; it is cut short")
+def _truncated() -> MalformedRequestError:
+    return MalformedRequestError("a form must end with its boundary; it is truncated")

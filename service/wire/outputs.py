@@ -1,4 +1,4 @@
-"""What a model gives, by the names that its SavedModel has for it."""
+"""Outputs of a model, by their names in its SavedModel."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ PROBABILITIES = "probabilities"
 
 
 def choose_output(segmentation: Segmentation, name: str) -> NDArray[Any]:
-    """Give an output of one image.
+    """Return one output of an image.
 
     Args:
-        segmentation: of the image.
+        segmentation: segmentation of the image.
         name: `LABELS` or `PROBABILITIES`.
 
     Returns:
-        uint8 (H, W), or float32 (H, W, K).
+        Labels, uint8 (H, W), or probabilities, float32 (H, W, K).
 
     Raises:
-        ValueError: if probabilities are wanted and were not computed.
+        ValueError: if probabilities are requested but were not computed.
     """
     if name == LABELS:
         return segmentation.labels
     if segmentation.probabilities is None:
-        raise ValueError("probabilities are to be sent; the segmentation has none")
+        raise ValueError("the segmentation must have probabilities; it has none")
     return segmentation.probabilities

@@ -1,17 +1,17 @@
-"""Lists of preferences with qualities, as in `Accept` and `Accept-Encoding` (RFC 9110, 12.4.2)."""
+"""Parsing of headers with quality values, `Accept` and `Accept-Encoding` (RFC 9110, 12.4.2)."""
 
 from __future__ import annotations
 
 
 def read_qualities(header: str) -> list[tuple[str, float]]:
-    """Read a header's list.
+    """Parse a header.
 
     Args:
-        header: names with parameters, parted by commas.
+        header: names with parameters, separated by commas.
 
     Returns:
-        Each name in lower case with its quality, in their order: 1 where there is none, 0 where it
-        is no number.
+        Names in lower case with their qualities, in the order of the header. A missing quality is
+        1; one that is not a number is 0.
     """
     return [_read_item(item) for item in header.split(",") if item.strip()]
 

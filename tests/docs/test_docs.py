@@ -13,6 +13,7 @@ from tests.support.apps import load_repository, serve
 
 ROOT = Path(__file__).parents[2]
 HTTP = (ROOT / "docs" / "http.md").read_text()
+FORMATS = (ROOT / "docs" / "formats.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -42,7 +43,7 @@ def test_every_route_is_documented(tmp_path):
 
 @pytest.mark.parametrize("name", [*MEDIA_TYPES, *Parameters.__dataclass_fields__])
 def test_every_answer_and_parameter_is_documented(name):
-    assert f"`{name}`" in HTTP
+    assert f"`{name}`" in HTTP + FORMATS
 
 
 def test_every_link_leads_somewhere():

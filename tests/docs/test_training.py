@@ -114,7 +114,7 @@ def test_every_file_that_the_tutorial_names_is_there(followed):
 
 def test_every_option_of_the_tutorial_is_one_of_the_command_with_its_default():
     from model.data.crops import AugmentationConfig  # noqa: PLC0415
-    from model.folder_training import NETWORKS, FolderTrainingConfig  # noqa: PLC0415
+    from model.training.folders import NETWORKS, FolderTrainingConfig  # noqa: PLC0415
 
     config = FolderTrainingConfig()
     rows = re.findall(r"^\| `--([\w-]+)` \| (\S+) \|", TEXT, re.MULTILINE)

@@ -12,7 +12,7 @@ def test_size_is_height_and_width():
     ("image", "mask", "message"),
     [
         (np.zeros((2, 2), np.uint8), np.ones((2, 2), bool), "must be \\(H, W, C\\)"),
-        (np.zeros((0, 2, 1), np.uint8), np.ones((0, 2), bool), "none of them 0"),
+        (np.zeros((0, 2, 1), np.uint8), np.ones((0, 2), bool), "no side 0"),
         (np.zeros((2, 2, 1), np.int32), np.ones((2, 2), bool), "it is int32"),
         (np.zeros((2, 2, 1), np.uint8), np.ones((2, 3), bool), "mask must be bool"),
         (np.zeros((2, 2, 1), np.uint8), np.ones((2, 2), np.uint8), "it is uint8"),

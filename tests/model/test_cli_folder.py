@@ -162,7 +162,7 @@ def test_another_configuration_is_refused_in_one_line(trained, folder):
     result = run("train", "--data", folder, "-o", trained[0], *OPTIONS, "--seed", 5)
 
     assert result.exit_code == 1
-    assert "config.seed was 0, and is 5 now" in result.stderr
+    assert "config.seed was 0 and is now 5" in result.stderr
 
 
 def test_a_preset_does_not_take_the_folder_of_a_run_on_images(trained):
@@ -194,7 +194,7 @@ def test_a_good_folder_is_described(folder):
     result = run("validate", folder)
 
     assert result.exit_code == 0
-    assert "9 images to train on, 3 to validate on; 3 channels of uint8" in result.stdout
+    assert "9 training images, 3 validation images; 3 channels of uint8" in result.stdout
 
 
 @pytest.mark.parametrize(

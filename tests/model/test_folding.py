@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.folding import FoldedForm, fold_batch_norm
+from model.folding import FoldedNetwork, fold_batch_norm
 from model.network import build_network
 from tests.support.networks import SHAPES, SMALL, make_batch, random_network
 from tests.support.references import any_in_blocks
@@ -50,7 +50,7 @@ def convolutions(network):
 
 
 def test_after_a_folded_convolution_one_multiplication_is_all_that_remains():
-    network = build_network(SMALL, FoldedForm(SMALL))
+    network = build_network(SMALL, FoldedNetwork(SMALL))
     *found, last = convolutions(network)
     assert len(found) + 1 == SMALL.convs_per_level * (2 * len(SMALL.widths) - 1)
     for layer in found:
@@ -63,7 +63,7 @@ def test_after_a_folded_convolution_one_multiplication_is_all_that_remains():
 
 
 def test_the_folded_network_selects_only_in_its_first_layer():
-    network = build_network(SMALL, FoldedForm(SMALL))
+    network = build_network(SMALL, FoldedNetwork(SMALL))
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds.count("EmbedMask") == 1
     assert {"FillInvalid", "MaskedBatchNormalization", "Rescaling"}.isdisjoint(kinds)

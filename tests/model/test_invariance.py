@@ -105,12 +105,10 @@ def fill_property(runtime):
     return holds
 
 
-def tiling_property(runtime, stride=STRIDE, halo=HALO):
-    @given(
-        scenes(),
-        st.integers(1, 6).map(lambda cells: cells * stride),
-        st.integers(1, 6).map(lambda cells: cells * stride),
-    )
+def tiling_property(runtime, stride=STRIDE, halo=HALO, least_cells=1):
+    tile_sides = st.integers(least_cells, 6).map(lambda cells: cells * stride)
+
+    @given(scenes(), tile_sides, tile_sides)
     def holds(scene, tile_height, tile_width):
         expected = run_alone(runtime, scene)
         height, width = scene.mask.shape
@@ -233,7 +231,9 @@ def test_networks_of_other_blocks_keep_the_promise_beside_any_batch_mates(other_
 
 def test_networks_of_other_blocks_are_tiled_exactly(other_blocks):
     halo = -(-CONFIG.receptive_radius // CONFIG.total_stride) * CONFIG.total_stride
-    tiling_property(other_blocks, CONFIG.total_stride, halo)()
+    # Their stride is small: tiles of one or two cells would be hundreds.
+    tiles = tiling_property(other_blocks, CONFIG.total_stride, halo, least_cells=3)
+    settings(max_examples=25)(tiles)()
 
 
 @pytest.fixture(scope="module")

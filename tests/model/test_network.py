@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.folding import FoldedForm, fold_batch_norm
+from model.folding import FoldedNetwork, fold_batch_norm
 from model.layers import CoverageScale, MaskedBatchNormalization
-from model.network import Form, NetworkConfig, build_network
+from model.network import Architecture, NetworkConfig, build_network
 from model.ops import NORMALIZATIONS
 from service.runtime.manifest import Manifest
 from tests.support.networks import (
@@ -94,7 +94,7 @@ def test_a_shift_by_the_total_stride_shifts_the_answer_and_no_smaller_one_does(l
     assert all(differs(shift) for shift in smaller)
 
 
-@pytest.mark.parametrize("form", [Form, FoldedForm])
+@pytest.mark.parametrize("form", [Architecture, FoldedNetwork])
 def test_the_coverage_map_is_computed_once_a_level(form):
     network = build_network(SMALL, form(SMALL))
     maps = [layer for layer in network.layers if isinstance(layer, CoverageScale)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import io
 import os
 import subprocess
@@ -50,11 +51,18 @@ class RunningServer:
     def __init__(self, url: str, process: subprocess.Popen[str], folder: Path) -> None:
         self.url = url
         self.process = process
-        self.hold = folder / "hold"
+        self._hold = folder / "hold"
 
     @property
     def port(self) -> int:
         return urlsplit(self.url).port or 0
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let no call of a model end until the context is left."""
+        with self._hold.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def segment(self, image: bytes, mask: bytes | None = None, **fields: str) -> Any:
         """Ask for labels without the page."""

@@ -6,8 +6,7 @@ Python's asyncio and Playwright's do not share a thread; and a server that is dr
 from __future__ import annotations
 
 import argparse
-import threading
-import time
+import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,12 @@ from service.engine.lifecycle.repository import ModelRepository, RepositoryPolic
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput, Runtime
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.app import make_app
 from service.web.keys import KeyRing, read_keys
 from service.web.server import Server
 from tests.support.apps import make_repository_folder, make_services
-from tests.support.live import find_address
+from tests.support.live import tell_address
 
 COLORS = {"dark": "#1d4e89", "medium": "#e07a1f", "bright": "#7fb800"}
 _MANIFEST = FAKE_MANIFEST.model_dump(by_alias=True) | {
@@ -37,15 +36,15 @@ _MANIFEST = FAKE_MANIFEST.model_dump(by_alias=True) | {
 
 
 class Held(FakeRuntime):
-    """Of three channels and coloured classes; waits for as long as a file is there."""
+    """Of three channels and coloured classes; waits for as long as a file is locked."""
 
     def __init__(self, hold: Path) -> None:
         super().__init__(Manifest.model_validate(_MANIFEST))
         self._hold = hold
 
     def run(self, images: Any, masks: Any, *, probabilities: bool) -> BatchOutput:
-        while self._hold.exists():
-            time.sleep(0.01)
+        with self._hold.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
         return super().run(images, masks, probabilities=probabilities)
 
 
@@ -68,9 +67,9 @@ def main() -> None:
         repository = ModelRepository(root, lambda _: Held(given.folder / "hold"), policy=policy)
     keys = [] if given.keys is None else read_keys(given.keys.read_text())
     limits = ImageLimits(image_pixels=given.image_pixels)
-    services = make_services(repository, None, limits, access=Access(KeyRing(keys)))
+    services = make_services(repository, None, limits, access_control=AccessControl(KeyRing(keys)))
     server = Server(make_app(services), services.gate, port=given.port)
-    threading.Thread(target=_tell_address, args=(server,), daemon=True).start()
+    tell_address(server)
     server.run()
 
 
@@ -78,10 +77,6 @@ def _load_demo(folder: Path) -> Runtime:
     from service.runtime.saved_model import SavedModelRuntime  # noqa: PLC0415 (TensorFlow)
 
     return SavedModelRuntime(folder)
-
-
-def _tell_address(server: Server) -> None:
-    print(find_address(server), flush=True)  # noqa: T201 (to the process that started this one)
 
 
 if __name__ == "__main__":

@@ -119,10 +119,10 @@ def test_a_server_that_goes_while_it_computes_is_noticed(context, tmp_path):
     with run_server(tmp_path) as server:
         visit = Visit(context.new_page(), server.url).open()
         visit.choose(IMAGE)
-        server.hold.touch()
-        visit.page.click("#run")
-        expect(visit.page.locator("#progress-text")).to_contain_text("The server computes")
-        server.process.kill()
+        with server.hold():
+            visit.page.click("#run")
+            expect(visit.page.locator("#progress-text")).to_contain_text("The server computes")
+            server.process.kill()
 
         expect(visit.page.locator("#error")).to_contain_text("cannot be reached")
         expect(visit.page.locator("#run")).to_be_enabled()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.page.driving import IMAGE, MASK, draw_mask, draw_scene
+from tests.page.driving import IMAGE, MASK, Visit, draw_mask, draw_scene
 from tests.page.server import COLORS
 from tests.support.apps import encode_image
 
@@ -243,16 +243,13 @@ def test_an_image_may_be_pasted(visit):
 
 def test_a_run_can_be_cancelled_and_begun_again(visit, server):
     visit.choose(IMAGE)
-    server.hold.touch()
-    try:
+    with server.hold():
         visit.page.click("#run")
         expect(visit.page.locator("#progress-text")).to_contain_text("The server computes")
         visit.page.click("#cancel")
         expect(visit.page.locator("#run")).to_be_enabled()
         expect(visit.page.locator("#result")).to_be_hidden()
         expect(visit.page.locator("#error")).to_be_hidden()
-    finally:
-        server.hold.unlink()
     visit.run()
 
 
@@ -267,13 +264,19 @@ def test_the_panel_tells_what_the_server_counts(visit, server):
     expect(visit.page.locator("#computed")).to_contain_text("%", timeout=10_000)
 
 
-def test_a_hidden_page_asks_nothing(visit):
-    asked = []
-    visit.page.evaluate("""() => {
+def test_a_hidden_page_asks_nothing(context, server):
+    page, asked = context.new_page(), []
+    page.clock.install()
+    visit = Visit(page, server.url).open()
+    with page.expect_request("**/*"):  # as long as it is seen it asks how the server is
+        page.clock.run_for(2500)
+    page.evaluate("""() => {
         Object.defineProperty(document, "visibilityState", {value: "hidden"});
         document.dispatchEvent(new Event("visibilitychange"));
     }""")
-    visit.page.on("request", lambda request: asked.append(request.url))
-    visit.page.wait_for_timeout(2500)
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(2500)
+    page.evaluate("fetch('/livez').then((answer) => answer.text())")  # comes after all before it
 
-    assert asked == []
+    assert asked == [f"{server.url}/livez"]
+    assert (visit.faults, visit.foreign) == ([], [])

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from lacuna.errors import ConfigurationError
-from service.assembly import assemble_services, make_key_ring, make_server, warn_of_open_doors
+from service.assembly import assemble_services, make_key_ring, make_server, warn_of_open_access
 from service.config import list_variables, read_settings
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import make_repository_folder
@@ -101,7 +101,7 @@ def test_doors_that_are_open_to_others_are_warned_of(monkeypatch, caplog, host, 
     services = make_services(settings)
 
     with caplog.at_level(logging.WARNING):
-        warn_of_open_doors(settings, services)
+        warn_of_open_access(settings, services)
     services.exchange.pipeline.segmenter.close()
 
     assert any("EVERYBODY" in line.message for line in caplog.records) is warned
@@ -130,4 +130,4 @@ def test_the_server_obeys_its_settings(monkeypatch):
 
     assert server.config.timeout_keep_alive == 7
     assert (services.body_limits.idle_s, services.body_limits.body_s) == (8, 9)
-    assert (services.surface.docs, services.surface.metrics) == (False, False)
+    assert (services.operator_routes.docs, services.operator_routes.metrics) == (False, False)

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from service.disconnects import GRACE_S, ClientDisconnectedError, cancel_on_disconnect
+from tests.support.waiting import let_others_run
 
 
 def test_what_is_done_for_a_client_that_left_is_cancelled():
@@ -18,10 +19,15 @@ def test_what_is_done_for_a_client_that_left_is_cancelled():
 
 def test_for_a_client_that_stays_nothing_changes():
     async def scenario():
-        left = asyncio.Event()
-        async with cancel_on_disconnect(left.wait):
-            await asyncio.sleep(GRACE_S * 1.5)
-        await asyncio.sleep(0)
+        listened, left = asyncio.Event(), asyncio.Event()
+
+        async def wait_for_disconnect():
+            listened.set()
+            await left.wait()
+
+        async with cancel_on_disconnect(wait_for_disconnect):
+            await listened.wait()
+        await let_others_run()
         return len(asyncio.all_tasks())
 
     assert asyncio.run(scenario()) == 1
@@ -34,7 +40,7 @@ def test_a_cancellation_from_elsewhere_stays_one():
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(work())
-        await asyncio.sleep(0)
+        await let_others_run()
         task.cancel()
         await task
 

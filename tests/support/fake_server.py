@@ -6,15 +6,10 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-
-import httpx2
-
-from tests.support.sockets import find_free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +34,7 @@ def run_fake_server(
     call_s: float = 0.005,
     pixel_s: float = 0.0,
     *,
-    port: int | None = None,
+    port: int = 0,
     file_bytes: int | None = None,
     **variables: object,
 ) -> Iterator[FakeServer]:
@@ -49,12 +44,11 @@ def run_fake_server(
         folder: for its repository, its cache and its log.
         call_s: that a call of the model takes.
         pixel_s: that it takes for each pixel more.
-        port: to listen on.
+        port: to listen on; 0 for any free one.
         file_bytes: beyond which no file of its own may grow, its log neither.
         **variables: settings, without their prefix.
     """
     (folder / "models" / "fake" / "1").mkdir(parents=True, exist_ok=True)
-    port = port or find_free_port()
     settings = {
         "PORT": port,
         "MODEL_REPOSITORY": folder / "models",
@@ -70,27 +64,19 @@ def run_fake_server(
     arguments = [str(call_s), str(pixel_s), str("" if file_bytes is None else file_bytes)]
     command = [sys.executable, "-m", "tests.support.fake_server", *arguments]
     path = folder / "log"
-    with path.open("ab") as log:
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=log)
-    try:
-        address = f"127.0.0.1:{port}"
-        _wait_until_ready(process, address, path)
-        yield FakeServer(process, address, path)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    give_up_s = time.monotonic() + 60
-    while time.monotonic() < give_up_s and process.poll() is None:
+    with (
+        path.open("ab") as log,
+        subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log
+        ) as process,
+    ):
+        assert process.stdout is not None
         try:
-            if httpx2.get(f"http://{address}/readyz").status_code == 200:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.05)
-    raise TimeoutError(f"the server did not become ready: {log.read_text()[-2000:]}")
+            address = process.stdout.readline().decode().strip()
+            assert address, f"the server must become ready: {path.read_text()[-2000:]}"
+            yield FakeServer(process, address, path)
+        finally:
+            process.kill()
 
 
 def main(call_s: str, pixel_s: str, file_bytes: str) -> None:
@@ -98,6 +84,7 @@ def main(call_s: str, pixel_s: str, file_bytes: str) -> None:
     from service.assembly import assemble_services, make_server  # noqa: PLC0415
     from service.cli.logs import configure_logging  # noqa: PLC0415
     from service.config import read_settings  # noqa: PLC0415
+    from tests.support.live import tell_address  # noqa: PLC0415
     from tests.support.runtimes import Timed  # noqa: PLC0415
 
     if file_bytes:
@@ -109,6 +96,7 @@ def main(call_s: str, pixel_s: str, file_bytes: str) -> None:
         settings, lambda folder, allocation: Timed(float(call_s), float(pixel_s))
     )
     server = make_server(settings, services, end=os._exit)
+    tell_address(server)
     server.run()
     sys.exit(int(server.has_cut_off))
 

@@ -24,7 +24,7 @@ class DirectRequest:
     ) -> None:
         self.head = RequestHead(headers or {}, query or {}, target)
         self.declared_bytes = len(body)
-        self.facts: dict[str, Any] = {}
+        self.fields: dict[str, Any] = {}
         self._body = body
 
     async def read_body(self, reservation: Reservation) -> Body:
@@ -33,5 +33,5 @@ class DirectRequest:
     async def wait_for_disconnect(self) -> None:
         await asyncio.Event().wait()
 
-    def note(self, **facts: Any) -> None:
-        self.facts |= facts
+    def add_log_fields(self, **fields: Any) -> None:
+        self.fields |= fields

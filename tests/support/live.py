@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
-
-import httpx2
 
 from lacuna.raster.limits import ImageLimits
 from service.engine.lifecycle.repository import ModelRepository
@@ -17,6 +14,7 @@ from service.web.body import BodyLimits
 from service.web.server import Server
 from service.web.services import AppServices
 from tests.support.apps import make_services
+from tests.support.waiting import is_ready, wait_until
 
 
 @contextmanager
@@ -49,13 +47,29 @@ def run_server(
         thread.join(30)
 
 
-def find_address(server: Server, *, ready: bool = True, listener: int = 0) -> str:
+def find_address(
+    server: Server, *, ready: bool = True, listener: int = 0, seconds: float = 30.0
+) -> str:
     """Give host and port of a server once it is there."""
-    give_up_s = time.monotonic() + 30
-    while time.monotonic() < give_up_s:
-        if server.started and len(server.servers) > listener:
-            host, port = server.servers[listener].sockets[0].getsockname()[:2]
-            if not ready or httpx2.get(f"http://{host}:{port}/readyz").status_code == 200:
-                return f"{host}:{port}"
-        time.sleep(0.01)
-    raise TimeoutError("the server did not become ready")
+    if not wait_until(lambda: server.started and len(server.servers) > listener, seconds):
+        raise TimeoutError("the server did not start")
+    host, port = server.servers[listener].sockets[0].getsockname()[:2]
+    address = f"{host}:{port}"
+    if ready and not wait_until(lambda: is_ready(address), seconds):
+        raise TimeoutError("the server did not become ready")
+    return address
+
+
+def tell_address(server: Server) -> None:
+    """Write host and port of a server of this process on standard output, once it is ready.
+
+    An empty line stands for a server that does not become ready.
+    """
+
+    def tell() -> None:
+        address = ""
+        with suppress(TimeoutError):
+            address = find_address(server, seconds=120)
+        print(address, flush=True)  # noqa: T201 (to the process that started this one)
+
+    threading.Thread(target=tell, daemon=True).start()

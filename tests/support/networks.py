@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from model.baselines import BaselineNetwork
 from model.data.textures import CLASSES
 from model.export import build_manifest, describe_classes, export_network
 from model.layers import FillInvalid, MaskedBatchNormalization
 from model.layers import PartialConv2D as Partial
 from model.network import BLOCKS, NetworkConfig, build_network
-from model.twins import PlainForm
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput
 from tests.support.strategies import make_scene
@@ -134,7 +134,7 @@ def plain_twin(config: NetworkConfig, seed: int = 0) -> keras.Model:
     the answer is masked.
     """
     keras.utils.set_random_seed(seed)
-    network = build_network(config, PlainForm(config, folded=True))
+    network = build_network(config, BaselineNetwork(config, folded=True))
     rng = np.random.default_rng(seed)
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from lacuna.errors import InferenceError
 from service.runtime.fake import FakeRuntime
@@ -71,6 +70,13 @@ class OnSevens(FakeRuntime):
         raise NotImplementedError
 
 
+class FailingOnSevens(OnSevens):
+    """Fails them."""
+
+    def misbehave(self):
+        raise InferenceError("the model failed: no memory")
+
+
 class HeldOnSevens(OnSevens):
     """Is held up by them until it is let go."""
 
@@ -95,15 +101,16 @@ class Misshapen(OnSevens):
 
 
 class Timed(OnSevens):
-    """Takes a time that its pixels decide, 20 s more for sevens, and no processor for it."""
+    """Takes a time that its pixels decide, and no processor for it; with sevens it never ends."""
 
     def __init__(self, call_s=0.01, pixel_s=0.0):
         super().__init__()
         self.call_s, self.pixel_s = call_s, pixel_s
+        self.never = threading.Event()
 
     def run(self, images, masks, *, probabilities):
-        time.sleep(self.call_s + self.pixel_s * masks.size)
+        self.never.wait(self.call_s + self.pixel_s * masks.size)
         return super().run(images, masks, probabilities=probabilities)
 
     def misbehave(self):
-        time.sleep(20)
+        self.never.wait()

@@ -1,1 +1,1 @@
-"""What answers at which path."""
+"""Routes of the application."""

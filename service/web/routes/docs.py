@@ -12,17 +12,17 @@ from starlette.responses import HTMLResponse
 
 from service.web.headers import POLICY
 
-_SHELF = "https://cdn.jsdelivr.net"
+_CDN = "https://cdn.jsdelivr.net"
 _ICON = "data:,"
 
 
 def make_router() -> APIRouter:
-    """Make the route. It is not part of the document that it shows."""
+    """Make the route. The OpenAPI document does not list it."""
     router = APIRouter()
     page = get_swagger_ui_html(
         openapi_url="/openapi.json", title="lacuna", swagger_favicon_url=_ICON
     )
-    page.headers[POLICY.decode()] = _permit(bytes(page.body).decode())
+    page.headers[POLICY.decode()] = _make_policy(bytes(page.body).decode())
 
     @router.get("/docs", include_in_schema=False)
     async def show_document() -> HTMLResponse:
@@ -31,10 +31,10 @@ def make_router() -> APIRouter:
     return router
 
 
-def _permit(text: str) -> str:
-    """Give the policy of a page that takes its scripts and styles from the one shelf they are on.
+def _make_policy(text: str) -> str:
+    """Return the content security policy of a page that loads Swagger UI from its CDN.
 
-    What is written into the page itself is named by its digest.
+    Inline scripts are allowed by their digests.
     """
     inline = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
@@ -43,8 +43,8 @@ def _permit(text: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_SHELF} {' '.join(inline)}",
-            f"style-src {_SHELF} 'unsafe-inline'",
+            f"script-src {_CDN} {' '.join(inline)}",
+            f"style-src {_CDN} 'unsafe-inline'",
             "img-src data:",
             "connect-src 'self'",
             "base-uri 'none'",

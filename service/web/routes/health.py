@@ -1,4 +1,4 @@
-"""`GET /livez` and `GET /readyz`, as orchestrators read them."""
+"""`GET /livez` and `GET /readyz`, for orchestrators."""
 
 from __future__ import annotations
 
@@ -7,45 +7,43 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.web.problems import COME_AGAIN
+from service.web.problems import RETRY_LATER
 from service.web.services import AppServices
 
 
 def make_router(services: AppServices) -> APIRouter:
-    """Make the routes that tell how the service is.
+    """Make the routes of the health checks.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
 
     @router.get(
         "/livez",
-        summary="Whether the process answers and its engine makes progress",
-        responses={503: {"description": "a call has been running beyond the watchdog's limit"}},
+        summary="Check that the process answers and its engine makes progress",
+        responses={503: {"description": "a call of a model exceeds the watchdog's limit"}},
     )
     async def check_alive(response: Response) -> dict[str, Any]:
         hang_s = services.watchdog.find_hang_s()
         if hang_s is None:
             return {"status": "alive"}
         response.status_code = 503
-        response.headers.update(COME_AGAIN)
+        response.headers.update(RETRY_LATER)
         return {"status": "hangs", "running_s": round(hang_s, 1)}
 
     @router.get(
         "/readyz",
-        summary="Whether every model that should serve does",
+        summary="Check that every model that should serve does",
         responses={
-            503: {
-                "description": "a model is not there, and the body says which; or the server drains"
-            }
+            503: {"description": "a model is not ready (the body names it), or the server drains"}
         },
     )
     async def check_ready(response: Response) -> dict[str, Any]:
         ready = services.is_ready
         if not ready:
             response.status_code = 503
-            response.headers.update(COME_AGAIN)
+            response.headers.update(RETRY_LATER)
         draining = services.gate.is_closed
         return {
             "status": "ready" if ready else "draining" if draining else "not ready",

@@ -13,7 +13,7 @@ def make_router(services: AppServices) -> APIRouter:
     """Make the route that Prometheus scrapes.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
 

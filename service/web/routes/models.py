@@ -15,12 +15,12 @@ def make_router(services: AppServices) -> APIRouter:
     """Make the route that lists the models.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
 
     @router.get(
-        "/v1/models", summary="List the models and versions, their classes and what they promise"
+        "/v1/models", summary="List the models and versions, with their classes and contracts"
     )
     async def list_models() -> dict[str, Any]:
         repository = services.repository

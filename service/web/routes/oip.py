@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, but for its control of models."""
+"""The Open Inference Protocol, version 2, except its control of models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from lacuna.distribution import VERSION
 from lacuna.errors import NotReadyError
 from service.engine.served import ServedModel
-from service.web.problems import COME_AGAIN
+from service.web.problems import RETRY_LATER
 from service.web.protocol_errors import ERRORS
 from service.web.services import AppServices
 from service.wire.dialect import ModelTarget
@@ -28,7 +28,7 @@ def make_router(services: AppServices) -> APIRouter:
     """Make the routes.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter(tags=["Open Inference Protocol"], responses=dict(ERRORS))
     _add_health(router, services)
@@ -38,28 +38,32 @@ def make_router(services: AppServices) -> APIRouter:
 
 
 def _add_health(router: APIRouter, services: AppServices) -> None:
-    @router.get("/v2/health/live", summary="Whether the engine makes progress")
+    @router.get("/v2/health/live", summary="Check that the engine makes progress")
     async def check_alive() -> Response:
         alive = services.watchdog.find_hang_s() is None
         return JSONResponse({"live": alive}, 200 if alive else 503)
 
-    @router.get("/v2/health/ready", summary="Whether every model that should serve does")
+    @router.get("/v2/health/ready", summary="Check that every model that should serve does")
     async def check_ready() -> Response:
-        return JSONResponse({"ready": True}) if services.is_ready else _refuse({"ready": False})
+        return (
+            JSONResponse({"ready": True})
+            if services.is_ready
+            else _make_not_ready({"ready": False})
+        )
 
-    @router.get(f"{_MODEL}/ready", summary="Whether a model answers")
+    @router.get(f"{_MODEL}/ready", summary="Check that a model is ready")
     @router.get(f"{_VERSION}/ready", include_in_schema=False)
     async def check_model_ready(request: Request, name: str) -> Response:
         try:
             services.gate.check_open()
             _find(services, request, name)
         except NotReadyError:
-            return _refuse({"name": name, "ready": False})
+            return _make_not_ready({"name": name, "ready": False})
         return JSONResponse({"name": name, "ready": True})
 
 
-def _refuse(content: dict[str, Any]) -> JSONResponse:
-    return JSONResponse(content, 503, dict(COME_AGAIN))
+def _make_not_ready(content: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(content, 503, dict(RETRY_LATER))
 
 
 def _add_metadata(router: APIRouter, services: AppServices) -> None:
@@ -71,9 +75,9 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
     async def show_server() -> dict[str, Any]:
         return describe_server(VERSION)
 
-    @router.get("/v2/models/stats", summary="What all models have done")
+    @router.get("/v2/models/stats", summary="Return the statistics of all models")
     async def show_all_statistics() -> dict[str, Any]:
-        return _tell_statistics(services, [(m.name, m.version) for m in services.repository.models])
+        return _describe_all(services, [(m.name, m.version) for m in services.repository.models])
 
     @router.get(_MODEL, summary="Describe a model's inputs and outputs")
     @router.get(_VERSION, include_in_schema=False)
@@ -82,20 +86,20 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
         versions = services.repository.list_versions(name)
         return describe_model(name, versions, manifest, count_pixels(name))
 
-    @router.get(f"{_MODEL}/config", summary="Describe a model as load testers want it")
+    @router.get(f"{_MODEL}/config", summary="Return a model's configuration, for load testers")
     @router.get(f"{_VERSION}/config", include_in_schema=False)
     async def show_config(request: Request, name: str) -> dict[str, Any]:
         manifest = _find(services, request, name).runtime.manifest
         return describe_config(name, manifest, count_pixels(name))
 
-    @router.get(f"{_MODEL}/stats", summary="What a model has done")
+    @router.get(f"{_MODEL}/stats", summary="Return the statistics of a model")
     @router.get(f"{_VERSION}/stats", include_in_schema=False)
     async def show_statistics(request: Request, name: str) -> dict[str, Any]:
         if "version" in request.path_params:
             versions = [_find(services, request, name).version]
         else:
             versions = services.repository.list_versions(name)
-        return _tell_statistics(services, [(name, version) for version in versions])
+        return _describe_all(services, [(name, version) for version in versions])
 
 
 def _add_infer(router: APIRouter, services: AppServices) -> None:
@@ -112,7 +116,7 @@ def _find(services: AppServices, request: Request, name: str) -> ServedModel:
     return services.repository.find(name, request.path_params.get("version"))
 
 
-def _tell_statistics(services: AppServices, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _describe_all(services: AppServices, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
     find = services.exchange.statistics.find
     read = services.exchange.pipeline.segmenter.dispatcher.counters.read
     return {

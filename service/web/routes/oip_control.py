@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's control of models: the index, load and unload."""
+"""The Open Inference Protocol's control of models: index, load and unload."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def make_router(services: AppServices) -> APIRouter:
     """Make the routes.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter(
         prefix="/v2/repository", tags=["Open Inference Protocol"], responses=dict(ERRORS)
     )
 
-    @router.post("/index", summary="List all versions of all models, and what has become of each")
+    @router.post("/index", summary="List all versions of all models, with their states")
     async def list_versions(request: Request) -> list[dict[str, Any]]:
         ready_only = wants_ready_only(await _read(request))
         versions = [
@@ -35,17 +35,17 @@ def make_router(services: AppServices) -> APIRouter:
         ]
         return describe_index(versions, ready_only=ready_only)
 
-    @router.post("/models/{name}/load", summary="Load a model as it is on the disk now")
+    @router.post("/models/{name}/load", summary="Load a model in its present state on disk")
     async def load(request: Request, name: str) -> Response:
-        services.access.check_control(request.scope)
+        services.access_control.check_control(request.scope)
         services.gate.check_open()
         check_control(await _read(request))
         await services.repository.load(name)
         return Response()
 
-    @router.post("/models/{name}/unload", summary="Finish a model's work and serve it no more")
+    @router.post("/models/{name}/unload", summary="Finish a model's work and stop serving it")
     async def unload(request: Request, name: str) -> Response:
-        services.access.check_control(request.scope)
+        services.access_control.check_control(request.scope)
         services.gate.check_open()
         check_control(await _read(request))
         await services.repository.unload(name)

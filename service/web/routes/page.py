@@ -1,7 +1,7 @@
-"""The page at `/`, its modules and styles, and the demo's samples.
+"""The page at `/`, its scripts and styles, and the demo's samples.
 
-All of it is read once, when the application is made. A request names an entry of that table or
-gets 404; no path that a client sends ever reaches the file system.
+All files are read once, when the application is made. A request names one of them or gets 404. No
+path from a request reaches the file system.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lacuna.raster.formats import ACCEPTED, IMAGE_SUFFIXES
-from service.web.headers import FOR_PAGES
+from service.web.headers import PAGE_POLICY_HEADER
 from service.web.services import AppServices
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -36,16 +36,16 @@ _MEDIA_TYPES = MappingProxyType(
 
 HEADERS: Mapping[str, str] = MappingProxyType(
     {
-        "Cache-Control": "no-cache",  # kept, but asked for again: a new server has a new page
-        # On all of it: a worker obeys the policy that its own script came with.
-        FOR_PAGES[0].decode(): FOR_PAGES[1].decode(),
+        "Cache-Control": "no-cache",  # cached, but revalidated: a new server has a new page
+        # On every file: a worker obeys the policy of its own script.
+        PAGE_POLICY_HEADER[0].decode(): PAGE_POLICY_HEADER[1].decode(),
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
         "X-Frame-Options": "DENY",
     }
 )
-"""What every answer of the page has, beside what all answers have."""
+"""Headers of the page and its files, in addition to those of all responses."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def make_router(services: AppServices) -> APIRouter:
     """Make the routes of the page.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
     static, samples = _read_folder(STATIC), _read_folder(SAMPLES)
@@ -88,14 +88,14 @@ def make_router(services: AppServices) -> APIRouter:
             for name in samples
             if f"{Path(name).stem}-mask.png" in samples
         ),
-        "docs": services.surface.docs,
-        "metrics": services.surface.metrics,
+        "docs": services.operator_routes.docs,
+        "metrics": services.operator_routes.metrics,
     }
 
     async def show_page(request: Request) -> Response:
         return _send(request, static["index.html"])
 
-    async def tell_about(_: Request) -> Response:
+    async def show_about(_: Request) -> Response:
         return JSONResponse(about, headers=HEADERS)
 
     async def show_static(request: Request) -> Response:
@@ -104,9 +104,9 @@ def make_router(services: AppServices) -> APIRouter:
     async def show_sample(request: Request) -> Response:
         return _send(request, _find(samples, request))
 
-    # Plain routes: they are no part of the interface that OpenAPI describes.
+    # Plain routes: the OpenAPI document does not list them.
     router.add_route("/", show_page)
-    router.add_route("/static/about.json", tell_about)
+    router.add_route("/static/about.json", show_about)
     router.add_route("/static/{name}", show_static)
     router.add_route("/samples/{name}", show_sample)
     return router

@@ -1,4 +1,4 @@
-"""`POST /v1/preview`: how an image looks that a browser cannot show."""
+"""`POST /v1/preview`: pictures of images in formats that browsers cannot show."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ _OPENAPI: dict[str, Any] = {
 
 
 def make_router(services: AppServices) -> APIRouter:
-    """Make the route that shows images.
+    """Make the route of previews.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
 
     @router.post(
         "/v1/preview",
-        summary="Show an image, of any format that is read, as a PNG",
+        summary="Convert an image of any supported format to PNG, for viewing",
         response_class=Response,
         responses={
             200: {"description": "invalid pixels are transparent", "content": {"image/png": {}}},
@@ -64,13 +64,13 @@ def make_router(services: AppServices) -> APIRouter:
             async with exchange.receive_body(incoming) as body:
                 limits = exchange.image_limits
                 shown = await asyncio.to_thread(_draw, incoming.head, body, limits)
-        incoming.note(height=shown.size[0], width=shown.size[1])
-        told = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
-        return Response(shown.content, media_type="image/png", headers=told)
+        incoming.add_log_fields(height=shown.size[0], width=shown.size[1])
+        headers = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
+        return Response(shown.content, media_type="image/png", headers=headers)
 
     return router
 
 
 def _draw(head: RequestHead, body: Body, limits: ImageLimits) -> Preview:
-    asked = parse_request(head.headers.get("content-type"), head.query, body, limits)
-    return asked.draw_preview(limits)
+    request = parse_request(head.headers.get("content-type"), head.query, body, limits)
+    return request.draw_preview(limits)

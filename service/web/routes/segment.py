@@ -70,10 +70,10 @@ _OPENAPI: dict[str, Any] = {
 
 
 def make_router(services: AppServices) -> APIRouter:
-    """Make the route that segments.
+    """Make the route of segmentations.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter()
     dialect = NativeDialect(services.exchange.image_limits)

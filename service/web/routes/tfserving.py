@@ -25,7 +25,7 @@ def make_router(services: AppServices) -> APIRouter:
     """Make the routes.
 
     Args:
-        services: what the application is made of.
+        services: objects that the routes work with.
     """
     router = APIRouter(tags=["TensorFlow Serving"], responses=dict(ERRORS))
     _add_predict(router, services)
@@ -51,7 +51,7 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
         model = services.repository.find(*_read_target(request, name))
         return describe_metadata(name, model.version, model.runtime.manifest)
 
-    @router.get(_MODEL, summary="What has become of each version of a model")
+    @router.get(_MODEL, summary="Return the state of each version of a model")
     @router.get(_VERSION, include_in_schema=False)
     @router.get(_LABEL, include_in_schema=False)
     async def show_status(request: Request, name: str) -> dict[str, Any]:
@@ -60,14 +60,14 @@ def _add_metadata(router: APIRouter, services: AppServices) -> None:
 
 
 def _read_target(request: Request, name: str) -> ModelTarget:
-    """Read the name, version and label of the path."""
+    """Return the name, version and label in the path."""
     return ModelTarget(name, request.path_params.get("version"), request.path_params.get("label"))
 
 
 def _choose_statuses(
     services: AppServices, name: str, version: str | None, label: str | None
 ) -> list[ModelStatus]:
-    services.repository.list_versions(name)  # says so where there is no such model
+    services.repository.list_versions(name)  # raises UnknownModelError
     if label is not None:
         version = services.repository.find(name, None, label).version
     known = [status for status in services.repository.statuses if status.name == name]
@@ -79,7 +79,8 @@ def _choose_statuses(
     chosen = [status for status in known if status.version == version]
     if not chosen:
         raise UnknownVersionError(
-            f"version must be one that is known; {name} has "
-            f"{', '.join(status.version for status in known) or 'none'}, not {version}"
+            f"version of {name} must be one of "
+            f"{', '.join(status.version for status in known) or 'none'}; "
+            f"it is {version}"
         )
     return chosen

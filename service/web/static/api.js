@@ -1,4 +1,4 @@
-/** The server's calls that the page makes. */
+/** Requests of the page to the server. */
 
 import { send } from "./transfer.js";
 
@@ -8,7 +8,7 @@ import { send } from "./transfer.js";
  * @property {string} name
  * @property {string} version
  * @property {string} state
- * @property {string} reason why it is not ready, in words
+ * @property {string} reason reason why the model is not ready
  * @property {string} [description]
  * @property {{channels: number, dtype: string}} [image]
  * @property {Class[]} [classes]
@@ -35,10 +35,10 @@ export function hasKey() {
   return key !== "";
 }
 
-/** A refusal, in the server's words. */
+/** Error that the server answered with, or an unreachable server. */
 export class Problem extends Error {
   /**
-   * @param {number} status 0 where no answer came
+   * @param {number} status HTTP status; 0 if there was no answer
    * @param {string} code
    * @param {string} detail
    * @param {number} retryAfterS
@@ -55,7 +55,7 @@ export class Problem extends Error {
  * @param {Question} question
  * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} [options]
  * @returns {Promise<{content: ArrayBuffer, timings: Map<string, number>, tookMs: number}>} the JSON
- *   answer, and the milliseconds that the server and the whole way took
+ *   answer, and the milliseconds of the server's stages and of the whole request
  */
 export async function segment(question, options = {}) {
   const form = new FormData();
@@ -76,12 +76,12 @@ export async function segment(question, options = {}) {
 }
 
 /**
- * Ask how an image looks that the browser cannot show.
+ * Request a picture of an image that the browser cannot show.
  *
  * @param {Blob} image
  * @param {{mask?: Blob, nodata?: string, signal?: AbortSignal}} [options]
  * @returns {Promise<{picture: Blob, exact: boolean}>} PNG of the image's size, transparent where
- *   pixels are missing; whether its values are the image's own
+ *   pixels are missing; exact is true if its values are those of the image
  */
 export async function preview(image, { mask, nodata, signal } = {}) {
   const body = new FormData();
@@ -99,7 +99,7 @@ export async function listModels() {
   return (await response.json()).models;
 }
 
-/** @returns {Promise<{samples: string[], docs: boolean, metrics: boolean}>} what the server has */
+/** @returns {Promise<{samples: string[], docs: boolean, metrics: boolean}>} the server's features */
 export async function getAbout() {
   return (await ask("/static/about.json")).json();
 }
@@ -152,14 +152,14 @@ function explain(error) {
 function readProblem(status, text, findHeader) {
   const retryAfterS = Number(findHeader("Retry-After")) || 0;
   if (status === 401 && key) {
-    // The server's own words are for programs, which have headers to set.
+    // The server's message is about headers, which users of the page do not set.
     return new Problem(status, "unauthenticated", "The server does not know this key.");
   }
   try {
     const { code, detail } = JSON.parse(text);
     if (detail) return new Problem(status, code, detail, retryAfterS);
   } catch {
-    // Not from the service itself: a proxy between may answer as it likes.
+    // The answer is not from the service, but perhaps from a proxy.
   }
   return new Problem(status, "http_error", `The server answered with status ${status}.`,
     retryAfterS);

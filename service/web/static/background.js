@@ -14,7 +14,7 @@ worker.addEventListener("message", ({ data: { id, value, error } }) => {
 
 worker.addEventListener("error", () => {
   for (const call of waiting.values()) {
-    call.reject(new Error("The browser could not finish this; it may be out of memory."));
+    call.reject(new Error("The browser could not finish this task; it may be out of memory."));
   }
   waiting.clear();
 });

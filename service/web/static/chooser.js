@@ -1,4 +1,4 @@
-/** Which model answers, and which version of it. */
+/** Choice of the model and its version. */
 
 import { listModels } from "./api.js";
 import { find, make } from "./dom.js";
@@ -45,7 +45,7 @@ export class Chooser {
     this.#describe();
   }
 
-  /** Say what the model is, or why it does not answer. */
+  /** Show the model's description, or why it is not ready. */
   #describe() {
     const mine = this.models.filter(({ name }) => name === this.model);
     const chosen = mine.find(({ version }) => version === this.version) ??
@@ -53,11 +53,12 @@ export class Chooser {
     const note = find("model-note");
     if (!chosen) note.textContent = "The server has no models.";
     else if (chosen.state !== "ready" && !chosen.description) {
-      note.textContent = `It is ${chosen.state}${chosen.reason ? `: ${chosen.reason}` : "."}`;
+      const { state, reason } = chosen;
+      note.textContent = `The model is ${state}${reason ? `: ${reason}` : "."}`;
     } else {
       note.textContent = chosen.description ?? "";
       if (chosen.contract && !chosen.contract.padding_invariant) {
-        note.append(" It broke the promise when it was checked, and is served uncut and alone.");
+        note.append(" It failed the contract check, so it takes one image at a time, not tiled.");
       }
     }
   }

@@ -1,6 +1,6 @@
 /**
- * What "Prove it" sends: the picture as it is, and one with noise under its mask on a larger canvas.
- * Both are written alike, so that nothing else differs. Runs in the worker.
+ * Images that "Prove it" sends: the picture unchanged, and with noise under its mask on a larger
+ * canvas. Both are encoded in the same way, so that nothing else differs. Runs in the worker.
  */
 
 import { writeNpy } from "./npy.js";
@@ -55,8 +55,8 @@ export async function disturb(raster, cells, right, bottom) {
  * @param {number} height
  * @param {Uint8Array} second
  * @param {number} wide its width
- * @returns {{valid: number, changed: number, beyond: number}} valid pixels of the first, how many
- *   labels differ on its area, and how many there are beyond it
+ * @returns {{valid: number, changed: number, beyond: number}} numbers of valid pixels of the first,
+ *   of labels that differ on its area, and of labels beyond it
  */
 export function compareLabels(first, width, height, second, wide) {
   let [valid, changed, beyond] = [0, 0, 0];
@@ -86,7 +86,7 @@ function pick({ width, height, channels, step, values }) {
   return picked;
 }
 
-/** @param {import("./npy.js").Numbers} values whose range the noise is to fill */
+/** @param {import("./npy.js").Numbers} values array whose range the noise fills */
 function makeNoise(values) {
   let state = crypto.getRandomValues(new Uint32Array(1))[0] || 1;
   const floating = values instanceof Float32Array || values instanceof Float64Array;

@@ -1,8 +1,8 @@
-/** Finding elements and bringing them into sight, and saying numbers. */
+/** Helpers for elements of the page, and formatting of numbers. */
 
 /**
- * @param {string} id of an element that the page has
- * @returns {any} of the kind that index.html says
+ * @param {string} id id of an element of the page
+ * @returns {any} the element
  */
 export function find(id) {
   const element = document.getElementById(id);

@@ -1,4 +1,4 @@
-/** Ways for a picture to come in: dropped, chosen, pasted, or one of the samples. */
+/** Opening of pictures: dropped, chosen, pasted, or one of the samples. */
 
 import { getFile } from "./api.js";
 import { find, make } from "./dom.js";
@@ -7,7 +7,7 @@ const MASK_NAME = /(^|[-_. ])mask([-_. ]|$)/i;
 
 /**
  * @param {import("./session.js").Session} session
- * @param {(work: () => Promise<void>) => void} attempt does it, and tells if it fails
+ * @param {(work: () => Promise<void>) => void} attempt runs work, and shows its error
  */
 export function setUpIntake(session, attempt) {
   /** @param {Blob} image @param {string} name @param {Blob} [mask] */
@@ -30,7 +30,7 @@ export function setUpIntake(session, attempt) {
     takeFiles(files);
   });
   return {
-    /** Show samples to choose from; what fails is left for a later call. @param {string[]} names */
+    /** Show the samples. After a failure, a later call tries again. @param {string[]} names */
     async offer(names) {
       if (find("samples").childElementCount) return;
       const samples = await Promise.all(names.map(async (name) => ({
@@ -51,7 +51,7 @@ export function setUpIntake(session, attempt) {
 
 /** @param {string} name @param {Blob} image @param {() => void} open */
 function makeSample(name, image, open) {
-  // Fetched rather than named: an image element could not send a key along.
+  // Fetched, because an image element cannot send a key.
   const picture = make("img", { src: URL.createObjectURL(image), alt: "" });
   const button = make("button", { type: "button", className: "sample" }, picture,
     make("span", { textContent: name.replaceAll("_", " ") }));

@@ -1,4 +1,4 @@
-/** The classes of an answer: colours, areas, and whether they are shown. */
+/** The classes of an answer: their colours, areas and check boxes. */
 
 import { count, find, make, percent } from "./dom.js";
 import { makePalette, readColor } from "./tiles.js";

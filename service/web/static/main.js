@@ -1,4 +1,4 @@
-/** The page: its parts made, and known to each other. */
+/** The page: makes its parts and connects them. */
 
 import { Problem, getAbout, hasKey, setKey } from "./api.js";
 import { Chooser } from "./chooser.js";
@@ -19,7 +19,7 @@ import { View } from "./view.js";
 /** @param {Error|null} error */
 function showError(error) {
   const refused = error instanceof Problem && error.status === 401;
-  // Who has not been asked for a key yet has done nothing wrong.
+  // Before the page has asked for a key, a refusal is not the user's error.
   find("alert").hidden = !error || (refused && !hasKey());
   find("error").textContent = error ? describeError(error) : "";
   if (refused) askForKey();
@@ -71,7 +71,7 @@ setUpProof(session, chooser);
 
 await attempt(async () => {
   const { samples, docs, metrics } = await getAbout();
-  // Not an attempt: it happens by itself, and must not take away what an attempt has told.
+  // Not an attempt: this runs without the user, and must not clear the error of an attempt.
   const load = async () => {
     try {
       await chooser.load();

@@ -1,19 +1,19 @@
 /**
- * Which pixels are missing, and why. A cell is 0 where the pixel is valid; otherwise its bits name
- * all the reasons. Only marks are the user's to set, and only they can be undone.
+ * Mask of missing pixels, with reasons. A cell is 0 if its pixel is valid; otherwise its bits are
+ * the reasons. The user can set only marks, and only marks can be undone.
  */
 
 export const MARKED = 1;
-/** Transparent, or not a number: the file itself says so. */
+/** Missing in the file: transparent, or not a finite number. */
 export const BY_FILE = 2;
 export const NODATA = 4;
-/** The server's answer has no label there, for a reason that the page could not see. */
+/** Missing in the server's answer, for a reason that the page does not know. */
 export const BY_SERVER = 8;
 
 export const TILE = 512;
 const HISTORY_BYTES = 128 * 1024 * 1024;
 
-/** @typedef {Map<number, Uint8Array>} Step marks of tiles as they were, by the tile's number */
+/** @typedef {Map<number, Uint8Array>} Step marks of tiles before a change, by tile number */
 
 export class Mask {
   /**
@@ -24,10 +24,10 @@ export class Mask {
     this.width = width;
     this.height = height;
     this.cells = new Uint8Array(width * height);
-    /** How many cells are not 0, and how many are marked. */
+    /** Numbers of cells that are not 0, and of cells that are marked. */
     this.missing = 0;
     this.marked = 0;
-    /** How often marks have changed. */
+    /** Number of changes of marks. */
     this.revision = 0;
     this.columns = Math.ceil(width / TILE);
     /** @type {(x0: number, y0: number, x1: number, y1: number) => void} */
@@ -40,7 +40,7 @@ export class Mask {
     this.step = null;
   }
 
-  /** Begin what is undone at once: a stroke, a shape. */
+  /** Begin a change that is undone as a whole: a stroke, a shape. */
   begin() {
     this.step = new Map();
   }
@@ -55,7 +55,7 @@ export class Mask {
     this.step = null;
   }
 
-  /** Give up what was begun, as if it had not been. */
+  /** Cancel the change that was begun. */
   cancel() {
     const { step } = this;
     this.step = null;
@@ -90,7 +90,7 @@ export class Mask {
   }
 
   /**
-   * Change all marks at once, to (what they are, if kept, or else what was found), or its opposite.
+   * Replace all marks by the present ones (if kept) together with found, or by their inverse.
    *
    * @param {{kept?: boolean, found?: Uint8Array|null, inverted?: boolean}} how
    */
@@ -111,10 +111,10 @@ export class Mask {
   }
 
   /**
-   * Say anew where a reason holds that is not the user's.
+   * Set the cells of a reason other than a mark.
    *
    * @param {number} reason
-   * @param {Uint8Array|null} found not 0 where it does
+   * @param {Uint8Array|null} found not 0 where the reason applies
    */
   setReason(reason, found) {
     const { cells } = this;
@@ -125,7 +125,7 @@ export class Mask {
   }
 
   /**
-   * Take the server's word for what the page could only guess.
+   * Correct the mask by the server's answer.
    *
    * @param {Uint8Array} labels 255 where missing
    */
@@ -213,7 +213,7 @@ export class Mask {
     this.onChange(0, 0, this.width, this.height);
   }
 
-  /** Let the oldest steps go when all together take too much memory. */
+  /** Drop the oldest steps if all steps together take too much memory. */
   #forget() {
     const sizes = this.past.map((step) =>
       [...step.values()].reduce((sum, marks) => sum + marks.length, 0));

@@ -1,4 +1,4 @@
-/** The panel that says which pixels are missing, without a pointer. */
+/** The panel for missing pixels: mask file, no-data value, threshold and rectangle. */
 
 import { count, find, percent } from "./dom.js";
 import { readNumber } from "./session.js";
@@ -6,7 +6,7 @@ import { fillRectangle } from "./shapes.js";
 
 /**
  * @param {import("./session.js").Session} session
- * @param {(work: () => Promise<void>) => void} attempt does it, and tells if it fails
+ * @param {(work: () => Promise<void>) => void} attempt runs work, and shows its error
  */
 export function setUpMissing(session, attempt) {
   const change = (/** @type {{kept: boolean, inverted: boolean}} */ how) => {
@@ -59,12 +59,13 @@ function fillNumbers(session, marked) {
 /** @param {import("./session.js").Session} session */
 function describeFile({ picture, mask }) {
   const missing = mask?.missing ?? 0; // a new picture has no marks yet
-  const told = [];
-  if (missing) told.push(`Transparent or without data in the file itself: ${count(missing)} px.`);
+  const notes = [];
+  if (missing) notes.push(`Missing in the file (transparent or no data): ${count(missing)} px.`);
   if (!picture?.hasNumbers) {
-    told.push("The server shows it, stretched to 8 bits and up to three bands; the model gets all.");
+    notes.push("This is a preview by the server, of 8 bits and at most three bands. The model " +
+      "receives the original values.");
   }
-  return told.join(" ");
+  return notes.join(" ");
 }
 
 /** @param {import("./session.js").Session} session */

@@ -1,5 +1,5 @@
 /**
- * NumPy's NPY files: what the page reads of them, and how it writes one.
+ * Reading and writing of NumPy's NPY files.
  *
  * @typedef {Uint8Array|Int8Array|Uint16Array|Int16Array|Uint32Array|Int32Array
  *   |Float32Array|Float64Array} Numbers
@@ -44,7 +44,7 @@ export function readNpy(buffer) {
   const count = shape.reduce((product, side) => product * side, 1);
   const data = buffer.slice(start + length, start + length + count * Kind.BYTES_PER_ELEMENT);
   if (data.byteLength < count * Kind.BYTES_PER_ELEMENT) {
-    throw new Error("The NPY file is cut short.");
+    throw new Error("The NPY file is truncated.");
   }
   return { kind, shape, values: new Kind(data) };
 }

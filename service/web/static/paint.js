@@ -1,8 +1,8 @@
 /**
- * Pointer, wheel and keys on the picture: they move it, or are handed to the chosen tool.
+ * Pointer, wheel and keys on the picture: they move the picture, or control the selected tool.
  *
- * With a tool chosen, arrow keys move a cursor, space presses, enter finishes a shape and escape
- * gives it up. With the hand, arrow keys move the picture.
+ * With a tool selected, arrow keys move a cursor, space presses, enter finishes a shape and escape
+ * cancels it. With the hand, arrow keys move the picture.
  */
 
 import { Brush, Polygon, Rectangle } from "./tools.js";
@@ -32,7 +32,7 @@ export class Painter {
     this.tools = {
       brush: new Brush(setting), rectangle: new Rectangle(setting), polygon: new Polygon(setting),
     };
-    /** Where the pointer or the keyboard's cursor is; null if neither is on the picture.
+    /** Place of the pointer or the keyboard's cursor; null if neither is on the picture.
      * @type {Point|null} */
     this.cursor = null;
     /** @type {Map<number, Point>} */

@@ -1,5 +1,5 @@
 /**
- * Writing PNG files exactly: a canvas would go by way of premultiplied alpha and colour profiles.
+ * Exact writing of PNG files. A canvas would apply premultiplied alpha and colour profiles.
  */
 
 const SIGNATURE = new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]);

@@ -1,4 +1,4 @@
-/** "Prove it": the same picture twice, once with noise under its mask and on a larger canvas. */
+/** "Prove it": compares the labels of a picture with those of a disturbed copy. */
 
 import { segment } from "./api.js";
 import { background } from "./background.js";
@@ -48,7 +48,7 @@ export function setUpProof(session, chooser) {
     find("prove").disabled = !hasNumbers;
     find("prove-note").textContent = hasNumbers
       ? "Noise under the mask, a larger canvas: how many labels change?"
-      : "Not with this file: the page cannot write its numbers anew.";
+      : "Not available for this file, because the page does not know its pixel values.";
   });
 }
 
@@ -86,10 +86,10 @@ async function compare({ picture, mask }, chooser, signal) {
   showVerdict(valid, changed + beyond);
   const [wider, higher] = [disturbed.width - width, disturbed.height - height];
   find("proof-note").textContent = wider
-    ? `Missing pixels became noise, and the canvas grew by ${wider} px on the right and ${higher} ` +
-      "px at the bottom. Both pictures were sent anew, and their labels compared one by one."
-    : "Missing pixels became noise. The picture is as large as the server takes, so its canvas " +
-      "could not grow. Both were sent anew, and their labels compared one by one.";
+    ? `Missing pixels were replaced by noise, and the canvas grew by ${wider} px on the right ` +
+      `and ${higher} px at the bottom. Both pictures were sent again, and all labels compared.`
+    : "Missing pixels were replaced by noise. The picture has the maximum size of the server, so " +
+      "its canvas could not grow. Both pictures were sent again, and all labels compared.";
 }
 
 /**

@@ -1,6 +1,5 @@
 /**
- * Pixels of a picture as numbers, for all that a page does with them before a server sees any.
- * Runs in the worker.
+ * Pixels of a picture as numbers, for work on the page without the server. Runs in the worker.
  *
  * @typedef {object} Raster
  * @property {number} width
@@ -103,7 +102,7 @@ export function findMissing({ width, height, channels, step, values }, test, whi
 }
 
 /**
- * Make numbers visible: from the smallest to the largest, unless they are bytes.
+ * Draw values as a picture. Values other than bytes are stretched from the smallest to the largest.
  *
  * @param {Raster} raster
  */
@@ -138,7 +137,7 @@ function getContext(canvas) {
 }
 
 /**
- * Read a mask file as the server does: whatever is not 0 is valid.
+ * Read a mask file like the server: non-zero = valid.
  *
  * @param {Blob} blob
  * @param {boolean} [seen] it is a preview from the server, of which only transparency counts

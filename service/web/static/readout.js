@@ -1,4 +1,4 @@
-/** What is under the pointer, or the keyboard's cursor. */
+/** Position and label of the pixel under the pointer or the keyboard's cursor. */
 
 import { find } from "./dom.js";
 import { BY_FILE, BY_SERVER, MARKED, NODATA } from "./mask.js";

@@ -6,13 +6,13 @@ import { duration, find, make, bringIntoSight } from "./dom.js";
 import { MARKED } from "./mask.js";
 import { readColor } from "./tiles.js";
 
-/** Where layout.css has the picture beside the panel. */
+/** Windows in which layout.css puts the picture beside the panel. */
 const WIDE = matchMedia("(min-width: 901px)");
 
 /**
  * @param {import("./session.js").Session} session
  * @param {import("./chooser.js").Chooser} chooser
- * @param {(work: () => Promise<void>) => void} attempt does it, and tells if it fails
+ * @param {(work: () => Promise<void>) => void} attempt runs work, and shows its error
  */
 export function setUpResult(session, chooser, attempt) {
   session.addEventListener("picture", () => {
@@ -32,7 +32,7 @@ export function setUpResult(session, chooser, attempt) {
       name: picture.name, masked: (mask?.marked ?? 0) > 0, model: chooser.model,
       version: chooser.version, nodata, keyed: hasKey(), origin: location.origin,
     });
-    // Beside the picture, which stays where it is; on a narrow screen it would push that away.
+    // Only beside the picture: in a narrow window, scrolling would move the picture out of sight.
     if (isNew && WIDE.matches) bringIntoSight(find("result"), "nearest");
   });
   for (const button of document.querySelectorAll("[data-download]")) {
@@ -98,7 +98,7 @@ export function writeCurl({ name, masked, model, version, nodata, keyed, origin 
   if (version) parts.push(["-F", `version=${version}`]);
   if (nodata) parts.push(["-F", `nodata=${nodata}`]);
   const lines = parts.map(([flag, value]) => `${flag} ${quote(value)}`);
-  // Not the key itself: the command may be pasted where others read it.
+  // A variable instead of the key, because the command may be pasted where others read it.
   if (keyed) lines.push('-H "Authorization: Bearer $LACUNA_KEY"');
   return `curl ${lines.join(" \\\n  ")} \\\n  ${quote(`${origin}/v1/segment`)}`;
 }
@@ -112,7 +112,7 @@ async function copyCurl() {
   const text = find("curl").textContent;
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
   else {
-    // Without https, browsers offer only the old way.
+    // Without https, browsers have only this older interface.
     getSelection()?.selectAllChildren(find("curl"));
     document.execCommand("copy");
   }

@@ -1,4 +1,4 @@
-/** Asking for an answer: progress, cancelling, and what went wrong. */
+/** Segmentation of the picture: request, progress, cancelling and errors. */
 
 import { Problem, segment } from "./api.js";
 import { background } from "./background.js";
@@ -10,7 +10,7 @@ export class Runner {
   /**
    * @param {import("./session.js").Session} session
    * @param {import("./chooser.js").Chooser} chooser
-   * @param {(error: Error|null) => void} showError null takes it away
+   * @param {(error: Error|null) => void} showError shows an error; null hides it
    */
   constructor(session, chooser, showError) {
     this.session = session;
@@ -52,8 +52,8 @@ export class Runner {
       controller.signal.throwIfAborted();
       const { height, width } = summary.size;
       if (height !== mask.height || width !== mask.width) {
-        throw new Error(`The server saw an image of ${height}×${width}, and the browser one of ` +
-          `${mask.height}×${mask.width}.`);
+        throw new Error("Server and browser must agree on the size of the image; the server " +
+          `read ${height}×${width}, the browser ${mask.height}×${mask.width}.`);
       }
       session.setAnswer({ content, labels, summary, timings, tookMs });
     } catch (error) {
@@ -85,7 +85,7 @@ export class Runner {
     find("run").disabled = running || !this.session.picture;
     find("run").textContent = running ? "Segmenting…" : this.session.isStale ? AGAIN : "Segment";
     find("cancel").hidden = !running;
-    // Neither of them can keep the focus, so it goes on to the other.
+    // A hidden or disabled button loses the focus, so it moves to the other one.
     if (focused) find(running ? "cancel" : "run").focus({ preventScroll: true });
   }
 }
@@ -98,7 +98,7 @@ function showPicture() {
 }
 
 const STAGES = new Map([
-  ["prepare", "Writing the mask"], ["send", "Sending"], ["wait", "The server computes"],
+  ["prepare", "Writing the mask"], ["send", "Sending"], ["wait", "Computing on the server"],
   ["receive", "Receiving"], ["read", "Reading the answer"],
 ]);
 
@@ -110,7 +110,7 @@ class Progress {
     this.timer = setInterval(() => this.#tick(), 200);
   }
 
-  /** @param {string} stage @param {number} part of 1; 0 if nobody knows */
+  /** @param {string} stage @param {number} part of 1; 0 if unknown */
   show(stage, part) {
     this.text = STAGES.get(stage) ?? stage;
     const bar = find("progress-bar");

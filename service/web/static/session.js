@@ -1,6 +1,6 @@
 /**
- * What the page is about at the moment: a picture, its mask, and the answer. It tells of changes by
- * the events `opening`, `picture`, `mask`, `answer` and `stale`.
+ * State of the page: a picture, its mask, and the answer. Changes are announced by the events
+ * `opening`, `picture`, `mask`, `answer` and `stale`.
  */
 
 import { preview } from "./api.js";
@@ -9,16 +9,16 @@ import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
 
 /**
  * @typedef {object} Picture
- * @property {Blob} blob as it is sent
+ * @property {Blob} blob file that is sent
  * @property {string} name
  * @property {number} width
  * @property {number} height
  * @property {ImageBitmap} bitmap
- * @property {ImageBitmap|null} small the same, smaller, if it is large
- * @property {boolean} hasNumbers whether the page knows its values, and not only how it looks
+ * @property {ImageBitmap|null} small smaller copy of a large picture
+ * @property {boolean} hasNumbers true if the page knows the pixel values, not only a preview
  *
  * @typedef {object} Answer
- * @property {ArrayBuffer} content the JSON as it came
+ * @property {ArrayBuffer} content JSON of the answer
  * @property {any} summary
  * @property {Uint8Array} labels H × W, 255 = missing
  * @property {Map<string, number>} timings milliseconds by stage
@@ -34,11 +34,11 @@ export class Session extends EventTarget {
   answer = null;
   /** As it was typed. */
   nodata = "";
-  /** Whether the answer is to something else than is there now. */
+  /** True if picture or mask have changed since the answer. */
   isStale = false;
   /** Name of the picture that is being opened; empty if there is none. */
   opening = "";
-  /** Of the picture that was opened last: one that is overtaken is dropped. */
+  /** Controller of the last opening; an earlier one is aborted. */
   #turn = new AbortController();
 
   /** @param {Blob} blob @param {string} name */
@@ -80,7 +80,7 @@ export class Session extends EventTarget {
   /** @param {Blob} blob */
   async openMask(blob) {
     const { picture, mask } = this;
-    if (!picture || !mask) throw new Error("A mask needs an image first.");
+    if (!picture || !mask) throw new Error("A mask needs an image; open the image first.");
     const { width, height, missing } = await background.openMask(blob)
       ?? await background.openMask((await preview(blob, { mask: blob })).picture, true);
     if (width !== mask.width || height !== mask.height) {
@@ -104,7 +104,7 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Show a picture whose numbers only the server knows with another value for no data.
+   * Request a new preview with another no-data value.
    *
    * @param {Picture} picture
    * @param {Mask} mask
@@ -139,20 +139,20 @@ export class Session extends EventTarget {
     this.noteChange();
   }
 
-  /** The mask is another than before. */
+  /** Announce a change of the mask. */
   noteChange() {
     this.#tell("mask");
     this.noteStale();
   }
 
-  /** What an answer would be to is another than before. */
+  /** Mark the answer as outdated. */
   noteStale() {
     if (!this.answer || this.isStale) return;
     this.isStale = true;
     this.#tell("stale");
   }
 
-  /** @returns {Promise<Blob|null>} what the user has marked, as a file; null if that is nothing */
+  /** @returns {Promise<Blob|null>} the user's marks as a mask file; null if there are none */
   async writeMask() {
     const { mask } = this;
     if (!mask?.marked) return null;
@@ -175,7 +175,7 @@ export class Session extends EventTarget {
 }
 
 /**
- * Open what the browser cannot read, by what the server shows of it.
+ * Open an image that the browser cannot read, by a preview from the server.
  *
  * @param {Blob} blob
  * @param {AbortSignal} signal
@@ -186,7 +186,7 @@ async function openUnreadable(blob, signal) {
   return background.openPicture(picture, exact);
 }
 
-/** @param {string} text @returns {number} NaN for nan, and for whatever is no number */
+/** @param {string} text @returns {number} NaN for nan, and for text that is not a number */
 export function readNumber(text) {
   return Number(text.trim().replace("−", "-").replace(",", ".") || NaN);
 }

@@ -20,7 +20,7 @@ export function fillDisc(center, radius, fill) {
 }
 
 /**
- * What a round brush covers on its way.
+ * Fill the area that a round brush covers between two points.
  *
  * @param {Point} start
  * @param {Point} end

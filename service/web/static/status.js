@@ -1,4 +1,4 @@
-/** How the server is: asked every two seconds, as long as somebody looks at the page. */
+/** Status of the server, requested every two seconds while the page is visible. */
 
 import { getMetrics, getReadiness } from "./api.js";
 import { find } from "./dom.js";
@@ -11,10 +11,10 @@ const FIGURES = ["queue", "requests", "throughput", "computed"];
 /** @typedef {{at: number, requests: number, valid: number, image: number, computed: number}} Look */
 
 /**
- * @param {{onReady: () => void, onRefused: () => void}} hooks when the models may be others than
- *   before, and when a key is asked for
- * @param {boolean} counted whether the server tells its metrics here
- * @returns {() => void} looks at once
+ * @param {{onReady: () => void, onRefused: () => void}} hooks called when the models may have
+ *   changed, and when the server requires a key
+ * @param {boolean} counted true if the server has metrics on this port
+ * @returns {() => void} function that requests the status now
  */
 export function setUpStatus({ onReady, onRefused }, counted) {
   for (const part of document.querySelectorAll(".live, .spark")) {
@@ -64,7 +64,7 @@ function describe(status, models) {
   const waiting = models.find((model) => model.state !== "ready");
   if (!waiting) return "no models";
   const { name, state, warmed } = /** @type {any} */ (waiting);
-  return state === "warming" ? `${name} warms up, ${Math.round(warmed * 100)} %`
+  return state === "warming" ? `${name} is warming up, ${Math.round(warmed * 100)} %`
     : `${name}: ${state}`;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A layer of bytes, each shown in the colour of a palette. It is kept in tiles, of which only what
- * changed, and is looked at, is coloured again: never more at once than a frame has time for.
+ * A layer of bytes, drawn in the colours of a palette. It consists of tiles. Only visible tiles
+ * that have changed are coloured again, and only as many as there is time for in a frame.
  */
 
 import { TILE } from "./mask.js";
@@ -65,7 +65,7 @@ export class TiledLayer {
    * @param {CanvasRenderingContext2D} context
    * @param {Frame} frame
    * @param {number} until of `performance.now()`, when colouring has to stop
-   * @returns {boolean} whether all that is seen is as it should be
+   * @returns {boolean} true if all visible tiles are up to date
    */
   draw(context, frame, until) {
     let complete = true;

@@ -1,4 +1,4 @@
-/** The bar above the picture: tools, undo and redo, zoom; and the line below it. */
+/** The toolbar above the picture: tools, undo, redo and zoom; and the line below the picture. */
 
 import { find, count } from "./dom.js";
 
@@ -27,7 +27,7 @@ export function setUpToolbar(session, view, painter) {
     find("radius-row").hidden = painter.name !== "brush";
     find("close-shape").hidden = painter.tools.polygon.corners.length < 3;
     const { mask } = session;
-    // Whatever the painter did is done to the mask when no stroke is under way.
+    // Between strokes, a new revision of the mask means that the painter changed it.
     if (mask && !mask.step && mask.revision !== revision) session.noteChange();
   };
   session.addEventListener("mask", () => {

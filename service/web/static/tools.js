@@ -1,6 +1,6 @@
 /**
- * Brush, rectangle and polygon. Each is told where the pointer, or the keyboard's cursor, goes, and
- * changes the mask.
+ * Brush, rectangle and polygon. Each follows the pointer or the keyboard's cursor and changes the
+ * mask.
  *
  * @typedef {import("./mask.js").Mask} Mask
  * @typedef {import("./shapes.js").Point} Point
@@ -32,7 +32,7 @@ class Tool {
     return false;
   }
   cancel() {}
-  /** Whether something is begun. */
+  /** True if a stroke or shape was begun. */
   get isActive() {
     return false;
   }
@@ -162,7 +162,7 @@ export class Polygon extends Tool {
     return corners.length > 2;
   }
 
-  /** Take the last corner back. */
+  /** Remove the last corner. */
   stepBack() {
     this.corners.pop();
   }
@@ -189,7 +189,7 @@ export class Polygon extends Tool {
   }
 }
 
-/** A line that shows on any ground. @param {CanvasRenderingContext2D} pen */
+/** Draw a line that is visible on any background. @param {CanvasRenderingContext2D} pen */
 function outline(pen) {
   pen.lineWidth = 3;
   pen.strokeStyle = "rgb(0 0 0 / 65%)";

@@ -1,4 +1,4 @@
-/** Sending a form with progress, which `fetch` does not tell. */
+/** Sending of a form with progress events, which `fetch` lacks. */
 
 /**
  * @param {string} path

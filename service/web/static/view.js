@@ -1,4 +1,4 @@
-/** The picture on the screen: where it lies, how large it is, and what is drawn over it. */
+/** The picture on the screen: position, scale, and the layers drawn over it. */
 
 import { TiledLayer, makePalette } from "./tiles.js";
 
@@ -90,7 +90,7 @@ export class View {
     this.fitted = true;
   }
 
-  /** One pixel of the picture on one of the screen. */
+  /** Show one pixel of the picture on one pixel of the screen. */
   showActual() {
     this.#place(1);
     this.fitted = false;
@@ -141,7 +141,7 @@ export class View {
 
   #moved() {
     if (!this.shown) return;
-    // Some of the picture always stays in sight.
+    // Part of the picture always stays visible.
     const { width, height } = this.canvas;
     const [wide, high] = [this.shown.width * this.scale, this.shown.height * this.scale];
     this.x = Math.min(width * 0.75, Math.max(width * 0.25 - wide, this.x));
@@ -180,7 +180,7 @@ export class View {
     this.#draw();
   }
 
-  /** Draw soon, once for all that asked. */
+  /** Draw in the next frame, once for all calls. */
   request() {
     if (this.requested) return;
     this.requested = true;
@@ -236,7 +236,7 @@ export class View {
 }
 
 /**
- * Diagonal lines of the screen's pixels, the same at every zoom.
+ * Make a pattern of diagonal lines in pixels of the screen, the same at every zoom.
  *
  * @param {CanvasRenderingContext2D} context
  * @param {boolean} dark

@@ -1,6 +1,6 @@
 /**
- * What takes long: decoding, encoding and comparing, beside the page's own thread. It keeps the
- * pixels of the picture that was opened last.
+ * Worker for slow tasks: decoding, encoding and comparing. It keeps the pixels of the picture that
+ * was opened last.
  */
 
 import { writeNpy } from "./npy.js";
@@ -17,7 +17,7 @@ let turn = 0;
 
 /** @type {Record<string, (...given: any[]) => any>} */
 const TASKS = {
-  /** @param {Blob} blob @param {boolean} exact whether what is seen are the picture's own values */
+  /** @param {Blob} blob @param {boolean} exact true if the blob has the image's own values */
   async openPicture(blob, exact = true) {
     const mine = ++turn;
     const opened = await openPicture(blob);
@@ -26,7 +26,7 @@ const TASKS = {
     return { ...await show(opened), hasNumbers: exact };
   },
 
-  /** @param {Blob} blob another look of the picture that is open */
+  /** @param {Blob} blob new preview of the open picture */
   async lookAgain(blob) {
     const opened = await openPicture(blob);
     return opened && show(opened);
@@ -54,7 +54,7 @@ const TASKS = {
     const counted = countLabels(labels);
     for (const entry of summary.classes) {
       if (counted[entry.id] !== entry.pixels) {
-        throw new Error(`The answer contradicts itself: ${entry.name} has ${entry.pixels} pixels ` +
+        throw new Error(`The answer must be consistent; ${entry.name} has ${entry.pixels} pixels ` +
           `by its count, and ${counted[entry.id]} by its area.`);
       }
     }
@@ -105,7 +105,7 @@ function countLabels(labels) {
 
 /**
  * @param {any} value
- * @returns {Transferable[]} what is handed over rather than copied
+ * @returns {Transferable[]} objects that are transferred instead of copied
  */
 function findTransferable(value) {
   /** @type {any[]} */

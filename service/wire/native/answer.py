@@ -1,4 +1,4 @@
-"""Writing the answer of `POST /v1/segment` in the type that the caller chose."""
+"""Rendering of the answers of `POST /v1/segment`, in the media type that the client chose."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from service.wire.dialect import Answer
 
 
 def render(answer: Answer, kind: OutputType) -> bytes:
-    """Write an answer.
+    """Render an answer.
 
     Args:
-        answer: for one image.
-        kind: of the output.
+        answer: answer for one image.
+        kind: type of the output.
 
     Raises:
         ValueError: if probabilities are needed and were not computed.

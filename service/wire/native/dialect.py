@@ -1,4 +1,4 @@
-"""The service's own protocol as a dialect: a batch of one."""
+"""Dialect of the service's own protocol: one image per request."""
 
 from __future__ import annotations
 
@@ -7,51 +7,51 @@ from dataclasses import dataclass, replace
 from lacuna.outputs import MEDIA_TYPES, find_by_media_type
 from lacuna.raster.limits import ImageLimits
 from service.wire.accept import choose_media_type
-from service.wire.dialect import LIGHT_NUMBERS, Answer, Body, Reply, RequestHead
+from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
 from service.wire.native.answer import render
 from service.wire.native.request import SegmentRequest, parse_request
 
-_LIGHT_BYTES = 256 * 1024
-"""Up to here reading a form takes less time than handing it to a thread and back."""
+_MAX_INLINE_BYTES = 256 * 1024
+"""Largest body that is parsed on the event loop. For larger ones, a thread is faster."""
 
 
 @dataclass(frozen=True)
 class NativeDialect:
-    """Reads and answers `POST /v1/segment`.
+    """Dialect of `POST /v1/segment`.
 
     Attributes:
-        limits: of the image in a request.
-        name: of the protocol.
+        limits: limits of an image.
+        name: name of the protocol.
     """
 
     limits: ImageLimits
     name: str = "native"
 
-    def parses_at_once(self, _: RequestHead, body_bytes: int) -> bool:
-        """Tell whether parsing takes less time than handing it to a thread and back."""
-        return body_bytes <= _LIGHT_BYTES
+    def parses_inline(self, _: RequestHead, body_bytes: int) -> bool:
+        """Return True if parsing on the event loop is faster than in a thread."""
+        return body_bytes <= _MAX_INLINE_BYTES
 
     def parse(self, head: RequestHead, body: Body) -> SegmentRequest:
-        """Read a request; see `parse_request`.
+        """Parse a request; see `parse_request`.
 
         Raises:
-            NotAcceptableError: if the caller accepts no type of answer that there is.
-            RequestError: if it cannot be understood.
+            NotAcceptableError: if the client accepts none of `MEDIA_TYPES`.
+            RequestError: if the request is malformed.
         """
         media_type = choose_media_type(head.headers.get("accept"), MEDIA_TYPES)
         content_type = head.headers.get("content-type")
-        asked = parse_request(content_type, head.query, body, self.limits)
-        return replace(asked, output=find_by_media_type(media_type))
+        request = parse_request(content_type, head.query, body, self.limits)
+        return replace(request, output=find_by_media_type(media_type))
 
-    def renders_at_once(self, asked: SegmentRequest, numbers: int) -> bool:
-        """Tell whether rendering so many numbers takes less time than a thread costs."""
-        return asked.output.is_light and numbers <= LIGHT_NUMBERS
+    def renders_inline(self, request: SegmentRequest, numbers: int) -> bool:
+        """Return True if rendering the numbers on the event loop is faster than in a thread."""
+        return request.output.writes_inline and numbers <= MAX_INLINE_NUMBERS
 
-    def render(self, asked: SegmentRequest, answer: Answer) -> Reply:
-        """Write an answer in the type that the caller chose.
+    def render(self, request: SegmentRequest, answer: Answer) -> Reply:
+        """Render an answer in the media type that the client chose.
 
-        It is sent as it is: a PNG is compressed, and compressing an array takes longer than the
-        model does.
+        It is not compressed further: PNG is compressed already, and compressing an array takes
+        longer than the model.
         """
-        content = render(answer, asked.output)
-        return Reply({"Content-Type": asked.output.media_type}, content, is_compressible=False)
+        content = render(answer, request.output)
+        return Reply({"Content-Type": request.output.media_type}, content, is_compressible=False)

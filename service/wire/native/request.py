@@ -1,7 +1,7 @@
-"""Reading `POST /v1/segment` and `/v1/preview`: what is asked, and of which image.
+"""Parsing of requests to `POST /v1/segment` and `/v1/preview`.
 
-The body is a form (`image`, `mask` and parameters), an image as it is, or JSON. Parameters may
-stand in the query as well as in the form or the JSON object, but not in both.
+The body is a form (`image`, `mask` and parameters), an image file, or JSON. Each parameter may be
+in the query or in the form or JSON object, but not in both.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from lacuna.raster.masks import decode_mask
 from lacuna.raster.preview import Preview, draw_preview
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import Entry, read_samples
+from service.wire.batch import ImageInput, read_samples
 from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_object
-from service.wire.json_values import make_entry
+from service.wire.json_values import make_image_input
 from service.wire.multipart import FormPart, parse_form
 
 FORM = "multipart/form-data"
 JSON = "application/json"
 
-_LIGHT_BYTES = 256 * 1024
+_MAX_INLINE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a request says beside the image.
+    """Parameters of a request.
 
     Attributes:
-        model: name; None for the only one.
-        version: digits; None for the one that is served.
-        nodata: value of missing pixels in the image's own units; may be NaN.
-        timeout_s: how long the caller will wait, in seconds; None for as long as it takes.
+        model: name of the model; None for the only one.
+        version: version of the model, digits; None for the highest in service.
+        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
+        timeout_s: seconds that the client will wait; None for no limit.
     """
 
     model: str | None = None
@@ -55,65 +55,67 @@ class Parameters:
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """A request for one image, read but not yet decoded.
+    """Request for one image, which is not yet decoded.
 
     Attributes:
-        parameters: what it says beside the image.
-        entry: the image and its mask.
+        parameters: parameters of the request.
+        image: image and mask.
         output: type of the answer.
-        is_light: decoding takes a look at a few bytes only: small arrays, not compressed.
-        priority: the protocol has none.
+        decodes_inline: True if decoding is faster on the event loop than in a thread: small arrays,
+            not compressed.
+        priority: always 0; the protocol has no priorities.
     """
 
     parameters: Parameters
-    entry: Entry
+    image: ImageInput
     output: OutputType = DEFAULT_TYPE
-    is_light: bool = False
+    decodes_inline: bool = False
     priority: int = 0
 
     @property
     def target(self) -> ModelTarget:
-        """The model that it names."""
+        """Model that the request names."""
         return ModelTarget(self.parameters.model, self.parameters.version)
 
     @property
     def timeout_s(self) -> float | None:
-        """How long the caller will wait, in seconds; None for as long as it takes."""
+        """Seconds that the client will wait; None for no limit."""
         return self.parameters.timeout_s
 
     @property
     def wants_probabilities(self) -> bool:
-        """Whether they are to be computed."""
+        """True if probabilities must be computed."""
         return self.output.has_probabilities
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
-        """Decode image and mask and fit them to a model.
+        """Decode image and mask and adapt them to a model.
 
         Args:
-            manifest: of the model.
-            limits: the largest image that is decoded.
+            manifest: manifest of the model.
+            limits: limits of the image.
 
         Returns:
             One sample.
 
         Raises:
-            RequestError: if either is damaged, too large, or does not suit the other or the model.
+            RequestError: if image or mask is damaged or too large, or they do not match each other
+                or the model.
         """
-        return read_samples([self.entry], manifest, limits)
+        return read_samples([self.image], manifest, limits)
 
     def draw_preview(self, limits: ImageLimits) -> Preview:
-        """Decode image and mask and draw them for people.
+        """Decode image and mask and draw a picture for viewing.
 
         Args:
-            limits: the largest image that is decoded.
+            limits: limits of the image.
 
         Raises:
-            RequestError: if either is damaged, too large, or does not suit the other.
+            RequestError: if image or mask is damaged or too large, or they do not match.
         """
-        read_mask = self.entry.read_mask
-        raster = self.entry.read_image(limits)
+        read_mask = self.image.read_mask
+        raster = self.image.read_image(limits)
         raster = add_mask(raster, None if read_mask is None else read_mask(limits))
-        return draw_preview(raster, find_valid(raster, self.entry.nodata))
+        return draw_preview(raster, find_valid(raster, self.image.nodata))
 
 
 def make_request(
@@ -123,26 +125,26 @@ def make_request(
     image_type: str | None = None,
     mask_type: str | None = None,
 ) -> SegmentRequest:
-    """Make a request of files.
+    """Make a request from image files.
 
     Args:
-        image: PNG, JPEG, WebP, TIFF or NPY.
-        mask: the same; None if there is none.
-        parameters: what is said beside them.
-        image_type: what the image was declared as.
-        mask_type: what the mask was declared as.
+        image: file in a supported format.
+        mask: file in a supported format; None for no mask.
+        parameters: parameters of the request.
+        image_type: declared media type of the image; None if there is none.
+        mask_type: declared media type of the mask; None if there is none.
     """
-    entry = Entry(
+    image_input = ImageInput(
         lambda limits: decode_image(image, limits, image_type),
         None if mask is None else lambda limits: decode_mask(mask, limits, mask_type),
         parameters.nodata,
     )
-    is_light = _is_light(image) and (mask is None or _is_light(mask))
-    return SegmentRequest(parameters, entry, is_light=is_light)
+    decodes_inline = _decodes_inline(image) and (mask is None or _decodes_inline(mask))
+    return SegmentRequest(parameters, image_input, decodes_inline=decodes_inline)
 
 
-def _is_light(data: npy.Buffer) -> bool:
-    return len(data) <= _LIGHT_BYTES and data[: len(npy.MAGIC)] == npy.MAGIC
+def _decodes_inline(data: npy.Buffer) -> bool:
+    return len(data) <= _MAX_INLINE_BYTES and data[: len(npy.MAGIC)] == npy.MAGIC
 
 
 def parse_request(
@@ -151,18 +153,17 @@ def parse_request(
     body: bytes | bytearray,
     limits: ImageLimits,
 ) -> SegmentRequest:
-    """Read a request.
+    """Parse a request.
 
     Args:
-        content_type: the header; None counts as an image of unknown format.
-        query: the query's parameters.
-        body: the whole of it.
-        limits: of the image.
+        content_type: value of the header; None for an image of unknown format.
+        query: parameters of the query.
+        body: whole body.
+        limits: limits of the image.
 
     Raises:
-        EmptyBodyError: if there is no body, or no image in it.
-        MalformedRequestError: if body or parameters cannot be understood.
-        UnsupportedMediaTypeError: if an image is of no type that is read (when it is decoded).
+        EmptyBodyError: if the body is empty or holds no image.
+        MalformedRequestError: if the body or a parameter is malformed.
     """
     if not body:
         raise EmptyBodyError("the body must hold an image; it has 0 bytes")
@@ -197,27 +198,29 @@ def _read_json(
     if image is None:
         raise EmptyBodyError(f"the JSON object must have an image; it has {_list(content)}")
     parameters = _merge(query, content)
-    return SegmentRequest(parameters, make_entry(image, mask, parameters.nodata, strict=False))
+    return SegmentRequest(
+        parameters, make_image_input(image, mask, parameters.nodata, strict=False)
+    )
 
 
 def read_parameters(given: Mapping[str, Any]) -> Parameters:
-    """Read parameters from text or JSON values.
+    """Parse parameters from text or JSON values.
 
     Args:
-        given: by name; None and empty text count as left out.
+        given: values by name; None and the empty string count as missing.
 
     Raises:
-        MalformedRequestError: if one is unknown, or no value of its kind.
+        MalformedRequestError: if a name is unknown, or a value has the wrong type or range.
     """
     known = Parameters.__dataclass_fields__
     for name in given:
         if name not in known:
             raise MalformedRequestError(
-                f"a parameter must be one of {', '.join(known)}; {name} is not"
+                f"a parameter must be one of {', '.join(known)}; it is {name}"
             )
     timeout_s = _read_number(given, "timeout_s")
     if timeout_s is not None and not (math.isfinite(timeout_s) and timeout_s > 0):
-        raise MalformedRequestError(f"timeout_s must be more than 0; it is {timeout_s:g}")
+        raise MalformedRequestError(f"timeout_s must be positive and finite; it is {timeout_s:g}")
     return Parameters(
         _read_text(given, "model"),
         _read_text(given, "version"),
@@ -229,7 +232,9 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
 def _merge(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:
     for name in query:
         if name in body:
-            raise MalformedRequestError(f"{name} must stand in the query or in the body, not both")
+            raise MalformedRequestError(
+                f"{name} must be in the query or in the body; it is in both"
+            )
     return read_parameters({**query, **body})
 
 

@@ -1,4 +1,4 @@
-"""Writing the answer of `POST …/infer`."""
+"""Rendering of the answers of `POST …/infer`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ BINARY = "application/octet-stream"
 def render_infer(
     model: str, version: str, request: InferRequest, segmentations: Sequence[Segmentation]
 ) -> Reply:
-    """Write an answer.
+    """Render an answer.
 
     Args:
-        model: name of the model that gave it.
-        version: of the model.
-        request: that is answered.
-        segmentations: for each of its images, all of one size; with probabilities if it wants them.
+        model: name of the model that answered.
+        version: version of the model.
+        request: request to answer.
+        segmentations: one per image, all of equal size, with probabilities if the request wants
+            them.
     """
     head: dict[str, Any] = {"model_name": model, "model_version": version}
     if request.id is not None:

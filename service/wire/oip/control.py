@@ -1,4 +1,4 @@
-"""The model repository extension: the index, load and unload."""
+"""The model repository extension: index, load and unload."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ STATES: Mapping[str, str] = MappingProxyType(
         "unloaded": "UNAVAILABLE",
     }
 )
-"""The protocol's names of the states of a version."""
+"""States of a version, by the protocol's names."""
 
 _REASONS: Mapping[str, str] = MappingProxyType({"unloaded": "unloaded"})
-"""What is told of a state that nothing went wrong in, as Triton words it."""
+"""Reasons for states without an error, in Triton's words."""
 
-_HARMLESS = {"unload_dependents"}
+_ALLOWED_PARAMETERS = {"unload_dependents"}
 
 
 def wants_ready_only(body: bytes | bytearray) -> bool:
-    """Read the body of `POST /v2/repository/index`.
+    """Return True if a body of `POST /v2/repository/index` asks for ready versions only.
 
     Args:
         body: `{"ready": bool}`, or empty.
@@ -47,11 +47,11 @@ def wants_ready_only(body: bytes | bytearray) -> bool:
 def describe_index(
     versions: Iterable[tuple[str, str, str, str]], *, ready_only: bool
 ) -> list[dict[str, Any]]:
-    """Answer `POST /v2/repository/index`.
+    """Return the answer to `POST /v2/repository/index`.
 
     Args:
-        versions: name, version, state and reason of each.
-        ready_only: leave out what does not answer.
+        versions: name, version, state and reason of each version.
+        ready_only: True to leave out versions that are not ready.
     """
     return [
         {
@@ -66,22 +66,22 @@ def describe_index(
 
 
 def check_control(body: bytes | bytearray) -> None:
-    """Read the body of `POST /v2/repository/models/{name}/load` or `/unload`.
+    """Check the body of `POST /v2/repository/models/{name}/load` or `/unload`.
 
     Args:
         body: JSON, or empty.
 
     Raises:
-        MalformedRequestError: if it brings a configuration or files of its own: a model is code,
-            and is loaded as it stands in the repository.
+        MalformedRequestError: if it holds a configuration or files. A model is code, so it is
+            loaded only from the repository.
     """
     if not body:
         return
     content = read_object(body, ImageLimits())
     parameters = read_member(content, "parameters", dict, "the request") or {}
-    strange = sorted(set(parameters) - _HARMLESS)
-    if strange:
+    unknown = sorted(set(parameters) - _ALLOWED_PARAMETERS)
+    if unknown:
         raise MalformedRequestError(
-            "a model must be loaded as it stands in the repository; "
-            f"{', '.join(strange)[:100]} cannot be given"
+            "load and unload must have no parameters that change the model; "
+            f"{', '.join(unknown)[:100]} came"
         )

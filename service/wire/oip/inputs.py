@@ -1,4 +1,4 @@
-"""The inputs of a request: which there are, and where each one's numbers stand."""
+"""Input tensors of a request: their names, datatypes and shapes, and their data."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from service.wire.json_object import read_member
 from service.wire.oip.tensors import IMAGE_DATATYPES, MASK_DATATYPES, Tensor, count_bytes
 
 _MAX_SIDE = 1 << 32
-"""More than any limit allows, and small enough for every product of sides to be written out."""
+"""Maximum side of a shape. It exceeds all limits, and products of sides stay short in messages."""
 
 
 class InputSpec(NamedTuple):
-    """What an input must be.
+    """Specification of an input.
 
     Attributes:
-        datatypes: that it may have.
-        ranks: numbers of sides that its shape may have.
-        layout: of the shape, for people.
+        datatypes: accepted datatypes.
+        ranks: accepted numbers of dimensions.
+        layout: layout of the shape, for messages.
     """
 
     datatypes: tuple[str, ...]
@@ -37,18 +37,18 @@ INPUTS: Mapping[str, InputSpec] = MappingProxyType(
 
 
 def read_inputs(inputs: list[Any], raw: memoryview) -> dict[str, Tensor]:
-    """Find the inputs of a request.
+    """Read the inputs of a request.
 
     Args:
-        inputs: as they stand in the JSON.
-        raw: the bytes behind the JSON.
+        inputs: value of `inputs` in the JSON.
+        raw: bytes that follow the JSON.
 
     Returns:
-        Each input by its name; raw bytes are not copied.
+        Inputs by name; raw bytes are not copied.
 
     Raises:
-        MalformedRequestError: if an input is unknown, there twice, of a wrong datatype or shape,
-            or the bytes are fewer or more than the inputs say.
+        MalformedRequestError: if an input is unknown or present twice, has a wrong datatype or
+            shape, or if the number of raw bytes does not match the inputs.
     """
     tensors: dict[str, Tensor] = {}
     start = 0
@@ -67,7 +67,8 @@ def read_inputs(inputs: list[Any], raw: memoryview) -> dict[str, Tensor]:
         tensors[name] = Tensor(name, datatype, shape, data)
     if start != len(raw):
         raise MalformedRequestError(
-            f"the bytes behind the JSON must be those of the inputs, {start}; they are {len(raw)}"
+            f"the inputs must account for all bytes after the JSON; they take {start}, and there "
+            f"are {len(raw)}"
         )
     return tensors
 
@@ -79,7 +80,7 @@ def _read_name(given: dict[str, Any], before: Mapping[str, Tensor]) -> str:
             f"name of an input must be one of {', '.join(INPUTS)}; it is {name!r:.100}"
         )
     if name in before:
-        raise MalformedRequestError(f"an input must be there once; {name} is there twice")
+        raise MalformedRequestError(f"a request must have each input once; it has {name} twice")
     return str(name)
 
 
@@ -110,7 +111,7 @@ def _read_size(given: dict[str, Any], name: str) -> int | None:
     parameters = read_member(given, "parameters", dict, name) or {}
     if "shared_memory_region" in parameters:
         raise MalformedRequestError(
-            f"data of {name} must come in the body; shared memory is not supported"
+            f"data of {name} must be in the body; it is in shared memory, which is not supported"
         )
     size = read_member(parameters, "binary_data_size", int, f"{name}'s parameters")
     return None if size is None else int(size)
@@ -138,10 +139,10 @@ def _check_size(
     expected = count_bytes(datatype, shape)
     if size != expected:
         raise MalformedRequestError(
-            f"binary_data_size of {name} must be the {expected} bytes that {datatype} "
-            f"{list(shape)} takes; it is {size}"
+            f"binary_data_size of {name} must be {expected}, the size of {datatype} "
+            f"{list(shape)}; it is {size}"
         )
     if size > left_bytes:
         raise MalformedRequestError(
-            f"the body must hold the {size} bytes of {name}; {left_bytes} are left for it"
+            f"the body must hold the {size} bytes of {name}; it has {left_bytes} left"
         )

@@ -1,4 +1,4 @@
-"""What the server and its models say of themselves."""
+"""Metadata of the server and its models."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _DATATYPES = {"uint8": "UINT8", "uint16": "UINT16", "float32": "FP32"}
 
 
 def describe_server(version: str) -> dict[str, Any]:
-    """Answer `GET /v2`.
+    """Return the answer to `GET /v2`.
 
     Args:
-        version: of the service.
+        version: version of the service.
     """
     return {"name": "lacuna", "version": version, "extensions": list(EXTENSIONS)}
 
@@ -35,15 +35,15 @@ def describe_server(version: str) -> dict[str, Any]:
 def describe_model(
     name: str, versions: Sequence[str], manifest: Manifest, image_pixels: int
 ) -> dict[str, Any]:
-    """Answer `GET /v2/models/{name}`.
+    """Return the answer to `GET /v2/models/{name}`.
 
-    Shapes begin with the number of images; -1 stands for any.
+    The first dimension of a shape is the number of images. A dimension of -1 may have any size.
 
     Args:
-        name: of the model.
-        versions: that are served.
-        manifest: of the one that was asked for.
-        image_pixels: height × width that an image may have.
+        name: name of the model.
+        versions: versions in service.
+        manifest: manifest of the requested version.
+        image_pixels: maximum height × width of an image.
     """
     return {
         "name": name,
@@ -62,14 +62,14 @@ def describe_model(
 
 
 def describe_config(name: str, manifest: Manifest, image_pixels: int) -> dict[str, Any]:
-    """Answer `GET /v2/models/{name}/config`.
+    """Return the answer to `GET /v2/models/{name}/config`.
 
-    As `max_batch_size` is more than 0, `dims` are those of one image.
+    `dims` are those of one image, because `max_batch_size` is more than 0.
 
     Args:
-        name: of the model.
-        manifest: of the version that was asked for.
-        image_pixels: height × width that an image may have.
+        name: name of the model.
+        manifest: manifest of the requested version.
+        image_pixels: maximum height × width of an image.
     """
     return {
         "name": name,

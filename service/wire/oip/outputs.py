@@ -1,4 +1,4 @@
-"""The outputs that a request asks for."""
+"""Outputs that a request asks for."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ OUTPUTS = (LABELS, PROBABILITIES)
 
 
 class RequestedOutput(NamedTuple):
-    """What an answer is to hold.
+    """Output that a request asks for.
 
     Attributes:
         name: one of `OUTPUTS`.
-        binary: as raw bytes behind the JSON.
+        binary: True for raw bytes after the JSON, False for numbers in the JSON.
     """
 
     name: str
@@ -24,19 +24,19 @@ class RequestedOutput(NamedTuple):
 
 
 def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[RequestedOutput]:
-    """Read which outputs are wanted, and how.
+    """Read the requested outputs.
 
     Args:
-        content: the request.
-        parameters: its parameters.
+        content: JSON object of the request.
+        parameters: parameters of the request.
 
     Returns:
-        In the order asked for. Labels alone where nothing is named: probabilities are many times
-        as large, and are computed only for those who ask.
+        Outputs in the order of the request. A request that names no outputs gets labels only,
+        because probabilities are many times as large.
 
     Raises:
-        MalformedRequestError: if an output is unknown, there twice, or asked for in a way that is
-            not supported.
+        MalformedRequestError: if an output is unknown or present twice, or is requested in a form
+            that is not supported.
     """
     binary = _read_flag(parameters, "binary_data_output", default=False)
     wanted = [
@@ -45,7 +45,9 @@ def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[Re
     ]
     names = [output.name for output in wanted]
     if len(set(names)) < len(names):
-        raise MalformedRequestError(f"an output must be there once; they are {', '.join(names)}")
+        raise MalformedRequestError(
+            f"a request must name each output once; it names {', '.join(names)}"
+        )
     return wanted or [RequestedOutput(LABELS, binary)]
 
 
@@ -58,7 +60,7 @@ def _read_output(given: Any, binary: bool) -> RequestedOutput:
     for name in ("classification", "shared_memory_region"):
         if parameters.get(name):
             raise MalformedRequestError(
-                f"{given['name']} must be asked for as a tensor; {name} is not supported"
+                f"{given['name']} must be requested as a tensor; {name} is not supported"
             )
     return RequestedOutput(given["name"], _read_flag(parameters, "binary_data", default=binary))
 

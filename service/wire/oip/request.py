@@ -1,8 +1,7 @@
-"""Reading `POST …/infer`.
+"""Parsing of requests to `POST …/infer`.
 
-The body is JSON; or, with the header `Inference-Header-Content-Length`, that many bytes of JSON,
-and then the raw bytes of each input that has `binary_data_size`, one after the other, in the order
-of `inputs`.
+The body is JSON. With the header `Inference-Header-Content-Length`, the body is that many bytes of
+JSON, followed by the raw bytes of each input that has `binary_data_size`, in the order of `inputs`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.raster import Raster, narrow
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import Entry, check_count, check_pixels, read_samples
+from service.wire.batch import ImageInput, check_count, check_pixels, read_samples
 from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_member, read_object
 from service.wire.oip.inputs import read_inputs
@@ -29,30 +28,30 @@ from service.wire.outputs import PROBABILITIES
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
 _DEFAULT_PRIORITY = 2
-"""1 goes first, larger numbers later; 0 stands for the default, which leaves room on both sides."""
+"""Default of the protocol's `priority`: 1 runs first, larger numbers later, 0 means the default."""
 
-_LIGHT_BYTES = 64 * 1024
-"""Up to here JSON is read in less time than handing it to a thread and back takes."""
+_MAX_INLINE_BYTES = 64 * 1024
+"""Largest JSON body that is parsed on the event loop. For larger ones, a thread is faster."""
 
-_LIGHT_RAW_BYTES = 256 * 1024
-"""The same of raw tensors, which nobody looks at before they are fitted to the model."""
+_MAX_INLINE_RAW_BYTES = 256 * 1024
+"""Largest body with raw tensors that is parsed on the event loop. Raw bytes are not parsed."""
 
 _MAX_WHOLE = (1 << 63) - 1
 
 
 @dataclass(frozen=True, eq=False)
 class InferRequest:
-    """A request, read but for its pixels.
+    """Request whose tensors are not yet decoded.
 
     Attributes:
-        image: N×H×W×C.
-        mask: N×H×W or N×H×W×1; None if there is none.
-        outputs: wanted, at least one.
-        id: to be sent back; None if there is none.
-        timeout_s: how long the caller will wait; None for as long as it takes.
-        priority: larger goes first, 0 is everybody's.
-        is_light: reading the pixels takes a look at few bytes.
-        target: None, for the path names the model.
+        image: tensor N×H×W×C.
+        mask: tensor N×H×W or N×H×W×1; None for no mask.
+        outputs: requested outputs, at least one.
+        id: id that the answer repeats; None for none.
+        timeout_s: seconds that the client will wait; None for no limit.
+        priority: priority; larger numbers run first, 0 is the default.
+        decodes_inline: True if decoding is faster on the event loop than in a thread.
+        target: always None, because the path names the model.
     """
 
     image: Tensor
@@ -61,47 +60,49 @@ class InferRequest:
     id: str | None = None
     timeout_s: float | None = None
     priority: int = 0
-    is_light: bool = False
+    decodes_inline: bool = False
     target: ModelTarget | None = None
 
     @property
     def wants_probabilities(self) -> bool:
-        """Whether they are among the outputs."""
+        """True if probabilities are among the outputs."""
         return any(output.name == PROBABILITIES for output in self.outputs)
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
-        """Turn the inputs into a model's samples, one for each image.
+        """Convert the tensors to samples of a model, one per image.
 
         Args:
-            manifest: of the model.
-            limits: of all images together.
+            manifest: manifest of the model.
+            limits: limits of all images together.
 
         Raises:
-            RequestError: if they are damaged, too large, or do not suit each other or the model.
+            RequestError: if a tensor is malformed or too large, or they do not match each other or
+                the model.
         """
         count, height, width, channels = self.image.shape
         check_count(count)
         check_size(limits, height, width, channels)
         check_pixels(limits, count * height * width)
         masks = [None] * count if self.mask is None else _read_masks(self.mask, count)
-        entries = [
-            _make_entry(image, mask) for image, mask in zip(self.image.read(), masks, strict=True)
+        inputs = [
+            _make_image_input(image, mask)
+            for image, mask in zip(self.image.read(), masks, strict=True)
         ]
-        return read_samples(entries, manifest, limits)
+        return read_samples(inputs, manifest, limits)
 
 
 def parse_infer(
     header_length: str | None, body: bytes | bytearray, limits: ImageLimits
 ) -> InferRequest:
-    """Read a request.
+    """Parse a request.
 
     Args:
-        header_length: the header `Inference-Header-Content-Length`; None if there is none.
-        body: the whole of it, not compressed.
-        limits: of the images in it.
+        header_length: value of the header `Inference-Header-Content-Length`; None if it is missing.
+        body: whole body, decompressed.
+        limits: limits of the images.
 
     Raises:
-        RequestError: if it cannot be understood.
+        RequestError: if the request is malformed or too large.
     """
     text, raw = _split(header_length, body)
     try:
@@ -110,7 +111,7 @@ def parse_infer(
         if header_length is not None:
             raise
         raise MalformedRequestError(
-            f"{error.message}; if raw bytes follow it, {HEADER_LENGTH} must give its length"
+            f"{error.message}; if raw bytes follow the JSON, {HEADER_LENGTH} must be its length"
         ) from error
     parameters = read_member(content, "parameters", dict, "the request") or {}
     tensors = read_inputs(read_member(content, "inputs", list, "the request") or [], raw)
@@ -125,13 +126,13 @@ def parse_infer(
         read_member(content, "id", str, "the request"),
         _read_timeout(parameters),
         _read_priority(parameters),
-        parses_at_once(header_length, len(body)),
+        parses_inline(header_length, len(body)),
     )
 
 
-def parses_at_once(header_length: str | None, body_bytes: int) -> bool:
-    """Tell whether reading a body takes less time than handing it to a thread and back."""
-    return body_bytes <= (_LIGHT_BYTES if header_length is None else _LIGHT_RAW_BYTES)
+def parses_inline(header_length: str | None, body_bytes: int) -> bool:
+    """Return True if parsing a body on the event loop is faster than in a thread."""
+    return body_bytes <= (_MAX_INLINE_BYTES if header_length is None else _MAX_INLINE_RAW_BYTES)
 
 
 def _split(
@@ -146,8 +147,8 @@ def _split(
     length = int(header_length)
     if length == 0:
         raise MalformedRequestError(
-            f"{HEADER_LENGTH} must not be 0: a body without JSON cannot tell the image's shape, "
-            "nor image from mask"
+            f"{HEADER_LENGTH} must be more than 0, because the JSON names the inputs and their "
+            "shapes; it is 0"
         )
     if length > len(body):
         raise MalformedRequestError(
@@ -172,15 +173,15 @@ def _read_whole(parameters: dict[str, Any], name: str) -> int:
     return int(value)
 
 
-def _make_entry(image: NDArray[Any], mask: NDArray[np.bool_] | None) -> Entry:
-    return Entry(lambda _: Raster(narrow(image)), None if mask is None else lambda _: mask)
+def _make_image_input(image: NDArray[Any], mask: NDArray[np.bool_] | None) -> ImageInput:
+    return ImageInput(lambda _: Raster(narrow(image)), None if mask is None else lambda _: mask)
 
 
 def _read_masks(tensor: Tensor, count: int) -> NDArray[np.bool_]:
-    """Give the masks of `count` images as bool N×H×W."""
+    """Return the masks of `count` images, bool (N, H, W)."""
     if tensor.shape[0] != count or tensor.shape[3:] not in ((), (1,)):
         raise InvalidMaskError(
-            f"mask must be [N, H, W] or [N, H, W, 1] with N = {count} as the image; "
+            f"mask must be [N, H, W] or [N, H, W, 1], with N = {count} like the image; "
             f"it is {list(tensor.shape)}"
         )
     return np.asarray(tensor.read() != 0, np.bool_).reshape(tensor.shape[:3])

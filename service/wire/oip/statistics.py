@@ -1,4 +1,4 @@
-"""Answering `GET /v2/models/{name}/stats`."""
+"""Statistics of models, for `GET /v2/models/{name}/stats`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from service.core.statistics import (
 def describe_statistics(
     name: str, version: str, requests: ModelStatistics, work: EngineStatistics
 ) -> dict[str, Any]:
-    """Give an element of `model_stats`.
+    """Return an element of `model_stats`.
 
-    An execution is a call of the model: windows of several images share calls, and those of one
-    large image are spread over many.
+    An execution is a call of the model. Windows of several images share a call, and the windows of
+    one large image take several calls.
 
     Args:
-        name: of the model.
-        version: of the model.
-        requests: what became of those for that version.
-        work: that was done with it.
+        name: name of the model.
+        version: version of the model.
+        requests: statistics of the requests for that version.
+        work: statistics of the engine's calls of that version.
     """
     stages = requests.stages
     return {
@@ -46,7 +46,7 @@ def describe_statistics(
         "batch_stats": [
             _describe_batch(windows, batch) for windows, batch in sorted(work.batches.items())
         ],
-        # Of models that give several responses to a request, and of memory that is attributed.
+        # Triton fills these for models with several responses per request, and for memory use.
         "response_stats": {},
         "memory_usage": [],
     }

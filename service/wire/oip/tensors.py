@@ -1,4 +1,4 @@
-"""Input tensors: datatypes, shapes, and numbers that come as JSON or as raw bytes."""
+"""Input tensors: datatypes, shapes, and data as JSON or raw bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lacuna.errors import MalformedRequestError
 _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {"BOOL": np.dtype("u1"), **DATATYPES, "BF16": np.dtype("<u2")}
 )
-"""Dtypes of the raw bytes. NumPy has no such BOOL and no BF16; both are converted afterwards."""
+"""NumPy types of the raw bytes. BOOL and BF16, which NumPy lacks, are converted after reading."""
 
 IMAGE_DATATYPES = tuple(name for name in _DTYPES if name != "BOOL")
 MASK_DATATYPES = tuple(name for name in _DTYPES if "FP" not in name and "BF" not in name)
@@ -36,13 +36,14 @@ _JSON_TYPES: Mapping[str, frozenset[type]] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """An input, not yet looked at.
+    """Input tensor, not yet decoded.
 
     Attributes:
-        name: of the input.
-        datatype: of the protocol, one of those that the input may have.
-        shape: every side at least 1.
-        data: raw bytes, as many as the shape takes; or lists, nested or flat, of any length.
+        name: name of the input.
+        datatype: datatype of the protocol, one that the input accepts.
+        shape: shape, every side at least 1.
+        data: raw bytes, exactly as many as the shape needs; or lists, nested or flat, of any
+            length.
     """
 
     name: str
@@ -51,15 +52,15 @@ class Tensor:
     data: memoryview | list[Any]
 
     def read(self) -> NDArray[Any]:
-        """Give the numbers.
+        """Decode the data.
 
         Returns:
-            Of the tensor's shape. Raw bytes are not copied but for BOOL and BF16; BOOL comes as
-            uint8, in which all but 0 is true; null as NaN.
+            Array of the tensor's shape. BOOL becomes uint8, non-zero = true; null becomes NaN. Raw
+            bytes are copied only for BF16.
 
         Raises:
-            MalformedRequestError: if lists hold anything but numbers of the datatype, or not as
-                many as the shape takes.
+            MalformedRequestError: if the lists hold values that do not fit the datatype, or their
+                number does not match the shape.
         """
         if isinstance(self.data, memoryview):
             raw = np.frombuffer(self.data, _DTYPES[self.datatype]).reshape(self.shape)
@@ -69,20 +70,20 @@ class Tensor:
 
 
 def count_bytes(datatype: str, shape: tuple[int, ...]) -> int:
-    """Give the number of bytes that a tensor's raw form has."""
+    """Return the size of a tensor's raw bytes."""
     return _DTYPES[datatype].itemsize * math.prod(shape)
 
 
 def _read_lists(tensor: Tensor, data: list[Any]) -> NDArray[Any]:
     if tensor.datatype in _BINARY_ONLY:
         raise MalformedRequestError(
-            f"data of {tensor.name} must be binary where the datatype is {tensor.datatype}; "
+            f"data of {tensor.name} must be raw bytes if its datatype is {tensor.datatype}; "
             "it is JSON"
         )
     flat = _flatten(tensor, data)
-    strange = set(map(type, flat)) - _JSON_TYPES.get(tensor.datatype, _INTEGERS)
-    if strange:
-        kind = min(kind.__name__ for kind in strange)
+    wrong = set(map(type, flat)) - _JSON_TYPES.get(tensor.datatype, _INTEGERS)
+    if wrong:
+        kind = min(kind.__name__ for kind in wrong)
         raise MalformedRequestError(
             f"data of {tensor.name} must be {tensor.datatype}; it holds a {kind}"
         )
@@ -91,26 +92,26 @@ def _read_lists(tensor: Tensor, data: list[Any]) -> NDArray[Any]:
             return np.array(flat, _DTYPES[tensor.datatype]).reshape(tensor.shape)
     except (OverflowError, TypeError):
         raise MalformedRequestError(
-            f"data of {tensor.name} must be within {tensor.datatype}; a number is beyond"
+            f"data of {tensor.name} must be in the range of {tensor.datatype}; a number is not"
         ) from None
 
 
 def _flatten(tensor: Tensor, data: list[Any]) -> list[Any]:
-    """Give the numbers of lists in a row, if they are nested as the shape says, or not at all."""
+    """Return the values of lists as one flat list. They must be flat or nested like the shape."""
     flat = data
     for side in tensor.shape[1:]:
         if not flat or type(flat[0]) is not list:
             break
         if {len(part) if type(part) is list else -1 for part in flat} != {side}:
             raise MalformedRequestError(
-                f"data of {tensor.name} must be nested as its shape {list(tensor.shape)} says, "
-                "or flat; it is ragged or of another shape"
+                f"data of {tensor.name} must be flat or nested like its shape "
+                f"{list(tensor.shape)}; it is ragged or has another shape"
             )
         flat = list(chain.from_iterable(flat))
     count = math.prod(tensor.shape)
     if len(flat) != count:
         raise MalformedRequestError(
-            f"data of {tensor.name} must hold the {count} numbers that its shape "
-            f"{list(tensor.shape)} takes; it holds {len(flat)}"
+            f"data of {tensor.name} must hold {count} numbers, for its shape "
+            f"{list(tensor.shape)}; it holds {len(flat)}"
         )
     return flat

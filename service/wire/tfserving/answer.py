@@ -1,4 +1,4 @@
-"""Writing the answer of `POST /v1/models/{name}:predict`."""
+"""Rendering of the answers of `POST /v1/models/{name}:predict`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from service.wire.tfserving.request import PredictRequest
 
 
 def render_predict(request: PredictRequest, segmentations: Sequence[Segmentation]) -> bytes:
-    """Write an answer, by rows or columns as the request was.
+    """Render an answer by rows or by columns, like the request.
 
     Args:
-        request: that is answered.
-        segmentations: for each of its images; with probabilities if it wants them.
+        request: request to answer.
+        segmentations: one per image, with probabilities if the request wants them.
     """
     rows = [
         {name: write_nested(choose_output(segmentation, name)) for name in request.outputs}
@@ -28,7 +28,7 @@ def render_predict(request: PredictRequest, segmentations: Sequence[Segmentation
 
 
 def _write(values: dict[str, bytes]) -> bytes:
-    """Give the value of the only output bare, and those of several by their names."""
+    """Return the value of a single output, or an object with several outputs by name."""
     if len(values) == 1:
         return next(iter(values.values()))
     members = (b'"' + name.encode() + b'":' + value for name, value in values.items())

@@ -1,4 +1,4 @@
-"""What a model says of itself: the states of its versions, and its signatures."""
+"""Metadata of a model: the states of its versions, and its signatures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _STATES: Mapping[str, str] = MappingProxyType(
         "unloaded": "END",
     }
 )
-"""The protocol's names of the states of a version."""
+"""States of a version, by the protocol's names."""
 
 _METHOD = "tensorflow/serving/predict"
 
 
 def describe_status(versions: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
-    """Answer `GET /v1/models/{name}`.
+    """Return the answer to `GET /v1/models/{name}`.
 
     Args:
-        versions: version, state and reason of each, lowest first.
+        versions: version, state and reason of each version, lowest first.
     """
     described = [
         {
@@ -46,12 +46,12 @@ def describe_status(versions: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
 
 
 def describe_metadata(name: str, version: str, manifest: Manifest) -> dict[str, Any]:
-    """Answer `GET /v1/models/{name}/metadata`.
+    """Return the answer to `GET /v1/models/{name}/metadata`.
 
     Args:
-        name: of the model.
-        version: of the model.
-        manifest: of that version.
+        name: name of the model.
+        version: version of the model.
+        manifest: manifest of that version.
     """
     inputs = {
         "image": _describe("image", "DT_FLOAT", [-1, -1, -1, manifest.image.channels]),

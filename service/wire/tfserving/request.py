@@ -1,8 +1,8 @@
-"""Reading `POST /v1/models/{name}:predict`.
+"""Parsing of requests to `POST /v1/models/{name}:predict`.
 
-The body is a JSON object with `instances`, a list of rows, each with the inputs of one image; or
-with `inputs`, an object of columns, each a list with one input of all images. Where only the image
-is given its name may be left out: a row, or the column, is the image then.
+The body is a JSON object with `instances` or `inputs`. `instances` is a list of rows; a row is an
+object with the inputs of one image. `inputs` is an object of columns; a column is a list with one
+input of all images. If there is no mask, the object may be replaced by the image or images alone.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from lacuna.errors import MalformedRequestError
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import Entry, check_count, read_samples
+from service.wire.batch import ImageInput, check_count, read_samples
 from service.wire.dialect import ModelTarget
 from service.wire.json_object import read_member, read_object
-from service.wire.json_values import make_entry
+from service.wire.json_values import make_image_input
 from service.wire.outputs import LABELS, PROBABILITIES
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -27,63 +27,64 @@ DEFAULT_SIGNATURE = "serving_default"
 SIGNATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {DEFAULT_SIGNATURE: (LABELS, PROBABILITIES), "labels": (LABELS,)}
 )
-"""The outputs of each signature."""
+"""Outputs of each signature."""
 
 _INPUTS = ("image", "mask")
 
-_LIGHT_BYTES = 64 * 1024
-"""Up to here JSON is read in less time than handing it to a thread and back takes."""
+_MAX_INLINE_BYTES = 64 * 1024
+"""Largest body that is parsed on the event loop. For larger ones, a thread is faster."""
 
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """A request, read but for its pixels.
+    """Request whose images are not yet decoded.
 
     Attributes:
-        entries: its images.
-        outputs: that are wanted.
-        by_rows: as it came, and so as it is answered.
-        timeout_s: the protocol has none.
-        priority: nor any of these.
-        is_light: reading the pixels takes a look at few bytes.
-        target: None, for the path names the model.
+        images: images of the request.
+        outputs: names of the requested outputs.
+        by_rows: True if the request has `instances`, False if it has `inputs`.
+        timeout_s: always None; the protocol has no timeouts.
+        priority: always 0; the protocol has no priorities.
+        decodes_inline: True if decoding is faster on the event loop than in a thread.
+        target: always None, because the path names the model.
     """
 
-    entries: Sequence[Entry]
+    images: Sequence[ImageInput]
     outputs: tuple[str, ...]
     by_rows: bool
     timeout_s: float | None = None
     priority: int = 0
-    is_light: bool = False
+    decodes_inline: bool = False
     target: ModelTarget | None = None
 
     @property
     def wants_probabilities(self) -> bool:
-        """Whether they are among the outputs."""
+        """True if probabilities are among the outputs."""
         return PROBABILITIES in self.outputs
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
-        """Turn the inputs into a model's samples, one for each image.
+        """Convert the inputs to samples of a model, one per image.
 
         Args:
-            manifest: of the model.
-            limits: of all images together.
+            manifest: manifest of the model.
+            limits: limits of all images together.
 
         Raises:
-            RequestError: if they are damaged, too large, or do not suit each other or the model.
+            RequestError: if an image or mask is malformed or too large, or they do not match each
+                other or the model.
         """
-        return read_samples(self.entries, manifest, limits)
+        return read_samples(self.images, manifest, limits)
 
 
 def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictRequest:
-    """Read a request.
+    """Parse a request.
 
     Args:
-        body: the whole of it, not compressed.
-        limits: of the images in it.
+        body: whole body, decompressed.
+        limits: limits of the images.
 
     Raises:
-        RequestError: if it cannot be understood.
+        RequestError: if the request is malformed or too large.
     """
     content = read_object(body, limits)
     signature = read_member(content, "signature_name", str, "the request") or DEFAULT_SIGNATURE
@@ -98,15 +99,15 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
         )
     by_rows = "instances" in content
     given = _read_rows(content["instances"]) if by_rows else _read_columns(content["inputs"])
-    entries = [make_entry(image, mask, strict=True) for image, mask in given]
+    images = [make_image_input(image, mask, strict=True) for image, mask in given]
     return PredictRequest(
-        entries, SIGNATURES[signature], by_rows, is_light=parses_at_once(len(body))
+        images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(len(body))
     )
 
 
-def parses_at_once(body_bytes: int) -> bool:
-    """Tell whether reading a body takes less time than handing it to a thread and back."""
-    return body_bytes <= _LIGHT_BYTES
+def parses_inline(body_bytes: int) -> bool:
+    """Return True if parsing a body on the event loop is faster than in a thread."""
+    return body_bytes <= _MAX_INLINE_BYTES
 
 
 def _read_rows(rows: Any) -> list[tuple[Any, Any]]:
@@ -133,13 +134,13 @@ def _read_columns(columns: Any) -> list[tuple[Any, Any]]:
         return [(value, None) for value in image]
     if len(mask) != len(image):
         raise MalformedRequestError(
-            f"inputs must be of one length; image has {len(image)}, mask {len(mask)}"
+            f"image and mask must have equal lengths; image has {len(image)}, mask {len(mask)}"
         )
     return list(zip(image, mask, strict=True))
 
 
 def _is_named(value: Any) -> bool:
-    """Tell inputs with their names from the image alone."""
+    """Return True for an object of named inputs, False for an image alone."""
     return isinstance(value, dict) and "b64" not in value
 
 
@@ -147,7 +148,7 @@ def _check_names(given: dict[str, Any], what: str) -> None:
     for name in given:
         if name not in _INPUTS:
             raise MalformedRequestError(
-                f"{what} must have image and perhaps mask; {name[:100]} is neither"
+                f"{what} must have only image and mask; {name[:100]} is neither"
             )
     if given.get("image") is None:
         found = [name for name, value in given.items() if value is not None]

@@ -131,7 +131,7 @@ def test_the_exit_status_tells_that_nothing_was_done(scenes, address):
     result, output = ask(scenes, f"http://{address}", "--model", "ghost", "--concurrency", 1)
 
     assert result.exit_code == 1
-    assert f"1 failed, {COUNT - 1} not asked" in result.stdout
+    assert f"1 failed, {COUNT - 1} not started" in result.stdout
     assert list(output.iterdir()) == []
 
 

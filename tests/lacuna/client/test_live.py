@@ -10,7 +10,7 @@ import pytest
 from lacuna.client import Client, RetryPolicy, TimedOutError, UnreachableError
 from lacuna.errors import DeadlineExceededError, OverloadedError, UnauthenticatedError
 from service.core.admission import AdmissionPolicy
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.keys import KeyRing
 from tests.lacuna.client.relay import Relay
 from tests.lacuna.client.scripts import Time
@@ -48,17 +48,17 @@ def held():
 
 
 def test_an_overloaded_server_is_asked_again_when_it_says(tmp_path, held):
-    time, first_done = Time(), threading.Event()
+    pauses, first_done = Time(), threading.Event()
 
     def sleep(seconds):
-        time.sleep(seconds)
+        pauses.sleep(seconds)
         held.go.set()
         assert first_done.wait(30)
 
     with (
         serve(tmp_path, lambda _: held, admission=AdmissionPolicy(max_pending=1)) as url,
         Client(url) as other,
-        Client(url, clock=time.clock, sleep=sleep) as client,
+        Client(url, clock=pauses.clock, sleep=sleep) as client,
         ThreadPoolExecutor(1) as pool,
     ):
         held.hold()
@@ -68,8 +68,8 @@ def test_an_overloaded_server_is_asked_again_when_it_says(tmp_path, held):
 
         assert client.segment(IMAGES[1]).labels.shape == (4, 4)
         assert first.result().labels.shape == (4, 3)
-    assert len(time.sleeps) >= 1
-    assert time.sleeps[0] >= 1
+    assert len(pauses.sleeps) >= 1
+    assert pauses.sleeps[0] >= 1
 
 
 def test_without_patience_an_overloaded_server_is_an_error_that_says_when(tmp_path, held):
@@ -143,7 +143,7 @@ def test_no_image_is_lost_or_answered_twice_while_a_server_restarts(address):
 
 def test_a_server_that_wants_a_key_gets_it(tmp_path):
     key = "correct-horse-battery-staple"
-    with serve(tmp_path, access=Access(KeyRing([key]))) as url:
+    with serve(tmp_path, access_control=AccessControl(KeyRing([key]))) as url:
         with Client(url, api_key=key) as client:
             assert client.segment(IMAGES[0]).model == "fake"
         with Client(url) as client, pytest.raises(UnauthenticatedError) as caught:

@@ -102,8 +102,8 @@ def test_json_says_what_the_server_says(result, tmp_path):
 
 
 def test_another_form_is_refused(result, tmp_path):
-    with pytest.raises(ValueError, match=r"\.tif"):
-        result.save(tmp_path / "labels.tif")
+    with pytest.raises(ValueError, match=r"\.gif"):
+        result.save(tmp_path / "labels.gif")
     with pytest.raises(ValueError, match="probabilities=True"):
         Result(LABELS, CLASSES).save(tmp_path / "labels.npz")
     assert list(tmp_path.iterdir()) == []

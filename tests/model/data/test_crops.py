@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.crops import AugmentationConfig, lose, pad_together, turn, vary
+from model.data.crops import AugmentationConfig, augment, collate, remove_pixels, turn
 from model.data.folders import Sample
 
 MOVES = AugmentationConfig(crop=8, brightness=0, contrast=0, complete=1)
@@ -29,7 +29,7 @@ def test_mask_and_labels_follow_the_image(height, width, seed):
         int(code): int(label)
         for code, label in zip(sample.image.ravel(), sample.labels.ravel(), strict=True)
     }
-    piece = vary(np.random.default_rng(seed), sample, MOVES, 0.0, 1.0)
+    piece = augment(np.random.default_rng(seed), sample, MOVES, 0.0, 1.0)
 
     shown = piece.image[..., 0]
     np.testing.assert_array_equal(piece.mask, shown > 0)
@@ -51,7 +51,7 @@ def test_a_piece_is_one_of_the_image_turned_or_mirrored():
 def test_every_turn_and_both_sides_are_drawn():
     sample = coded_sample(8, 8)
     rng = np.random.default_rng(0)
-    drawn = {vary(rng, sample, MOVES, 0.0, 1.0).image.tobytes() for _ in range(200)}
+    drawn = {augment(rng, sample, MOVES, 0.0, 1.0).image.tobytes() for _ in range(200)}
 
     assert len(drawn) == 8
 
@@ -62,14 +62,14 @@ def test_a_piece_has_something_to_learn_from():
     sample = Sample(np.ones((64, 64, 1), np.uint8), np.ones((64, 64), bool), labels)
 
     for seed in range(20):
-        piece = vary(np.random.default_rng(seed), sample, MOVES, 0.0, 1.0)
+        piece = augment(np.random.default_rng(seed), sample, MOVES, 0.0, 1.0)
         assert (piece.labels == 1).sum() == 1
 
 
 def test_what_is_taken_out_is_taken_out_of_all():
     sample = coded_sample(30, 30, known=1.0)
     config = AugmentationConfig(crop=30, missing=(0.5, 0.5), complete=0)
-    piece = vary(np.random.default_rng(3), sample, config, 0.0, 1.0)
+    piece = augment(np.random.default_rng(3), sample, config, 0.0, 1.0)
 
     assert piece.mask.mean() == pytest.approx(0.4, abs=0.12)
     assert (piece.image[~piece.mask] == 0).all()
@@ -81,7 +81,7 @@ def test_light_changes_in_the_units_of_the_image_and_stays_in_their_range():
     sample = Sample(values, np.ones((8, 8), bool), np.zeros((8, 8), np.uint8))
     config = AugmentationConfig(crop=8, turns=False, brightness=0.2, contrast=0, complete=1)
     seen = [
-        vary(np.random.default_rng(seed), sample, config, 30000.0, 20000.0).image
+        augment(np.random.default_rng(seed), sample, config, 30000.0, 20000.0).image
         for seed in range(50)
     ]
 
@@ -96,7 +96,7 @@ def test_contrast_leaves_the_mean_where_it_is():
     values = np.array([[[80.0], [100.0], [120.0]]], np.float32)
     sample = Sample(values, np.ones((1, 3), bool), np.zeros((1, 3), np.uint8))
     config = AugmentationConfig(crop=8, turns=False, brightness=0, contrast=0.2, complete=1)
-    image = vary(np.random.default_rng(1), sample, config, 100.0, 10.0).image.ravel()
+    image = augment(np.random.default_rng(1), sample, config, 100.0, 10.0).image.ravel()
 
     assert image[1] == 100
     assert image[2] - 100 == pytest.approx(100 - image[0])
@@ -106,7 +106,7 @@ def test_contrast_leaves_the_mean_where_it_is():
 
 def test_a_batch_is_as_large_as_its_largest_up_to_a_multiple():
     samples = [coded_sample(5, 9), coded_sample(11, 3)]
-    batch = pad_together(samples, 4)
+    batch = collate(samples, 4)
 
     assert batch.image.shape == (2, 12, 12, 1)
     for index, sample in enumerate(samples):
@@ -123,7 +123,7 @@ def test_losing_pixels_changes_no_other():
     sample = coded_sample(6, 6)
     missing = np.zeros((6, 6), bool)
     missing[2:4] = True
-    left = lose(sample, missing)
+    left = remove_pixels(sample, missing)
 
     np.testing.assert_array_equal(left.image[~missing], sample.image[~missing])
     assert not left.mask[missing].any()

@@ -189,15 +189,15 @@ def test_an_empty_split_is_told(folder):
     write_description(folder, "validation_fraction = 0.000001")
 
     (fault,) = faults_of(folder)
-    assert fault.startswith("images/: of 8 images none is left for validation")
+    assert fault.startswith("images/: none of 8 images is left for validation")
 
 
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("train.txt", "scene00\nmoon.png\n", "train.txt: moon is no image"),
+        ("train.txt", "scene00\nmoon.png\n", "train.txt: moon is not an image"),
         ("validation.txt", "scene00\n", "validation.txt: scene00 is in train.txt too"),
-        ("train.txt", None, "train.txt: is missing or no text"),
+        ("train.txt", None, "train.txt: is missing or is not text"),
         ("validation.txt", "\n", "validation.txt: names no image"),
     ],
 )

@@ -102,7 +102,7 @@ def test_maps_of_labels_hold_every_class_about_as_often():
 
 
 def test_batches_are_the_mosaics_in_their_order(textures):
-    (images, masks), labels = next(iter(mosaic_dataset(textures, CONFIG, 3, 4)))
+    images, masks, labels = next(iter(mosaic_dataset(textures, CONFIG, 3, 4)))
     expected = take(textures, 4, seed=3)
     np.testing.assert_array_equal(images, [mosaic.image for mosaic in expected])
     np.testing.assert_array_equal(masks[..., 0], [mosaic.mask for mosaic in expected])

@@ -3,11 +3,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from model.comparison import Contestant, Run
-from model.curves import FRACTIONS
+from model.comparison.curves import FRACTIONS
+from model.comparison.groups import RunGroup, ScoredRun
 from model.data.nodata import PATTERNS_TO_COMPARE
-from model.flips import Flips
 from model.report.panels import draw_panels
+from model.scoring.flips import Flips
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -17,14 +17,16 @@ def contest(name, *slopes):
     for slope in slopes:
         curve = tuple(0.9 - slope * fraction for fraction in FRACTIONS)
         curves = dict.fromkeys(PATTERNS_TO_COMPARE, curve)
-        runs.append(Run({}, {**curves, "padding": (0.9,) * len(FRACTIONS)}, Flips(0, 1, 0, 1)))
-    return Contestant(name, runs)
+        runs.append(
+            ScoredRun({}, {**curves, "padding": (0.9,) * len(FRACTIONS)}, Flips(0, 1, 0, 1))
+        )
+    return RunGroup(name, runs)
 
 
 @pytest.fixture(scope="module")
 def picture():
-    contestants = [contest("masked", 0.1, 0.3), contest("plain <zero>", 0.6)]
-    return ET.fromstring(draw_panels(contestants))  # noqa: S314
+    groups = [contest("masked", 0.1, 0.3), contest("plain <zero>", 0.6)]
+    return ET.fromstring(draw_panels(groups))  # noqa: S314
 
 
 def read_points(element):

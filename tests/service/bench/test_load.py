@@ -1,6 +1,10 @@
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,12 +203,25 @@ def test_a_run_that_is_cancelled_leaves_nothing_behind():
         assert asyncio.run(cancel(server)) == 1
 
 
-def test_the_loop_needs_no_uvloop(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "uvloop", None)
+WITHOUT_UVLOOP = """
+import sys
 
-    report, _ = load(lambda *_: RIGHT, requests=3)
+from tests.service.bench.test_load import RIGHT, load
 
-    assert report.is_clean
+report, _ = load(lambda *_: RIGHT, requests=3)
+assert "uvloop" not in sys.modules
+assert report.is_clean
+"""
+
+
+def test_the_loop_needs_no_uvloop(tmp_path):
+    missing = 'raise ModuleNotFoundError("No module named uvloop", name="uvloop")'
+    (tmp_path / "uvloop.py").write_text(missing)
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
+
+    subprocess.run(
+        [sys.executable, "-c", WITHOUT_UVLOOP], env=os.environ | {"PYTHONPATH": paths}, check=True
+    )
 
 
 def test_a_name_is_as_good_as_an_server():

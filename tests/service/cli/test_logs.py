@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.logs import TextFormatter, TurnHandler, configure_logging
+from service.cli.logs import BatchingHandler, TextFormatter, configure_logging
+from tests.support.waiting import let_others_run
 
 
 @pytest.fixture
@@ -70,13 +71,13 @@ def test_json_tells_the_time_with_its_zone_and_what_was_raised(capfd):
 
 def test_lines_of_one_turn_of_the_loop_are_written_at_its_end():
     written = Counting()
-    handler = TurnHandler(written)
+    handler = BatchingHandler(written)
 
     async def log_twice():
         for number in (1, 2):
             handler.handle(logging.makeLogRecord({"msg": str(number)}))
         assert written.flushes == 0
-        await asyncio.sleep(0)
+        await let_others_run()
 
     asyncio.run(log_twice())
 
@@ -87,14 +88,14 @@ def test_lines_of_one_turn_of_the_loop_are_written_at_its_end():
 def test_a_line_that_no_loop_waits_for_is_written_at_once():
     written = Counting()
 
-    TurnHandler(written).handle(logging.makeLogRecord({"msg": "now"}))
+    BatchingHandler(written).handle(logging.makeLogRecord({"msg": "now"}))
 
     assert written.flushes == 1
 
 
 def test_a_line_from_a_thread_comes_after_those_that_wait():
     written = Counting()
-    handler = TurnHandler(written)
+    handler = BatchingHandler(written)
 
     async def log_beside_a_thread():
         handler.handle(logging.makeLogRecord({"msg": "1"}))
@@ -103,7 +104,7 @@ def test_a_line_from_a_thread_comes_after_those_that_wait():
         thread.join()
         assert written.getvalue() == "1\n2\n"
         handler.handle(logging.makeLogRecord({"msg": "3"}))
-        await asyncio.sleep(0)
+        await let_others_run()
 
     asyncio.run(log_beside_a_thread())
 
@@ -112,12 +113,12 @@ def test_a_line_from_a_thread_comes_after_those_that_wait():
 
 def test_what_cannot_be_told_silences_no_other_line(capsys):
     written = Counting()
-    handler = TurnHandler(written)
+    handler = BatchingHandler(written)
 
     async def log_around_a_fault():
         for message, args in (("1", ()), ("%d", ("two",)), ("3", ())):
             handler.handle(logging.makeLogRecord({"msg": message, "args": args}))
-        await asyncio.sleep(0)
+        await let_others_run()
 
     asyncio.run(log_around_a_fault())
 
@@ -147,8 +148,8 @@ def test_a_log_that_cannot_be_written_disturbs_nobody():
 
     async def log_once():
         asyncio.get_running_loop().set_exception_handler(lambda *about: told.append(about))
-        TurnHandler(written).handle(logging.makeLogRecord({"msg": "lost"}))
-        await asyncio.sleep(0)
+        BatchingHandler(written).handle(logging.makeLogRecord({"msg": "lost"}))
+        await let_others_run()
 
     asyncio.run(log_once())
 

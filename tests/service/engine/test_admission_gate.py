@@ -14,6 +14,7 @@ from tests.service.engine.test_segmenter import (
     serve_model,
 )
 from tests.support.runtimes import Gated
+from tests.support.waiting import let_others_run
 
 
 def test_so_many_requests_are_taken_in_at_once_and_no_more():
@@ -45,7 +46,7 @@ async def fill_queue(segmenter, model):
     tasks = [await hold_worker(segmenter, model)]
     for _ in range(2):
         tasks.append(asyncio.create_task(segmenter.segment(model, fill_sample(4, 4))))
-        await asyncio.sleep(0)
+        await let_others_run()
     return tasks
 
 

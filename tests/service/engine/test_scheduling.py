@@ -1,5 +1,6 @@
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,37 +18,57 @@ def interval():
     sys.setswitchinterval(before)
 
 
-@pytest.fixture
-def chosen(monkeypatch):
-    """The policies that the system is asked for, none of which takes effect."""
-    policies = []
-    monkeypatch.setattr(os, "sched_setscheduler", lambda *given: policies.append(given[1]))
-    return policies
+class System:
+    """A system's scheduler, as Python's `os` shows it.
+
+    Attributes:
+        policy: that the thread has.
+        chosen: the policies that were asked for, none of which takes effect.
+    """
+
+    def __init__(self, policy):
+        self.policy, self.chosen = policy, []
+
+    def sched_getscheduler(self, pid, /):
+        return self.policy
+
+    def sched_setscheduler(self, pid, policy, param, /):
+        self.chosen.append(policy)
 
 
-def test_models_are_favored_at_cores_and_interpreter(monkeypatch, chosen):
-    monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_OTHER)
+class Sandbox(System):
+    """One that forbids to choose."""
 
-    set_batch_scheduling()
+    def sched_setscheduler(self, pid, policy, param, /):
+        raise PermissionError(1, "Operation not permitted")
 
-    assert chosen == [os.SCHED_BATCH]
+
+def test_models_are_favored_at_cores_and_interpreter():
+    system = System(os.SCHED_OTHER)
+
+    set_batch_scheduling(system)
+
+    assert system.chosen == [os.SCHED_BATCH]
     assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
 
 
 @pytest.mark.parametrize("policy", [os.SCHED_IDLE, os.SCHED_RR])
-def test_a_policy_that_the_operator_has_chosen_is_kept(monkeypatch, chosen, policy):
-    monkeypatch.setattr(os, "sched_getscheduler", lambda _: policy)
+def test_a_policy_that_the_operator_has_chosen_is_kept(policy):
+    system = System(policy)
 
-    set_batch_scheduling()
+    set_batch_scheduling(system)
 
-    assert chosen == []
+    assert system.chosen == []
 
 
-def test_a_sandbox_that_forbids_it_stops_nothing(monkeypatch):
-    def forbid(*_):
-        raise PermissionError(1, "Operation not permitted")
+def test_a_sandbox_that_forbids_it_stops_nothing():
+    set_batch_scheduling(Sandbox(os.SCHED_OTHER))
 
-    monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_OTHER)
-    monkeypatch.setattr(os, "sched_setscheduler", forbid)
 
-    set_batch_scheduling()
+def test_the_calling_thread_has_the_policy_for_batch_work():
+    def schedule():
+        set_batch_scheduling()
+        return os.sched_getscheduler(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(schedule).result() == os.SCHED_BATCH

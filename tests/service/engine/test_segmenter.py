@@ -16,6 +16,7 @@ from service.engine.served import ServedModel
 from service.runtime.fake import FakeRuntime
 from service.runtime.probe import Check, ContractReport
 from tests.support.runtimes import Failing, Gated, Poisoned, Recording
+from tests.support.waiting import let_others_run
 
 HOLDS = ContractReport(())
 BROKEN = ContractReport((Check("canvas", False, "7 of 9 labels differ"),))
@@ -104,7 +105,7 @@ async def segment_together(segmenter, holder, model, *values):
     rest = [
         asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value))) for value in values
     ]
-    await asyncio.sleep(0)
+    await let_others_run()
     holder.runtime.go.set()
     await first
     return await asyncio.gather(*rest, return_exceptions=True)
@@ -204,7 +205,7 @@ def test_a_model_that_breaks_the_contract_sees_exact_images_with_mates_of_their_
                 asyncio.create_task(segmenter.segment(model, sample))
                 for sample in (odd, fill_sample(12, 17), odd)
             ]
-            await asyncio.sleep(0)
+            await let_others_run()
             runtime.go.set()
             await asyncio.gather(first, *rest)
 
@@ -288,9 +289,9 @@ def test_of_three_callers_one_may_leave_and_the_others_get_their_answers():
                 asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value)))
                 for value in (10, 100, 200)
             ]
-            await asyncio.sleep(0)
+            await let_others_run()
             rest[1].cancel()
-            await asyncio.sleep(0)
+            await let_others_run()
             runtime.go.set()
             return await asyncio.gather(first, rest[0], rest[2])
 
@@ -309,7 +310,7 @@ def test_whoever_leaves_while_being_run_holds_nobody_up():
             first = await hold_worker(segmenter, model)
             first.cancel()
             second = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
-            await asyncio.sleep(0)
+            await let_others_run()
             runtime.go.set()
             return await second
 
@@ -324,9 +325,9 @@ def test_a_higher_priority_goes_first():
         async with run_segmenter() as segmenter:
             first = await hold_worker(segmenter, model)
             low = asyncio.create_task(segmenter.segment(model, fill_sample(8, 8)))
-            await asyncio.sleep(0)
+            await let_others_run()
             high = asyncio.create_task(segmenter.segment(model, fill_sample(40, 40), priority=1))
-            await asyncio.sleep(0)
+            await let_others_run()
             runtime.go.set()
             await asyncio.gather(first, low, high)
 
@@ -344,7 +345,7 @@ def test_the_time_in_the_queue_is_told_apart_from_the_work():
         segmenter = Segmenter(clock=lambda: now[0])
         first = await hold_worker(segmenter, model)
         second = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
-        await asyncio.sleep(0)
+        await let_others_run()
         now[0] = 13.0
         runtime.go.set()
         results = await asyncio.gather(first, second)

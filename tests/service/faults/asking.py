@@ -90,11 +90,17 @@ async def ask_in_turn(address: str, clients: int, seconds: float) -> list[Outcom
 
 async def ask_at_rate(address: str, per_s: float, seconds: float) -> list[Outcome]:
     """Ask so often a second, whether the answers come or not."""
-    began_s = time.monotonic()
-    asked = []
-    for index in range(int(per_s * seconds)):
-        await asyncio.sleep(max(began_s + index / per_s - time.monotonic(), 0))
+    loop, count = asyncio.get_running_loop(), int(per_s * seconds)
+    began_s, asked, all_asked = loop.time(), [], asyncio.Event()
+
+    def start() -> None:
         asked.append(asyncio.create_task(ask(address)))
+        if len(asked) == count:
+            all_asked.set()
+
+    for index in range(count):
+        loop.call_at(began_s + index / per_s, start)
+    await all_asked.wait()
     return list(await asyncio.gather(*asked))
 
 

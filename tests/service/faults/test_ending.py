@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import time
@@ -14,19 +15,22 @@ from service.web.server import CLOSING_S
 from tests.service.faults.asking import IMAGE, LOST, NO_CONNECTION, ask
 from tests.support.fake_server import run_fake_server
 from tests.support.runtimes import SEVEN
-from tests.support.sockets import connect, find_free_port, make_head
+from tests.support.sockets import connect, make_head
+from tests.support.waiting import wait_until
 
 SEVENS = write_npy(np.full((9, 9), SEVEN, np.uint8))
 
 
-async def ask_until_nobody_listens(address, clients):
-    """Ask on and on; give what became of every request."""
+async def ask_until_nobody_listens(address, clients, under_load):
+    """Ask on and on; give what became of every request. Under load it is once many are answered."""
     outcomes = []
 
     async def repeat():
         while True:
             outcome = await ask(address, expect=True)
             outcomes.append(outcome)
+            if len(outcomes) == 4 * clients:
+                under_load.set()
             if outcome.status == NO_CONNECTION:
                 return
 
@@ -37,8 +41,9 @@ async def ask_until_nobody_listens(address, clients):
 @pytest.mark.slow
 def test_sigterm_under_load_loses_nothing_that_was_taken_in(tmp_path):
     async def scenario(server):
-        asking = asyncio.create_task(ask_until_nobody_listens(server.address, 16))
-        await asyncio.sleep(1)
+        under_load = asyncio.Event()
+        asking = asyncio.create_task(ask_until_nobody_listens(server.address, 16, under_load))
+        await under_load.wait()
         server.process.send_signal(signal.SIGTERM)
         return await asyncio.wait_for(asking, 30)
 
@@ -56,12 +61,18 @@ def test_sigterm_under_load_loses_nothing_that_was_taken_in(tmp_path):
     assert all("retry-after" in outcome.headers for outcome in told)
 
 
+def is_computing(server):
+    metrics = httpx2.get(f"http://{server.address}/metrics").text
+    (line,) = re.findall(r"^lacuna_engine_longest_run_seconds (\S+)$", metrics, re.MULTILINE)
+    return float(line) > 0
+
+
 @contextmanager
 def run_busy_server(folder, **variables):
-    """Give a server that is in the middle of a call of 20 s, and the connection of its caller."""
+    """Give a server in the middle of a call that does not end, and the connection of its caller."""
     with run_fake_server(folder, **variables) as server, connect(server.address) as connection:
         connection.sendall(make_head(Content_Length=len(SEVENS)) + SEVENS)
-        time.sleep(0.5)
+        assert wait_until(lambda: is_computing(server))
         yield server, connection
 
 
@@ -90,13 +101,13 @@ def test_a_second_signal_ends_the_server_at_once(tmp_path):
 
 
 def test_a_killed_server_starts_again_on_its_port_with_what_it_knew(tmp_path):
-    port = find_free_port()
-    with run_fake_server(tmp_path, port=port) as server:
+    with run_fake_server(tmp_path) as server:
         with connect(server.address) as connection:
             connection.sendall(make_head(Content_Length=len(IMAGE)) + IMAGE[:100])
             server.process.kill()
             server.process.wait()
         known = sorted(path.name for path in (tmp_path / "cache").iterdir())
+    port = int(server.address.partition(":")[2])
     with run_fake_server(tmp_path, port=port) as server:
         assert asyncio.run(ask(server.address)).status == 200
 

@@ -43,11 +43,12 @@ def test_ten_times_what_can_be_done_costs_little_of_what_is_done(tmp_path):
     assert grown_bytes < 64 * MiB
 
 
-async def send_slowly(address, until):
-    """Announce a body and let it drip; give the status that comes of it."""
+async def send_slowly(address, until, all_begun):
+    """Announce a body and let it drip once all others have; give the status that comes of it."""
     host, port = address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(make_head(Content_Length=1_000_000))
+    await all_begun.wait()
     answer = asyncio.create_task(reader.readline())
     while not answer.done() and not until.is_set():
         writer.write(b"x")
@@ -60,9 +61,9 @@ async def send_slowly(address, until):
 @pytest.mark.slow
 def test_two_hundred_slow_senders_are_shown_out_and_others_do_not_notice(tmp_path):
     async def scenario(address):
-        until = asyncio.Event()
-        slow = [asyncio.create_task(send_slowly(address, until)) for _ in range(200)]
-        await asyncio.sleep(0.5)
+        until, all_begun = asyncio.Event(), asyncio.Barrier(201)
+        slow = [asyncio.create_task(send_slowly(address, until, all_begun)) for _ in range(200)]
+        await all_begun.wait()
         ordinary = await ask_in_turn(address, 4, 2)
         statuses = await asyncio.wait_for(asyncio.gather(*slow), 30)
         return ordinary, statuses, await ask(address)

@@ -1,7 +1,6 @@
 """Models that raise, hang or answer nonsense; and clients that go while they run."""
 
 import ast
-import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.support.apps import load_repository, make_repository_folder, make_ser
 from tests.support.live import find_address, run_server
 from tests.support.runtimes import SEVEN, HeldOnSevens, Misshapen, OnSevens
 from tests.support.sockets import connect, make_head
+from tests.support.waiting import wait_until
 
 SEVENS = write_npy(np.full((9, 9), SEVEN, np.uint8))
 IMAGE = write_npy(np.full((9, 9), 200, np.uint8))
@@ -33,13 +33,6 @@ def serve_held(root, **options):
     with run_server(services) as server:
         yield find_address(server), services, runtime
         runtime.go.set()
-
-
-def wait_until(condition, seconds=20.0):
-    give_up_s = time.monotonic() + seconds
-    while not condition() and time.monotonic() < give_up_s:
-        time.sleep(0.02)
-    return condition()
 
 
 class Raising(OnSevens):

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from service.web.access import OPEN_PATHS, Access
+from service.web.access import OPEN_PATHS, AccessControl
 from service.web.keys import KeyRing
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 
@@ -14,7 +14,7 @@ IMAGE = encode_image(np.full((9, 9), 200, np.uint8))
 @pytest.fixture
 def client(tmp_path):
     repository = load_repository(make_repository_folder(tmp_path))
-    with serve(repository, access=Access(KeyRing([KEY], ADMIN))) as client:
+    with serve(repository, access_control=AccessControl(KeyRing([KEY], ADMIN))) as client:
         yield client
 
 

@@ -14,6 +14,7 @@ from service.web.connection import ConnectionTimeouts
 from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.live import find_address, run_server
 from tests.support.sockets import connect, make_head, read_answer, read_to_end
+from tests.support.waiting import wait_until
 
 PATIENCE = ConnectionTimeouts(
     head_s=0.5, head_bytes=16_384, idle_s=0.5, answer_s=3.0, keep_alive_s=1
@@ -47,13 +48,6 @@ def count_outcome(services, outcome):
         if line.startswith("lacuna_requests_total{") and f'outcome="{outcome}"' in line
     ] or ["0"]
     return float(count)
-
-
-def wait_until(condition, seconds=10.0):
-    give_up_s = time.monotonic() + seconds
-    while not condition() and time.monotonic() < give_up_s:
-        time.sleep(0.01)
-    return condition()
 
 
 def test_a_connection_that_asks_for_nothing_is_closed(address):
@@ -168,8 +162,7 @@ def test_a_client_that_takes_its_answer_in_sips_is_dropped_in_the_end(server):
 
         def sip():
             connection.recv(400_000, socket.MSG_WAITALL)
-            time.sleep(0.1)
-            return not server.server_state.connections
+            return wait_until(lambda: not server.server_state.connections, 0.1)
 
         assert wait_until(sip, PATIENCE.answer_s + 5)
         assert time.monotonic() - began_s > PATIENCE.answer_s

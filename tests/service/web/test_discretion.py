@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lacuna.raster.npy import write_npy
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.keys import KeyRing
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 
@@ -32,7 +32,7 @@ BODIES = {
 @pytest.fixture
 def client(tmp_path):
     repository = load_repository(make_repository_folder(tmp_path))
-    with serve(repository, access=Access(KeyRing([KEY], ADMIN))) as client:
+    with serve(repository, access_control=AccessControl(KeyRing([KEY], ADMIN))) as client:
         yield client
 
 

@@ -132,7 +132,9 @@ def test_a_route_that_the_fast_path_would_cut_short_is_refused(handler, dependen
     router = APIRouter()
     router.add_api_route("/{name}", handler, methods=["POST"], dependencies=dependencies)
 
-    with pytest.raises(ValueError, match="no dependencies, and a handler that takes the request"):
+    with pytest.raises(
+        ValueError, match="no dependencies, and its handler may take only the request"
+    ):
         FastPath(router.routes, lambda app: app, None, None)
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.web.services import Surface
+from service.web.services import OperatorRoutes
 from tests.support.apps import load_repository, serve
 
 
@@ -46,7 +46,9 @@ def test_the_documents_page_may_run_its_own_scripts_and_no_others(client):
 
 
 def test_documents_and_metrics_can_be_closed(tmp_path):
-    with serve(load_repository(tmp_path), surface=Surface(docs=False, metrics=False)) as client:
+    with serve(
+        load_repository(tmp_path), operator_routes=OperatorRoutes(docs=False, metrics=False)
+    ) as client:
         for path in ("/docs", "/openapi.json", "/metrics", "/redoc"):
             assert client.get(path).status_code == 404
         assert client.get("/livez").status_code == 200

@@ -37,7 +37,7 @@ def test_a_key_that_is_easily_guessed_or_cannot_be_sent_is_refused_and_not_told(
 
 
 def test_a_client_may_not_have_the_admins_key():
-    with pytest.raises(ConfigurationError, match="another"):
+    with pytest.raises(ConfigurationError, match="must differ from the keys of clients"):
         KeyRing([ONE], ONE)
 
 

@@ -12,9 +12,10 @@ from lacuna.errors import (
 from service.runtime.fake import FakeRuntime
 from service.telemetry import OUTCOMES, find_outcome
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
-from tests.support.runtimes import Failing
+from tests.support.runtimes import SEVEN, FailingOnSevens
 
 IMAGE = encode_image(np.full((10, 12), 200, np.uint8))
+SEVENS = encode_image(np.full((10, 12), SEVEN, np.uint8))
 MASK = encode_image(np.repeat([255, 0], 6).astype(np.uint8)[None].repeat(10, axis=0))
 
 
@@ -62,12 +63,9 @@ def test_a_refused_image_counts_as_invalid_and_its_pixels_do_not(client):
 
 
 def test_a_model_that_fails_counts_as_failed(tmp_path):
-    repository = load_repository(make_repository_folder(tmp_path))
+    repository = load_repository(make_repository_folder(tmp_path), lambda _: FailingOnSevens())
     with serve(repository) as client:
-        runtime = repository.models[0].runtime
-        runtime.run = Failing().run
-
-        assert client.post("/v1/segment", content=IMAGE).status_code == 500
+        assert client.post("/v1/segment", content=SEVENS).status_code == 500
         assert scrape(client)["lacuna_requests_total", "fake", "failed", "native"] == 1
 
 

@@ -330,7 +330,7 @@ def test_a_timeout_that_does_not_pass_changes_nothing(client):
 
 @pytest.mark.parametrize("call", ["load_model", "unload_model"])
 def test_models_are_not_controlled_by_just_anybody(client, call):
-    with pytest.raises(InferenceServerException, match=r"\[403\] .* allowed by an admin key"):
+    with pytest.raises(InferenceServerException, match=r"\[403\] .* needs an admin key"):
         getattr(client, call)("fake")
     assert client.is_model_ready("fake")
 
@@ -381,14 +381,14 @@ def make_body(*changes, raw=b"\1\2", **members):
 MASK_CHANGE = {"name": "mask", "shape": [1, 2, 1], "datatype": "BOOL"}
 BAD_REQUESTS = {
     "size that disagrees": ([{"parameters": {"binary_data_size": 3}}], {}, 400, "binary_data_size"),
-    "missing bytes": ([{}], {"raw": b"\1"}, 400, "1 are left"),
-    "trailing bytes": ([{}], {"raw": b"\1\2\3"}, 400, "they are 3"),
+    "missing bytes": ([{}], {"raw": b"\1"}, 400, "it has 1 left"),
+    "trailing bytes": ([{}], {"raw": b"\1\2\3"}, 400, "there are 3"),
     "overflow": ([{"shape": [2**63] * 4}], {}, 400, "sides of image"),
-    "product overflow": ([{"shape": [2**32] * 4}], {}, 400, "bytes that UINT8"),
+    "product overflow": ([{"shape": [2**32] * 4}], {}, 400, "the size of UINT8"),
     "negative side": ([{"shape": [1, -1, -2, 1]}], {}, 400, "sides of image"),
     "zero side": ([{"shape": [1, 0, 2, 1]}], {}, 400, "sides of image"),
     "unknown name": ([{"name": "input_1"}], {}, 400, "one of image, mask"),
-    "twice": ([{}, {}], {"raw": b"\1\2\1\2"}, 400, "there twice"),
+    "twice": ([{}, {}], {"raw": b"\1\2\1\2"}, 400, "it has image twice"),
     "wrong datatype": ([{"datatype": "BYTES"}], {}, 400, "datatype of image"),
     "mask of another size": ([{}, MASK_CHANGE], {"raw": b"\1\2\1\1"}, 400, "mask is 2×1"),
     "unknown output": ([{}], {"outputs": [{"name": "scores"}]}, 400, "one of labels"),
@@ -418,11 +418,11 @@ def test_a_bad_request_is_refused_in_the_protocols_shape(url, case):
 @pytest.mark.parametrize(
     ("length", "words"),
     [
-        ("0", "cannot tell the image's shape"),
+        ("0", "because the JSON names the inputs and their shapes"),
         ("7", "must be JSON"),
         ("9999", "at most the body's"),
         ("x", "number of bytes"),
-        (None, "Inference-Header-Content-Length must give its length"),
+        (None, "Inference-Header-Content-Length must be its length"),
     ],
 )
 def test_a_wrong_or_missing_header_length_is_refused(url, length, words):
@@ -445,7 +445,9 @@ def test_an_unknown_coding_is_refused_with_those_that_are_read(url):
 def test_a_bomb_is_refused(url, coding, bomb):
     assert len(bomb) < 200_000
 
-    check_error(infer_raw(url, bomb, content_encoding=coding), 413, "once decompressed")
+    check_error(
+        infer_raw(url, bomb, content_encoding=coding), 413, "the decompressed body must have"
+    )
 
 
 def test_a_damaged_coding_is_refused(url):

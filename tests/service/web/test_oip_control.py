@@ -5,7 +5,7 @@ import pytest
 
 from lacuna.errors import InvalidGraphError
 from service.runtime.fake import FakeRuntime
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.keys import KeyRing
 from tests.support.apps import load_repository, make_repository_folder, serve
 
@@ -22,7 +22,7 @@ def load(folder):
 @contextmanager
 def serve_controlled(root, keys):
     repository = load_repository(make_repository_folder(root), load)
-    with serve(repository, access=Access(keys)) as client:
+    with serve(repository, access_control=AccessControl(keys)) as client:
         yield client
 
 
@@ -94,7 +94,7 @@ def test_a_model_that_is_brought_along_is_refused(client):
     response = control(client, "load", parameters={"config": "{}"})
 
     assert response.status_code == 400
-    assert "as it stands in the repository; config cannot be given" in response.json()["error"]
+    assert "must have no parameters that change the model; config came" in response.json()["error"]
 
 
 @pytest.mark.parametrize("action", ["load", "unload"])

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from lacuna.errors import InferenceError
+from lacuna.outputs import OUTPUT_TYPES
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import write_npy
 from service.runtime.fake import FakeRuntime
@@ -235,7 +236,7 @@ def test_an_unknown_version_is_refused(client, version):
 def test_an_unknown_parameter_is_refused(client):
     response = post_files(client, params={"treshold": "1"})
 
-    check_problem(response, 400, "malformed_request", "treshold is not")
+    check_problem(response, 400, "malformed_request", "it is treshold")
 
 
 def test_an_answer_of_another_type_is_refused(client):
@@ -297,12 +298,9 @@ def test_openapi_describes_every_body_and_answer(client):
         "image/*",
         "application/x-npy",
     ]
-    assert list(operation["responses"]["200"]["content"]) == [
-        "application/json",
-        "image/png",
-        "application/x-npy",
-        "application/zip",
-    ]
+    answers = list(operation["responses"]["200"]["content"])
+    assert answers[:1] == ["application/json"]
+    assert sorted(answers) == sorted(kind.media_type for kind in OUTPUT_TYPES)
     assert {"400", "404", "406", "413", "415", "422", "500", "503", "504"} <= set(
         operation["responses"]
     )

@@ -1,6 +1,6 @@
 """How the server goes away, and what it serves on a port of its own."""
 
-import time
+import logging
 from contextlib import contextmanager
 
 import httpx2
@@ -9,11 +9,12 @@ import pytest
 
 from lacuna.raster.npy import write_npy
 from service.runtime.fake import FakeRuntime
-from service.web.services import Surface
+from service.web.services import OperatorRoutes
 from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.live import find_address, run_server
 from tests.support.runtimes import SEVEN, HeldOnSevens
 from tests.support.sockets import connect, make_head, read_answer, read_to_end
+from tests.support.waiting import wait_until
 
 SEVENS = write_npy(np.full((9, 9), SEVEN, np.uint8))
 IMAGE = write_npy(np.full((9, 9), 200, np.uint8))
@@ -43,10 +44,7 @@ def get(address, path):
 
 
 def wait_for_end(server, seconds=10):
-    give_up_s = time.monotonic() + seconds
-    while server.servers[0].sockets and time.monotonic() < give_up_s:
-        time.sleep(0.02)
-    return not server.servers[0].sockets
+    return wait_until(lambda: not server.servers[0].sockets, seconds)
 
 
 def test_while_it_drains_the_server_finishes_what_it_has_and_begins_nothing(tmp_path):
@@ -86,14 +84,15 @@ def test_every_protocol_is_refused_while_it_drains(tmp_path, path, content):
     assert "retry-after" in refused.headers
 
 
-def test_a_body_that_is_still_coming_when_the_drain_begins_is_answered(tmp_path):
+def test_a_body_that_is_still_coming_when_the_drain_begins_is_answered(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     with run_server(make_live_parts(tmp_path)) as server:
         address = find_address(server)
         with connect(address) as connection:
             connection.sendall(make_head(Content_Length=len(IMAGE), Expect="100-continue"))
             assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
             server.drain()
-            time.sleep(0.3)
+            assert wait_until(lambda: "draining" in caplog.messages)
             connection.sendall(IMAGE)
             assert read_answer(connection)[0] == 200
 
@@ -130,7 +129,7 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
 
 
 def test_metrics_can_have_a_port_of_their_own(tmp_path):
-    services = make_live_parts(tmp_path, surface=Surface(metrics=False))
+    services = make_live_parts(tmp_path, operator_routes=OperatorRoutes(metrics=False))
     with run_server(services, metrics_apart=True) as server:
         address, apart = find_address(server), find_address(server, ready=False, listener=1)
 

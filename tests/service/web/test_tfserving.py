@@ -234,7 +234,7 @@ def test_a_body_that_is_no_request_is_refused(url, body, headers, status, words)
         ("POST", "/versions/2:predict", 404, "fake has 1, not 2"),
         ("POST", "/versions/..%2F1:predict", 404, "Not Found"),
         ("POST", "/labels/canary:predict", 404, "label must be one of"),
-        ("GET", "/versions/2", 404, "fake has 1, not 2"),
+        ("GET", "/versions/2", 404, "version of fake must be one of 1; it is 2"),
         ("GET", "/labels/canary", 404, "label must be one of"),
         ("GET", "/versions/2/metadata", 404, "not 2"),
         ("POST", ":classify", 405, "Method Not Allowed: POST"),

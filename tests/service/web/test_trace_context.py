@@ -11,13 +11,14 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 from service.runtime.fake import FakeRuntime
-from service.web.access import Access
+from service.web.access import AccessControl
 from service.web.keys import KeyRing
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
-from tests.support.runtimes import Failing
+from tests.support.runtimes import SEVEN, FailingOnSevens
 from tests.support.tracing import KeptTracing
 
 IMAGE = encode_image(np.full((10, 12), 200, np.uint8))
+SEVENS = encode_image(np.full((10, 12), SEVEN, np.uint8))
 MASK = encode_image(np.repeat([255, 0], 6).astype(np.uint8)[None].repeat(10, axis=0))
 TENSOR = {"name": "image", "datatype": "UINT8", "shape": [2, 2, 2, 1], "data": [9] * 8}
 PIXELS = [[[0], [9]], [[9], [0]]]
@@ -174,10 +175,9 @@ def test_a_request_that_is_refused_tells_why_and_has_no_stages(client, tracing):
 
 
 def test_a_model_that_fails_is_an_error_in_the_trace(tmp_path, tracing):
-    repository = load_repository(make_repository_folder(tmp_path))
+    repository = load_repository(make_repository_folder(tmp_path), lambda _: FailingOnSevens())
     with serve(repository, tracing=tracing) as client:
-        repository.models[0].runtime.run = Failing().run
-        assert client.post("/v1/segment", content=IMAGE).status_code == 500
+        assert client.post("/v1/segment", content=SEVENS).status_code == 500
 
     request = tracing.spans[SEGMENT]
     assert request.status.status_code is StatusCode.ERROR
@@ -215,7 +215,7 @@ def test_a_server_that_traces_nothing_says_nothing_of_traces(tmp_path, caplog):
 def test_neither_keys_nor_what_was_sent_are_in_a_trace(tmp_path, tracing):
     key, pixel = "a-client-key-0001", 123456.71875
     repository = load_repository(make_repository_folder(tmp_path))
-    with serve(repository, tracing=tracing, access=Access(KeyRing([key]))) as client:
+    with serve(repository, tracing=tracing, access_control=AccessControl(KeyRing([key]))) as client:
         for content in ({"image": [[pixel]]}, {"image": [[pixel], [pixel] * 2]}):
             client.post(
                 f"/v1/segment?key={key}", json=content, headers={"Authorization": f"Bearer {key}"}

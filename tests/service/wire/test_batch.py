@@ -11,23 +11,23 @@ from lacuna.raster.limits import ImageLimits
 from lacuna.raster.raster import Raster
 from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
-from service.wire.batch import MAX_IMAGES, Entry, check_count, read_samples
+from service.wire.batch import MAX_IMAGES, ImageInput, check_count, read_samples
 from service.wire.outputs import choose_output
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
 MASK = IMAGE[:, :, 0] % 2 == 0
 
 
-def make_entry(image=IMAGE, mask=None):
-    return Entry(lambda _: Raster(image), None if mask is None else lambda _: mask)
+def make_image_input(image=IMAGE, mask=None):
+    return ImageInput(lambda _: Raster(image), None if mask is None else lambda _: mask)
 
 
-def read(*entries, image_pixels=100):
-    return read_samples(entries, FAKE_MANIFEST, ImageLimits(image_pixels))
+def read(*images, image_pixels=100):
+    return read_samples(images, FAKE_MANIFEST, ImageLimits(image_pixels))
 
 
 def test_each_image_becomes_a_sample_with_its_mask():
-    first, second = read(make_entry(mask=MASK), make_entry(IMAGE[:2]))
+    first, second = read(make_image_input(mask=MASK), make_image_input(IMAGE[:2]))
 
     assert np.array_equal(first.mask, MASK)
     assert np.array_equal(first.image, IMAGE)
@@ -37,25 +37,25 @@ def test_each_image_becomes_a_sample_with_its_mask():
 
 def test_an_error_tells_which_image_it_is_about():
     with pytest.raises(InvalidMaskError, match=r"image 1: mask must have .* mask is 2×4"):
-        read(make_entry(), make_entry(mask=MASK[:2]))
+        read(make_image_input(), make_image_input(mask=MASK[:2]))
 
 
 def test_where_there_is_one_image_it_has_no_number():
     with pytest.raises(InvalidMaskError, match=r"^mask must have"):
-        read(make_entry(mask=MASK[:2]))
+        read(make_image_input(mask=MASK[:2]))
 
 
 def test_the_limit_is_that_of_all_images_together():
-    assert len(read(*[make_entry()] * 2, image_pixels=24)) == 2
+    assert len(read(*[make_image_input()] * 2, image_pixels=24)) == 2
     with pytest.raises(ImageTooLargeError, match="at most 23 pixels together; they have 24"):
-        read(*[make_entry()] * 2, image_pixels=23)
+        read(*[make_image_input()] * 2, image_pixels=23)
 
 
 def test_a_models_own_limit_is_that_of_all_images_together_too():
     limits = ImageLimits(100).narrow("fake", 23)
 
     with pytest.raises(ImageTooLargeError, match="request for model fake must have at most 23 pi"):
-        read_samples([make_entry()] * 2, FAKE_MANIFEST, limits)
+        read_samples([make_image_input()] * 2, FAKE_MANIFEST, limits)
 
 
 def test_there_are_as_many_images_as_a_request_may_hold():
@@ -73,5 +73,5 @@ def test_an_output_is_chosen_by_its_name():
 
     assert choose_output(segmentation, "labels") is labels
     assert choose_output(segmentation, "probabilities") is probabilities
-    with pytest.raises(ValueError, match="probabilities are to be sent"):
+    with pytest.raises(ValueError, match="segmentation must have probabilities"):
         choose_output(Segmentation(labels), "probabilities")

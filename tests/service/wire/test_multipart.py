@@ -43,7 +43,7 @@ def test_a_field_without_a_file_name_is_a_part_too():
 
 
 def test_a_field_given_twice_is_refused():
-    with pytest.raises(MalformedRequestError, match="model is there twice"):
+    with pytest.raises(MalformedRequestError, match="it has model twice"):
         parse_form(make_form(('name="model"', b"a"), ('name="model"', b"b")), TYPE)
 
 
@@ -57,13 +57,13 @@ def test_a_field_given_twice_is_refused():
     ],
 )
 def test_a_form_that_is_cut_short_is_refused(body):
-    with pytest.raises(MalformedRequestError, match="cut short"):
+    with pytest.raises(MalformedRequestError, match="truncated"):
         parse_form(body, TYPE)
 
 
 @pytest.mark.parametrize("body", [b"nothing of a form", make_form(("no name here", b"x"))])
 def test_a_damaged_form_is_refused(body):
-    with pytest.raises(MalformedRequestError, match="the form cannot be read"):
+    with pytest.raises(MalformedRequestError, match="the form must be multipart/form-data"):
         parse_form(body, TYPE)
 
 
@@ -131,5 +131,5 @@ def test_a_head_without_end_is_refused(length):
 
 @pytest.mark.parametrize("after", [b"x", b"\n", b" \r\n", b"-\r\n"])
 def test_a_line_that_only_begins_like_a_boundary_is_refused(after):
-    with pytest.raises(MalformedRequestError, match="a boundary's line goes on"):
+    with pytest.raises(MalformedRequestError, match="text follows a boundary"):
         parse_form(b"--cut" + after + make_form(('name="a"', b"")), TYPE)

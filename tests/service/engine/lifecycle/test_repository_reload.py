@@ -28,6 +28,7 @@ from tests.support.repositories import (
     poll_twice,
     write_version,
 )
+from tests.support.waiting import let_others_run
 
 WARMUP = WarmupPolicy(1, BatchPolicy(), 64, 64)
 
@@ -344,7 +345,7 @@ def test_what_is_borrowed_is_unloaded_when_it_is_given_back_and_its_memory_is_fr
             during = list_states(repository)["m/2"], get_number(repository), model.runtime.number
             with pytest.raises(UnknownVersionError):
                 repository.find("m", "2")
-            await asyncio.sleep(0)
+            await let_others_run()
             assert memory() is not None
         del model
         await drained(repository)
@@ -419,8 +420,8 @@ def test_unloading_waits_for_what_is_borrowed(tmp_path):
         await repository.load_all()
         with repository.lease("m"), repository.lease("m", "1"):
             unloading = asyncio.create_task(repository.unload("m"))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await let_others_run()
+            await let_others_run()
             assert not unloading.done()
             assert list_states(repository) == {"m/1": "unloading"}
         await unloading
@@ -576,7 +577,7 @@ def test_while_it_is_warmed_a_version_tells_how_far_and_does_not_answer(tmp_path
         repository = ModelRepository(tmp_path, lambda _: runtime, warmup=WARMUP)
         loading = asyncio.create_task(repository.load_all())
         await asyncio.to_thread(runtime.begun.wait, 30)
-        await asyncio.sleep(0)
+        await let_others_run()
         (during,) = repository.statuses
         with pytest.raises(NotReadyError, match="m is warming"):
             repository.find("m")

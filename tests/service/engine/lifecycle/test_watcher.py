@@ -4,6 +4,7 @@ import pytest
 
 from service.engine.lifecycle.watcher import watch_repository
 from tests.support.repositories import make_repository, write_version
+from tests.support.waiting import let_others_run
 
 
 class TiredError(Exception):
@@ -87,7 +88,7 @@ def test_a_look_that_goes_wrong_is_not_the_last(tmp_path, caplog):
 def test_a_watch_ends_when_it_is_cancelled(tmp_path):
     async def scenario():
         watching = asyncio.create_task(watch_repository(make_repository(tmp_path)))
-        await asyncio.sleep(0)
+        await let_others_run()
         watching.cancel()
         with pytest.raises(asyncio.CancelledError):
             await watching

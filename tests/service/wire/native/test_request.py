@@ -19,6 +19,7 @@ from lacuna.errors import (
     UnsupportedMediaTypeError,
 )
 from lacuna.raster import rle
+from lacuna.raster.formats import ACCEPTED
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import write_npy
 from service.runtime.fake import FAKE_MANIFEST
@@ -92,7 +93,7 @@ def test_a_parameter_may_stand_in_the_query():
 
 
 def test_a_parameter_in_both_query_and_body_is_refused():
-    with pytest.raises(MalformedRequestError, match="nodata must stand in the query or in the bo"):
+    with pytest.raises(MalformedRequestError, match="nodata must be in the query or in the bo"):
         read(make_json(image=[[1]], nodata=1), query={"nodata": "1"})
 
 
@@ -153,7 +154,7 @@ def test_a_bad_json_mask_is_refused(mask, message):
 
 
 def test_an_image_of_an_unknown_type_is_refused_with_the_known_ones():
-    with pytest.raises(UnsupportedMediaTypeError, match="PNG, JPEG, WebP, TIFF or NPY"):
+    with pytest.raises(UnsupportedMediaTypeError, match=ACCEPTED):
         read(b"GIF89a" + bytes(20), "image/gif")
 
 
@@ -186,13 +187,13 @@ def test_nodata_may_be_nan():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"timeout": "1"}, "one of model, version, nodata, timeout_s; timeout is not"),
+        ({"timeout": "1"}, "one of model, version, nodata, timeout_s; it is timeout"),
         ({"nodata": "none"}, "nodata must be a number; it is 'none'"),
         ({"nodata": True}, "nodata must be a number; it is True"),
         ({"nodata": [1]}, "nodata must be a number"),
         ({"nodata": 10**400}, "nodata must be a number"),
-        ({"timeout_s": 0}, "timeout_s must be more than 0; it is 0"),
-        ({"timeout_s": "nan"}, "timeout_s must be more than 0; it is nan"),
+        ({"timeout_s": 0}, "timeout_s must be positive and finite; it is 0"),
+        ({"timeout_s": "nan"}, "timeout_s must be positive and finite; it is nan"),
         ({"model": 1.5}, "model must be text; it is 1.5"),
         ({"model": {"name": "m"}}, "model must be text"),
     ],

@@ -138,5 +138,7 @@ def test_a_model_is_loaded_as_it_stands(body):
 
 
 def test_a_model_that_is_brought_along_is_refused():
-    with pytest.raises(MalformedRequestError, match="config, file:1 cannot be given"):
+    with pytest.raises(
+        MalformedRequestError, match="parameters that change the model; config, file:1 came"
+    ):
         check_control(b'{"parameters": {"file:1": "AA==", "config": "{}"}}')

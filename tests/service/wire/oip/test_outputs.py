@@ -48,5 +48,7 @@ def test_an_output_that_cannot_be_had_is_refused(output, message):
 
 
 def test_an_output_that_is_named_twice_is_refused():
-    with pytest.raises(MalformedRequestError, match="must be there once; they are labels, labels"):
+    with pytest.raises(
+        MalformedRequestError, match="must name each output once; it names labels, labels"
+    ):
         read({"name": "labels"}, {"name": "labels"})

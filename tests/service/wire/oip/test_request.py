@@ -87,7 +87,7 @@ def test_every_image_becomes_a_sample():
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("0", "must not be 0: a body without JSON cannot tell the image's shape"),
+        ("0", "must be more than 0, because the JSON names the inputs"),
         ("99999", "must be at most the body's"),
         ("-1", "must be a number of bytes; it is '-1'"),
         ("1e2", "must be a number of bytes"),
@@ -104,15 +104,17 @@ def test_a_wrong_header_length_is_refused(header, message):
 def test_raw_bytes_without_a_header_length_are_refused_with_its_name():
     text = json.dumps({"inputs": [IMAGE_INPUT]}).encode()
 
-    with pytest.raises(MalformedRequestError, match="Inference-Header-Content-Length must give"):
+    with pytest.raises(
+        MalformedRequestError, match="Inference-Header-Content-Length must be its length"
+    ):
         parse_infer(None, text + IMAGE.tobytes(), LIMITS)
 
 
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"x" * 11, "must hold the 12 bytes of image; 11 are left for it"),
-        (b"x" * 13, "must be those of the inputs, 12; they are 13"),
+        (b"x" * 11, "must hold the 12 bytes of image; it has 11 left"),
+        (b"x" * 13, "they take 12, and there are 13"),
     ],
 )
 def test_missing_and_trailing_bytes_are_refused(raw, message):
@@ -123,20 +125,23 @@ def test_missing_and_trailing_bytes_are_refused(raw, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parameters": {"binary_data_size": 11}}, "the 12 bytes that UINT8 .* takes; it is 11"),
+        ({"parameters": {"binary_data_size": 11}}, "must be 12, the size of UINT8 .*; it is 11"),
         ({"parameters": {"binary_data_size": -1}}, "it is -1"),
         ({"parameters": {"binary_data_size": "12"}}, "must be an integer; it is of type str"),
         ({"parameters": {"binary_data_size": True}}, "must be an integer; it is of type bool"),
         ({"parameters": []}, "parameters of image must be an object"),
-        ({"parameters": {"shared_memory_region": "x"}}, "shared memory is not supported"),
+        (
+            {"parameters": {"shared_memory_region": "x"}},
+            "it is in shared memory, which is not supported",
+        ),
         ({"parameters": {}}, "it has neither"),
         ({"data": [1] * 12}, "must have data, or binary_data_size in its parameters; it has both"),
-        ({"datatype": "UINT16"}, "must be the 24 bytes that UINT16"),
+        ({"datatype": "UINT16"}, "must be 24, the size of UINT16"),
         ({"datatype": "BYTES"}, "datatype of image must be one of UINT8, .*; it is 'BYTES'"),
         ({"datatype": "BOOL"}, "datatype of image must be one of"),
         ({"datatype": 1}, "datatype of image must be text"),
         ({"shape": [2**62, 2**62, 2**62, 2**62]}, "sides of image must be from 1 to"),
-        ({"shape": [2**31, 2**31, 2**31, 2**31]}, "must be the 2126764793.* bytes that UINT8"),
+        ({"shape": [2**31, 2**31, 2**31, 2**31]}, "must be 2126764793.*, the size of UINT8"),
         ({"shape": [1, -3, -4, 1]}, "sides of image must be from 1 to"),
         ({"shape": [1, 0, 4, 1]}, "sides of image must be from 1 to"),
         ({"shape": [0, 3, 4, 1]}, "sides of image must be from 1 to"),
@@ -158,7 +163,7 @@ def test_an_input_that_is_not_what_it_must_be_is_refused(changes, message):
 
 
 def test_an_input_that_is_there_twice_is_refused():
-    with pytest.raises(MalformedRequestError, match="image is there twice"):
+    with pytest.raises(MalformedRequestError, match="it has image twice"):
         parse(IMAGE_INPUT, IMAGE_INPUT, raw=IMAGE.tobytes() * 2)
 
 
@@ -180,7 +185,7 @@ def test_without_an_image_nothing_can_be_done(inputs, message):
     ("shape", "message"),
     [
         ([1, 4, 3], "image is 3×4, mask is 4×3"),
-        ([2, 3, 4], "with N = 1 as the image"),
+        ([2, 3, 4], "with N = 1 like the image"),
         ([1, 3, 4, 2], r"or \[N, H, W, 1\]"),
     ],
 )

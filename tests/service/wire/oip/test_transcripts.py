@@ -164,5 +164,5 @@ def test_raw_and_json_outputs_may_be_mixed():
 
 
 def test_probabilities_that_were_not_computed_are_a_fault_of_ours():
-    with pytest.raises(ValueError, match="probabilities are to be sent"):
+    with pytest.raises(ValueError, match="segmentation must have probabilities"):
         render_infer("fake", "1", parse(None, JSON_REQUEST), [Segmentation(LABELS)])

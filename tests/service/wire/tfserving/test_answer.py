@@ -52,5 +52,5 @@ def test_the_column_of_one_output_is_bare():
 
 
 def test_probabilities_that_were_not_computed_are_a_fault_of_ours():
-    with pytest.raises(ValueError, match="probabilities are to be sent"):
+    with pytest.raises(ValueError, match="segmentation must have probabilities"):
         render("serving_default", by_rows=True, segmentations=[Segmentation(LABELS)])

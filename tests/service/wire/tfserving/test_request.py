@@ -135,7 +135,7 @@ def test_the_signature_decides_what_is_computed(content, outputs):
         ({"inputs": {"mask": [[[1]]]}}, "inputs must have an image; it has mask"),
         ({"inputs": {"image": 1}}, "image of inputs must be a list"),
         ({"inputs": {"image": [[[1]]], "mask": {}}}, "mask of inputs must be a list"),
-        ({"inputs": {"image": [[[1]]], "mask": []}}, "of one length; image has 1, mask 0"),
+        ({"inputs": {"image": [[[1]]], "mask": []}}, "equal lengths; image has 1, mask 0"),
         ({"inputs": {"b64": "AA=="}}, "image of inputs must be a list"),
         ({"inputs": 7}, "image of inputs must be a list"),
         ({"instances": [[[1]]] * 257}, "at most 256 images; it holds 257"),
@@ -211,4 +211,4 @@ def test_whatever_comes_is_read_or_refused(content):
         samples = request.read_samples(FAKE_MANIFEST, LIMITS)
     except RequestError:
         return
-    assert len(samples) == len(request.entries) > 0
+    assert len(samples) == len(request.images) > 0

@@ -1,0 +1,154 @@
+"""JPEG 2000: JP2 files and bare codestreams (ISO/IEC 15444-1, annexes A and I)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import imagecodecs
+import numpy as np
+
+from lacuna.errors import InvalidImageError
+from lacuna.raster.damage import decoder_errors
+from lacuna.raster.formats import Header
+from lacuna.raster.limits import ImageLimits
+from lacuna.raster.raster import Raster, make_raster
+
+_CODESTREAM = b"\xff\x4f"
+_SIZE, _CODING_STYLE, _START_OF_TILE = 0xFF51, 0xFF52, 0xFF90
+_REVERSIBLE = 1
+_ALPHA_TYPES = (1, 2)
+_MAX_BITS = 16
+
+
+class Codestream(NamedTuple):
+    """Main header of a codestream.
+
+    Attributes:
+        height: rows.
+        width: columns.
+        bits: precision of each component; negative where it is signed.
+        is_subsampled: a component has fewer samples than the image has pixels.
+        is_lossy: the wavelet is the irreversible one.
+    """
+
+    height: int
+    width: int
+    bits: tuple[int, ...]
+    is_subsampled: bool
+    is_lossy: bool
+
+
+def decode_jpeg2000(data: bytes, _: ImageLimits) -> Raster:
+    """Decode a JPEG 2000 file.
+
+    Args:
+        data: the file, whose header was checked.
+
+    Returns:
+        The components as they are; alpha becomes `valid`.
+
+    Raises:
+        InvalidImageError: if the file is damaged, cut short, of a kind that is not read, or of more
+            than 16 bits a sample.
+    """
+    with decoder_errors("JPEG 2000"):
+        boxes = dict(_read_boxes(data))
+        stream = _read_codestream(boxes.get(b"jp2c", data))
+        bits = max(abs(depth) for depth in stream.bits)
+        if (
+            bits > _MAX_BITS
+            or len(set(stream.bits)) > 1
+            or stream.is_subsampled
+            or b"pclr" in boxes
+        ):
+            raise InvalidImageError(
+                "JPEG 2000 must have components of one size and one depth, of at most "
+                f"{_MAX_BITS} bits, and no palette; this one has others"
+            )
+        values = imagecodecs.jpeg2k_decode(data)
+        values = values[:, :, None] if values.ndim == 2 else values
+        if values.shape != (stream.height, stream.width, len(stream.bits)):
+            raise ValueError("the image is not of the size that its header declares")
+        alphas = _find_alphas(boxes.get(b"cdef", b""), values.shape[2])
+        colours = np.delete(values, alphas, axis=2) if alphas else values
+        return make_raster(
+            colours,
+            valid=np.all(values[:, :, alphas] > 0, axis=2) if alphas else None,
+            full_scale=None if stream.bits[0] < 0 else float(2**bits - 1),
+            is_lossy=stream.is_lossy,
+        )
+
+
+def read_jpeg2000_header(data: bytes) -> Header:
+    """Read the size of the image from the header of its codestream.
+
+    Raises:
+        ValueError: if there is no codestream, or its header is damaged.
+        struct.error: likewise.
+    """
+    stream = _read_codestream(dict(_read_boxes(data)).get(b"jp2c", data))
+    return Header(stream.height, stream.width, len(stream.bits), 1 + (max(stream.bits) > 8))
+
+
+def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Walk the boxes, those inside the JP2 header among them.
+
+    Yields:
+        type and contents.
+
+    Raises:
+        ValueError: if a box ends beyond the data.
+        struct.error: likewise.
+    """
+    position = len(data) if data.startswith(_CODESTREAM) else 0
+    while position < len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        start = position + 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        end = len(data) if length == 0 else position + length
+        if not start <= end <= len(data):
+            raise ValueError(f"box {kind!r} ends beyond the file")
+        if kind == b"jp2h":
+            yield from _read_boxes(data[start:end])
+        else:
+            yield kind, data[start:end]
+        position = end
+
+
+def _read_codestream(stream: bytes) -> Codestream:
+    if not stream.startswith(_CODESTREAM):
+        raise ValueError("there is no codestream")
+    segments = dict(_read_segments(stream))
+    _, right, bottom, left, top = struct.unpack_from(">HIIII", segments[_SIZE])
+    (count,) = struct.unpack_from(">H", segments[_SIZE], 34)
+    components = struct.unpack_from("BBB" * count, segments[_SIZE], 36)
+    bits = [(depth & 0x7F) + 1 for depth in components[::3]]
+    signs = [-1 if depth & 0x80 else 1 for depth in components[::3]]
+    return Codestream(
+        bottom - top,
+        right - left,
+        tuple(depth * sign for depth, sign in zip(bits, signs, strict=True)),
+        any(step != 1 for step in (*components[1::3], *components[2::3])),
+        segments[_CODING_STYLE][9] != _REVERSIBLE,
+    )
+
+
+def _read_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    """Walk the marker segments of the main header: marker and parameters."""
+    position = len(_CODESTREAM)
+    marker, length = struct.unpack_from(">HH", stream, position)
+    while marker != _START_OF_TILE:
+        yield marker, stream[position + 4 : position + 2 + length]
+        position += 2 + length
+        marker, length = struct.unpack_from(">HH", stream, position)
+
+
+def _find_alphas(definitions: bytes, channels: int) -> list[int]:
+    """Find the channels that a channel definition box calls opacity, if there are others."""
+    entries = struct.iter_unpack(">HHH", definitions[2:])
+    alphas = [index for index, kind, _ in entries if kind in _ALPHA_TYPES and index < channels]
+    return alphas if len(alphas) < channels else []

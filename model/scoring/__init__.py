@@ -1,0 +1,1 @@
+"""Scoring networks on mosaics and on images, and counting the labels that padding changes."""

@@ -1,0 +1,68 @@
+"""Scoring a network on the images of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.data.crops import remove_pixels
+from model.data.folders import Sample
+from model.data.nodata import PATTERNS
+from model.labels import IGNORE_LABEL
+from model.metrics import confusion_matrix
+from model.scoring.prediction import Predictor
+from model.scoring.scores import Score
+
+SCORED_DATA = "validation images that were held out from training"
+"""Description of the images, for the manifest."""
+
+
+def score_images(
+    predictor: Predictor,
+    samples: Iterable[Sample],
+    missing: float = 0.0,
+    seed: int = 0,
+    on_image: Callable[[], None] = lambda: None,
+) -> Score:
+    """Score a network on images with a fraction of their pixels taken out.
+
+    Args:
+        predictor: of the network.
+        samples: the images; each takes the next of the patterns of missing pixels in turn.
+        missing: fraction of pixels to take out.
+        seed: of the choice of these pixels.
+        on_image: called after each image.
+    """
+    confusion = np.zeros((predictor.classes, predictor.classes), np.int64)
+    losses = []
+    for sample in _lose_from_each(samples, missing, seed):
+        logits = predictor.predict(sample)
+        confusion += confusion_matrix(sample.labels, logits.argmax(axis=-1), predictor.classes)
+        loss = _cross_entropy(sample.labels, logits)
+        if loss is not None:
+            losses.append(loss)
+        on_image()
+    return Score(missing, confusion, float(np.mean(losses)) if losses else 0.0)
+
+
+def _lose_from_each(samples: Iterable[Sample], missing: float, seed: int) -> Iterator[Sample]:
+    patterns = list(PATTERNS.values())
+    for index, sample in enumerate(samples):
+        if missing <= 0:
+            yield sample
+            continue
+        rng = np.random.default_rng([seed, index])
+        size = (sample.mask.shape[0], sample.mask.shape[1])
+        yield remove_pixels(sample, patterns[index % len(patterns)](rng, size, missing))
+
+
+def _cross_entropy(labels: NDArray[np.uint8], logits: NDArray[np.float32]) -> float | None:
+    known = labels != IGNORE_LABEL
+    if not known.any():
+        return None
+    values = logits[known].astype(np.float64)
+    values -= values.max(axis=1, keepdims=True)
+    right = np.take_along_axis(values, labels[known][:, None].astype(np.int64), axis=1)[:, 0]
+    return float(np.mean(np.log(np.exp(values).sum(axis=1)) - right))

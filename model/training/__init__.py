@@ -1,0 +1,1 @@
+"""Training networks on texture mosaics and on folders of images."""

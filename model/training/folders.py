@@ -1,0 +1,215 @@
+"""Training a masked network on a folder of images."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model import ops
+from model.data.batches import SampleReader, stream_batches
+from model.data.crops import AugmentationConfig
+from model.data.folders import Dataset
+from model.network import NetworkConfig, build_network
+from model.scoring.images import score_images
+from model.scoring.prediction import Predictor
+from model.training.checkpoints import read_variables, write_variables
+from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer
+from model.training.moving_averages import correct_moving_averages
+from model.training.plans import claim_folder
+from model.training.runs import write_run
+
+LOGS_FOLDER = "logs"
+
+NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "default": {},
+        "small": {"widths": (7, 15, 31)},
+        "residual": {"block": "residual"},
+        "separable": {"block": "separable"},
+    }
+)
+"""Network configurations by name, as fields of `NetworkConfig`."""
+
+
+@dataclass(frozen=True)
+class FolderTrainingConfig:
+    """Configuration of a training on a folder of images.
+
+    Attributes:
+        network: a name in `NETWORKS`.
+        augmentation: random variation of the images.
+        steps: number of batches, at most.
+        batch_size: crops in a batch.
+        learning_rate: at its peak, reached after a twentieth of the steps; then a cosine to 0.
+        weight_decay: of AdamW.
+        validate_every: steps between two validations, each followed by a checkpoint.
+        patience: validations without a better score after which training stops.
+        seed: of the weights and of the data.
+        normalization: as in `NetworkConfig`.
+    """
+
+    network: str = "default"
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    steps: int = 2000
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    validate_every: int = 100
+    patience: int = 10
+    seed: int = 0
+    normalization: ops.Normalization = "area"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return dataclasses.asdict(self)
+
+
+def choose_network(config: FolderTrainingConfig, dataset: Dataset) -> NetworkConfig:
+    """Return the network configuration for a folder's images and classes."""
+    return NetworkConfig(
+        channels=dataset.description.channels or 1,
+        classes=len(dataset.description.classes),
+        pixel_mean=dataset.pixel_mean,
+        pixel_scale=dataset.pixel_scale,
+        normalization=config.normalization,
+        **NETWORKS[config.network],
+    )
+
+
+def train_on_folder(
+    config: FolderTrainingConfig,
+    dataset: Dataset,
+    output: Path,
+    on_step: OnStep = ignore_step,
+) -> keras.Model:
+    """Train a network on a folder, or resume the same training after an interruption.
+
+    The weights with the best score on the validation images are kept.
+
+    Args:
+        config: of the training.
+        dataset: the images.
+        output: folder for the checkpoint, TensorBoard's logs, `network.keras` and `training.json`;
+            created if it does not exist.
+        on_step: called before the first step, after each, and after each validation.
+
+    Returns:
+        The trained network.
+
+    Raises:
+        RunConflictError: if `output` holds a run of another configuration or of other images.
+    """
+    network_config = choose_network(config, dataset)
+    plan = _describe_plan(config, dataset, network_config)
+    claim_folder(output, plan)
+    keras.utils.set_random_seed(config.seed)
+    loop = _FolderTraining(config, dataset, network_config, output)
+    loop.train(on_step)
+    record = {
+        "config": plan["config"],
+        "dataset": {**plan["dataset"], "folder": str(dataset.folder.resolve())},
+        "history": loop.progress.history,
+    }
+    write_run(output, loop.network, record, ("keras", "numpy"))
+    return loop.network
+
+
+def _describe_plan(
+    config: FolderTrainingConfig, dataset: Dataset, network_config: NetworkConfig
+) -> dict[str, Any]:
+    description = dataclasses.asdict(dataset.description)
+    images = {"training": len(dataset.training), "validation": len(dataset.validation)}
+    plan: dict[str, Any] = {
+        "config": {
+            **config.to_json(),
+            "name": description["name"],
+            "description": description["description"],
+            "network_preset": config.network,
+            "network": network_config.to_json(),
+        },
+        "dataset": {**description, "images": images, "digest": dataset.digest},
+    }
+    # As read back from a JSON file: lists for tuples.
+    return dict(json.loads(json.dumps(plan)))
+
+
+class _FolderTraining(TrainingLoop):
+    """Training that is validated after each interval and stops when no score is better."""
+
+    def __init__(
+        self,
+        config: FolderTrainingConfig,
+        dataset: Dataset,
+        network_config: NetworkConfig,
+        output: Path,
+    ) -> None:
+        network = build_network(network_config)
+        optimizer = make_optimizer(config.steps, config.learning_rate, config.weight_decay)
+        super().__init__(network, network_config.classes, optimizer, output)
+        self._config, self._dataset, self._output = config, dataset, output
+        self._stride = network_config.total_stride
+        self._reader = SampleReader(dataset.description)
+        self._predictor = Predictor(network, network_config)
+        self._writer: Any = None
+
+    def train(self, on_step: OnStep) -> None:
+        """Train to the end and take the best weights."""
+        config = self._config
+        batches = stream_batches(
+            self._dataset,
+            self._reader,
+            config.augmentation,
+            config.seed,
+            range(self.progress.step, config.steps),
+            config.batch_size,
+            self._stride,
+        )
+        self.run(batches, config.steps, config.validate_every, on_step, self._write_scalars)
+        write_variables(self.network.variables, self.progress.best)
+
+    def measure(self, step: int, losses: Sequence[float]) -> dict[str, float]:
+        """Score the network on the validation images and remember the best weights."""
+        correct_moving_averages(self.network, step)
+        validation = score_images(self._predictor, map(self._reader.read, self._dataset.validation))
+        if not self.progress.history or validation.mean_iou > self.shown_iou():
+            self.progress.best = read_variables(self.network.variables)
+        return {
+            "step": step,
+            "loss": float(np.mean(losses)),
+            "mean_iou": float(self.mean_iou.result()),
+            "val_loss": validation.loss,
+            "val_mean_iou": validation.mean_iou,
+            "learning_rate": float(self.optimizer.learning_rate),
+        }
+
+    def shown_iou(self) -> float:
+        """Return the best mean IoU on the validation images so far."""
+        return max((entry["val_mean_iou"] for entry in self.progress.history), default=0.0)
+
+    def is_finished(self) -> bool:
+        """Return whether too many scores have passed since the best one."""
+        scores = [entry["val_mean_iou"] for entry in self.progress.history]
+        waited = len(scores) - 1 - scores.index(max(scores)) if scores else 0
+        return waited >= self._config.patience
+
+    def _write_scalars(self, entry: Mapping[str, float]) -> None:
+        """Write a point of each curve for TensorBoard, which need not be installed for that."""
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self._output / LOGS_FOLDER))
+        proto = tf.compat.v1.SummaryMetadata
+        metadata = proto(plugin_data=proto.PluginData(plugin_name="scalars"))
+        with self._writer.as_default():
+            for name, value in entry.items():
+                if name != "step":
+                    scalar = tf.constant(value, tf.float32)
+                    tf.summary.write(name, scalar, step=int(entry["step"]), metadata=metadata)
+        self._writer.flush()
