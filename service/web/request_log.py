@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lacuna.errors import LacunaError, NotReadyError
 from service.disconnects import ClientDisconnectedError
-from service.engine.gate import Gate
 from service.web.access import AccessControl, find_key_name
 from service.web.headers import list_missing
 
@@ -63,7 +62,7 @@ class RequestLog:
         self,
         app: ASGIApp,
         access_control: AccessControl,
-        gate: Gate,
+        gate: AdmissionGate,
         render_error: RenderError,
         answer_unexpected: ASGIApp,
     ) -> None:

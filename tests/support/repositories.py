@@ -106,7 +106,7 @@ def make_repository(
     return ModelRepository(root, load, names, policy=RepositoryPolicy(**policy))
 
 
-async def settle(repository: ModelRepository) -> None:
+async def poll_twice(repository: ModelRepository) -> None:
     """Let two polls go by: what has changed on the disk is trusted at the second."""
     await repository.refresh()
     await repository.refresh()

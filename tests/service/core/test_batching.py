@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from service.core.batching import Batch, BatchPolicy, BatchQueue, Lane, Waiting, stagger
+from service.core.batching import Batch, BatchPolicy, BatchQueue, compute_due_times
 from service.core.cost import BatchCost
+from service.core.lanes import Lane, QueuedWindow
 
 SMALL = Lane("model", (8, 8))
 WIDE = Lane("model", (8, 16))
@@ -20,7 +21,7 @@ COST = BatchCost(call_s=100.0, pixel_s=1.0)
 
 
 def wait(lane=SMALL, due_s=0.0, **fields):
-    return Waiting(lane, due_s, **{"arrived_s": due_s, **fields})
+    return QueuedWindow(lane, due_s, **{"arrived_s": due_s, **fields})
 
 
 def fill(queue, *windows):
@@ -355,7 +356,7 @@ def test_a_window_joins_to_save_a_call_of_the_larger_bucket():
 
 @given(st.floats(0, 1e6), st.lists(st.floats(0, 100), min_size=1))
 def test_a_window_is_due_when_those_before_it_would_be_done(arrived_s, costs_s):
-    due = stagger(arrived_s, costs_s)
+    due = compute_due_times(arrived_s, costs_s)
 
     assert due[0] == arrived_s
     assert len(due) == len(costs_s)
@@ -364,7 +365,7 @@ def test_a_window_is_due_when_those_before_it_would_be_done(arrived_s, costs_s):
 
 
 def test_no_windows_are_due_never():
-    assert stagger(1.0, []) == []
+    assert compute_due_times(1.0, []) == []
 
 
 def serve(arrivals, seconds=1.0):
@@ -383,7 +384,7 @@ def serve(arrivals, seconds=1.0):
 
 
 def test_small_requests_pass_the_later_windows_of_a_huge_image():
-    huge = [wait(due_s=due_s, arrived_s=0) for due_s in stagger(0.0, [1.0] * 1000)]
+    huge = [wait(due_s=due_s, arrived_s=0) for due_s in compute_due_times(0.0, [1.0] * 1000)]
     small = [wait(LARGE, float(arrived_s)) for arrived_s in (10, 100, 200)]
 
     begun = serve(huge + small)
@@ -392,7 +393,7 @@ def test_small_requests_pass_the_later_windows_of_a_huge_image():
 
 
 def test_a_huge_image_is_not_starved_by_an_unending_stream():
-    huge = [wait(due_s=due_s, arrived_s=0) for due_s in stagger(0.0, [1.0] * 100)]
+    huge = [wait(due_s=due_s, arrived_s=0) for due_s in compute_due_times(0.0, [1.0] * 100)]
     # By itself the stream keeps the worker busy: the two share it, half and half.
     stream = [wait(LARGE, float(arrived_s)) for arrived_s in range(1000)]
 
@@ -592,7 +593,7 @@ class QueueMachine(RuleBasedStateMachine):
     def add(self, lanes, places, patience_s):
         deadline_s = None if patience_s is None else self.now_s + patience_s
         for index, (delay_s, priority) in enumerate(places):
-            window = Waiting(
+            window = QueuedWindow(
                 lane=lanes[index % len(lanes)],
                 due_s=self.now_s + delay_s,
                 # Not in the order in which they are added: decoding takes its time.

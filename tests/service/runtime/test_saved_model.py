@@ -128,7 +128,7 @@ def test_a_damaged_graph_is_refused(tmp_path, damage):
     else:
         noise = np.random.default_rng(0).bytes(500)
         path.write_bytes({"empty": b"", "noise": noise, "cut short": whole[:-100]}[damage])
-    with pytest.raises(InvalidGraphError, match=r"saved_model.pb must be one that TensorFlow"):
+    with pytest.raises(InvalidGraphError, match=r"saved_model.pb must load in TensorFlow"):
         SavedModelRuntime(tmp_path)
 
 
