@@ -15,7 +15,7 @@ from service.config import RepositorySettings, Settings, wants_traces
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
-from service.engine.gate import Gate
+from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.calibration import CalibrationStore
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from service.engine.lifecycle.warmup import WarmupPolicy
@@ -41,14 +41,14 @@ Load = Callable[[Path, ThreadAllocation], Runtime]
 
 
 def assemble_services(settings: Settings, load: Load) -> AppServices:
-    """Make all that the application is made of.
+    """Assemble the services of the application.
 
     Args:
-        settings: of the server.
-        load: makes a runtime of a model's folder, for an allocation of workers and threads.
+        settings: Settings of the server.
+        load: Function that loads a runtime from a model's folder, for a thread allocation.
 
     Raises:
-        ConfigurationError: if there are to be traces and cannot be, or a place for keys holds none.
+        ConfigurationError: if traces are requested and impossible, or a place for keys holds none.
     """
     tracing = start_tracing() if wants_traces() else None
     engine, limits = settings.engine, settings.limits
@@ -73,7 +73,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=Gate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
+        gate=AdmissionGate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
         telemetry=Telemetry(segmenter.dispatcher, repository, tracing),
         image_limits=ImageLimits(
             image_pixels=limits.image_pixels, image_channels=limits.image_channels
@@ -95,12 +95,12 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
 def make_server(
     settings: Settings, services: AppServices, end: Callable[[int], object] | None = None
 ) -> Server:
-    """Make the server of an application.
+    """Create the server of an application.
 
     Args:
-        settings: of the server.
-        services: of the application.
-        end: ends the process with a code, whatever still runs.
+        settings: Settings of the server.
+        services: Services of the application.
+        end: Function that ends the process with an exit code, whatever still runs.
     """
     limits = settings.limits
     port = settings.metrics_port
@@ -123,11 +123,11 @@ def make_server(
 
 
 def make_key_ring(settings: Settings) -> KeyRing:
-    """Read the keys, from wherever they are.
+    """Read the keys from the settings and their files.
 
     Raises:
-        ConfigurationError: if a place where keys should be holds none, or one that is no key. No
-            key is ever in the message.
+        ConfigurationError: if a place for keys holds none, or one that is not valid. The message
+            never contains a key.
     """
     keys = _read_secret("LACUNA_API_KEYS", settings.api_keys, settings.api_keys_file)
     admin = _read_secret("LACUNA_ADMIN_KEY", settings.admin_key, settings.admin_key_file)
@@ -173,7 +173,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def make_repository_policy(settings: RepositorySettings) -> RepositoryPolicy:
-    """Read what is served of the repository, and when it is looked at."""
+    """Convert the settings of the repository."""
     return RepositoryPolicy(
         poll_s=settings.poll_s,
         versions=VersionPolicy.parse(settings.versions),

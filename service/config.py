@@ -1,12 +1,12 @@
-"""The settings: composed here of the parts that obey them, and read from the environment.
+"""Settings of the server, read from the environment.
 
-The only module that reads the environment. Every variable has the prefix `LACUNA_`, and two
-underscores between levels. A variable with the prefix that names no setting stops the start: a
-misspelt limit must not silently be none. Whether there are traces is asked by OpenTelemetry's own
-variables, whose names and meanings are a standard.
+No other module reads the environment. Each part of the settings is composed of the defaults of the
+modules that obey it. Every variable has the prefix `LACUNA_`, with two underscores between levels.
+An unknown variable with this prefix stops the start, so that a misspelt limit is not ignored.
+Tracing is configured by the standard variables of OpenTelemetry.
 
-What stands below a setting, in Markdown, is its row in docs/configuration.md; `make docs` writes it
-there.
+The docstring of a setting, in Markdown, is its row in docs/configuration.md; `make docs` writes the
+page.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def _check_versions(text: str) -> str:
 
 def _check_name(name: str) -> str:
     if not is_model_name(name):
-        raise ValueError("a name must be up to 100 letters, digits, dots, dashes and _")
+        raise ValueError("a name must have up to 100 letters, digits, dots, dashes and _")
     return name
 
 
 def _check_label(name: str) -> str:
     if name == LATEST:
-        raise ValueError("latest is always the highest version that answers")
+        raise ValueError("a label must not be latest, which is always the highest version")
     return _check_name(name)
 
 
@@ -75,110 +75,112 @@ LabelName = Annotated[str, AfterValidator(_check_label)]
 
 @dataclass(frozen=True)
 class Unset:
-    """What it means to leave a setting out, where its default says that to nobody.
+    """Meaning of a setting's default, for the documentation.
 
     Attributes:
-        meaning: in the documentation, instead of the default.
+        meaning: Text that the documentation shows instead of the default.
     """
 
     meaning: str
 
 
 class _Group(BaseModel):
-    """Settings that belong together."""
+    """Group of settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Limits(_Group):
-    """How large a request may be, and how long it is waited for."""
+    """Limits on the size and the duration of a request."""
 
     body_bytes: PositiveInt = BodyLimits.body_bytes
-    """bytes of a request's body: a 4096 × 4096 RGB float32 array and its mask"""
+    """largest body of a request, in bytes; the default fits a 4096 × 4096 RGB float32 array and
+    its mask"""
     image_pixels: PositiveInt = ImageLimits.image_pixels
-    """height × width of an image, read from its header"""
+    """largest height × width of an image, read from its header"""
     image_channels: PositiveInt = ImageLimits.image_channels
-    """channels of an image, alpha included"""
+    """largest number of channels of an image, alpha included"""
     head_s: PositiveFloat = ConnectionTimeouts.head_s
-    """seconds in which the head of a request must come"""
+    """seconds in which the head of a request must arrive"""
     idle_s: PositiveFloat = BodyLimits.idle_s
-    """seconds in which something of a body must come, or of an answer be taken"""
+    """longest pause in seconds while a client sends a body or reads an answer"""
     body_s: PositiveFloat = BodyLimits.body_s
-    """seconds in which all of it must: the largest body at 6 Mbit/s"""
+    """seconds in which a body must arrive completely, and an answer be read; the default is enough
+    for the largest body at 6 Mbit/s"""
     keep_alive_s: PositiveInt = ConnectionTimeouts.keep_alive_s
-    """seconds that a connection may be idle between two requests; longer than a proxy in front
-    keeps it"""
+    """seconds that a connection may be idle between two requests; set it longer than the keep-alive
+    timeout of a proxy in front"""
 
 
 class Engine(_Group):
-    """How models are run."""
+    """Settings of the engine that runs models."""
 
-    workers: Annotated[PositiveInt | None, Unset("one for each core")] = None
-    """model calls at once"""
+    workers: Annotated[PositiveInt | None, Unset("one per core")] = None
+    """number of concurrent model calls"""
     threads: Annotated[PositiveInt | None, Unset("cores / workers")] = None
-    """TensorFlow's threads for each call"""
-    # With less, images would fall into windows that are mostly halo.
+    """number of TensorFlow's threads for each model call"""
+    # Smaller windows would be mostly halo.
     window_pixels: Annotated[int, Field(ge=256 * 256)] = EnginePolicy.window_pixels
-    """the largest window a model is given; larger images are tiled. The demo model takes 620 bytes
-    of memory a pixel for each worker"""
+    """largest height × width of a window in one model call; larger images are tiled. The demo model
+    takes 620 bytes of memory per pixel and worker"""
     warmup_pixels: NonNegativeInt = BatchPolicy.max_pixels
-    """how large the calls are, images × height × width, that are run before a model is ready"""
+    """largest images × height × width of the warm-up calls that run before a model is ready"""
     watchdog_s: PositiveFloat = WATCHDOG_S
-    """seconds that a call may take before `/livez` fails"""
+    """seconds after which a running model call makes `/livez` fail"""
 
 
 class Batch(_Group):
-    """How windows share calls."""
+    """Limits on batches."""
 
     max_pixels: PositiveInt = BatchPolicy.max_pixels
-    """pixels of a call, images × height × width; a larger window goes alone"""
+    """largest images × height × width of a batch; a larger window is a batch of its own"""
     max_wait_s: NonNegativeFloat = BatchPolicy.max_wait_s
-    """seconds that a window waits for others to fill its batch"""
+    """longest time in seconds that a window waits for its batch to fill"""
 
 
 class Admission(_Group):
-    """When a request is refused with 429."""
+    """Limits on the load, above which requests are refused with status 429."""
 
     max_wait_s: PositiveFloat = AdmissionPolicy.max_wait_s
-    """predicted seconds in the queue above which a request is refused"""
+    """longest predicted wait of a request in the queue, in seconds"""
     max_pending: PositiveInt = AdmissionPolicy.max_pending
-    """requests taken in and not yet answered"""
+    """largest number of requests that are admitted and not yet answered"""
     max_pending_bytes: PositiveInt = AdmissionPolicy.max_pending_bytes
-    """bytes of their bodies together"""
+    """largest sum of the bodies of these requests, in bytes"""
     max_share: Annotated[float, Field(gt=0, le=1)] = AdmissionPolicy.max_share
-    """of these three, for one client: a key, or an address where there are no keys; 1 behind a
-    proxy that all clients come through"""
+    """largest share of these three limits for one client. A client is identified by its key, or by
+    its address if the server has no keys; set 1 if all clients come through one proxy"""
 
 
 class RepositorySettings(_Group):
-    """What is served of the model repository, and when it is looked at."""
+    """Settings of the model repository."""
 
     poll_s: NonNegativeFloat = RepositoryPolicy.poll_s
-    """seconds between two looks at the repository's files; 0 for never"""
+    """seconds between two scans of the repository's files; 0 for no polling"""
     versions: VersionsText = str(VersionPolicy())
-    """which versions of a model are served: `latest`, `latest:2`, `all`, or numbers as `1,3`"""
-    model_versions: Annotated[dict[ModelName, VersionsText], Unset("as above")] = {}
-    """the same for single models, as JSON: `{"groundcover": "1,3"}`"""
+    """versions of each model to serve: `latest`, `latest:2`, `all`, or numbers such as `1,3`"""
+    model_versions: Annotated[dict[ModelName, VersionsText], Unset("none")] = {}
+    """versions of single models to serve, as JSON: `{"groundcover": "1,3"}`"""
     labels: Annotated[dict[ModelName, dict[LabelName, NonNegativeInt]], Unset("none")] = {}
-    """names of versions, as JSON: `{"groundcover": {"stable": 1, "canary": 2}}`"""
+    """labels of versions, as JSON: `{"groundcover": {"stable": 1, "canary": 2}}`"""
     max_pending: Annotated[dict[ModelName, PositiveInt], Unset("no limit")] = {}
-    """requests that a model may be answering at once, as JSON: `{"groundcover": 64}`"""
-    image_pixels: Annotated[dict[ModelName, PositiveInt], Unset("the server's")] = {}
-    """height × width of an image for a model, as JSON: `{"groundcover": 1048576}`; at most
-    `LACUNA_LIMITS__IMAGE_PIXELS`"""
+    """largest number of concurrent requests of single models, as JSON: `{"groundcover": 64}`"""
+    image_pixels: Annotated[dict[ModelName, PositiveInt], Unset("none")] = {}
+    """largest height × width of an image for single models, as JSON: `{"groundcover": 1048576}`; at
+    most `LACUNA_LIMITS__IMAGE_PIXELS`, which applies to all other models"""
     drain_s: NonNegativeFloat = RepositoryPolicy.drain_s
-    """seconds that the work of an unloaded version is waited for before it is dropped; it is never
-    cut off"""
+    """seconds to wait for the requests that use an unloaded version before it is dropped; these
+    requests are never cancelled"""
 
 
 def find_cache_folder() -> Path:
-    """Give the user's folder for what can be made again (XDG Base Directory Specification)."""
+    """Return the user's cache folder (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "lacuna"
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """All settings of the server."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -193,34 +195,37 @@ class Settings(BaseSettings):
     port: TcpPort = 8000
     """port to listen on, 0 for any free one"""
     api_keys: Annotated[SecretStr | None, Unset("none")] = None
-    """[keys](#keys) that requests need, with commas"""
+    """[keys](#keys) that requests need, separated by commas"""
     api_keys_file: Annotated[Path | None, Unset("none")] = None
-    """file of the same, one a line"""
+    """file with the keys that requests need, one per line"""
     admin_key: Annotated[SecretStr | None, Unset("none")] = None
-    """the [key](#keys) that models may be loaded and unloaded with"""
+    """[key](#keys) that loading and unloading models needs; without it, both are forbidden"""
     admin_key_file: Annotated[Path | None, Unset("none")] = None
-    """file of the same"""
+    """file with the key that loading and unloading models needs"""
     docs: bool = True
-    """whether `/docs` and `/openapi.json` are there"""
-    metrics_port: Annotated[TcpPort | None, Unset("that of all else")] = None
-    """port for `/metrics` alone, on the same address, 0 for any free one"""
-    model_repository: Annotated[Path, Unset("the demo's")] = DEMO_REPOSITORY
-    """folder of `<model>/<version>/saved_model.pb`"""
+    """whether to serve `/docs` and `/openapi.json`"""
+    metrics_port: Annotated[TcpPort | None, Unset("the port of the server")] = None
+    """separate port for `/metrics`, on the same address, 0 for any free one"""
+    model_repository: Annotated[Path, Unset("the demo model")] = DEMO_REPOSITORY
+    """folder with the files `<model>/<version>/saved_model.pb`"""
     models: Annotated[tuple[str, ...], NoDecode, Unset("all")] = ()
-    """names of the models to serve, with commas"""
+    """names of the models to serve, separated by commas"""
     repository: RepositorySettings = RepositorySettings()
     limits: Limits = Limits()
     engine: Engine = Engine()
     batch: Batch = Batch()
     admission: Admission = Admission()
-    cache_folder: Annotated[Path, Unset("the user's")] = Field(default_factory=find_cache_folder)
-    """what was measured of a model, for the next start; `$XDG_CACHE_HOME/lacuna` or
-    `~/.cache/lacuna`"""
+    cache_folder: Annotated[Path, Unset("the user's cache")] = Field(
+        default_factory=find_cache_folder
+    )
+    """folder for the calibrations of models, which shorten the next start; the default is
+    `$XDG_CACHE_HOME/lacuna` or `~/.cache/lacuna`"""
     drain_s: Annotated[float, Field(ge=0)] = 25.0
-    """seconds that running requests are given after SIGTERM; with 3 s to end in, less than the 30 s
-    of Kubernetes"""
+    """seconds after SIGTERM in which running requests may finish; with 3 s for the shutdown, the
+    default is below the 30 s of Kubernetes"""
     log_format: LogFormat = "auto"
-    """`json`, a line an event; `text`, for people; `auto`, text on a terminal"""
+    """format of the log: `json`, one object per line; `text`, for people; `auto`, `text` on a
+    terminal and `json` otherwise"""
 
     @field_validator("models", mode="before")
     @classmethod
@@ -231,18 +236,18 @@ class Settings(BaseSettings):
 
 
 def list_variables() -> list[str]:
-    """List every environment variable that the settings are read from."""
+    """List the environment variables of all settings."""
     return [variable for variable, _ in list_fields()]
 
 
 def list_fields(
     model: type[BaseModel] = Settings, prefix: str = PREFIX
 ) -> Iterator[tuple[str, FieldInfo]]:
-    """List every environment variable with the field that it sets.
+    """Yield the environment variable and the field of each setting.
 
     Args:
-        model: whose fields they are; groups of fields are opened.
-        prefix: of its variables.
+        model: Model of the settings; its groups are expanded.
+        prefix: Prefix of its variables.
     """
     for name, field in model.model_fields.items():
         kind = field.annotation
@@ -257,11 +262,11 @@ def read_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment.
 
     Args:
-        **overrides: go before the environment; those that are None do not count.
+        **overrides: Values that override the environment; None values are ignored.
 
     Raises:
-        ConfigurationError: if a value is out of its range, or a variable with our prefix names no
-            setting; the message names every fault.
+        ConfigurationError: if a value is out of range, or a variable with the prefix is unknown.
+            The message names every fault.
     """
     known = list_variables()
     unknown = sorted(
@@ -291,11 +296,11 @@ def read_settings(**overrides: Any) -> Settings:
 
 
 def wants_traces() -> bool:
-    """Tell whether OpenTelemetry's variables ask for traces: whether they name an endpoint.
+    """Return True if OpenTelemetry's variables name an endpoint for traces.
 
     Raises:
-        ConfigurationError: if the endpoint is no address, or is to be spoken to in another way than
-            OTLP over HTTP.
+        ConfigurationError: if the endpoint is not an HTTP address, or the exporter or protocol is
+            not supported.
     """
     off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     endpoint, address = _read_first(
@@ -305,7 +310,7 @@ def wants_traces() -> bool:
     if off or not address or exporter == "none":
         return False
     if not address.startswith(("http://", "https://")):
-        # What it is stays unsaid: a password may stand in it.
+        # The message leaves the value out, because it may contain a password.
         raise ConfigurationError(f"{endpoint} must begin with http:// or https://; it does not")
     if exporter not in ("", "otlp"):
         raise ConfigurationError(f"OTEL_TRACES_EXPORTER must be otlp or none; it is {exporter}")
@@ -318,7 +323,7 @@ def wants_traces() -> bool:
 
 
 def _read_first(*names: str) -> tuple[str, str]:
-    """Give the name and the value of the first variable that is set; an empty one is not."""
+    """Return the name and the value of the first variable that is set and not empty."""
     for name in names:
         value = os.environ.get(name, "").strip()
         if value:
@@ -327,7 +332,7 @@ def _read_first(*names: str) -> tuple[str, str]:
 
 
 def _check_image_pixels(settings: Settings) -> None:
-    """Hold the models' limits to the server's: a larger one would be a promise it does not keep."""
+    """Check that no model's limit exceeds the server's. Such a limit would have no effect."""
     most = settings.limits.image_pixels
     larger = {
         name: pixels for name, pixels in settings.repository.image_pixels.items() if pixels > most

@@ -1,4 +1,4 @@
-"""Cancelling work whose client has gone, whatever it is connected by."""
+"""Cancellation of work whose client has disconnected."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 GRACE_S = 0.1
-"""Before that nobody listens: it would cost a quick request more than it saves."""
+"""Seconds before listening for a disconnect begins. Earlier, it would cost a fast request more than
+it saves."""
 
 
 class ClientDisconnectedError(Exception):
-    """The client has gone; nobody waits for the answer."""
+    """The client has disconnected before the answer."""
 
 
 class cancel_on_disconnect:  # noqa: N801 (reads like asyncio.timeout)
-    """Cancel what is inside as soon as the client has gone.
+    """Context that cancels the work inside when the client disconnects.
 
     Args:
-        wait_for_disconnect: returns when the client has gone. Called once at most, after the
-            request's body was read to its end.
+        wait_for_disconnect: Function that returns when the client has disconnected. It is called at
+            most once, after the request's body has been read completely.
 
     Raises:
-        ClientDisconnectedError: on leaving, if that is what happened.
+        ClientDisconnectedError: on leaving the context, if the client has disconnected.
     """
 
     def __init__(self, wait_for_disconnect: Callable[[], Awaitable[None]]) -> None:
@@ -33,7 +34,7 @@ class cancel_on_disconnect:  # noqa: N801 (reads like asyncio.timeout)
     async def __aenter__(self) -> None:
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("must be entered inside a task; there is none")
+            raise RuntimeError("cancel_on_disconnect must be entered inside a task; there is none")
         self._task = task
         self._cancelling = task.cancelling()
         self._timer = asyncio.get_running_loop().call_later(GRACE_S, self._listen)

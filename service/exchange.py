@@ -1,10 +1,10 @@
-"""The way of every request for segmentations, whatever its protocol and its listener.
+"""Exchange: how every request for segmentations is handled, whatever its protocol and listener.
 
-    admission → body → decompression → the dialect parses → lease of the model → admission by
-    deadline → decoding → `Pipeline` → the dialect renders → compression
+    admission → body → decompression → parsing by the dialect → lease of the model → admission by
+    deadline → decoding → `Pipeline` → rendering by the dialect → compression
 
-Reading and writing run on threads beside the event loop, but for what is so little that it takes
-less time than handing it to a thread and back.
+Reading and writing run on threads beside the event loop. Only small work runs on the event loop,
+where it takes less time than the switch to a thread.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any, Protocol, TypeVar
 from lacuna.errors import DeadlineExceededError
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
-from service.core.statistics import StatisticsBook
+from service.core.statistics import StatisticsRegistry
 from service.disconnects import cancel_on_disconnect
-from service.engine.gate import Gate, Reservation
+from service.engine.admission_gate import AdmissionGate, Reservation
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.served import ServedModel
 from service.pipeline import Pipeline, Segmented, SegmentOptions
@@ -42,33 +42,33 @@ Value = TypeVar("Value")
 
 
 class IncomingRequest(Protocol):
-    """A request as its listener hands it over, its body not read yet."""
+    """Request as its listener passes it on, before its body is read."""
 
     @property
     def head(self) -> RequestHead:
-        """All of it but the body."""
+        """Headers, query and target of the request."""
         ...
 
     @property
     def client(self) -> str:
-        """Name of the client, by which its share is counted."""
+        """Name of the client, by which its share of the load is counted."""
         ...
 
     @property
     def declared_bytes(self) -> int:
-        """Bytes that it announces for its body; 0 if it announces none."""
+        """Declared length of the body, in bytes; 0 if it is not declared."""
         ...
 
     async def read_body(self, reservation: Reservation) -> Body:
         """Read the whole body within the listener's limits.
 
         Args:
-            reservation: which grows with a body that did not declare its length.
+            reservation: Reservation of the request, which grows with a body of undeclared length.
         """
         ...
 
     async def wait_for_disconnect(self) -> None:
-        """Return when the client has gone."""
+        """Return when the client has disconnected."""
         ...
 
     def add_log_fields(self, **fields: Any) -> None:
@@ -78,43 +78,43 @@ class IncomingRequest(Protocol):
 
 @dataclass(frozen=True)
 class Exchange:
-    """Answers requests.
+    """Exchange that answers requests.
 
     Attributes:
-        pipeline: that segments.
-        repository: of the models.
-        gate: that requests pass before their bodies are read.
-        telemetry: that counts what happens.
-        image_limits: how large an image is decoded.
-        model_pixels: for each model that has a limit of its own, height × width of an image.
-        body_bytes: the most that a body may have once it is decompressed.
-        statistics: of what was answered.
+        pipeline: Pipeline that segments samples.
+        repository: Repository of the models.
+        gate: Admission gate, which requests pass before their bodies are read.
+        telemetry: Metrics and traces.
+        image_limits: Limits on the images that are decoded.
+        model_pixels: Largest height × width of an image, for models with a limit of their own.
+        body_bytes: Largest body after decompression, in bytes.
+        statistics: Statistics of the answered requests.
     """
 
     pipeline: Pipeline
     repository: ModelRepository
-    gate: Gate
+    gate: AdmissionGate
     telemetry: Telemetry
     image_limits: ImageLimits
     model_pixels: Mapping[str, int]
     body_bytes: int
-    statistics: StatisticsBook = field(default_factory=StatisticsBook)
+    statistics: StatisticsRegistry = field(default_factory=StatisticsRegistry)
 
     def find_limits(self, model: str) -> ImageLimits:
-        """Find how large an image for a model may be."""
+        """Return the limits on an image for a model."""
         return self.image_limits.narrow(model, self.model_pixels.get(model))
 
     async def answer(self, request: IncomingRequest, dialect: Dialect[ParsedRequest]) -> Reply:
         """Answer a request.
 
         Args:
-            request: whose body was not read yet.
-            dialect: of its protocol.
+            request: Request, before its body is read.
+            dialect: Dialect of its protocol.
 
         Raises:
-            LacunaError: if there is too much to do, or the request is at fault, or the model; for
-                all images if for one.
-            ClientDisconnectedError: if the client has gone.
+            LacunaError: if the load is too high, the request is not valid, or the model fails. A
+                failure of one image is a failure of the request.
+            ClientDisconnectedError: if the client has disconnected.
         """
         with self.telemetry.measure(dialect.name) as record:
             try:
@@ -129,22 +129,22 @@ class Exchange:
 
     @asynccontextmanager
     async def receive_body(self, request: IncomingRequest) -> AsyncIterator[Body]:
-        """Admit a request, read its body, and undo its coding.
+        """Admit a request, read its body and decompress it.
 
-        What is inside the context is cancelled when the client goes.
+        The work inside the context is cancelled when the client disconnects.
 
         Args:
-            request: whose body was not read yet.
+            request: Request, before its body is read.
 
         Raises:
-            OverloadedError: if there is too much to do already.
-            NotReadyError: if the server is going away.
-            SlowBodyError: if the body does not come in time.
+            OverloadedError: if the load is too high.
+            NotReadyError: if the server is shutting down.
+            SlowBodyError: if the body does not arrive in time.
             RequestError: if the body is too large, or cannot be decompressed.
-            ClientDisconnectedError: if the client has gone.
+            ClientDisconnectedError: if the client has disconnected.
         """
         coding = read_coding(request.head.headers.get("content-encoding"))
-        with self.gate.hold(request.declared_bytes, client=request.client) as reservation:
+        with self.gate.reserve(request.declared_bytes, client=request.client) as reservation:
             body = await request.read_body(reservation)
             request.add_log_fields(received_bytes=len(body))
             async with cancel_on_disconnect(request.wait_for_disconnect):
@@ -206,7 +206,7 @@ class Exchange:
         )
 
     def _count_failure(self, record: RequestRecord) -> None:
-        """Count a request that failed once its model had been found."""
+        """Count a request that failed after its model had been found."""
         if record.model:
             began_s = record.starts_s.get("decode", record.began_s)
             failed = self.statistics.find(record.model, record.version).fail
@@ -258,6 +258,6 @@ def _subtract(timeout_s: float | None, spent_s: float) -> float | None:
         return None
     if spent_s >= timeout_s:
         raise DeadlineExceededError(
-            f"the answer must come within timeout_s; {timeout_s:g} s were over while decoding"
+            f"the answer must arrive within timeout_s; {timeout_s:g} s were over after decoding"
         )
     return timeout_s - spent_s

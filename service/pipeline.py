@@ -1,4 +1,4 @@
-"""Segmenting samples with a model: arrays in, arrays out, with what that took."""
+"""Segmentation of samples with a model: arrays in, arrays out, with counts and timings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from service.engine.served import ServedModel
 
 @dataclass(frozen=True)
 class SegmentOptions:
-    """How samples are to be segmented.
+    """Options of a segmentation.
 
     Attributes:
-        probabilities: whether they are wanted beside the labels.
-        timeout_s: how long the caller will wait, in seconds; None for as long as it takes.
-        priority: larger goes first; 0 is the default.
+        probabilities: True to compute probabilities beside the labels.
+        timeout_s: Timeout in seconds; None for none.
+        priority: Priority; higher runs first, 0 is the default.
     """
 
     probabilities: bool = False
@@ -30,13 +30,13 @@ class SegmentOptions:
 
 @dataclass(frozen=True)
 class Segmented:
-    """Segmentations of samples, and what they took.
+    """Segmentations of samples, with counts and timings.
 
     Attributes:
-        segmentations: one for each sample, in their order.
-        pixels: of all samples together.
-        queue_s: seconds until work on the first of them began.
-        infer_s: seconds from then until the last was done.
+        segmentations: Segmentation of each sample, in order.
+        pixels: Numbers of pixels of all samples.
+        queue_s: Seconds until work on the first sample began.
+        infer_s: Seconds from then until the last sample was done.
     """
 
     segmentations: Sequence[Segmentation]
@@ -47,10 +47,10 @@ class Segmented:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Segments samples, those of one call at the same time.
+    """Pipeline that segments the samples of one call concurrently.
 
     Attributes:
-        segmenter: that runs the models.
+        segmenter: Segmenter that runs the models.
     """
 
     segmenter: Segmenter
@@ -58,15 +58,15 @@ class Pipeline:
     async def segment(
         self, model: ServedModel, samples: Sequence[Sample], options: SegmentOptions
     ) -> Segmented:
-        """Segment samples with a model. If one fails, the others are given up.
+        """Segment samples with a model. If one fails, the others are cancelled.
 
         Args:
-            model: that is to do it, leased for as long.
-            samples: at least one, of any sizes.
-            options: how they are to be segmented.
+            model: Model to run, leased for the duration of the call.
+            samples: At least one sample, of any sizes.
+            options: Options of the segmentation.
 
         Raises:
-            DeadlineExceededError: if it takes longer than the caller will wait.
+            DeadlineExceededError: if the results do not arrive in time.
             LacunaError: if the model fails.
         """
         results = await self._run_all(model, samples, options)

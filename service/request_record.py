@@ -1,4 +1,4 @@
-"""All that is known of one request: for the log, the caller, the metrics and the traces."""
+"""Record of one request, for the log, the client, the metrics and the traces."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from service.core.statistics import PixelCounts
 
 
 class RequestRecord:
-    """Record of a request, filled in while it is answered: as long as the context lasts.
+    """Record of a request, filled in while it is handled. It measures the duration of its context.
 
     Args:
         protocol: `native`, `oip`, `tfserving` or `preview`.
-        count: told of the record, the seconds and what went wrong, at the end.
+        count: Callback at the end, with the record, its seconds and the exception that ended it.
 
     Attributes:
-        protocol: of the request.
-        model: that answers it; empty as long as it is not known.
-        version: of the model.
-        images: number of images; None as long as it is not known.
-        size: height and width in pixels, if there is one image only.
-        pixels: of all images; None as long as they are not segmented.
-        stages_s: seconds spent in each stage.
-        starts_s: when each stage began, by `time.perf_counter`.
-        began_s: when the request came, by the same clock.
+        protocol: Protocol of the request.
+        model: Name of the model; empty while unknown.
+        version: Version of the model; empty while unknown.
+        images: Number of images; None while unknown.
+        size: Height and width in pixels, if there is only one image.
+        pixels: Numbers of pixels of all images; None until they are segmented.
+        stages_s: Seconds spent in each stage.
+        starts_s: Start time of each stage, by `time.perf_counter`.
+        began_s: Arrival time of the request, by the same clock.
     """
 
     __slots__ = (
@@ -68,23 +68,23 @@ class RequestRecord:
         self._count(self, time.perf_counter() - self.began_s, error)
 
     def begin_stage(self, name: str) -> None:
-        """Note that a stage begins now.
+        """Record that a stage begins now.
 
         Args:
-            name: one of `STAGES`.
+            name: One of `STAGES`.
         """
         self.starts_s[name] = time.perf_counter()
 
     def end_stage(self, name: str) -> None:
-        """Note that a stage, which has begun, ends now."""
+        """Record that a stage ends now."""
         self.stages_s[name] = time.perf_counter() - self.starts_s[name]
 
     def add_stages(self, after: str, stages_s: Mapping[str, float]) -> None:
-        """Note stages that followed each other.
+        """Record stages that followed one another.
 
         Args:
-            after: the stage before them.
-            stages_s: seconds spent in each.
+            after: Stage before them.
+            stages_s: Seconds spent in each.
         """
         start_s = self.starts_s[after] + self.stages_s[after]
         for name, seconds in stages_s.items():
@@ -92,7 +92,7 @@ class RequestRecord:
             start_s += seconds
 
     def describe_for_log(self) -> dict[str, str | int | float]:
-        """Return the facts as the log names them."""
+        """Return the fields of the request's log line."""
         facts: dict[str, str | int | float] = {"model": self.model, "version": self.version}
         if self.size is not None:
             facts["height"], facts["width"] = self.size
@@ -106,7 +106,7 @@ class RequestRecord:
         return facts
 
     def describe_for_client(self) -> dict[str, str]:
-        """Return the facts as headers of the answer."""
+        """Return headers of the response: timings and computed pixels."""
         headers = {
             "Server-Timing": ", ".join(
                 [f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in self.stages_s.items()]
@@ -117,7 +117,7 @@ class RequestRecord:
         return headers
 
     def describe_for_trace(self) -> dict[str, str | int]:
-        """Return the facts as attributes of a span."""
+        """Return attributes of the request's span."""
         facts: dict[str, str | int] = {"protocol": self.protocol}
         if self.model:
             facts |= {"model.name": self.model, "model.version": self.version}

@@ -1,7 +1,7 @@
-"""Counts what happens, for Prometheus, and tells the traces of it where there are any.
+"""Metrics of the server for Prometheus, and the facts of each request for its trace.
 
-Names and labels are documented in docs/operations.md, and held to it by a test. Labels have few
-values: a model that a request names counts only once the repository knows it.
+Names and labels are documented in docs/operations.md, which a test compares with them. Labels have
+few values: the name of a model counts only if the repository knows it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from service.engine.lifecycle.repository import ModelRepository, ModelState
 from service.request_record import RequestRecord
 from service.tracing import Tracing
 
-# Each counter's time of birth would double the series, and nobody asks for it.
+# The creation time of each counter would double the number of series, and is rarely used.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -49,15 +49,15 @@ OUTCOMES = ("ok", *_OUTCOMES.values(), "failed")
 
 
 class Telemetry:
-    """The metrics of a server.
+    """Metrics of a server.
 
     Args:
-        dispatcher: whose queue and calls are looked at when metrics are asked for.
-        repository: of the models.
-        tracing: where requests are traced to, if they are.
+        dispatcher: Dispatcher whose queue and calls are measured.
+        repository: Repository of the models.
+        tracing: Traces of the server; None if it has none.
 
     Attributes:
-        tracing: the same.
+        tracing: Traces of the server; None if it has none.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Telemetry:
             process(registry=registry)
         self._requests = Counter(
             "lacuna_requests",
-            "Requests that were answered.",
+            "Finished requests.",
             ("model", "protocol", "outcome"),
             registry=registry,
         )
@@ -83,38 +83,41 @@ class Telemetry:
         )
         stage_s = Histogram(
             "lacuna_stage_seconds",
-            "Time that answered requests spent in a stage.",
+            "Time that successful requests spent in a stage.",
             ("stage",),
             buckets=_SECONDS,
             registry=registry,
         )
         pixels = Counter(
             "lacuna_pixels",
-            "Pixels of answered images, valid ones, and those computed for them.",
+            "Pixels of segmented images: all, valid and computed ones.",
             ("kind",),
             registry=registry,
         )
-        # Finding a metric by its labels takes longer than counting, so it is done once.
+        # The lookup of a metric by its labels takes longer than counting, so it is done once.
         self._stage_s = {stage: stage_s.labels(stage) for stage in STAGES}
         self._pixels = {kind: pixels.labels(kind) for kind in KINDS}
         self._refused = Counter(
-            "lacuna_refused", "Requests that were not taken in.", ("reason",), registry=registry
+            "lacuna_refused", "Requests refused for overload.", ("reason",), registry=registry
         )
         self._batch_windows = Histogram(
-            "lacuna_batch_windows", "Windows in a call.", buckets=_WINDOWS, registry=registry
+            "lacuna_batch_windows", "Windows in a model call.", buckets=_WINDOWS, registry=registry
         )
         self._batch_pixels = Histogram(
-            "lacuna_batch_pixels", "Pixels of a call.", buckets=_PIXELS, registry=registry
+            "lacuna_batch_pixels",
+            "Pixels computed by a model call, padding included.",
+            buckets=_PIXELS,
+            registry=registry,
         )
         registry.register(_Snapshot(dispatcher, repository))
         dispatcher.on_batch = self._note_batch
 
     def render(self) -> bytes:
-        """Write all metrics in Prometheus' text format."""
+        """Render all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def measure(self, protocol: str) -> RequestRecord:
-        """Measure the answering of one request, in a context.
+        """Return a record that measures one request while it is used as a context.
 
         Args:
             protocol: `native`, `oip`, `tfserving` or `preview`.
@@ -156,7 +159,7 @@ class Telemetry:
 
 
 def find_outcome(error: BaseException | None) -> str:
-    """Tell how a request ended, given what was raised; None if nothing was."""
+    """Return the outcome of a request, given the exception that ended it; None means success."""
     if error is None:
         return "ok"
     for kind, outcome in _OUTCOMES.items():
@@ -166,7 +169,7 @@ def find_outcome(error: BaseException | None) -> str:
 
 
 def _describe_end(error: BaseException | None) -> dict[str, str]:
-    """Return how a request ended, as attributes of its span."""
+    """Return the outcome of a request, as attributes of its span."""
     facts = {"outcome": find_outcome(error)}
     if isinstance(error, errors.LacunaError):
         facts["error"] = error.code
@@ -174,26 +177,26 @@ def _describe_end(error: BaseException | None) -> dict[str, str]:
 
 
 class _Snapshot(Collector):
-    """What is looked up when metrics are asked for."""
+    """Gauges, measured when the metrics are scraped."""
 
     def __init__(self, dispatcher: Dispatcher, repository: ModelRepository) -> None:
         self._dispatcher = dispatcher
         self._repository = repository
 
     def collect(self) -> Iterator[Metric]:
-        """Give the gauges."""
+        """Yield the gauges."""
         load = self._dispatcher.measure_load()
         numbers = {
             "lacuna_queue_windows": (
-                "Windows that wait for a worker.",
+                "Windows in the queue.",
                 self._dispatcher.count_waiting(),
             ),
             "lacuna_queue_predicted_seconds": (
-                "Predicted seconds of one worker for what waits.",
+                "Predicted time that one worker needs for the queue.",
                 load.waiting_s,
             ),
             "lacuna_engine_longest_run_seconds": (
-                "For how long the oldest running call has been running.",
+                "Time since the oldest running model call began.",
                 self._dispatcher.find_longest_run_s(),
             ),
         }
@@ -201,7 +204,7 @@ class _Snapshot(Collector):
             yield GaugeMetricFamily(name, text, value)
         states = GaugeMetricFamily(
             "lacuna_model_state",
-            "1 for the state that a model is in.",
+            "1 for the current state of a model version, 0 for the others.",
             labels=("model", "version", "state"),
         )
         for status in self._repository.statuses:
@@ -209,6 +212,8 @@ class _Snapshot(Collector):
                 labels = (status.name, status.version, state.value)
                 states.add_metric(labels, float(status.state is state))
         yield states
-        build = GaugeMetricFamily("lacuna_build_info", "Always 1.", labels=("version",))
+        build = GaugeMetricFamily(
+            "lacuna_build_info", "Version of the server; always 1.", labels=("version",)
+        )
         build.add_metric((VERSION,), 1.0)
         yield build

@@ -1,12 +1,12 @@
-"""Tells OpenTelemetry what it took to answer a request.
+"""Attributes and child spans of each request, for OpenTelemetry.
 
-1. The span of a request is the web framework's, and current while the request is answered. Here it
-   gets what is known of the request, and a child for each stage.
-2. Attributes are sizes, names and outcomes: never pixels, never keys, never the words of an error.
-3. How long a stage took is known once it is over, so spans are made afterwards, with the times at
-   which they began and ended. A request that failed has no stages, as in the metrics.
-4. The SDK is an extra and imported by `start_tracing` alone. It reads OpenTelemetry's own variables
-   itself: where spans go, which are kept, what the service is called.
+1. The web framework creates the span of a request, which is current while the request is handled.
+   This module adds attributes to it, and one child span per stage.
+2. Attributes are sizes, names and outcomes. They never contain pixels, keys or error messages.
+3. The duration of a stage is known only at its end, so spans are created afterwards with their
+   start and end times. A failed request has no stages, as in the metrics.
+4. The SDK is an optional dependency, and only `start_tracing` imports it. It reads OpenTelemetry's
+   own variables: the endpoint, the sampler and the name of the service.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 FLUSH_S = 2.0
-"""For how long the last spans are sent at the end; a collector that hangs holds nothing up."""
+"""Seconds to send the last spans at shutdown, so that a collector that hangs does not delay it."""
 
 _PREFIX = "lacuna."
 
 
 class Tracing:
-    """The traces of a server.
+    """Traces of a server.
 
     Args:
-        provider: makes spans, and passes them on.
+        provider: Provider of spans.
 
     Attributes:
-        provider: the same.
+        provider: Provider of spans.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -50,12 +50,12 @@ class Tracing:
         starts_s: Mapping[str, float],
         timings_s: Mapping[str, float],
     ) -> None:
-        """Add what is known of the current request to its span, if that is recorded.
+        """Add attributes and stages to the current span, if it is recorded.
 
         Args:
-            facts: become attributes, with `lacuna.` before their names.
-            starts_s: when each stage began, by `time.perf_counter`.
-            timings_s: seconds spent in each stage.
+            facts: Attributes, without the prefix `lacuna.` of their names.
+            starts_s: Start time of each stage, by `time.perf_counter`.
+            timings_s: Seconds spent in each stage.
         """
         span = trace.get_current_span()
         if not span.is_recording():
@@ -68,22 +68,23 @@ class Tracing:
             child.end(start_ns + round(seconds * 1e9))
 
     def close(self, within_s: float = FLUSH_S) -> None:
-        """Send what was not sent yet, and make no more.
+        """Send the remaining spans, and create no more.
 
         Args:
-            within_s: after which the rest is lost.
+            within_s: Seconds after which the rest is dropped.
         """
-        # The SDK waits for half a minute, and on a thread that Python would wait for at its end.
+        # The SDK waits for half a minute, on a thread that Python would join at its exit.
         closing = threading.Thread(target=self.provider.shutdown, daemon=True)
         closing.start()
         closing.join(within_s)
 
 
 def start_tracing() -> Tracing:
-    """Begin to send spans by OTLP over HTTP, as OpenTelemetry's variables say.
+    """Start to send spans by OTLP over HTTP, as OpenTelemetry's variables say.
 
     Raises:
-        ConfigurationError: if the extra is not installed, or a variable is out of its range.
+        ConfigurationError: if the optional dependency is not installed, or a variable is out of
+            range.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415

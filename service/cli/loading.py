@@ -36,7 +36,7 @@ def load_saved_model(folder: Path, allocation: ThreadAllocation | None = None) -
     with mute_native_stderr():
         from service.runtime.saved_model import (  # noqa: PLC0415
             SavedModelRuntime,
-            share_threads,
+            set_threads,
         )
 
         if not gc.get_freeze_count():
@@ -45,5 +45,5 @@ def load_saved_model(folder: Path, allocation: ThreadAllocation | None = None) -
             gc.collect()
             gc.freeze()
         if allocation is not None:
-            share_threads(allocation.workers, allocation.threads)
+            set_threads(allocation.workers, allocation.threads)
     return SavedModelRuntime(folder)

@@ -1,1 +1,1 @@
-"""Decisions as pure functions of values: no clock, no loop, no thread, no I/O."""
+"""Decisions as pure functions of values, without clock, event loop, thread or I/O."""

@@ -1,17 +1,17 @@
-"""Whether a request is taken in, decided before its body is decoded.
+"""Admission control: whether a request is admitted, decided before its body is decoded.
 
-1. A request is refused if it would have to wait longer than the server promises (`wait`), and, once
-   its timeout has been read, if it would have to wait longer than that (`deadline`): a queue that
-   only grows helps nobody, and a caller who knows at once can go elsewhere.
-2. It is refused if too many have been taken in and not answered (`pending`), or if their bodies
-   hold too many bytes (`bytes`): memory is bounded whatever the prediction says.
-3. A single body is never too large here: what one request may hold is limited elsewhere, and a
-   refusal that says "later" must not be for ever.
-4. A refusal says when to come again: when so much will have been worked off that the same request
-   would be taken in.
-5. No client takes it all (`share`): of the places and the bytes it gets its share at most, and
-   while it holds more than its share of what was taken in, it is refused at its share of the wait.
-   So whoever else comes finds room, and a queue that is not full of one client's work.
+1. A request is refused if its predicted wait in the queue exceeds the server's limit (`wait`).
+   Once its timeout is known, it is refused if the predicted wait exceeds that (`deadline`). A
+   caller that is refused at once can go elsewhere.
+2. A request is refused if too many requests are pending (`pending`), or if their bodies have too
+   many bytes (`bytes`). This bounds memory even if the prediction is wrong.
+3. A single body is never refused here, because a later attempt would fail as well. Another limit
+   bounds the size of one body.
+4. A refusal says when to retry: when enough work will be done to admit the same request.
+5. No client takes all of the server (`share`). A client gets at most its share of the pending
+   requests and bytes. While it has more than its share of the pending requests, it is also refused
+   at its share of the wait. So other clients find room, and a queue that is not full of one
+   client's work.
 """
 
 from __future__ import annotations
@@ -22,26 +22,29 @@ from typing import Literal, NamedTuple
 
 Reason = Literal["wait", "deadline", "pending", "bytes", "share"]
 
-# Retry-After counts whole seconds; beyond a minute a prediction is worth nothing.
+# Retry-After counts whole seconds. Predictions beyond a minute are not reliable.
 _MIN_RETRY_S = 1
 _MAX_RETRY_S = 60
 
 
 @dataclass(frozen=True)
 class AdmissionPolicy:
-    """What the server takes upon itself.
+    """Limits on the load that the server accepts.
 
     Attributes:
-        max_wait_s: predicted seconds until work on a request begins, above which it is refused. 10
-            is what stock clients and proxies bear with, whose timeouts are from 15 s to 60 s.
-        max_pending: requests taken in and not yet answered; each holds a connection and a task.
-        max_pending_bytes: of their bodies together; decoded images take several times as much.
-        max_share: of all that, for one client. With a half, a client that is alone still has 512
-            places and a queue of 5 s, which fills every batch; and it takes two to fill the server.
-            1 where all clients come through one proxy's address.
+        max_wait_s: Largest predicted wait of a request in the queue, in seconds. 10 s fits within
+            the timeouts of common clients and proxies, which are 15 s to 60 s.
+        max_pending: Largest number of pending requests: admitted and not yet answered. Each of them
+            holds a connection and a task.
+        max_pending_bytes: Largest sum of their bodies, in bytes. Decoded images take several times
+            as much memory.
+        max_share: Largest share of these three limits for one client. With one half, a single
+            client still has 512 requests and a queue of 5 s, which fills every batch, and two
+            clients can use the whole server. Set it to 1 if all clients come through the address of
+            one proxy.
 
     Raises:
-        ValueError: if nothing would ever be admitted.
+        ValueError: if a limit would refuse every request.
     """
 
     max_wait_s: float = 10.0
@@ -61,18 +64,18 @@ class AdmissionPolicy:
 
 @dataclass(frozen=True)
 class Load:
-    """What the server has taken upon itself already.
+    """Current load of the server.
 
     Attributes:
-        waiting_s: predicted seconds of work in the queue, for one worker.
-        running_s: predicted seconds that running calls still take, all workers together.
-        workers: how many there are.
-        pending: requests taken in and not yet answered.
-        pending_bytes: of their bodies.
-        idle: how many of the workers run nothing.
+        waiting_s: Predicted seconds of the queued work, for one worker.
+        running_s: Predicted seconds until the running calls are done, summed over all workers.
+        workers: Number of workers.
+        pending: Number of requests that are admitted and not yet answered.
+        pending_bytes: Sum of their bodies, in bytes.
+        idle: Number of idle workers.
 
     Raises:
-        ValueError: if there is no worker, or more are idle than there are.
+        ValueError: if there is no worker, or there are more idle workers than workers.
     """
 
     waiting_s: float
@@ -85,17 +88,17 @@ class Load:
     def __post_init__(self) -> None:
         if not 0 <= self.idle <= self.workers or self.workers < 1:
             raise ValueError(
-                "workers must be at least 1 and idle at most as many; "
+                "workers must be at least 1 and idle between 0 and workers; "
                 f"they are {self.workers} and {self.idle}"
             )
 
 
-class Holding(NamedTuple):
-    """What one client has of the load.
+class ClientLoad(NamedTuple):
+    """Part of the load that one client causes.
 
     Attributes:
-        pending: its requests.
-        pending_bytes: of their bodies.
+        pending: Number of its pending requests.
+        pending_bytes: Sum of their bodies, in bytes.
     """
 
     pending: int
@@ -104,12 +107,12 @@ class Holding(NamedTuple):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is not taken in.
+    """Reason why a request is refused, and when to retry.
 
     Attributes:
-        reason: stable name, for programs and metrics.
-        retry_after_s: when to come again, in whole seconds.
-        message: one sentence for people.
+        reason: Stable name of the reason, for programs and metrics.
+        retry_after_s: Seconds to wait before a retry, a whole number.
+        message: Message for people.
     """
 
     reason: Reason
@@ -118,9 +121,9 @@ class Refusal:
 
 
 def predict_wait(load: Load) -> float:
-    """Give the seconds until a worker would begin with what is added now."""
+    """Predict the seconds until a worker would begin a request that is queued now."""
     wait_s = (load.waiting_s + load.running_s) / load.workers
-    # An idle worker takes what waits before the busy ones are done.
+    # Idle workers take queued work before the busy workers are done.
     return min(wait_s, load.waiting_s / load.idle) if load.idle else wait_s
 
 
@@ -128,29 +131,29 @@ def admit(
     policy: AdmissionPolicy,
     load: Load,
     body_bytes: int,
-    holding: Holding | None = None,
+    client_load: ClientLoad | None = None,
 ) -> Refusal | None:
-    """Decide whether a request is taken in.
+    """Decide whether a request is admitted.
 
     Args:
-        policy: what the server takes upon itself.
-        load: what it has taken already, this request not counted.
-        body_bytes: of this request.
-        holding: what its client has of the load; None if it is not known who that is.
+        policy: Limits of the server.
+        load: Current load, without this request.
+        body_bytes: Bytes of the request's body.
+        client_load: Part of the load that its client causes; None if the client is not known.
 
     Returns:
-        None if it is taken in.
+        The refusal; None if the request is admitted.
     """
     if load.pending >= policy.max_pending:
         share = (load.pending + 1 - policy.max_pending) / load.pending
         return _refuse(
             "pending",
             share * _predict_drain(load),
-            f"requests being answered must be at most {policy.max_pending}; {load.pending} are",
+            f"pending requests must be at most {policy.max_pending}; there are {load.pending}",
         )
     refusal = admit_bytes(policy, load, body_bytes)
-    if refusal is None and holding is not None and policy.max_share < 1:
-        refusal = _admit_client(policy, load, body_bytes, holding)
+    if refusal is None and client_load is not None and policy.max_share < 1:
+        refusal = _admit_client(policy, load, body_bytes, client_load)
     if refusal is not None:
         return refusal
     wait_s = predict_wait(load)
@@ -158,21 +161,21 @@ def admit(
         return _refuse(
             "wait",
             wait_s - policy.max_wait_s,
-            f"work on a request must begin within {policy.max_wait_s:g} s; "
-            f"it would in {wait_s:.3g} s",
+            f"the predicted wait in the queue must be at most {policy.max_wait_s:g} s; "
+            f"it is {wait_s:.3g} s",
         )
     return None
 
 
 def admit_timeout(load: Load, timeout_s: float) -> Refusal | None:
-    """Decide whether a request whose caller will not wait for ever goes on.
+    """Decide whether a request with a timeout goes on.
 
     Args:
-        load: what the server has taken upon itself, the work of this request not counted.
-        timeout_s: how long the caller will wait, in seconds.
+        load: Current load, without the work of this request.
+        timeout_s: Timeout of the request, in seconds.
 
     Returns:
-        None if it goes on.
+        The refusal; None if the request goes on.
     """
     wait_s = predict_wait(load)
     if wait_s <= timeout_s:
@@ -180,21 +183,21 @@ def admit_timeout(load: Load, timeout_s: float) -> Refusal | None:
     return _refuse(
         "deadline",
         wait_s - timeout_s,
-        f"work on a request must begin within its timeout of {timeout_s:g} s; "
-        f"it would in {wait_s:.3g} s",
+        f"the predicted wait in the queue must be at most the timeout of {timeout_s:g} s; "
+        f"it is {wait_s:.3g} s",
     )
 
 
 def admit_bytes(policy: AdmissionPolicy, load: Load, body_bytes: int) -> Refusal | None:
-    """Decide whether so many more bytes are taken in.
+    """Decide whether more bytes of a body are admitted.
 
     Args:
-        policy: what the server takes upon itself.
-        load: what it has taken already, these bytes not counted.
-        body_bytes: more of them.
+        policy: Limits of the server.
+        load: Current load, without these bytes.
+        body_bytes: Number of bytes.
 
     Returns:
-        None if they are taken in.
+        The refusal; None if the bytes are admitted.
     """
     bytes_over = load.pending_bytes + body_bytes - policy.max_pending_bytes
     if bytes_over <= 0 or load.pending_bytes <= 0:
@@ -203,44 +206,45 @@ def admit_bytes(policy: AdmissionPolicy, load: Load, body_bytes: int) -> Refusal
     return _refuse(
         "bytes",
         share * _predict_drain(load),
-        f"bodies of requests being answered must be at most {policy.max_pending_bytes} bytes; "
-        f"they are {load.pending_bytes}, and this one is {body_bytes}",
+        f"the bodies of pending requests must have at most {policy.max_pending_bytes} bytes "
+        f"together; they have {load.pending_bytes}, and this one has {body_bytes}",
     )
 
 
 def _admit_client(
-    policy: AdmissionPolicy, load: Load, body_bytes: int, holding: Holding
+    policy: AdmissionPolicy, load: Load, body_bytes: int, client_load: ClientLoad
 ) -> Refusal | None:
-    """Decide whether a client is let have one more request."""
+    """Decide whether a request stays within its client's share."""
     share = policy.max_share
     places = max(1, int(policy.max_pending * share))
-    if holding.pending >= places:
+    if client_load.pending >= places:
         return _refuse(
             "share",
-            _predict_drain(load) / holding.pending,
-            f"a client's requests must be at most {places}; {holding.pending} are being answered",
+            _predict_drain(load) / client_load.pending,
+            f"the pending requests of one client must be at most {places}; "
+            f"there are {client_load.pending}",
         )
     most_bytes = policy.max_pending_bytes * share
-    if holding.pending_bytes and holding.pending_bytes + body_bytes > most_bytes:
+    if client_load.pending_bytes and client_load.pending_bytes + body_bytes > most_bytes:
         return _refuse(
             "share",
             _predict_drain(load),
-            f"bodies of one client's requests must be at most {most_bytes:.0f} bytes; "
-            f"they are {holding.pending_bytes}, and this one is {body_bytes}",
+            f"the bodies of one client's pending requests must have at most {most_bytes:.0f} bytes "
+            f"together; they have {client_load.pending_bytes}, and this one has {body_bytes}",
         )
     wait_s = predict_wait(load)
-    if holding.pending > share * load.pending and wait_s > share * policy.max_wait_s:
+    if client_load.pending > share * load.pending and wait_s > share * policy.max_wait_s:
         return _refuse(
             "share",
             wait_s - share * policy.max_wait_s,
-            f"a client with most of the requests must find a wait within "
-            f"{share * policy.max_wait_s:g} s; it is {wait_s:.3g} s",
+            f"the predicted wait must be at most {share * policy.max_wait_s:g} s for a client with "
+            f"more than its share of the pending requests; it is {wait_s:.3g} s",
         )
     return None
 
 
 def _predict_drain(load: Load) -> float:
-    """Give the seconds until everything that waits and runs is done."""
+    """Predict the seconds until all queued and running work is done."""
     return (load.waiting_s + load.running_s) / load.workers
 
 

@@ -1,62 +1,57 @@
-"""Which windows go into a model together, and when.
+"""Dynamic batching: a queue that chooses the windows of the next model call.
 
-1. Windows that may share a call stand in one lane: same model, version and outputs (the key), and
-   padded to the same bucket. Different keys never share.
-2. In a lane the higher priority goes first, then what is due earlier, then what came earlier. A
-   window is due when a worker would begin with it if its request had that worker for itself
-   (`stagger`), so a huge image's later windows let small requests pass, and are passed only by what
-   has come before they were due.
-3. A batch has one of the policy's sizes: the largest that is no more than what waits in the lane
-   and keeps n · H · W within `max_pixels`; at least one window, however large.
-4. A lane is ready when it has a full batch, or its oldest window has waited `max_wait_s`. Of the
-   ready lanes the one with the first window goes, by the order of rule 2, so a half-empty lane
-   never blocks a full one.
-5. If a batch takes all of its lane and could be larger, smaller windows of other lanes of the key
-   join it, padded up, first come by rule 2: each only if padding it costs less than a call, and so
-   many of them as save most, if the calls saved cost more than the padding added. The number is
-   one of the policy's sizes again. A lane with a full batch of its own gives none away; a lane
-   that may not pad neither gives nor takes.
-6. A window leaves exactly once: in a batch, cancelled, or expired. One whose deadline has come is
-   never in a batch; `drop_expired` hands it over. Its neighbours notice nothing.
-
-Heaps hold orders and tickets, not windows: who leaves from the middle of a heap is forgotten at
-once, and its entry goes when it comes to the front or when half of the heap has become empty.
+1. A lane holds the windows that may share a call: they have the same key (model, version and
+   outputs) and are padded to the same bucket. Windows with different keys never share a call.
+2. A lane is ordered by priority (highest first), then by due time, then by arrival. The due time of
+   a window is when a worker would begin it if that worker served its request alone
+   (`compute_due_times`). So small requests overtake the later windows of a huge image, but only if
+   they arrive before those windows are due.
+3. The number of windows in a batch is one of the policy's sizes: the largest that the lane can fill
+   with n · H · W within `max_pixels`. A window that is larger than `max_pixels` is a batch of its
+   own.
+4. A lane is ready when it can fill the largest batch, or when its oldest window has waited
+   `max_wait_s`. Among the ready lanes, the one whose first window is first by rule 2 is served, so
+   a half-empty lane never blocks a full one.
+5. A batch that empties its lane and could be larger is filled with smaller windows of other lanes
+   with the same key, padded to its bucket, in the order of rule 2. A window joins only if its
+   padding costs less than a call. The number that joins is the one that saves most, and again
+   makes the batch one of the policy's sizes. A lane that can fill a batch of its own gives no
+   windows away. A lane whose model must not be padded neither gives nor takes any.
+6. A window leaves exactly once: in a batch, cancelled or expired. A window never enters a batch
+   after its deadline; `drop_expired` returns it instead. The other windows are not affected.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 from service.core.cost import BatchCost
+from service.core.lanes import Lane, LaneQueue, QueuedWindow, TicketHeap
 
-Costs = Callable[[Any], BatchCost | None]
-"""Gives what a call costs for a key; None where that is not known."""
-
-# Heaps smaller than this are not worth tidying.
-_TIDY_ENTRIES = 16
+CostLookup = Callable[[Any], BatchCost | None]
+"""Function from the key of a lane to the cost of its calls; None if the cost is not known."""
 
 
 @dataclass(frozen=True)
 class BatchPolicy:
-    """How large a batch may be, and how long a window waits for it to fill.
+    """Limits on the size of a batch and on the time that a window waits for it to fill.
 
     Attributes:
-        max_pixels: n · H · W of a batch; a single larger window is a batch of its own. With the
-            demo's half a microsecond a pixel, 65,536 keep a worker busy for 30 ms, in which a call
-            of 0.3 ms is lost already: larger batches would only let others wait.
-        max_wait_s: seconds that a lane waits for a full batch. 0, since batches grow by themselves
-            while workers are busy, and an idle worker gains nothing by waiting.
-        sizes: numbers of windows that a runtime is called with, ascending from 1: few, since each
-            is a shape of its own.
+        max_pixels: Largest n · H · W of a batch; a larger window is a batch of its own. The demo
+            model takes 0.5 µs per pixel and 0.3 ms per call, so 65,536 pixels occupy a worker for
+            30 ms. Larger batches would save little and make other requests wait longer.
+        max_wait_s: Seconds that a lane waits for a full batch. 0 by default: batches grow while all
+            workers are busy, and an idle worker gains nothing by waiting.
+        sizes: Allowed numbers of windows in a batch, ascending from 1. Few, because a runtime
+            prepares itself for each shape.
 
     Raises:
-        ValueError: if one is out of its range.
+        ValueError: if a value is out of range.
     """
 
     max_pixels: int = 65_536
@@ -66,164 +61,129 @@ class BatchPolicy:
     def __post_init__(self) -> None:
         if self.max_pixels < 1 or not 0 <= self.max_wait_s < math.inf:
             raise ValueError(
-                "max_pixels must be at least 1 and max_wait_s at least 0; "
+                "max_pixels must be at least 1 and max_wait_s at least 0 and finite; "
                 f"they are {self.max_pixels} and {self.max_wait_s}"
             )
         if self.sizes[:1] != (1,) or list(self.sizes) != sorted(set(self.sizes)):
             raise ValueError(f"sizes must ascend from 1; they are {self.sizes}")
 
     def choose_sizes(self, bucket: tuple[int, int]) -> tuple[int, ...]:
-        """List the numbers of windows of this bucket that a runtime may be called with."""
+        """Return the allowed numbers of windows in a batch of this bucket (height, width)."""
         limit = max(1, self.max_pixels // (bucket[0] * bucket[1]))
         return tuple(size for size in self.sizes if size <= limit)
 
 
-class Lane(NamedTuple):
-    """Windows that may share a call.
-
-    Attributes:
-        key: what they must have in common besides the bucket: model, version, outputs.
-        bucket: height and width that they are padded to.
-        may_pad: whether a window may be padded to a larger bucket than it needs.
-    """
-
-    key: Hashable
-    bucket: tuple[int, int]
-    may_pad: bool = True
-
-
-@dataclass(eq=False, slots=True)
-class Waiting:
-    """A window that waits. Its fields must not change while it does.
-
-    Attributes:
-        lane: where it stands.
-        due_s: its place in the order; see `stagger`.
-        arrived_s: when it came.
-        deadline_s: from when on it must not be run; None if never.
-        priority: larger is sooner.
-        payload: whatever belongs to it.
-    """
-
-    lane: Lane
-    due_s: float
-    arrived_s: float
-    deadline_s: float | None = None
-    priority: int = 0
-    payload: Any = None
-
-
 class Batch(NamedTuple):
-    """Windows to be run in one call.
+    """Windows to run in one call.
 
     Attributes:
-        lane: whose bucket they are all padded to.
-        windows: first those of this lane, then smaller ones that have joined.
+        lane: Lane of the batch; all windows are padded to its bucket.
+        windows: Windows of this lane, followed by smaller windows that joined from other lanes.
     """
 
     lane: Lane
-    windows: list[Waiting]
+    windows: list[QueuedWindow]
 
     @property
     def pixels(self) -> int:
-        """Number of pixels that are computed, padding included."""
+        """Number of pixels that the call computes, including padding."""
         height, width = self.lane.bucket
         return len(self.windows) * height * width
 
 
-def stagger(arrived_s: float, costs_s: Sequence[float]) -> list[float]:
-    """Give when each window of a request is due.
+def compute_due_times(arrived_s: float, costs_s: Sequence[float]) -> list[float]:
+    """Compute the due time of each window of a request.
 
     Args:
-        arrived_s: when the request came.
-        costs_s: predicted seconds of each of its windows, in the order in which they are to be run.
+        arrived_s: Arrival time of the request, in seconds.
+        costs_s: Predicted seconds of each window, in the order in which they will run.
 
     Returns:
-        When one worker would begin with each, if it did nothing else.
+        Times in seconds at which one worker would begin each window if it did nothing else.
     """
     return list(accumulate(costs_s, initial=arrived_s))[:-1]
 
 
 class BatchQueue:
-    """Windows that wait, in lanes. Knows no clock: every time is the caller's.
+    """Queue of windows, in lanes. It reads no clock: the caller passes the time.
 
-    Not safe for threads by itself.
+    Not thread-safe.
 
     Args:
-        policy: how large batches are, and how long they are waited for.
+        policy: Limits on batches.
     """
 
     def __init__(self, policy: BatchPolicy) -> None:
         self._policy = policy
         self._pixels = 0
         self._last_ticket = 0
-        self._tickets: dict[Waiting, int] = {}
-        self._windows: dict[int, Waiting] = {}
-        self._lanes: dict[Lane, _WaitingLane] = {}
-        self._deadlines = _Heap(self._windows)
-        self._expired: list[Waiting] = []
+        self._tickets: dict[QueuedWindow, int] = {}
+        self._windows: dict[int, QueuedWindow] = {}
+        self._lanes: dict[Lane, LaneQueue] = {}
+        self._deadlines = TicketHeap(self._windows)
+        self._expired: list[QueuedWindow] = []
 
     def __len__(self) -> int:
-        """Give the number of windows that wait."""
+        """Return the number of queued windows."""
         return len(self._windows)
 
     @property
     def pixels(self) -> int:
-        """Number of pixels of the buckets of all windows that wait."""
+        """Number of pixels of all queued windows, padded to their buckets."""
         return self._pixels
 
-    def add(self, window: Waiting) -> None:
-        """Let a window wait.
+    def add(self, window: QueuedWindow) -> None:
+        """Add a window to its lane.
 
         Raises:
-            ValueError: if it waits already.
+            ValueError: if the window is already in the queue.
         """
         if window in self._tickets:
-            raise ValueError("a window must be added once; this one waits already")
+            raise ValueError("a window must be added once; this one is already in the queue")
         self._last_ticket = ticket = self._last_ticket + 1
         self._tickets[window] = ticket
         self._windows[ticket] = window
         lane = self._lanes.get(window.lane)
         if lane is None:
             sizes = self._policy.choose_sizes(window.lane.bucket)
-            lane = self._lanes[window.lane] = _WaitingLane(window.lane, sizes, self._windows)
+            lane = self._lanes[window.lane] = LaneQueue(window.lane, sizes, self._windows)
         lane.add(window, ticket)
         self._pixels += lane.window_pixels
         if window.deadline_s is not None:
             self._deadlines.push((window.deadline_s, ticket))
 
-    def cancel(self, window: Waiting) -> bool:
-        """Take a window out.
+    def cancel(self, window: QueuedWindow) -> bool:
+        """Remove a window.
 
         Returns:
-            Whether it still waited.
+            True if the window was still in the queue.
         """
         if window not in self._tickets:
             return False
         self._remove(window)
         return True
 
-    def drop_expired(self, now_s: float) -> list[Waiting]:
-        """Take out the windows whose deadline has come, earliest first."""
+    def drop_expired(self, now_s: float) -> list[QueuedWindow]:
+        """Remove and return the windows whose deadline has passed, earliest deadline first."""
         self._expire(now_s)
         dropped, self._expired = self._expired, []
         return dropped
 
-    def take(self, now_s: float, costs: Costs | None = None) -> Batch | None:
-        """Take out the batch that is to be run now.
+    def take(self, now_s: float, costs: CostLookup | None = None) -> Batch | None:
+        """Remove and return the batch to run now.
 
-        Windows that have expired by now are left to `drop_expired`.
+        Expired windows are not in it; `drop_expired` returns them.
 
         Args:
-            now_s: the time.
-            costs: what calls cost, to decide which windows join a larger bucket; none do if None.
+            now_s: Current time in seconds.
+            costs: Costs of calls, by which windows join a larger bucket; if None, none join.
 
         Returns:
-            None if no lane is ready.
+            The batch; None if no lane is ready.
         """
         self._expire(now_s)
         ready = (lane for lane in self._lanes.values() if self._is_ready(lane, now_s))
-        chosen = min(ready, key=_WaitingLane.first, default=None)
+        chosen = min(ready, key=LaneQueue.peek, default=None)
         if chosen is None:
             return None
         cost = costs(chosen.lane.key) if costs else None
@@ -235,30 +195,29 @@ class BatchQueue:
         return Batch(chosen.lane, windows)
 
     def next_event_s(self) -> float | None:
-        """Give when to look at the queue again if nothing is added: for a wait with a timeout.
+        """Return the time in seconds at which the queue needs attention if no window is added.
 
         Returns:
-            When the first window will have waited `max_wait_s`, or the first deadline comes,
-            whichever is earlier: a time in the past if that has happened already. None if nothing
-            waits.
+            The earlier of two times: when a window has waited `max_wait_s`, and when a deadline
+            passes. It may lie in the past. None if the queue is empty.
         """
         events = [lane.oldest_s + self._policy.max_wait_s for lane in self._lanes.values()]
         if self._deadlines:
-            events.append(self._deadlines.first()[0])
+            events.append(self._deadlines.peek()[0])
         events += [window.deadline_s for window in self._expired if window.deadline_s is not None]
         return min(events, default=None)
 
-    def _is_ready(self, lane: _WaitingLane, now_s: float) -> bool:
+    def _is_ready(self, lane: LaneQueue, now_s: float) -> bool:
         max_wait_s = self._policy.max_wait_s
         return max_wait_s == 0 or lane.is_full or lane.oldest_s + max_wait_s <= now_s
 
     def _expire(self, now_s: float) -> None:
-        while self._deadlines and self._deadlines.first()[0] <= now_s:
-            window = self._windows[self._deadlines.first()[-1]]
+        while self._deadlines and self._deadlines.peek()[0] <= now_s:
+            window = self._windows[self._deadlines.peek()[-1]]
             self._remove(window)
             self._expired.append(window)
 
-    def _remove(self, window: Waiting) -> None:
+    def _remove(self, window: QueuedWindow) -> None:
         del self._windows[self._tickets.pop(window)]
         lane = self._lanes[window.lane]
         self._pixels -= lane.window_pixels
@@ -268,8 +227,8 @@ class BatchQueue:
         if window.deadline_s is not None:
             self._deadlines.tidy(len(self._windows))
 
-    def _choose_joining(self, host: _WaitingLane, cost: BatchCost) -> list[int]:
-        """Choose the tickets of the smaller windows that join a lane's batch."""
+    def _choose_joining(self, host: LaneQueue, cost: BatchCost) -> list[int]:
+        """Return the tickets of the smaller windows that join the host lane's batch."""
         if host.is_full or not host.lane.may_pad:
             return []
         donors = [lane for lane in self._lanes.values() if _may_join(lane, host, cost)]
@@ -277,14 +236,20 @@ class BatchQueue:
         room = host.choose_size(host.count + waiting) - host.count
         if room <= 0:
             return []
-        orders = chain.from_iterable(donor.orders.live() for donor in donors)
+        orders = chain.from_iterable(donor.orders.iterate() for donor in donors)
         first = [order[-1] for order in heapq.nsmallest(room, orders)]
         givers = [self._lanes[self._windows[ticket].lane] for ticket in first]
         return first[: _choose_number(host, givers, cost)]
 
 
-def _choose_number(host: _WaitingLane, givers: Sequence[_WaitingLane], cost: BatchCost) -> int:
-    """Choose how many windows join a lane's batch, given whose each of them would be in turn."""
+def _choose_number(host: LaneQueue, givers: Sequence[LaneQueue], cost: BatchCost) -> int:
+    """Choose how many windows join the host lane's batch.
+
+    Args:
+        host: Lane whose batch they join.
+        givers: Lane that each candidate leaves, in the order in which they would join.
+        cost: Cost of a call.
+    """
     left = {giver: giver.count for giver in givers}
     saved_calls = host.count_calls(host.count) - 1
     padding_pixels, best, best_pixels = 0, 0, 0.0
@@ -299,8 +264,8 @@ def _choose_number(host: _WaitingLane, givers: Sequence[_WaitingLane], cost: Bat
     return best
 
 
-def _may_join(donor: _WaitingLane, host: _WaitingLane, cost: BatchCost) -> bool:
-    """Tell whether windows of one lane may be padded to the bucket of another, and if that pays."""
+def _may_join(donor: LaneQueue, host: LaneQueue, cost: BatchCost) -> bool:
+    """Return True if padding the donor's windows to the host's bucket is allowed and pays."""
     return (
         donor is not host
         and not donor.is_full
@@ -310,101 +275,3 @@ def _may_join(donor: _WaitingLane, host: _WaitingLane, cost: BatchCost) -> bool:
         and donor.lane.bucket[1] <= host.lane.bucket[1]
         and donor.lane.key == host.lane.key
     )
-
-
-class _Heap:
-    """Entries that end with a ticket; the first is always that of a window that waits."""
-
-    __slots__ = ("_entries", "_windows")
-
-    def __init__(self, windows: Mapping[int, Waiting]) -> None:
-        self._windows = windows
-        self._entries: list[tuple[Any, ...]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._entries)
-
-    def first(self) -> tuple[Any, ...]:
-        return self._entries[0]
-
-    def push(self, entry: tuple[Any, ...]) -> None:
-        heapq.heappush(self._entries, entry)
-
-    def live(self) -> Iterator[tuple[Any, ...]]:
-        """Give the entries of windows that wait, in no order."""
-        return (entry for entry in self._entries if entry[-1] in self._windows)
-
-    def take_first(self, number: int) -> list[int]:
-        """Take out the first entries of windows that wait, and give their tickets."""
-        tickets: list[int] = []
-        while len(tickets) < number:
-            ticket = heapq.heappop(self._entries)[-1]
-            if ticket in self._windows:
-                tickets.append(ticket)
-        return tickets
-
-    def tidy(self, count: int) -> None:
-        """Forget entries of windows that have left.
-
-        Args:
-            count: how many entries may belong to windows that wait.
-        """
-        entries = self._entries
-        if len(entries) > 2 * count + _TIDY_ENTRIES:
-            self._entries = entries = list(self.live())
-            heapq.heapify(entries)
-        while entries and entries[0][-1] not in self._windows:
-            heapq.heappop(entries)
-
-
-class _WaitingLane:
-    """A lane in which at least one window waits."""
-
-    __slots__ = ("_arrivals", "count", "lane", "orders", "sizes", "window_pixels")
-
-    def __init__(self, lane: Lane, sizes: tuple[int, ...], windows: Mapping[int, Waiting]) -> None:
-        self.lane = lane
-        self.sizes = sizes
-        self.window_pixels = lane.bucket[0] * lane.bucket[1]
-        self.count = 0
-        self.orders = _Heap(windows)
-        self._arrivals = _Heap(windows)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a batch of the largest size waits."""
-        return self.count >= self.sizes[-1]
-
-    @property
-    def oldest_s(self) -> float:
-        """When the window came that has waited longest."""
-        arrived_s: float = self._arrivals.first()[0]
-        return arrived_s
-
-    def first(self) -> tuple[Any, ...]:
-        """Give the place of the first window among those of all lanes."""
-        return self.orders.first()
-
-    def add(self, window: Waiting, ticket: int) -> None:
-        """Note that a window has come."""
-        self.orders.push((-window.priority, window.due_s, ticket))
-        self._arrivals.push((window.arrived_s, ticket))
-        self.count += 1
-
-    def drop(self) -> None:
-        """Note that a window has left."""
-        self.count -= 1
-        self.orders.tidy(self.count)
-        self._arrivals.tidy(self.count)
-
-    def choose_size(self, count: int) -> int:
-        """Give the largest size of a batch when so many windows could go."""
-        return self.sizes[bisect_right(self.sizes, count) - 1]
-
-    def count_calls(self, count: int) -> int:
-        """Give the number of calls that so many windows take, each as large as can be."""
-        calls = 0
-        for size in reversed(self.sizes):
-            calls += count // size
-            count %= size
-        return calls

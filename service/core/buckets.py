@@ -1,7 +1,7 @@
-"""The ladder of sizes that windows are padded to.
+"""Ladder of the sizes that windows are padded to.
 
-A model is called with few shapes, not with every size that ever arrives: what a runtime keeps for
-each shape stays bounded, and windows of nearly the same size can share a call.
+A model is called with few shapes, not with every size that arrives. So the memory that a runtime
+keeps per shape is bounded, and windows of similar size can share a call.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _MIN_GROWTH = 1.01
 
 @dataclass(frozen=True)
 class Ladder:
-    """Sides in pixels that a window may be padded to.
+    """Sides in pixels that windows are padded to.
 
-    They are 1·m, 2·m, … and, the larger they are, the longer the step from one to the next, up to
-    `max_step`: a pixel costs the same in a large window as in a small one, while a shape never seen
-    before costs some milliseconds once. Steps double, and a side is a multiple of the step that
-    leads to it, so that the usual sizes of images, 256, 512 or 640, are not padded at all.
+    The sides begin with 1·m, 2·m, … The step between them grows with the side, up to `max_step`.
+    This bounds the padding of large windows, which costs time on every call, while a new shape
+    costs some milliseconds only once. Steps double, and each side is a multiple of the step that
+    leads to it, so common image sizes such as 256, 512 or 640 need no padding.
 
     Attributes:
-        multiple: m, the model's total stride; every side is a multiple of it.
-        growth: how much larger the next side may be. At 1.2 padding adds 6 % to a side on average,
-            20 % at most (where m is small against it).
-        max_step: pixels from one side to the next at most, rounded down to a multiple of m, and
-            never less than m. With 32, m = 8 and a growth of 1.2 there are 18 sides up to 256, from
-            where on they are multiples of 32, and 42 up to 1024.
+        multiple: Total stride m of the model; every side is a multiple of it.
+        growth: Largest ratio of a side to the previous one. At 1.2, padding adds 6 % to a side on
+            average and 20 % at most (unless m is large against the side).
+        max_step: Largest step in pixels, rounded down to a multiple of m, and at least m. With 32,
+            m = 8 and a growth of 1.2 there are 18 sides up to 256 and 42 up to 1024; above 256 they
+            are multiples of 32.
 
     Raises:
         ValueError: if `multiple` or `max_step` is less than 1, or `growth` less than 1.01.
@@ -53,12 +53,12 @@ class Ladder:
 
     @cached_property
     def _step(self) -> int:
-        """Pixels from one side to the next where they grow no more."""
+        """Largest step between sides, in pixels."""
         return max(1, self.max_step // self.multiple) * self.multiple
 
     @cached_property
     def _growing(self) -> tuple[int, ...]:
-        """Sides up to the first that the longest step may follow."""
+        """Sides up to the first one that is followed by the largest step."""
         rungs = [1]
         while True:
             step = max(1, int(rungs[-1] * self.growth) - rungs[-1])
@@ -68,7 +68,7 @@ class Ladder:
             rungs.append((rungs[-1] // doubled + 1) * doubled)
 
     def choose_side(self, side: int) -> int:
-        """Give the smallest side that is at least `side` pixels."""
+        """Return the smallest side of at least `side` pixels."""
         growing = self._growing
         if side <= growing[-1]:
             return growing[bisect_left(growing, side)]
@@ -76,11 +76,11 @@ class Ladder:
         return (side + step - 1) // step * step
 
     def choose_bucket(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Give the height and width that a window of this size is padded to."""
+        """Return the height and width that a window of this size is padded to."""
         return self.choose_side(size[0]), self.choose_side(size[1])
 
     def rungs(self, limit: int) -> tuple[int, ...]:
-        """List the sides of at most `limit` pixels, ascending."""
+        """Return the sides of at most `limit` pixels, ascending."""
         growing = tuple(side for side in self._growing if side <= limit)
         return growing + tuple(
             range(self.choose_side(self._growing[-1] + 1), limit + 1, self._step)
@@ -90,18 +90,20 @@ class Ladder:
 def assemble(
     samples: Sequence[Sample], bucket: tuple[int, int], count: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Put samples into one batch, each in the top left corner of its canvas.
+    """Assemble samples into one batch, each in the top left corner of its canvas.
 
-    This is where invalid pixels become 0: a sample's image may hold anything under its mask, NaN
-    included, and nothing of it comes through.
+    Invalid pixels become 0 here. A sample's image may hold any value under its mask, including NaN,
+    and none of these values reaches the batch.
 
     Args:
-        samples: at least one, none larger than the bucket, all of the same number of channels.
-        bucket: height and width of the canvases.
-        count: number of canvases N, those beyond the samples empty; as many as samples if None.
+        samples: At least one sample; none is larger than the bucket, and all have the same number
+            of channels.
+        bucket: Height and width of the canvases, in pixels.
+        count: Number of canvases N, of which those beyond the samples are empty; None for as many
+            as samples.
 
     Returns:
-        images float32 (N, H, W, C) and masks bool (N, H, W), 0 and False beside each sample.
+        Images float32 (N, H, W, C) and masks bool (N, H, W), 0 and False outside each sample.
 
     Raises:
         ValueError: if there are fewer canvases than samples, or a sample does not fit.
@@ -123,8 +125,8 @@ def _put(sample: Sample, canvas: NDArray[np.float32]) -> None:
     canvas[...] = sample.image
     if sample.mask.all():
         return
-    # By bits, since NaN · 0 is NaN, and channel by channel, since broadcasting over a short last
-    # axis is slow: a nanosecond a number, where a masked copy of a ragged mask takes four.
+    # Bitwise, since NaN · 0 is NaN. By channel, since broadcasting over a short last axis is
+    # slow. This takes 1 ns per value; a masked copy with a ragged mask takes 4 ns.
     bits, kept = canvas.view(np.int32), -sample.mask.astype(np.int32)
     for channel in range(bits.shape[2]):
         bits[:, :, channel] &= kept

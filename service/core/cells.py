@@ -1,7 +1,7 @@
-"""A mask's cells: which of them hold something valid, and what an answer there depends on.
+"""Cells of a mask: which of them are valid, and which input the output of each depends on.
 
-A cell is a square of total_stride pixels of the grid on which a model is the same everywhere. What
-is planned in cells is exact in pixels, and there are far fewer of them.
+A cell is a square of total_stride × total_stride pixels. A model is translation-invariant on the
+grid of these cells, so a plan in cells is exact in pixels, and there are far fewer cells.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# From so many rows on it is quicker to add them one by one: NumPy goes down each column in turn.
+# Number of rows from which adding them one by one is faster, since NumPy goes down each column.
 _MANY_ROWS = 160
 
 
 class Box(NamedTuple):
-    """A rectangle of cells.
+    """Rectangle of cells.
 
     Attributes:
-        top: first row.
-        left: first column.
-        bottom: the row after the last.
-        right: the column after the last.
+        top: First row.
+        left: First column.
+        bottom: Row after the last.
+        right: Column after the last.
     """
 
     top: int
@@ -31,8 +31,8 @@ class Box(NamedTuple):
     bottom: int
     right: int
 
-    def meet(self, other: Box) -> Box:
-        """Give the cells that are in both."""
+    def intersect(self, other: Box) -> Box:
+        """Return the box of the cells that lie in both boxes."""
         return Box(
             max(self.top, other.top),
             max(self.left, other.left),
@@ -41,12 +41,12 @@ class Box(NamedTuple):
         )
 
 
-class Cells:
-    """What the search for a good split asks of a mask.
+class CellGrid:
+    """Grid of a mask's cells, indexed for the search of a split.
 
     Args:
         valid: bool (R, C), True = the cell holds a valid pixel.
-        halo: of the model, in cells.
+        halo: Halo of the model, in cells.
     """
 
     def __init__(self, valid: NDArray[np.bool_], halo: int) -> None:
@@ -54,32 +54,32 @@ class Cells:
         self._valid = valid
         self._halo = halo
         self._stride = valid.shape[1] + 1
-        self._full = _sum_above_left(_fill_gaps(valid, halo)).ravel()
+        self._required = _sum_above_left(_fill_gaps(valid, halo)).ravel()
 
-    def count_full(self, top: Any, left: Any, bottom: Any, right: Any) -> Any:
-        """Count the cells of a box that no split can leave out; or of many boxes, as arrays.
+    def count_required(self, top: Any, left: Any, bottom: Any, right: Any) -> Any:
+        """Count the cells of a box that no split can leave out. Accepts arrays of boxes.
 
-        These are the valid ones and those in gaps narrower than the halo, which the parts on either
-        side take in anyway.
+        These are the valid cells and the cells in gaps narrower than the halo, which the tiles on
+        either side contain anyway.
         """
-        full, above, below = self._full, top * self._stride, bottom * self._stride
+        full, above, below = self._required, top * self._stride, bottom * self._stride
         return full[below + right] - full[below + left] - full[above + right] + full[above + left]
 
     @cached_property
-    def needs(self) -> NDArray[Any]:
-        """What the answer in each cell depends on: int8, int16 or int32 (4, R, C).
+    def input_bounds(self) -> NDArray[Any]:
+        """Bounds of the input that the output of each cell depends on: int8 to int32 (4, R, C).
 
-        First row, first column, −(last row + 1) and −(last column + 1) of the valid cells within
-        the halo of a valid cell, itself included; the dtype's largest value where a cell is not
-        valid. The least of each over a set of cells thus bounds what a model must see to answer for
-        all of them.
+        The four values are the first row, the first column, −(last row + 1) and −(last column + 1)
+        of the valid cells within the halo of a valid cell, including itself. They are the dtype's
+        largest value for a cell that is not valid. So the minimum of each value over a set of cells
+        bounds the input that the model must see for all of them.
         """
         valid, halo = self._valid, self._halo
         kind = np.min_scalar_type(-1 - max(valid.shape))
-        needs = np.empty((4, *valid.shape), kind)
+        input_bounds = np.empty((4, *valid.shape), kind)
         nowhere = kind.type(np.iinfo(kind).max)
         for axis in (0, 1):
-            # Of every line along the axis: where it is valid, or is not farther than the halo.
+            # For every line along the axis: cells that are valid or within the halo of a valid one.
             lines = valid if axis == 0 else valid.T
             near = lines.T.copy()
             _gather(np.logical_or, near, halo)
@@ -89,20 +89,22 @@ class Cells:
             last = np.where(near.T, -1 - index, nowhere)
             _gather(np.minimum, first, halo)
             _gather(np.minimum, last[::-1], halo)
-            needs[axis], needs[axis + 2] = (first, last) if axis == 0 else (first.T, last.T)
-        np.copyto(needs, nowhere, where=~valid)
-        return needs
+            input_bounds[axis], input_bounds[axis + 2] = (
+                (first, last) if axis == 0 else (first.T, last.T)
+            )
+        np.copyto(input_bounds, nowhere, where=~valid)
+        return input_bounds
 
 
 def find_valid_cells(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Tell which cells hold a valid pixel.
+    """Find the cells that hold a valid pixel.
 
     Args:
-        mask: bool (H, W).
-        side: of a cell, in pixels.
+        mask: bool (H, W), True = valid.
+        side: Side of a cell, in pixels.
 
     Returns:
-        bool (⌈H / side⌉, ⌈W / side⌉).
+        bool (⌈H / side⌉, ⌈W / side⌉), True = the cell holds a valid pixel.
     """
     height, width = mask.shape
     whole = height // side
@@ -111,7 +113,7 @@ def find_valid_cells(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     np.logical_or.reduce(blocks, axis=1, out=rows[:whole])
     if whole < len(rows):
         np.logical_or.reduce(mask[whole * side :], axis=0, out=rows[whole])
-    # Laying a cell's columns over each other is many times quicker than any() on so short an axis.
+    # Combining a cell's columns one by one is many times faster than any() along so short an axis.
     valid = np.zeros((len(rows), -(-width // side)), np.bool_)
     for column in range(min(side, width)):
         columns = rows[:, column::side]
@@ -120,7 +122,7 @@ def find_valid_cells(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
 
 
 def _fill_gaps(valid: NDArray[np.bool_], halo: int) -> NDArray[np.bool_]:
-    """Fill what is empty but holds no empty square of the halo's side."""
+    """Fill the gaps that no empty square with the halo as its side fits into."""
     reach = halo - 1
     if reach < 1:
         return valid

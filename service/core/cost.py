@@ -1,4 +1,4 @@
-"""What a call of a model costs, calibrated on the machine that makes it."""
+"""Cost of model calls, calibrated on the machine that runs them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 Measurement = tuple[int, float]
-"""Pixels of a call (n · H · W) and the seconds it took."""
+"""Pixels n · H · W of a call and its seconds."""
 
-# A clock too coarse to have moved has measured this many seconds.
+# Seconds that replace a measurement of 0 by a coarse clock.
 _TICK_S = 1e-9
-# No machine computes a pixel faster, and a pixel must cost something: splitting and merging weigh
+# Lower bound for the seconds per pixel. It must be positive, because splitting and batching weigh
 # calls against pixels.
 _MIN_PIXEL_S = 1e-13
-# A measurement this many times what the others predict was of something else: a graph being
-# traced, or another process.
+# A measurement this many times longer than the others predict includes something else, such as the
+# tracing of a graph or another process.
 _OUTLIER = 1.5
 
 
@@ -26,11 +26,11 @@ class BatchCost:
     """Seconds that one worker takes for one call: call_s + pixel_s · n · H · W.
 
     Attributes:
-        call_s: seconds for a call, however small.
-        pixel_s: seconds for each pixel of the batch, padding included.
+        call_s: Seconds per call, whatever its size.
+        pixel_s: Seconds per pixel of the batch, padding included.
 
     Raises:
-        ValueError: if `call_s` is negative or `pixel_s` not positive, or one is not finite.
+        ValueError: if `call_s` is negative, `pixel_s` is not positive, or one is not finite.
     """
 
     call_s: float
@@ -44,26 +44,27 @@ class BatchCost:
             )
 
     def predict(self, pixels: int) -> float:
-        """Give the seconds that a call of this many pixels takes."""
+        """Predict the seconds of a call of this many pixels."""
         return self.call_s + self.pixel_s * pixels
 
     @property
     def call_pixels(self) -> float:
-        """How many pixels cost as much as a call does by itself."""
+        """Number of pixels that cost as much as the fixed part of a call."""
         return self.call_s / self.pixel_s
 
     @classmethod
     def fit(cls, measurements: Sequence[Measurement]) -> BatchCost:
-        """Find the cost that explains measurements best, by least squares of relative errors.
+        """Fit a cost to measurements by least squares of relative errors.
 
-        One measurement that took much longer than the others let expect is left out, if the others
-        still span the same range of pixels: so measure each size twice.
+        One measurement that took much longer than the others predict is left out, provided that the
+        others still span the same range of pixels. So measure each size twice.
 
         Args:
-            measurements: of calls of at least two sizes.
+            measurements: Pixels and seconds of calls of at least two sizes.
 
         Raises:
-            ValueError: if all are of one number of pixels, or a value is not possible.
+            ValueError: if all measurements have the same number of pixels, or a value is not
+                possible.
         """
         if any(pixels < 1 or not 0 <= seconds < math.inf for pixels, seconds in measurements):
             raise ValueError(
@@ -91,11 +92,11 @@ class BatchCost:
 def _leave_one_out(
     measurements: Sequence[Measurement],
 ) -> Iterator[tuple[int, list[Measurement]]]:
-    """Give each measurement's index with the others, where those span the same range."""
+    """Yield the index of each measurement with the other ones, if those span the same range."""
     span = min(measurements)[0], max(measurements)[0]
     for index in range(len(measurements)):
         rest = [other for position, other in enumerate(measurements) if position != index]
-        # Two of two sizes fit any line, whichever is left out.
+        # Any line fits two measurements of two sizes, whichever one is left out.
         if len(rest) > 2 and (min(rest)[0], max(rest)[0]) == span:
             yield index, rest
 
@@ -103,12 +104,12 @@ def _leave_one_out(
 def _fit_relative(measurements: Sequence[Measurement]) -> BatchCost:
     pixels = np.array([pixels for pixels, _ in measurements], np.float64)
     seconds = np.maximum([seconds for _, seconds in measurements], _TICK_S)
-    # Σ (call_s · u + pixel_s · v − 1)² is to be least.
+    # Minimise Σ (call_s · u + pixel_s · v − 1)².
     u, v = 1 / seconds, pixels / seconds
     scale = pixels.max()
     (call_s, slope), *_ = np.linalg.lstsq(np.stack([u, v / scale], axis=1), np.ones_like(u))
     pixel_s = slope / scale
-    # The sum is convex: where its minimum is out of bounds, the best allowed lies on that bound.
+    # The sum is convex: if its minimum is out of bounds, the best allowed value lies on the bound.
     if pixel_s < _MIN_PIXEL_S:
         pixel_s = _MIN_PIXEL_S
         call_s = max(0.0, u @ (1 - pixel_s * v) / (u @ u))

@@ -1,18 +1,20 @@
-"""Into which parts a mask is best split, in cells.
+"""Search of the cheapest split of a mask into tiles, in cells.
 
-A box of cells is split by one straight line after another, across all that is left of it:
+A box of cells is split by straight lines, one after another, each across the whole box that it
+splits:
 
-1. The price of every line is estimated: both sides at call_s + cell_s · √(area · full cells), since
-   splitting on brings a side's cost somewhere between its area and what is full of it. Lines that
-   part full from empty so look good even where they pay only together with others, as around a
-   hole.
-2. The best line is followed on both sides, and taken if the sides then cost less than the box. Of
-   what the search may still cost to be of use, each side is given what the other leaves of it; most
-   searches that lead nowhere end there.
-3. Lines that pay at once, with no further ones, are tried too: they do where estimates mislead.
+1. The price of every line is estimated: each side at call_s + cell_s · √(area · required cells).
+   Further splits bring the cost of a side somewhere between its area and its required cells. With
+   this estimate, a line that separates full from empty looks good even if it pays only together
+   with further lines, for example around a hole.
+2. Both sides of the line with the best estimate are split further. The line is taken if its sides
+   then cost less than the box. The search of each side is bounded by what the other side leaves of
+   the price to beat. Most searches without a result end at this bound.
+3. The line with the least input area is tried without further splits as well, in case the estimates
+   mislead.
 
-Over 85 masks of 512² and 2048² pixels this was 0.7 % dearer on average, and 13 % at worst, than the
-best that lines on a grid of 32 × 32 can do, which takes a hundred times as long to find.
+Over 85 masks of 512² and 2048² pixels, this was 0.7 % more expensive on average, and 13 % at worst,
+than the best split by lines on a grid of 32 × 32, whose search takes a hundred times as long.
 """
 
 from __future__ import annotations
@@ -25,47 +27,47 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.cells import Box, Cells
+from service.core.cells import Box, CellGrid
 
-# About what it takes to weigh every line of a box. A search ends when this exceeds what it could
-# still gain, or when a tenth of the whole's price has been spent.
+# Approximate seconds to estimate every line of a box. A search ends when this exceeds what it could
+# still gain, or when it has spent a tenth of the whole price.
 _SEARCH_S = 1e-4
 _MAX_SEARCH = 0.1
-# The least gain that is worth a search, of the price.
+# Least gain that is worth a search, as a fraction of the price.
 _MIN_GAIN = 0.05
-# Of lines that are equally good, the one that leaves windows of one size is best: they share calls.
+# Among equally good lines, the one that gives windows of equal size is best: they share calls.
 _UNEVEN = 1e-3
-# Lines may, as an exception, cut off slice after slice; from this depth on they halve.
+# In rare cases, lines split off one slice after another; from this depth on they halve the box.
 _MAX_DEPTH = 100
-
-# Of lines across each axis; between more than these, only every second or third is weighed.
+# Largest number of lines across each axis; of more, only every second or third is estimated.
 _MAX_LINES = 4096
 
 Floats = NDArray[np.float64]
 
 
 class Piece(NamedTuple):
-    """A rectangle of cells and what a model must see to answer for its valid ones.
+    """Boxes of cells of one tile.
 
     Attributes:
-        keep: the rectangle.
-        cut: the box that the model must see.
+        output: Box whose valid cells the tile computes.
+        input: Box that the model must see for this output.
     """
 
-    keep: Box
-    cut: Box
+    output: Box
+    input: Box
 
 
 @dataclass(frozen=True)
-class Rates:
-    """What decides between splits.
+class SplitCosts:
+    """Costs and limits that decide between splits.
 
     Attributes:
-        price: seconds of computing a cut; infinite where it is too large to be computed.
-        call_s: seconds of the smallest cut.
-        cell_s: about how many seconds each cell adds.
-        limit: about how many cells a cut may have.
-        halo: of the model, in cells.
+        price: Function from the input box of a tile to its seconds; infinite if the box is too
+            large for one tile.
+        call_s: Seconds of the smallest tile.
+        cell_s: Approximate seconds that each cell adds.
+        limit: Approximate largest number of cells of an input box.
+        halo: Halo of the model, in cells.
     """
 
     price: Callable[[Box], float]
@@ -74,193 +76,193 @@ class Rates:
     limit: int
     halo: int
 
-    def could_gain(self, seconds: Any, full: Any) -> Any:
-        """Tell whether splitting could be worth the search; also of many, as arrays.
+    def is_worth_a_search(self, seconds: Any, required: Any) -> Any:
+        """Return True if a split could gain more than its search costs. Accepts arrays.
 
         Args:
-            seconds: of the best that is known.
-            full: number of cells that no split can leave out.
+            seconds: Seconds of the best split so far.
+            required: Number of cells that no split can leave out.
         """
-        least_s = 2 * self.call_s + full * self.cell_s
+        least_s = 2 * self.call_s + required * self.cell_s
         return least_s + _SEARCH_S < (1 - _MIN_GAIN) * seconds
 
 
-def split(cells: Cells, rates: Rates) -> list[Piece]:
-    """Split a mask where that is cheaper, and where a cut would be too large.
+def split(cells: CellGrid, costs: SplitCosts) -> list[Piece]:
+    """Split a mask where it is cheaper, and where an input box would be too large.
 
     Args:
-        cells: of the mask, cropped to the valid ones.
-        rates: what decides.
+        cells: Cells of the mask, cropped to the valid ones.
+        costs: Costs and limits.
 
     Returns:
-        Pieces whose keeps are disjoint and hold every valid cell.
+        Pieces with disjoint output boxes, which together contain every valid cell.
     """
-    found = _Search(cells, rates).split(Piece(cells.whole, cells.whole), math.inf, 0)
-    return [Piece(piece.keep.meet(piece.cut), piece.cut) for piece in found.pieces]
+    found = _Search(cells, costs).split(Piece(cells.whole, cells.whole), math.inf, 0)
+    return [Piece(piece.output.intersect(piece.input), piece.input) for piece in found.pieces]
 
 
-class _Found(NamedTuple):
+class _Split(NamedTuple):
     seconds: float
     pieces: list[Piece]
 
 
 class _Search:
-    def __init__(self, cells: Cells, rates: Rates) -> None:
+    def __init__(self, cells: CellGrid, costs: SplitCosts) -> None:
         self._cells = cells
-        self._rates = rates
+        self._costs = costs
         _, _, height, width = cells.whole
-        self._left_s = _MAX_SEARCH * (rates.call_s + rates.cell_s * height * width)
+        self._left_s = _MAX_SEARCH * (costs.call_s + costs.cell_s * height * width)
 
-    def split(self, piece: Piece, enough_s: float, depth: int) -> _Found:
-        """Find the cheapest way to compute a piece.
+    def split(self, piece: Piece, bound_s: float, depth: int) -> _Split:
+        """Search the cheapest split of a piece.
 
         Args:
-            piece: what to compute.
-            enough_s: nothing that takes as long is looked for, unless the piece is too large.
-            depth: how many lines have led here.
+            piece: Piece to compute.
+            bound_s: Seconds that a split must stay below, unless the piece is too large.
+            depth: Number of lines that have led to this piece.
         """
-        best = _Found(self._rates.price(piece.cut), [piece])
-        full = int(self._cells.count_full(*piece.cut))
-        if not self._rates.could_gain(min(best.seconds, enough_s), full):
+        best = _Split(self._costs.price(piece.input), [piece])
+        required = int(self._cells.count_required(*piece.input))
+        if not self._costs.is_worth_a_search(min(best.seconds, bound_s), required):
             return best
         if self._left_s <= 0 and best.seconds < math.inf:
             return best
         self._left_s -= _SEARCH_S
-        lines = _Lines(self._cells, piece.keep)
+        lines = _Lines(self._cells, piece.output)
         if lines.areas.size == 0:
             return best
-        best = self._try_alone(lines, best)
-        return self._follow(lines, best, enough_s, depth)
+        best = self._try_single_line(lines, best)
+        return self._try_best_line(lines, best, bound_s, depth)
 
-    def _try_alone(self, lines: _Lines, best: _Found) -> _Found:
-        """Split once, where both sides have the least area, if that is better."""
-        first, second = lines.part(int(lines.areas.sum(axis=0).argmin()))
-        seconds = self._rates.price(first.cut) + self._rates.price(second.cut)
-        return _Found(seconds, [first, second]) if seconds < best.seconds else best
+    def _try_single_line(self, lines: _Lines, best: _Split) -> _Split:
+        """Split once, along the line with the least input area, if that is cheaper."""
+        first, second = lines.split_at(int(lines.areas.sum(axis=0).argmin()))
+        seconds = self._costs.price(first.input) + self._costs.price(second.input)
+        return _Split(seconds, [first, second]) if seconds < best.seconds else best
 
-    def _follow(self, lines: _Lines, best: _Found, enough_s: float, depth: int) -> _Found:
-        """Split where it seems best, and then its sides, if that is better."""
-        hoped_s, sizes = _estimate(lines, self._cells, self._rates)
-        both_s = hoped_s[0] + hoped_s[1]
+    def _try_best_line(self, lines: _Lines, best: _Split, bound_s: float, depth: int) -> _Split:
+        """Split along the line with the best estimate, then split its sides, if that is cheaper."""
+        estimated_s, sizes = _estimate(lines, self._cells, self._costs)
+        both_s = estimated_s[0] + estimated_s[1]
         if depth < _MAX_DEPTH:
             uneven = (sizes[0] - sizes[1]) / (sizes[0] + sizes[1])
             index = int((both_s * (1 + _UNEVEN * uneven * uneven)).argmin())
         else:
             index = int(lines.areas.max(axis=0).argmin())
-        enough_s = min(enough_s, best.seconds)
-        if both_s[index] >= (1 - _MIN_GAIN) * enough_s:
+        bound_s = min(bound_s, best.seconds)
+        if both_s[index] >= (1 - _MIN_GAIN) * bound_s:
             return best
-        first, second = lines.part(index)
-        # The dearer side first: it is the more likely to show that the line leads nowhere.
-        if hoped_s[0, index] < hoped_s[1, index]:
+        first, second = lines.split_at(index)
+        # The more expensive side first: it is more likely to exceed the bound.
+        if estimated_s[0, index] < estimated_s[1, index]:
             first, second = second, first
-        hope_s = float(hoped_s[:, index].min())
-        one = self.split(first, enough_s - hope_s, depth + 1)
-        if one.seconds + hope_s >= best.seconds:
+        estimate_s = float(estimated_s[:, index].min())
+        one = self.split(first, bound_s - estimate_s, depth + 1)
+        if one.seconds + estimate_s >= best.seconds:
             return best
-        other = self.split(second, enough_s - one.seconds, depth + 1)
+        other = self.split(second, bound_s - one.seconds, depth + 1)
         if one.seconds + other.seconds >= best.seconds:
             return best
-        return _Found(one.seconds + other.seconds, one.pieces + other.pieces)
+        return _Split(one.seconds + other.seconds, one.pieces + other.pieces)
 
 
 class _Lines:
-    """The n lines that may split a box of cells, between rows first, then between columns.
+    """The n lines that may split a box of cells: lines between rows, then lines between columns.
 
     Args:
-        cells: of the mask.
-        keep: the box, with a valid cell at least; what is empty around its valid cells is left out.
+        cells: Cells of the mask.
+        output: Box with at least one valid cell. Its empty border is left out.
 
     Attributes:
-        cuts: int64 (4, 2, n): top, left, bottom and right of what a model must see to answer for
-            either side of each line.
-        heights: int64 (2, n), of the cuts, in cells.
-        widths: int64 (2, n), of the cuts.
-        areas: int64 (2, n), of the cuts.
+        inputs: int64 (4, 2, n), top, left, bottom and right of the input box that a model must see
+            for either side of each line.
+        heights: int64 (2, n), heights of the input boxes in cells.
+        widths: int64 (2, n), widths of the input boxes in cells.
+        areas: int64 (2, n), areas of the input boxes in cells.
     """
 
-    def __init__(self, cells: Cells, keep: Box) -> None:
-        needs = cells.needs[:, keep.top : keep.bottom, keep.left : keep.right]
-        by_row, by_column = needs.min(axis=2), needs.min(axis=1)
-        nowhere = np.iinfo(needs.dtype).max
+    def __init__(self, cells: CellGrid, output: Box) -> None:
+        input_bounds = cells.input_bounds[:, output.top : output.bottom, output.left : output.right]
+        by_row, by_column = input_bounds.min(axis=2), input_bounds.min(axis=1)
+        nowhere = np.iinfo(input_bounds.dtype).max
         rows = (by_row[0] != nowhere).nonzero()[0][[0, -1]].tolist()
         columns = (by_column[0] != nowhere).nonzero()[0][[0, -1]].tolist()
-        self._keep = Box(
-            keep.top + rows[0],
-            keep.left + columns[0],
-            keep.top + rows[1] + 1,
-            keep.left + columns[1] + 1,
+        self._output = Box(
+            output.top + rows[0],
+            output.left + columns[0],
+            output.top + rows[1] + 1,
+            output.left + columns[1] + 1,
         )
         gaps = rows[1] - rows[0], columns[1] - columns[0]
         self._every = gaps[0] // _MAX_LINES + 1, gaps[1] // _MAX_LINES + 1
         self._between_rows = -(-gaps[0] // self._every[0])
         between_columns = -(-gaps[1] // self._every[1])
-        self.cuts = np.empty((4, 2, self._between_rows + between_columns), np.int64)
-        for needs, (first, last), every, cuts in (
-            (by_row, rows, self._every[0], self.cuts[:, :, : self._between_rows]),
-            (by_column, columns, self._every[1], self.cuts[:, :, self._between_rows :]),
+        self.inputs = np.empty((4, 2, self._between_rows + between_columns), np.int64)
+        for bounds, (first, last), every, inputs in (
+            (by_row, rows, self._every[0], self.inputs[:, :, : self._between_rows]),
+            (by_column, columns, self._every[1], self.inputs[:, :, self._between_rows :]),
         ):
-            before, after = needs[:, first:last], needs[:, last:first:-1]
-            cuts[:, 0] = np.minimum.accumulate(before, axis=1)[:, ::every]
-            cuts[:, 1] = np.minimum.accumulate(after, axis=1)[:, ::-1][:, ::every]
-        self.cuts[2:] *= -1
-        top, left, bottom, right = self.cuts
+            before, after = bounds[:, first:last], bounds[:, last:first:-1]
+            inputs[:, 0] = np.minimum.accumulate(before, axis=1)[:, ::every]
+            inputs[:, 1] = np.minimum.accumulate(after, axis=1)[:, ::-1][:, ::every]
+        self.inputs[2:] *= -1
+        top, left, bottom, right = self.inputs
         self.heights, self.widths = bottom - top, right - left
         self.areas = self.heights * self.widths
 
-    def part(self, index: int) -> tuple[Piece, Piece]:
-        """Give the two sides of a line."""
-        top, left, bottom, right = self._keep
+    def split_at(self, index: int) -> tuple[Piece, Piece]:
+        """Return the pieces on either side of a line."""
+        top, left, bottom, right = self._output
         if index < self._between_rows:
             row = top + 1 + index * self._every[0]
-            keeps = Box(top, left, row, right), Box(row, left, bottom, right)
+            outputs = Box(top, left, row, right), Box(row, left, bottom, right)
         else:
             column = left + 1 + (index - self._between_rows) * self._every[1]
-            keeps = Box(top, left, bottom, column), Box(top, column, bottom, right)
-        first, second = self.cuts[:, :, index].T.tolist()
-        return Piece(keeps[0], Box(*first)), Piece(keeps[1], Box(*second))
+            outputs = Box(top, left, bottom, column), Box(top, column, bottom, right)
+        first, second = self.inputs[:, :, index].T.tolist()
+        return Piece(outputs[0], Box(*first)), Piece(outputs[1], Box(*second))
 
 
-def _estimate(lines: _Lines, cells: Cells, rates: Rates) -> tuple[Floats, Floats]:
-    """Estimate what each side of each line takes if it is itself split where that pays.
+def _estimate(lines: _Lines, cells: CellGrid, costs: SplitCosts) -> tuple[Floats, Floats]:
+    """Estimate the cost of each side of each line if it is split further where that is cheaper.
 
     Returns:
-        Seconds (2, n), and how many cells its windows will have (2, n).
+        Seconds (2, n), and cells of the resulting tiles (2, n).
     """
-    full = cells.count_full(*lines.cuts).astype(np.float64)
+    required = cells.count_required(*lines.inputs).astype(np.float64)
     sizes = lines.areas.astype(np.float64)
-    seconds = rates.call_s + rates.cell_s * sizes
+    seconds = costs.call_s + costs.cell_s * sizes
     np.copyto(
         seconds,
-        rates.call_s + rates.cell_s * np.sqrt(sizes * full),
-        where=rates.could_gain(seconds, full),
+        costs.call_s + costs.cell_s * np.sqrt(sizes * required),
+        where=costs.is_worth_a_search(seconds, required),
     )
-    large = lines.areas > rates.limit
+    large = lines.areas > costs.limit
     if large.any():
-        counts, tiled = _tile(lines.heights[large], lines.widths[large], rates)
-        shares = np.sqrt(full[large] / sizes[large])
-        seconds[large] = counts * rates.call_s + tiled * shares * rates.cell_s
+        counts, tiled = _tile_evenly(lines.heights[large], lines.widths[large], costs)
+        shares = np.sqrt(required[large] / sizes[large])
+        seconds[large] = counts * costs.call_s + tiled * shares * costs.cell_s
         sizes[large] = tiled / counts
     return seconds, sizes
 
 
-def _tile(
-    heights: NDArray[np.int64], widths: NDArray[np.int64], rates: Rates
+def _tile_evenly(
+    heights: NDArray[np.int64], widths: NDArray[np.int64], costs: SplitCosts
 ) -> tuple[Floats, Floats]:
-    """Give number and total cells of the even tiles (n,) that large cuts (n,) are best split into.
+    """Compute the number (n,) and the total cells (n,) of even tiles for large input boxes (n,).
 
-    Either the rows of tiles are about as high as a square of the limit, or the columns as wide; as
-    many of the others as are then needed.
+    Either the rows of tiles are about as high as a square of `limit` cells, or the columns as wide.
+    The other side follows from the limit.
     """
-    overlap = 2 * rates.halo
+    overlap = 2 * costs.halo
     sides = np.stack([heights, widths])
-    ideal = (sides - overlap) / max(1, math.isqrt(rates.limit) - overlap)
+    ideal = (sides - overlap) / max(1, math.isqrt(costs.limit) - overlap)
     counts = np.maximum(1, np.stack([np.floor(ideal), np.ceil(ideal)]))
     lengths = (sides + (counts - 1) * overlap) / counts
-    # Where a tile cannot be narrow enough, the least that gets anywhere.
-    most = np.maximum(overlap + 1, rates.limit // np.ceil(lengths))
+    # A tile that cannot be narrow enough still advances by one cell.
+    most = np.maximum(overlap + 1, costs.limit // np.ceil(lengths))
     others = np.maximum(1, np.ceil((sides[::-1] - overlap) / (most - overlap)))
     tiles = (counts * others).reshape(4, -1)
     tiled = (counts * lengths * (sides[::-1] + (others - 1) * overlap)).reshape(4, -1)
-    best = (tiles * rates.call_s + tiled * rates.cell_s).argmin(axis=0), np.arange(len(heights))
+    best = (tiles * costs.call_s + tiled * costs.cell_s).argmin(axis=0), np.arange(len(heights))
     return tiles[best], tiled[best]

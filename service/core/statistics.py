@@ -1,4 +1,4 @@
-"""What models have done since the server started, as counts and durations."""
+"""Statistics of what models have done since the server started, as counts and durations."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 STAGES = ("decode", "queue", "infer", "encode")
-"""Of a request that is answered."""
+"""Stages of a request, in order."""
 
 
 class PixelCounts(NamedTuple):
-    """Pixels of the images of a request.
+    """Numbers of pixels of a request's images.
 
     Attributes:
-        image: of all of them.
-        valid: that were valid.
-        computed: that the model saw for them, padding and halos included.
+        image: All pixels of the images.
+        valid: Valid pixels among them.
+        computed: Pixels that the model computed for them, including padding and halos.
     """
 
     image: int = 0
@@ -26,31 +26,31 @@ class PixelCounts(NamedTuple):
 
 @dataclass
 class Duration:
-    """How often something was done, and how long that took altogether.
+    """Number of events and their total duration.
 
     Attributes:
-        count: how often.
-        total_s: in seconds.
+        count: Number of events.
+        total_s: Total duration in seconds.
     """
 
     count: int = 0
     total_s: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count it once more."""
+        """Add one event."""
         self.count += 1
         self.total_s += seconds
 
 
 @dataclass
 class ModelStatistics:
-    """What became of the requests for one version of a model.
+    """Outcomes of the requests for one version of a model.
 
     Attributes:
-        last_s: when the last answer was given, in seconds of the epoch; 0 for never.
-        success: requests that were answered.
-        fail: requests that failed once their model had been found.
-        stages: of the requests that were answered, each of `STAGES`.
+        last_s: Time of the last answer, in seconds since the epoch; 0 if there was none.
+        success: Requests that succeeded.
+        fail: Requests that failed after their model had been found.
+        stages: Durations of each of `STAGES` in the requests that succeeded.
     """
 
     last_s: float = 0.0
@@ -61,12 +61,12 @@ class ModelStatistics:
     )
 
     def count_success(self, now_s: float, total_s: float, timings_s: Mapping[str, float]) -> None:
-        """Count a request that was answered.
+        """Count a request that succeeded.
 
         Args:
-            now_s: seconds of the epoch.
-            total_s: seconds that it took.
-            timings_s: seconds of each of `STAGES`.
+            now_s: Current time, in seconds since the epoch.
+            total_s: Duration of the request, in seconds.
+            timings_s: Seconds spent in each of `STAGES`.
         """
         self.last_s = now_s
         self.success.add(total_s)
@@ -74,28 +74,28 @@ class ModelStatistics:
             duration.add(timings_s[stage])
 
 
-class StatisticsBook:
-    """The statistics of all models, by name and version."""
+class StatisticsRegistry:
+    """Statistics of all models, by name and version."""
 
     def __init__(self) -> None:
         self._models: dict[tuple[str, str], ModelStatistics] = {}
 
     def find(self, name: str, version: str) -> ModelStatistics:
-        """Give a model's statistics, all 0 if it has done nothing yet."""
+        """Return the statistics of a model; all 0 if it has none yet."""
         return self._models.setdefault((name, version), ModelStatistics())
 
 
 class BatchRecord(NamedTuple):
-    """A call of a model that came back with answers.
+    """Record of a model call that returned answers.
 
     Attributes:
-        model: its name.
-        version: of the model.
-        windows: that shared the call.
-        pixels: that were computed, padding included.
-        input_s: seconds of putting the windows into one batch.
-        infer_s: seconds of the model.
-        output_s: seconds of cutting the answers out and putting them in their places.
+        model: Name of the model.
+        version: Version of the model.
+        windows: Number of windows in the call.
+        pixels: Number of computed pixels, padding included.
+        input_s: Seconds spent on assembling the batch.
+        infer_s: Seconds spent in the model.
+        output_s: Seconds spent on copying the answers to their places.
     """
 
     model: str
@@ -109,12 +109,12 @@ class BatchRecord(NamedTuple):
 
 @dataclass
 class BatchStatistics:
-    """The calls that were made with one number of windows.
+    """Durations of the calls with one number of windows.
 
     Attributes:
-        input: putting the windows into one batch.
-        infer: the model.
-        output: cutting the answers out and putting them in their places.
+        input: Assembling the batch.
+        infer: Running the model.
+        output: Copying the answers to their places.
     """
 
     input: Duration = field(default_factory=Duration)
@@ -124,11 +124,11 @@ class BatchStatistics:
 
 @dataclass
 class EngineStatistics:
-    """What the engine has done with one version of a model.
+    """Work of the engine for one version of a model.
 
     Attributes:
-        images: that were segmented, those without a valid pixel included.
-        batches: the calls by their number of windows.
+        images: Number of segmented images, including those without a valid pixel.
+        batches: Statistics of the calls, by number of windows.
     """
 
     images: int = 0
@@ -136,11 +136,11 @@ class EngineStatistics:
 
     @property
     def calls(self) -> int:
-        """How often the model was called."""
+        """Number of model calls."""
         return sum(batch.infer.count for batch in self.batches.values())
 
     def count_call(self, record: BatchRecord) -> None:
-        """Count a call."""
+        """Count a model call."""
         batch = self.batches.get(record.windows)
         if batch is None:
             batch = self.batches[record.windows] = BatchStatistics()

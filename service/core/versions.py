@@ -1,13 +1,14 @@
-"""Which versions of a model are served, decided from what is on the disk and what is loaded.
+"""Version plans: which versions of a model to load and retire, given the disk and the server.
 
-1. Only versions on the disk are chosen from; the policy says how many, or which. A version that a
-   label names is served beside them.
-2. A version whose files are those that failed before is passed over: of "the latest" the next lower
-   one takes its place. It is tried again once its files have changed.
-3. A version whose files are still coming waits: it is neither tried nor taken for broken.
-4. A version whose files have changed is loaded again beside itself.
-5. Nothing is retired as long as anything remains to be loaded, nor before something that is to be
-   served answers. So a version that is deleted goes on serving until another has taken its place.
+1. The versions to serve are chosen from those on the disk. The policy says how many, or which.
+   Versions that a label names are served as well.
+2. A version whose files failed to load is skipped. Under a policy for the latest versions, the next
+   lower version takes its place. It is loaded again only once its files have changed.
+3. A version whose files are still being written waits. It is not loaded, and it is not reported as
+   failed.
+4. A version whose files have changed is loaded again while its former files still serve.
+5. No version is retired while a version remains to be loaded, or while none of the versions to
+   serve is serving. So a deleted version serves until another one has replaced it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ LATEST = "latest"
 STABLE = "stable"
 ALL = "all"
 
-COMING = "its files are still changing"
-INCOMPLETE = "there is no saved_model.pb in it yet"
+FILES_CHANGING = "its files are still changing"
+GRAPH_MISSING = "there is no saved_model.pb in it yet"
 
 # Without leading zeros, so that no two names mean one version; 18 digits fit any 64-bit counter.
 _VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -30,25 +31,25 @@ _MODEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 def is_version(name: str) -> bool:
-    """Tell whether a name is that of a version: ASCII digits, and no leading zero."""
+    """Return True if a name is a version: ASCII digits without leading zeros."""
     return _VERSION.fullmatch(name) is not None
 
 
 def is_model_name(name: str) -> bool:
-    """Tell whether a name is one that a model may have: a plain name of a folder, never a path."""
+    """Return True if a name is a valid model name. A valid name is never a path."""
     return _MODEL.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
 class VersionPolicy:
-    """Which of the versions on the disk are served.
+    """Choice of the versions to serve among those on the disk.
 
     Attributes:
-        latest: how many of the highest; None for all.
-        names: if there are any, these and no others.
+        latest: Number of highest versions to serve; None for all.
+        names: Versions to serve; if not empty, only these are served.
 
     Raises:
-        ValueError: if it would never serve anything, or names what is no version.
+        ValueError: if `latest` is less than 1, or a name is not a version.
     """
 
     latest: int | None = 1
@@ -70,10 +71,10 @@ class VersionPolicy:
 
     @classmethod
     def parse(cls, text: str) -> VersionPolicy:
-        """Read a policy as people write it: `latest`, `latest:2`, `all` or `1,3`.
+        """Parse a policy from text: `latest`, `latest:2`, `all` or `1,3`.
 
         Raises:
-            ValueError: if it is none of these.
+            ValueError: if the text has another form.
         """
         text = text.strip()
         if text == ALL:
@@ -88,12 +89,12 @@ class VersionPolicy:
             )
         return cls(None, tuple(sorted(set(names), key=int)))
 
-    def wants(self, version: str, higher: int) -> bool:
-        """Tell whether a version is to be served.
+    def selects(self, version: str, higher: int) -> bool:
+        """Return True if a version on the disk is to be served.
 
         Args:
-            version: that is on the disk.
-            higher: how many higher ones are to be served already.
+            version: Version, digits.
+            higher: Number of higher versions that are already selected.
         """
         if self.names:
             return version in self.names
@@ -101,24 +102,24 @@ class VersionPolicy:
 
 
 class Snapshot(NamedTuple):
-    """The files of a version, as a look at the disk shows them.
+    """State of a version's files in one scan of the disk.
 
     Attributes:
-        fingerprint: of their names, sizes and times.
-        complete: whether there is something to load.
+        fingerprint: Checksum of the files' names, sizes and modification times.
+        complete: True if there is a graph file to load.
     """
 
     fingerprint: str
     complete: bool = True
 
 
-class Found(NamedTuple):
-    """A version on the disk.
+class DiscoveredVersion(NamedTuple):
+    """Version on the disk.
 
     Attributes:
-        version: its name.
-        fingerprint: of its files.
-        waiting: why it cannot be loaded yet; empty if it can.
+        version: Version, digits.
+        fingerprint: Checksum of the files' names, sizes and modification times.
+        waiting: Reason why it cannot be loaded yet; empty if it can.
     """
 
     version: str
@@ -126,112 +127,122 @@ class Found(NamedTuple):
     waiting: str = ""
 
 
-class Held(NamedTuple):
-    """A version that the server knows.
+class KnownVersion(NamedTuple):
+    """Version that the server knows.
 
     Attributes:
-        version: its name.
-        answers: whether it is loaded and serves.
-        tried: fingerprint of the files that were loaded last, or that failed to; None if there is
-            no reason not to try.
+        version: Version, digits.
+        is_serving: True if it is loaded and serves requests.
+        attempted_fingerprint: Fingerprint of the files at the last attempt to load them, successful
+            or not; None if they should be loaded in any case.
     """
 
     version: str
-    answers: bool
-    tried: str | None
+    is_serving: bool
+    attempted_fingerprint: str | None
 
 
-class Plan(NamedTuple):
-    """What is to be done.
+class VersionPlan(NamedTuple):
+    """Changes that bring the server in line with the disk.
 
     Attributes:
-        load: in this order.
-        waiting: would be loaded too, but must wait.
-        retire: answer, and are to go.
-        forget: are gone from the disk, and do not answer.
+        load: Versions to load, in this order.
+        waiting: Versions to load later, when their files are complete.
+        retire: Serving versions to unload.
+        forget: Versions that are neither on the disk nor serving.
     """
 
-    load: tuple[Found, ...] = ()
-    waiting: tuple[Found, ...] = ()
+    load: tuple[DiscoveredVersion, ...] = ()
+    waiting: tuple[DiscoveredVersion, ...] = ()
     retire: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
 
 
-def settle(before: Mapping[str, Snapshot], now: Mapping[str, Snapshot]) -> list[Found]:
-    """Tell which versions have held still from one look at the disk to the next.
+def find_unchanged(
+    before: Mapping[str, Snapshot], now: Mapping[str, Snapshot]
+) -> list[DiscoveredVersion]:
+    """Find the versions whose files did not change between two scans.
 
     Args:
-        before: versions at the last look.
-        now: versions at this one.
+        before: Snapshots of the previous scan, by version.
+        now: Snapshots of this scan, by version.
 
     Returns:
-        The versions of both. One that is there no more counts as changing for once.
+        The versions of both scans. Those that changed have a reason to wait. A version that has
+        disappeared counts as changed in the first scan that misses it.
     """
     found = []
     for version, snapshot in {**before, **now}.items():
         if now.get(version) != before.get(version):
-            waiting = COMING
+            waiting = FILES_CHANGING
         else:
-            waiting = "" if snapshot.complete else INCOMPLETE
-        found.append(Found(version, snapshot.fingerprint, waiting))
+            waiting = "" if snapshot.complete else GRAPH_MISSING
+        found.append(DiscoveredVersion(version, snapshot.fingerprint, waiting))
     return found
 
 
-def trust(now: Mapping[str, Snapshot]) -> list[Found]:
-    """Take all versions for complete, as at the start, and where somebody says that they are."""
-    return [Found(version, snapshot.fingerprint) for version, snapshot in now.items()]
+def accept_all(now: Mapping[str, Snapshot]) -> list[DiscoveredVersion]:
+    """Return all versions as ready to load: at the start, and where a client asks to load them."""
+    return [DiscoveredVersion(version, snapshot.fingerprint) for version, snapshot in now.items()]
 
 
 def plan_versions(
-    policy: VersionPolicy, labelled: Collection[str], found: Iterable[Found], held: Iterable[Held]
-) -> Plan:
-    """Decide what is to be loaded and what is to go.
+    policy: VersionPolicy,
+    labelled: Collection[str],
+    found: Iterable[DiscoveredVersion],
+    known: Iterable[KnownVersion],
+) -> VersionPlan:
+    """Decide which versions of a model to load and which to retire.
 
     Args:
-        policy: which versions are served.
-        labelled: versions that labels name.
-        found: versions on the disk.
-        held: versions that the server knows.
+        policy: Choice of the versions to serve.
+        labelled: Versions that labels name.
+        found: Versions on the disk.
+        known: Versions that the server knows.
     """
     on_disk = {item.version: item for item in found}
-    known = {item.version: item for item in held}
-    wanted: set[str] = set()
-    load: list[Found] = []
-    waiting: list[Found] = []
+    known_by_version = {item.version: item for item in known}
+    to_serve: set[str] = set()
+    load: list[DiscoveredVersion] = []
+    waiting: list[DiscoveredVersion] = []
     higher = 0
     for version in sorted(on_disk, key=int, reverse=True):
-        within = policy.wants(version, higher)
-        if not within and version not in labelled:
+        is_selected = policy.selects(version, higher)
+        if not is_selected and version not in labelled:
             continue
-        item, has = on_disk[version], known.get(version)
-        if has is None or has.tried != item.fingerprint:
+        item, former = on_disk[version], known_by_version.get(version)
+        if former is None or former.attempted_fingerprint != item.fingerprint:
             (waiting if item.waiting else load).append(item)
-        if (has is not None and has.answers) or (load and load[-1] is item):
-            wanted.add(version)
-            higher += within
-    answering = {version for version, item in known.items() if item.answers}
-    retire = answering - wanted if not load and wanted else set()
-    return Plan(
+        if (former is not None and former.is_serving) or (load and load[-1] is item):
+            to_serve.add(version)
+            higher += is_selected
+    serving = {version for version, item in known_by_version.items() if item.is_serving}
+    retire = serving - to_serve if not load and to_serve else set()
+    return VersionPlan(
         tuple(load),
         tuple(waiting),
         tuple(sorted(retire, key=int)),
-        tuple(version for version in known if version not in on_disk and version not in answering),
+        tuple(
+            version
+            for version in known_by_version
+            if version not in on_disk and version not in serving
+        ),
     )
 
 
-def find_labelled(label: str, labels: Mapping[str, str], answering: Sequence[str]) -> str | None:
-    """Give the version that a label stands for.
+def resolve_label(label: str, labels: Mapping[str, str], serving: Sequence[str]) -> str | None:
+    """Return the version that a label names.
 
-    `latest` is the highest that answers; `stable` too, unless it was given to another.
+    `latest` is the highest version that serves. So is `stable`, unless the settings assign it.
 
     Args:
-        label: asked for.
-        labels: as set, each with its version.
-        answering: versions.
+        label: Label of a request.
+        labels: Versions by label, from the settings.
+        serving: Versions that serve.
 
     Returns:
-        None if there is no such label, or nothing answers.
+        The version; None if the label is unknown, or no version serves.
     """
     if label in labels:
         return labels[label]
-    return max(answering, key=int, default=None) if label in (LATEST, STABLE) else None
+    return max(serving, key=int, default=None) if label in (LATEST, STABLE) else None

@@ -1,9 +1,9 @@
-"""Which parts of an image are worth computing, and how their answers make the whole again.
+"""Tiling: the windows of an image that a model computes, and the assembly of their outputs.
 
-A model's answer for a pixel depends on the valid pixels within its halo, and on where the pixel
-stands on the model's grid. So a cut of an image is answered as in the whole wherever the cut holds
-every valid pixel within the halo, if it starts on the grid: what is empty need not be computed, and
-nothing is blended where parts meet.
+A model's output at a pixel depends on the valid pixels within the halo and on the pixel's position
+on the model's grid. So a window that starts on the grid gives the output of the whole image
+wherever it contains every valid pixel within the halo. Empty areas need not be computed, and tiles
+need no blending.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.sample import INVALID_LABEL, Sample, Segmentation
-from service.core.cells import Box, Cells, find_valid_cells
-from service.core.splitting import Rates, split
+from service.core.cells import Box, CellGrid, find_valid_cells
+from service.core.splitting import SplitCosts, split
 
-# Of a pixel: whatever prices say, more of them never cost less.
-_LEAST_S = 1e-15
-# Of an image's longer side: what each worker may take, halos included, for sharing to be worth it.
-_MOST_SHARE = 0.75
-# So many are planned in 50 ms and 20 MB: 8192 × 8192 pixels at a total stride of 8.
+# Least cost of a pixel in seconds, so that more pixels never cost less, whatever the prices say.
+_MIN_PIXEL_S = 1e-15
+# Largest share of an image's longer side, halos included, for which sharing it among workers pays.
+_MAX_SHARE = 0.75
+# Planning this many cells, 8192 × 8192 pixels at a total stride of 8, takes 50 ms and 20 MB.
 _MAX_CELLS = 1 << 20
 
 
 class Window(NamedTuple):
-    """A rectangle of an image, in pixels.
+    """Rectangle of an image, in pixels.
 
     Attributes:
-        top: first row.
-        left: first column.
-        height: number of rows.
-        width: number of columns.
+        top: First row.
+        left: First column.
+        height: Number of rows.
+        width: Number of columns.
     """
 
     top: int
@@ -45,41 +45,41 @@ class Window(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an array with."""
+        """Slices of rows and columns, to index an array (H, W, ...)."""
         return (
             slice(self.top, self.top + self.height),
             slice(self.left, self.left + self.width),
         )
 
 
-class Part(NamedTuple):
-    """What a model is given at once, and what is wanted of its answer; both in the image's pixels.
+class Tile(NamedTuple):
+    """Input and output window of one model call, in the image's pixels.
 
     Attributes:
-        cut: what the model sees.
-        keep: what is kept of its answer; lies inside the cut.
+        input: Window that the model sees.
+        output: Window of the output that is kept; lies inside the input window.
     """
 
-    cut: Window
-    keep: Window
+    input: Window
+    output: Window
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How images may be cut for a model.
+    """Rules for the tiles of a model.
 
     Attributes:
-        total_stride: of the model; cuts start on multiples of it.
-        halo: the model's receptive radius in pixels, rounded up to a multiple of `total_stride`.
-        max_pixels: of a cut. The default is a little more than 1136², a square of 1024² with a halo
-            of 56 around it, and bounds what a window takes in memory.
-        split_pixels: the same of an image that takes several cuts in any case. Smaller, since small
-            images wait for a cut that is being run; with the default half as long, while an image
+        total_stride: Total stride of the model; input windows start on multiples of it.
+        halo: Receptive radius of the model in pixels, rounded up to a multiple of `total_stride`.
+        max_pixels: Largest H · W of an input window, which bounds the memory of a call. The default
+            is slightly more than 1136²: 1024² with a halo of 56.
+        split_pixels: The same for an image that needs several tiles in any case. It is smaller,
+            since small images wait while a tile is run. The default halves this wait, and an image
             of 4096² takes 7 % longer.
 
     Raises:
-        ValueError: if `total_stride` or a number of pixels is less than 1, or `halo` is negative or
-            no multiple of `total_stride`.
+        ValueError: if `total_stride` or a number of pixels is less than 1, or if `halo` is not a
+            multiple of `total_stride`, 0 or more.
     """
 
     total_stride: int
@@ -101,24 +101,24 @@ class Tiling:
 
     @property
     def limit(self) -> int:
-        """Pixels of the largest cut: `max_pixels`, but one cell and its halo always fit."""
+        """Largest H · W of an input window: `max_pixels`, but at least one cell with its halo."""
         return int(max(self.max_pixels, (self.total_stride + 2 * self.halo) ** 2))
 
 
 def find_valid_box(mask: NDArray[np.bool_], total_stride: int) -> Window | None:
-    """Find the smallest window that holds every valid pixel and starts on the model's grid.
+    """Find the smallest window on the model's grid that holds every valid pixel.
 
-    Cutting there changes no answer: what is cut off is invalid, the model treats its input's border
-    as invalid too, and every cell of its coarsest level stays where it was.
+    Cropping to this window does not change the output. The cropped pixels are invalid, the model
+    treats the area beyond its input as invalid too, and the cells stay on the same grid.
 
     Args:
         mask: bool (H, W), True = valid.
-        total_stride: of the model; the window's first row and column are multiples of it.
+        total_stride: Total stride of the model; the window's first row and column are multiples.
 
     Returns:
-        The window, or None where nothing is valid.
+        The window; None if no pixel is valid.
     """
-    if np.count_nonzero(mask) == mask.size:  # as most are, and seen at a glance
+    if np.count_nonzero(mask) == mask.size:  # the common case, and fast to check
         return Window(0, 0, *mask.shape)
     rows = np.flatnonzero(mask.any(axis=1))
     if rows.size == 0:
@@ -134,64 +134,66 @@ def plan_windows(
     tiling: Tiling,
     price: Callable[[int, int], float],
     workers: int = 1,
-) -> list[Part]:
-    """Choose the parts of an image that a model must compute.
+) -> list[Tile]:
+    """Choose the tiles of an image that a model must compute.
 
-    The box of all valid pixels is split where it is too large, or where parts that leave out empty
-    areas are cheaper together, halos included. Where several workers have nothing else to do it is
-    split between them, if each then takes much less time than one would for all.
+    The box of all valid pixels is split if it is too large, or if tiles that leave out empty areas
+    are cheaper in total, halos included. If several workers are idle, the box is shared among them,
+    provided that each then takes much less time than one worker would for the whole box.
 
     Args:
         mask: bool (H, W), True = valid.
-        tiling: how the image may be cut.
-        price: gives the seconds that a cut of some height and width takes by itself; asked often.
-        workers: how many could begin at once.
+        tiling: Rules for the tiles.
+        price: Function from the height and width of an input window to the seconds of its call. It
+            is called often.
+        workers: Number of workers that could begin at once.
 
     Returns:
-        Parts whose keeps are disjoint and hold every valid pixel, from the top down; none where
-        nothing is valid. For one worker all of them together are priced no higher than the box of
-        all valid pixels, if that is not too large for one cut.
+        Tiles with disjoint output windows that together contain every valid pixel, from top to
+        bottom; empty if no pixel is valid. For one worker, their total price is at most that of the
+        box of all valid pixels, if the box fits into one tile.
     """
     box = find_valid_box(mask, tiling.total_stride)
     if box is None:
         return []
     if max(box.height, box.width) <= tiling.total_stride + tiling.halo:
-        # Every pixel may depend on every other.
-        return [Part(box, box)]
+        # Every output pixel may depend on every input pixel.
+        return [Tile(box, box)]
     inside = mask[box.slices]
     tiling = _coarsen(_bound(tiling, box, workers), box)
     stride = tiling.total_stride
-    rates = _rate(tiling, box, price)
+    costs = _estimate_costs(tiling, box, price)
     if box.height * box.width <= tiling.limit:
         whole_s = price(box.height, box.width)
         valid = np.count_nonzero(inside) / stride**2
-        if not rates.could_gain(whole_s, valid):
-            return [Part(box, box)]
-    pieces = split(Cells(find_valid_cells(inside, stride), rates.halo), rates)
+        if not costs.is_worth_a_search(whole_s, valid):
+            return [Tile(box, box)]
+    pieces = split(CellGrid(find_valid_cells(inside, stride), costs.halo), costs)
     if len(pieces) == 1:
-        return [Part(box, box)]
+        return [Tile(box, box)]
     return sorted(
-        Part(_place(piece.cut, box, stride), _place(piece.keep, box, stride)) for piece in pieces
+        Tile(_to_pixels(piece.input, box, stride), _to_pixels(piece.output, box, stride))
+        for piece in pieces
     )
 
 
 def _bound(tiling: Tiling, box: Window, workers: int) -> Tiling:
-    """Bound cuts further than they must be.
+    """Reduce the largest input window below what the tiling allows.
 
-    A box that takes several in any case takes smaller ones, since small images wait for one that
-    is being run. And a box falls into one for each worker, unless that is mostly halo.
+    A box that needs several tiles in any case takes smaller ones, since small images wait while a
+    tile is run. A smaller box is divided among the workers, unless the tiles would be mostly halo.
     """
     if box.height * box.width > tiling.limit:
         return replace(tiling, max_pixels=min(tiling.max_pixels, tiling.split_pixels))
     short, long = sorted((box.height, box.width))
     share = -(-long // workers) + 2 * tiling.halo
-    if share > _MOST_SHARE * long:
+    if share > _MAX_SHARE * long:
         return tiling
     return replace(tiling, max_pixels=min(tiling.max_pixels, share * short))
 
 
 def _coarsen(tiling: Tiling, box: Window) -> Tiling:
-    """Plan a very large box in larger cells: they are made of whole ones, so that is as exact."""
+    """Enlarge the cells for a very large box. They consist of whole cells, so the plan is exact."""
     while _count_cells(box, tiling.total_stride) > _MAX_CELLS:
         stride = 2 * tiling.total_stride
         halo = -(-tiling.halo // stride) * stride
@@ -206,70 +208,72 @@ def _count_cells(box: Window, side: int) -> int:
     return -(-box.height // side) * -(-box.width // side)
 
 
-def _rate(tiling: Tiling, box: Window, price: Callable[[int, int], float]) -> Rates:
-    """Tell in cells what decides about splitting a box."""
+def _estimate_costs(tiling: Tiling, box: Window, price: Callable[[int, int], float]) -> SplitCosts:
+    """Convert the tiling and the prices of a box to cells."""
     stride, limit = tiling.total_stride, tiling.limit
     call_s = price(stride, stride)
     height = min(box.height, math.isqrt(limit))
     width = min(box.width, limit // height)
     pixel_s = (price(height, width) - call_s) / (height * width)
 
-    def price_cut(cut: Box) -> float:
-        window = _place(cut, box, stride)
+    def price_input(cells: Box) -> float:
+        window = _to_pixels(cells, box, stride)
         fits = window.height * window.width <= limit
         return price(window.height, window.width) if fits else math.inf
 
-    return Rates(
-        price=price_cut,
+    return SplitCosts(
+        price=price_input,
         call_s=call_s,
-        cell_s=max(_LEAST_S, pixel_s) * stride**2,
+        cell_s=max(_MIN_PIXEL_S, pixel_s) * stride**2,
         limit=limit // stride**2,
         halo=tiling.halo // stride,
     )
 
 
-def _place(cells: Box, box: Window, stride: int) -> Window:
-    """Give the window of cells that are counted from a box, and end where it ends."""
+def _to_pixels(cells: Box, box: Window, stride: int) -> Window:
+    """Convert cells, counted from the corner of a box and clipped to it, to a window in pixels."""
     top, left = cells.top * stride, cells.left * stride
     bottom, right = min(cells.bottom * stride, box.height), min(cells.right * stride, box.width)
     return Window(box.top + top, box.left + left, bottom - top, right - left)
 
 
-def cut(sample: Sample, window: Window) -> Sample:
-    """Take a window of a sample, as views."""
+def crop(sample: Sample, window: Window) -> Sample:
+    """Crop a sample to a window, as views of its arrays."""
     return Sample(sample.image[window.slices], sample.mask[window.slices])
 
 
-def blank(size: tuple[int, int], classes: int | None) -> Segmentation:
-    """Make the answer for an image of which nothing is known yet, to paste parts into.
+def make_empty(size: tuple[int, int], classes: int | None) -> Segmentation:
+    """Make a segmentation without valid pixels, to paste tiles into.
 
     Args:
-        size: height and width.
-        classes: number of classes K if probabilities are wanted, else None.
+        size: Height and width in pixels.
+        classes: Number of classes K to make probabilities (H, W, K); None for labels alone.
     """
     labels = np.full(size, INVALID_LABEL, np.uint8)
     return Segmentation(labels, None if classes is None else np.zeros((*size, classes), np.float32))
 
 
-def paste(whole: Segmentation, part: Part, answer: Segmentation) -> None:
-    """Put what is kept of a part's answer in its place, leaving all else alone.
+def paste(whole: Segmentation, tile: Tile, answer: Segmentation) -> None:
+    """Copy the output window of a tile's answer into the segmentation of the whole image.
 
     Args:
-        whole: the answer for the image, which is changed.
-        part: which of its parts this is.
-        answer: for the part's cut, and of its size.
+        whole: Segmentation of the image, which is changed.
+        tile: Tile of the image.
+        answer: Segmentation of the tile's input window, and of its size.
 
     Raises:
-        ValueError: if the answer has another size, or lacks the probabilities that the whole has.
+        ValueError: if the answer has another size, or lacks probabilities that `whole` has.
     """
-    size = part.cut.height, part.cut.width
+    size = tile.input.height, tile.input.width
     if answer.labels.shape != size:
         raise ValueError(
-            f"an answer must be of its cut's size, {size}; it is {answer.labels.shape}"
+            f"an answer must have its input window's size, {size}; it has {answer.labels.shape}"
         )
     if whole.probabilities is not None and answer.probabilities is None:
         raise ValueError("an answer must hold probabilities where the whole does; it has none")
-    window = Window(part.keep.top - part.cut.top, part.keep.left - part.cut.left, *part.keep[2:])
-    whole.labels[part.keep.slices] = answer.labels[window.slices]
+    window = Window(
+        tile.output.top - tile.input.top, tile.output.left - tile.input.left, *tile.output[2:]
+    )
+    whole.labels[tile.output.slices] = answer.labels[window.slices]
     if whole.probabilities is not None and answer.probabilities is not None:
-        whole.probabilities[part.keep.slices] = answer.probabilities[window.slices]
+        whole.probabilities[tile.output.slices] = answer.probabilities[window.slices]

@@ -1,1 +1,1 @@
-"""Running models: the asyncio shell around what `service.core` decides."""
+"""Engine: the asyncio and threading shell around the decisions of `service.core`."""

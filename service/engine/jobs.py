@@ -1,4 +1,4 @@
-"""A request's work while it is with the engine: its windows, and the answer they add up to."""
+"""Jobs: requests in the engine, each with its windows and the answer assembled from them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lacuna.sample import Sample, Segmentation
-from service.core.batching import Waiting
-from service.core.windows import Part, paste
+from service.core.lanes import QueuedWindow
+from service.core.windows import Tile, paste
 from service.engine.served import ServedModel
 
 
-class LaneKey(NamedTuple):
-    """What windows must have in common to share a call, but for their size.
+class BatchKey(NamedTuple):
+    """Properties that windows must share, besides their bucket, to run in one call.
 
     Attributes:
-        model: that runs them.
-        probabilities: whether they are wanted.
+        model: Model that runs them.
+        probabilities: True if probabilities are computed.
     """
 
     model: ServedModel
@@ -27,13 +27,13 @@ class LaneKey(NamedTuple):
 
 @dataclass(frozen=True)
 class JobResult:
-    """An answer and what it took.
+    """Segmentation of a sample, and what it took.
 
     Attributes:
-        segmentation: of the whole sample.
-        queue_s: seconds from the call until work on its first window began.
-        infer_s: seconds from then until the last was done.
-        computed_pixels: that the model saw for it, padding and halos included.
+        segmentation: Segmentation of the whole sample.
+        queue_s: Seconds from the submission until a worker began the first window.
+        infer_s: Seconds from then until the last window was done.
+        computed_pixels: Number of pixels that the model computed, including padding and halos.
     """
 
     segmentation: Segmentation
@@ -44,74 +44,78 @@ class JobResult:
 
 @dataclass(eq=False)
 class Job:
-    """One sample on its way through the workers.
+    """Sample in the engine.
 
-    Windows are filled in by worker threads, each in a place of its own; everything else is decided
-    under the dispatcher's lock or on the event loop.
+    Worker threads copy the outputs of windows, each to its own place. All other fields change under
+    the dispatcher's lock or on the event loop.
 
     Attributes:
-        key: of the lanes that its windows wait in.
-        sample: to be segmented.
-        asked_s: when it came.
-        loop: on which its caller waits.
-        done: the caller's future.
-        windows: of the sample, as they wait.
-        missing: how many have not come back.
-        began_s: when the first of them was begun.
-        computed_pixels: so far.
-        whole: the answer so far; None until it has come, if it comes in one piece.
-        error: what went wrong with one of them.
+        key: Properties that its windows have in common.
+        sample: Sample to segment.
+        submitted_s: Time of submission, in seconds.
+        loop: Event loop of the caller.
+        future: Future that the caller awaits.
+        windows: Windows of the sample.
+        remaining: Number of windows that are not finished.
+        began_s: Time at which the first window began, in seconds; None before.
+        computed_pixels: Number of pixels that have been computed.
+        segmentation: Segmentation of the sample so far. None until a result arrives, if the sample
+            is one window.
+        error: First error of a window; None if there is none.
     """
 
-    key: LaneKey
+    key: BatchKey
     sample: Sample
-    asked_s: float
+    submitted_s: float
     loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[JobResult]
-    windows: Sequence[Waiting] = ()
-    missing: int = 0
+    future: asyncio.Future[JobResult]
+    windows: Sequence[QueuedWindow] = ()
+    remaining: int = 0
     began_s: float | None = None
     computed_pixels: int = 0
-    whole: Segmentation | None = None
+    segmentation: Segmentation | None = None
     error: Exception | None = field(default=None, repr=False)
 
-    def accept(self, part: Part, answer: Segmentation) -> None:
-        """Put the answer for one window in its place.
+    def place(self, tile: Tile, answer: Segmentation) -> None:
+        """Copy the output of one window to its place.
 
         Args:
-            part: of the sample.
-            answer: of the size of the part's cut.
+            tile: Tile of the sample.
+            answer: Segmentation of the tile's input window.
         """
-        if self.whole is None:
-            self.whole = answer
+        if self.segmentation is None:
+            self.segmentation = answer
         else:
-            paste(self.whole, part, answer)
+            paste(self.segmentation, tile, answer)
 
-    def settle(self, now_s: float) -> None:
-        """Tell the caller. On the event loop only."""
-        if self.done.done():
+    def resolve(self, now_s: float) -> None:
+        """Resolve the caller's future. Must be called on the event loop."""
+        if self.future.done():
             return
         if self.error is not None:
-            self.done.set_exception(self.error)
+            self.future.set_exception(self.error)
             return
-        if self.whole is None or self.began_s is None:
-            raise ValueError("a job is settled once its windows have come back; none has")
-        self.done.set_result(
+        if self.segmentation is None or self.began_s is None:
+            raise ValueError("a job must have a finished window to be resolved; it has none")
+        self.future.set_result(
             JobResult(
-                self.whole, self.began_s - self.asked_s, now_s - self.began_s, self.computed_pixels
+                self.segmentation,
+                self.began_s - self.submitted_s,
+                now_s - self.began_s,
+                self.computed_pixels,
             )
         )
 
 
 class Task(NamedTuple):
-    """What a waiting window stands for.
+    """Payload of a queued window.
 
     Attributes:
-        job: it belongs to.
-        part: of the job's sample.
-        cost_s: predicted seconds of one worker.
+        job: Job that the window belongs to.
+        tile: Tile of the job's sample.
+        cost_s: Predicted seconds on one worker.
     """
 
     job: Job
-    part: Part
+    tile: Tile
     cost_s: float

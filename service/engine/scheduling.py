@@ -1,4 +1,4 @@
-"""How the process's threads take turns, at the cores and at the interpreter."""
+"""Scheduling of the process's threads, on the cores and at Python's interpreter lock."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ import sys
 from typing import Protocol
 
 SWITCH_S = 5e-4
-"""After so long a thread hands the interpreter to one that waits for it; Python's own is ten times
-as much. A worker whose call is over leaves its core idle until then."""
+"""Seconds after which a thread yields the interpreter lock to a waiting thread. Python's default is
+ten times as long. A worker that has finished a call leaves its core idle during this wait."""
 
 
 class Scheduler(Protocol):
-    """The system's scheduler on Linux, as Python's `os` shows it."""
+    """Interface of the Linux scheduler, as in Python's `os`."""
 
     def sched_getscheduler(self, pid: int, /) -> int:
-        """Return the policy of a thread; 0 is the calling one."""
+        """Return the scheduling policy of a thread; 0 is the calling thread."""
 
     def sched_setscheduler(self, pid: int, policy: int, param: os.sched_param, /) -> None:
-        """Choose the policy of a thread; raise OSError if that is forbidden."""
+        """Set the scheduling policy of a thread; raise OSError if forbidden."""
 
 
 def set_batch_scheduling(system: Scheduler = os) -> None:
-    """Let models compute in peace, and go on at once when one of their calls is over.
+    """Let model calls run with fewer interruptions, and continue quickly after each call.
 
-    For the calling thread and those that it starts: call it before there are others. On Linux they
-    get the system's policy for batch work: what wakes does not interrupt what is running but waits
-    for the end of its slice, some milliseconds, so that requests gather behind a call instead of
-    cutting it into pieces (docs/decisions/0006). On an idle core nothing waits. A policy that the
-    operator has chosen is kept, and so is the usual one where a sandbox forbids to change it.
+    This sets a shorter switch interval of Python's interpreter lock and, on Linux, the policy
+    `SCHED_BATCH` for the calling thread and the threads it starts. Call it before other threads
+    exist. Under this policy, a thread that wakes does not interrupt a running one but waits for the
+    end of its time slice, some milliseconds. So requests gather during a model call instead of
+    interrupting it (docs/decisions/0006). On an idle core nothing waits. A policy that the operator
+    has set is kept, and so is the default where a sandbox forbids the change.
     """
     sys.setswitchinterval(SWITCH_S)
     if hasattr(os, "SCHED_BATCH") and system.sched_getscheduler(0) == os.SCHED_OTHER:

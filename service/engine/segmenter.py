@@ -1,4 +1,4 @@
-"""The use case: a sample goes in, its segmentation comes out."""
+"""Segmentation of one sample: from the sample to its result, through the batches of the engine."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from dataclasses import dataclass, field
 
 from lacuna.errors import DeadlineExceededError
 from lacuna.sample import Sample
-from service.core.batching import BatchPolicy, Lane, Waiting, stagger
-from service.core.windows import Part, Tiling, Window, blank, plan_windows
-from service.engine.dispatcher import Clock, Dispatcher
-from service.engine.jobs import Job, JobResult, LaneKey, Task
+from service.core.batching import BatchPolicy, compute_due_times
+from service.core.lanes import Lane, QueuedWindow
+from service.core.windows import Tile, Tiling, Window, make_empty, plan_windows
+from service.engine.dispatcher import Dispatcher
+from service.engine.execution import Clock
+from service.engine.jobs import BatchKey, Job, JobResult, Task
 from service.engine.served import ServedModel
 
-_QUICK_PIXELS = 256 * 256
-"""Up to here planning takes less time than handing it to a thread and back."""
+_INLINE_PIXELS = 256 * 256
+"""Largest H · W of an image for which planning on the event loop is faster than on a thread."""
 
 
 @dataclass(frozen=True)
 class EnginePolicy:
-    """How samples become batches.
+    """Settings of the engine.
 
     Attributes:
-        workers: how many batches run at once.
-        window_pixels: the largest window that a model is given; larger ones are tiled. Each running
-            one takes some hundred bytes a pixel.
-        batch: how windows share calls.
+        workers: Number of concurrent batches.
+        window_pixels: Largest H · W of a window; larger images are tiled. A running window takes
+            some hundred bytes per pixel.
+        batch: Limits on batches.
     """
 
     workers: int = 1
@@ -36,11 +38,11 @@ class EnginePolicy:
 
 
 class Segmenter:
-    """Runs models on samples, never on the event loop.
+    """Segmenter that runs models on samples, on threads beside the event loop.
 
     Args:
-        policy: how samples become batches.
-        clock: gives the time in seconds.
+        policy: Settings of the engine.
+        clock: Clock in seconds.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Segmenter:
 
     @property
     def dispatcher(self) -> Dispatcher:
-        """What runs the windows."""
+        """Dispatcher of the windows."""
         return self._dispatcher
 
     async def segment(
@@ -67,87 +69,87 @@ class Segmenter:
         """Segment a sample.
 
         Args:
-            model: that is to do it.
-            sample: whose image has as many channels as the model takes.
-            probabilities: whether they are wanted.
-            timeout_s: how long the caller will wait. Work whose time is up before its turn has
-                come is never run.
-            priority: larger goes first.
+            model: Model to run.
+            sample: Sample whose image has the number of channels that the model takes.
+            probabilities: True to compute probabilities as well.
+            timeout_s: Timeout in seconds; None for none. Windows that have not begun by then are
+                never run.
+            priority: Priority; higher runs first.
 
         Raises:
-            DeadlineExceededError: if the answer did not come in time.
-            InferenceError: if the model failed.
+            DeadlineExceededError: if the result does not arrive in time.
+            InferenceError: if the model fails.
         """
-        asked_s = self._clock()
-        key = LaneKey(model, probabilities)
-        if sample.mask.size <= _QUICK_PIXELS:
-            parts = self._plan(model, sample)
+        submitted_s = self._clock()
+        key = BatchKey(model, probabilities)
+        if sample.mask.size <= _INLINE_PIXELS:
+            tiles = self._plan(model, sample)
         else:
-            parts = await asyncio.to_thread(self._plan, model, sample)
+            tiles = await asyncio.to_thread(self._plan, model, sample)
         classes = len(model.runtime.manifest.classes) if probabilities else None
-        if not parts:
+        if not tiles:
             self._count(model)
-            return JobResult(blank(sample.size, classes), 0.0, 0.0, 0)
+            return JobResult(make_empty(sample.size, classes), 0.0, 0.0, 0)
         loop = asyncio.get_running_loop()
-        job = Job(key, sample, asked_s, loop, loop.create_future())
+        job = Job(key, sample, submitted_s, loop, loop.create_future())
         whole = Window(0, 0, *sample.size)
-        if parts != [Part(whole, whole)]:
-            job.whole = blank(sample.size, classes)
-        deadline_s = None if timeout_s is None else asked_s + timeout_s
-        job.windows = _line_up(job, parts, deadline_s, priority)
+        if tiles != [Tile(whole, whole)]:
+            job.segmentation = make_empty(sample.size, classes)
+        deadline_s = None if timeout_s is None else submitted_s + timeout_s
+        job.windows = _make_windows(job, tiles, deadline_s, priority)
         self._dispatcher.submit(job)
         try:
             if timeout_s is None:
-                result = await job.done
+                result = await job.future
             else:
                 async with asyncio.timeout(timeout_s):
-                    result = await job.done
+                    result = await job.future
         except TimeoutError:
             raise DeadlineExceededError(
-                f"the answer must come within timeout_s; {timeout_s:g} s were not enough"
+                f"the answer must arrive within timeout_s; {timeout_s:g} s are over"
             ) from None
         finally:
-            if not job.done.done() or job.done.cancelled():
+            if not job.future.done() or job.future.cancelled():
                 self._dispatcher.cancel(job)
         self._count(model)
         return result
 
     def close(self) -> None:
-        """Finish what is running and take nothing more."""
+        """Finish the running batches, and begin no new ones."""
         self._dispatcher.close()
 
     def _count(self, model: ServedModel) -> None:
-        self._dispatcher.tally.count_image(model.name, model.version)
+        self._dispatcher.counters.count_image(model.name, model.version)
 
-    def _plan(self, model: ServedModel, sample: Sample) -> list[Part]:
+    def _plan(self, model: ServedModel, sample: Sample) -> list[Tile]:
         if not model.contract.holds:
-            # Cutting would change what such a model answers.
+            # Tiling or cropping would change the output of such a model.
             whole = Window(0, 0, *sample.size)
-            return [Part(whole, whole)] if sample.mask.any() else []
-        tiling = model.tile(self._policy.window_pixels)
+            return [Tile(whole, whole)] if sample.mask.any() else []
+        tiling = model.make_tiling(self._policy.window_pixels)
         idle = self._dispatcher.idle_workers
         return plan_windows(sample.mask, tiling, model.predict_s, max(idle, 1))
 
 
-def _line_up(
-    job: Job, parts: Sequence[Part], deadline_s: float | None, priority: int
-) -> list[Waiting]:
-    """Make the windows of a job wait in the lanes of their buckets, each at its due time."""
+def _make_windows(
+    job: Job, tiles: Sequence[Tile], deadline_s: float | None, priority: int
+) -> list[QueuedWindow]:
+    """Make the windows of a job, each with the lane of its bucket and its due time."""
     model = job.key.model
-    costs_s = [model.predict_s(part.cut.height, part.cut.width) for part in parts]
-    due = stagger(job.asked_s, costs_s)
+    costs_s = [model.predict_s(tile.input.height, tile.input.width) for tile in tiles]
+    due = compute_due_times(job.submitted_s, costs_s)
     return [
-        Waiting(
+        QueuedWindow(
             lane=Lane(
                 job.key,
-                model.choose_bucket(part.cut.height, part.cut.width),
+                model.choose_bucket(tile.input.height, tile.input.width),
                 may_pad=model.contract.holds,
             ),
             due_s=due_s,
-            arrived_s=job.asked_s,
+            arrived_s=job.submitted_s,
             deadline_s=deadline_s,
             priority=priority,
-            payload=Task(job, part, cost_s),
+            payload=Task(job, tile, cost_s),
         )
-        for part, cost_s, due_s in zip(parts, costs_s, due, strict=True)
+        for tile, cost_s, due_s in zip(tiles, costs_s, due, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""A model that answers, and what the engine knows of running it."""
+"""Model that serves, with what the engine knows about running it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from service.runtime.probe import ContractReport
 from service.runtime.protocol import Runtime
 
 UNCALIBRATED = BatchCost(call_s=3e-4, pixel_s=5e-7)
-"""Of the demo on one core of 2024; until a model's own is measured."""
+"""Cost of the demo model on one core of a machine of 2024, used until a model is calibrated."""
 
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model that answers.
+    """Loaded model that serves requests.
 
     Attributes:
-        name: of its folder in the repository.
-        version: of its sub-folder, digits.
-        runtime: that runs it.
-        contract: what the contract check found. Images are padded, tiled and given mates of other
-            sizes only where it holds.
-        cost: of a call.
+        name: Name of the model's folder in the repository.
+        version: Version, digits.
+        runtime: Runtime that runs the model.
+        contract: Report of the contract check. Only if the contract holds are images padded, tiled
+            and batched with windows of other sizes.
+        cost: Cost of a call.
     """
 
     name: str
@@ -36,30 +36,30 @@ class ServedModel:
 
     @cached_property
     def ladder(self) -> Ladder:
-        """The sides that its windows are padded to."""
+        """Ladder of the sides that its windows are padded to."""
         return Ladder(self.runtime.manifest.total_stride)
 
     @cached_property
     def halo(self) -> int:
-        """What a window must hold around what is kept of it: whole cells, in pixels."""
+        """Halo in pixels that an input window needs around its output window: whole cells."""
         manifest = self.runtime.manifest
         return -(-manifest.receptive_radius // manifest.total_stride) * manifest.total_stride
 
     def choose_bucket(self, height: int, width: int) -> tuple[int, int]:
-        """Give the height and width that a window is padded to."""
+        """Return the height and width in pixels that a window is padded to."""
         return (
             self.ladder.choose_bucket((height, width)) if self.contract.holds else (height, width)
         )
 
     def predict_s(self, height: int, width: int) -> float:
-        """Predict the seconds of one worker for a window alone."""
+        """Predict the seconds of one worker for this window alone."""
         bucket_height, bucket_width = self.choose_bucket(height, width)
         return self.cost.predict(bucket_height * bucket_width)
 
-    def tile(self, max_pixels: int) -> Tiling:
-        """Give what cutting for this model must respect.
+    def make_tiling(self, max_pixels: int) -> Tiling:
+        """Return the rules for the tiles of this model.
 
         Args:
-            max_pixels: of a window.
+            max_pixels: Largest H · W of a window.
         """
         return Tiling(self.runtime.manifest.total_stride, self.halo, max_pixels)

@@ -1,4 +1,4 @@
-"""How the machine's cores are shared out between workers."""
+"""Allocation of the machine's cores to workers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class ThreadAllocation:
-    """How many calls run at once, and on how many threads each.
+    """Number of concurrent model calls, and number of threads for each.
 
     Attributes:
-        workers: calls at once.
-        threads: of the runtime, for each call.
+        workers: Number of concurrent calls.
+        threads: Number of threads of the runtime for each call.
     """
 
     workers: int
     threads: int
 
 
-ALONE = ThreadAllocation(1, 1)
+SINGLE_THREAD = ThreadAllocation(1, 1)
 
 
 def count_cores(groups: Path = _GROUPS) -> int:
-    """Count the cores that this process may use, by its affinity and its container's quota.
+    """Count the cores that this process may use, by its affinity and its container's CPU quota.
 
     Args:
-        groups: where control groups are mounted, of version 2 or 1.
+        groups: Mount point of the control groups, version 2 or 1.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = _read_quota(groups)
@@ -37,7 +37,7 @@ def count_cores(groups: Path = _GROUPS) -> int:
 
 
 def _read_quota(groups: Path) -> float | None:
-    """Read how many cores a container's quota grants; None if there is no quota."""
+    """Read the number of cores that the container's CPU quota grants; None if there is no quota."""
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
             text = " ".join((groups / name).read_text() for name in names)
@@ -50,15 +50,16 @@ def _read_quota(groups: Path) -> float | None:
 
 
 def allocate_threads(workers: int | None, threads: int | None, cores: int) -> ThreadAllocation:
-    """Share out the cores where the settings leave it open.
+    """Allocate the cores as the settings say, or one worker per core by default.
 
-    A worker for each core, of one thread each, is the most that a CPU gives (docs/decisions/0006):
-    small calls have too little in them to be divided, and large images come as several windows.
+    One worker per core with one thread each gives the highest throughput on a CPU
+    (docs/decisions/0006). Small calls have too little work to divide, and large images consist of
+    several windows.
 
     Args:
-        workers: as set; None if not.
-        threads: as set; None if not.
-        cores: to be shared out.
+        workers: Number of workers from the settings; None if not set.
+        threads: Number of threads per worker from the settings; None if not set.
+        cores: Number of cores to allocate.
     """
     if workers is None:
         workers = max(cores // (threads or 1), 1)

@@ -1,4 +1,4 @@
-"""Whether the engine makes progress."""
+"""Detection of model calls that hang."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from service.engine.dispatcher import Dispatcher
 
 WATCHDOG_S = 60.0
-"""The largest window takes a second on one core; a call of a minute has not been slow, it hangs."""
+"""Default limit in seconds. The largest window takes about 1 s on one core, so a call of a minute
+hangs."""
 
 
 @dataclass(frozen=True)
 class Watchdog:
-    """Tells a call that hangs from one that is slow.
+    """Watchdog over the dispatcher's model calls.
 
     Attributes:
-        dispatcher: whose calls are watched.
-        limit_s: how long one may take.
+        dispatcher: Dispatcher whose calls are watched.
+        limit_s: Seconds after which a call counts as hanging.
     """
 
     dispatcher: Dispatcher
     limit_s: float = WATCHDOG_S
 
     def find_hang_s(self) -> float | None:
-        """Give how long a call has been running if that is beyond the limit, else None."""
+        """Return the seconds of the oldest call if it is beyond the limit; None otherwise."""
         running_s = self.dispatcher.find_longest_run_s()
         return running_s if running_s > self.limit_s else None

@@ -1,1 +1,1 @@
-"""Models that can be run, and what is known about them."""
+"""Runtimes that run models, the manifest of a model, and the contract check."""

@@ -1,7 +1,6 @@
-"""A model without TensorFlow: deterministic, exact, and as masked as a real one.
+"""Fake runtime without TensorFlow: deterministic, exact, and masked like a real model.
 
-It stands in for a SavedModel in tests of everything around it, and where only the service is to be
-measured.
+It replaces a SavedModel in tests and in measurements of the service alone.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ FAKE_MANIFEST = Manifest.model_validate(
 
 
 class FakeRuntime:
-    """Labels each valid pixel by the mean of the valid 5 × 5 pixels around it.
+    """Runtime that labels each valid pixel by the mean of the valid pixels in a 5 × 5 window.
 
-    Sums are of whole numbers in float64, so results are exact in whatever order they are added.
+    Sums are of whole numbers in float64, so results are exact in any order of addition.
 
     Args:
-        manifest: what it pretends to be; classes divide the range 0 to 255 evenly.
+        manifest: Manifest of the pretended model; its classes divide the range 0 to 255 evenly.
     """
 
     def __init__(self, manifest: Manifest = FAKE_MANIFEST) -> None:
@@ -44,7 +43,7 @@ class FakeRuntime:
 
     @property
     def manifest(self) -> Manifest:
-        """What the model says of itself."""
+        """Manifest of the model."""
         return self._manifest
 
     def run(

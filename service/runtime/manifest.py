@@ -1,4 +1,4 @@
-"""What a model says of itself: `assets.extra/manifest.json` beside the SavedModel."""
+"""Manifest of a model, in `assets.extra/manifest.json` beside the SavedModel."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class _Strict(BaseModel):
 
 
 class ImageSpec(_Strict):
-    """The images that a model takes.
+    """Images that a model takes.
 
     Attributes:
-        channels: samples of a pixel.
-        dtype: the units the model was trained in. Pictures of another depth are scaled to it;
-            `float32` takes numbers as they are.
+        channels: Number of channels.
+        dtype: Value range that the model was trained on. Images of another integer type are scaled
+            to it; with `float32`, values are used as they are.
     """
 
     channels: Annotated[int, Field(ge=1, le=64)]
@@ -31,12 +31,12 @@ class ImageSpec(_Strict):
 
 
 class ClassSpec(_Strict):
-    """A class that a pixel can belong to.
+    """Class of a pixel.
 
     Attributes:
-        id: its label.
-        name: for people.
-        color: `#rrggbb`, in which it is drawn.
+        id: Label of the class.
+        name: Name for people.
+        color: Display colour, as `#rrggbb`.
     """
 
     id: Annotated[int, Field(ge=0, le=254)]
@@ -51,18 +51,19 @@ class ClassSpec(_Strict):
 
 
 class Manifest(_Strict):
-    """All that a server must know of a model.
+    """Properties of a model that a server needs.
 
     Attributes:
-        schema_version: `schema` in the file; of this format.
-        name: of the model.
-        description: for people.
-        image: the images it takes.
-        classes: ids 0, 1, 2, … in this order.
-        total_stride: pixels to one cell of its coarsest level; tiles and crops start at multiples.
-        receptive_radius: distance in pixels beyond which nothing reaches an output pixel.
-        training: how it was trained; free form.
-        scores: what it scored; free form.
+        schema_version: Version of this format, `schema` in the file.
+        name: Name of the model.
+        description: Description for people.
+        image: Images that the model takes.
+        classes: Classes with the ids 0, 1, 2, … in order.
+        total_stride: Side in pixels of one cell of the coarsest level. Tiles and crops start on
+            multiples of it.
+        receptive_radius: Distance in pixels beyond which no input pixel influences an output pixel.
+        training: Description of the training, free form.
+        scores: Scores of the model, free form.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -88,23 +89,24 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a model version.
 
     Args:
-        folder: the SavedModel's, `<repository>/<model>/<version>`.
+        folder: Folder of the SavedModel, `<repository>/<model>/<version>`.
 
     Raises:
-        MissingManifestError: if there is none.
-        InvalidManifestError: if it is no JSON or breaks the schema; the message names every fault.
+        MissingManifestError: if there is no manifest.
+        InvalidManifestError: if the file is not JSON or breaks the schema. The message names every
+            fault.
     """
     path = folder / MANIFEST_FILE
     try:
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise MissingManifestError(
-            f"a model folder must hold {MANIFEST_FILE.as_posix()}; {folder.name} does not"
+            f"the folder of a version must hold {MANIFEST_FILE.as_posix()}; {folder.name} does not"
         ) from None
     except OSError as error:
         raise InvalidManifestError(f"manifest.json must be readable; {error.strerror}") from error
     try:
-        # NaN is no JSON, and what is told of a model must be.
+        # NaN is not JSON, and the model's metadata is served as JSON.
         pydantic_core.from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise InvalidManifestError(f"manifest.json must be JSON; {error}") from None

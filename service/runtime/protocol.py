@@ -1,4 +1,4 @@
-"""What the service asks of a model, whatever runs it."""
+"""Protocol between the service and a model, whatever runs it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from service.runtime.manifest import Manifest
 
 
 class BatchOutput(NamedTuple):
-    """What a model gives for a batch.
+    """Output of a model for a batch.
 
     Attributes:
         labels: uint8 (N, H, W), class ids; 255 where invalid.
-        probabilities: float32 (N, H, W, K), 0 where invalid; None if not asked for.
+        probabilities: float32 (N, H, W, K), 0 where invalid; None if not requested.
     """
 
     labels: NDArray[np.uint8]
@@ -23,11 +23,11 @@ class BatchOutput(NamedTuple):
 
 
 class Runtime(Protocol):
-    """A loaded model. Calls may come from any thread, several at a time."""
+    """Loaded model. It may be called from any thread, by several at a time."""
 
     @property
     def manifest(self) -> Manifest:
-        """What the model says of itself."""
+        """Manifest of the model."""
         ...
 
     def run(
@@ -38,9 +38,10 @@ class Runtime(Protocol):
         Args:
             images: float32 (N, H, W, C), raw values.
             masks: bool (N, H, W), True = valid.
-            probabilities: whether they are wanted; labels alone are cheaper.
+            probabilities: True to compute probabilities as well; labels alone are cheaper.
 
         Raises:
-            InferenceError: if the model fails, or returns other shapes than its signature says.
+            InferenceError: if the model fails, or its output does not have the shapes of its
+                signature.
         """
         ...

@@ -1,4 +1,4 @@
-"""TensorFlow SavedModels. The only module of the service that imports TensorFlow."""
+"""Runtime of TensorFlow SavedModels. No other module of the service imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,46 +20,47 @@ LABELS = "labels"
 SERVING_DEFAULT = "serving_default"
 
 
-def share_threads(calls: int, threads: int) -> None:
-    """Tell TensorFlow how many calls will run at once, and how many threads each may use.
+def set_threads(calls: int, threads: int) -> None:
+    """Set TensorFlow's thread pools for a number of concurrent calls.
+
+    TensorFlow fixes its threads when it loads the first model. After that, this has no effect.
 
     Args:
-        calls: at once.
-        threads: for each. What has once been in use stays as it was: TensorFlow fixes its threads
-            when the first model is loaded.
+        calls: Number of concurrent calls.
+        threads: Number of threads for each call.
     """
-    wanted = {
+    expected = {
         tf.config.threading.set_inter_op_parallelism_threads: calls,
         tf.config.threading.set_intra_op_parallelism_threads: threads,
     }
     try:
-        for set_threads, number in wanted.items():
+        for set_threads, number in expected.items():
             set_threads(number)
     except RuntimeError:  # "Inter op parallelism cannot be modified after initialization"
         log.debug("TensorFlow's threads are fixed already")
 
 
 class SavedModelRuntime:
-    """A SavedModel with the two signatures `serving_default` and `labels`.
+    """SavedModel with the two signatures `serving_default` and `labels`.
 
     Args:
-        folder: `<repository>/<model>/<version>`, with `saved_model.pb` and the manifest.
+        folder: Folder `<repository>/<model>/<version>` with `saved_model.pb` and the manifest.
 
     Raises:
         MissingManifestError: if there is no manifest.
-        InvalidManifestError: if it is wrong.
+        InvalidManifestError: if the manifest is not valid.
         InvalidGraphError: if TensorFlow cannot load the graph.
-        SignatureMismatchError: if a signature is missing or has other inputs or outputs.
+        SignatureMismatchError: if a signature is missing, or has other inputs or outputs.
     """
 
     def __init__(self, folder: Path) -> None:
         self._manifest = read_manifest(folder)
         try:
-            # Held on to: signatures reference its resources weakly.
+            # Kept, because signatures reference its resources weakly.
             self._loaded = tf.saved_model.load(str(folder))
         except Exception as error:
             raise InvalidGraphError(
-                f"saved_model.pb must be one that TensorFlow {tf.__version__} loads; {error}"
+                f"saved_model.pb must load in TensorFlow {tf.__version__}; {error}"
             ) from error
         outputs = {
             "labels": tf.TensorSpec((None, None, None), tf.uint8),
@@ -72,7 +73,7 @@ class SavedModelRuntime:
 
     @property
     def manifest(self) -> Manifest:
-        """What the model says of itself."""
+        """Manifest of the model."""
         return self._manifest
 
     def run(
@@ -107,24 +108,24 @@ class SavedModelRuntime:
         return signature
 
 
-def _check_specs(where: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
-    """Check names, dtypes and shapes; a model may leave open more dimensions than we fix."""
-    fits = wanted.keys() == found.keys() and all(
+def _check_specs(where: str, expected: dict[str, Any], found: dict[str, Any]) -> None:
+    """Check names, dtypes and shapes. A model may leave more dimensions open than we require."""
+    fits = expected.keys() == found.keys() and all(
         spec.dtype == found[name].dtype and _is_open(found[name].shape, spec.shape)
-        for name, spec in wanted.items()
+        for name, spec in expected.items()
     )
     if not fits:
         raise SignatureMismatchError(
-            f"{where} must be {_describe(wanted)}; they are {_describe(found)}"
+            f"{where} must be {_describe(expected)}; they are {_describe(found)}"
         )
 
 
-def _is_open(found: Any, wanted: Any) -> bool:
+def _is_open(found: Any, expected: Any) -> bool:
     if found.rank is None:
         return True
-    return found.rank == wanted.rank and all(
-        have is None or have == want
-        for have, want in zip(found.as_list(), wanted.as_list(), strict=True)
+    return found.rank == expected.rank and all(
+        length is None or length == required
+        for length, required in zip(found.as_list(), expected.as_list(), strict=True)
     )
 
 
@@ -134,6 +135,8 @@ def _describe(specs: dict[str, Any]) -> str:
     )
 
 
-def _check_shape(name: str, array: NDArray[Any], wanted: tuple[int, ...]) -> None:
-    if array.shape != wanted:
-        raise InferenceError(f"the model must return {name} of {wanted}; it returned {array.shape}")
+def _check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
+    if array.shape != expected:
+        raise InferenceError(
+            f"the model must return {name} of {expected}; it returned {array.shape}"
+        )

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from lacuna.distribution import VERSION
 from lacuna.errors import LacunaError
-from service.engine.lifecycle.watcher import keep_watch
+from service.engine.lifecycle.watcher import watch_repository
 from service.web.fast_path import FastPath
 from service.web.protocol_errors import (
     answer_error,
@@ -86,7 +86,7 @@ def make_app(services: AppServices) -> FastAPI:
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(keep_watch(services.repository))
+        watching = asyncio.create_task(watch_repository(services.repository))
         yield
         watching.cancel()
         await services.repository.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from service.engine.gate import Reservation
+from service.engine.admission_gate import Reservation
 from service.web.access import name_client
 from service.web.body import BodyLimits, read_body, read_declared_bytes
 from service.web.request_log import add_log_fields

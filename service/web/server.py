@@ -24,7 +24,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
-from service.engine.gate import Gate
+from service.engine.admission_gate import AdmissionGate
 from service.web.connection import Connection, ConnectionTimeouts, make_connection_class
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         app: FastAPI,
-        gate: Gate,
+        gate: AdmissionGate,
         host: str = "127.0.0.1",
         port: int = 8000,
         *,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.engine.gate import Gate
+from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.watchdog import Watchdog
 from service.exchange import Exchange
@@ -60,7 +60,7 @@ class AppServices:
         return self.exchange.repository
 
     @property
-    def gate(self) -> Gate:
+    def gate(self) -> AdmissionGate:
         """Admission gate that requests pass before their bodies are read."""
         return self.exchange.gate
 

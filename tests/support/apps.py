@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
-from service.engine.gate import Gate
+from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.segmenter import Segmenter
 from service.engine.watchdog import WATCHDOG_S, Watchdog
@@ -67,7 +67,7 @@ def make_services(
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=Gate(dispatcher, admission),
+        gate=AdmissionGate(dispatcher, admission),
         telemetry=Telemetry(dispatcher, repository, tracing),
         image_limits=limits,
         model_pixels=model_pixels or {},

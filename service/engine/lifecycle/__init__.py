@@ -1,1 +1,1 @@
-"""Models and their versions: found, loaded, checked, warmed, swapped and unloaded."""
+"""Life of a model version: discovery, loading, contract check, warm-up, swap and unloading."""

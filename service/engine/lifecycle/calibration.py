@@ -1,8 +1,8 @@
-"""What was found out about a model on this machine, kept for the next start.
+"""Calibration of a model on this machine, stored for the next start.
 
-The contract check and the timing of calls give the same whenever the same files are loaded on the
-same machine by the same versions. They are kept in a file that is named by the checksum of all
-that; whatever is wrong with that file, they are simply found out again.
+The contract check and the cost of calls depend on the model's files, the machine, the versions of
+the libraries and the thread allocation. They are stored in a file that is named by the checksum of
+all these. If the file cannot be read, the model is calibrated again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from service.core.cost import BatchCost
-from service.engine.thread_allocation import ALONE, ThreadAllocation
+from service.engine.thread_allocation import SINGLE_THREAD, ThreadAllocation
 from service.runtime.probe import Check, ContractReport
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,11 @@ _DISTRIBUTIONS = ("lacuna", "tensorflow", "tensorflow-cpu")
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was found out about a model.
+    """Measured properties of a model.
 
     Attributes:
-        contract: what the contract check found.
-        cost: of its calls.
+        contract: Report of the contract check.
+        cost: Cost of its calls.
     """
 
     contract: ContractReport
@@ -55,14 +55,16 @@ def _describe_machine() -> Iterator[str]:
 
 
 class CalibrationStore:
-    """Keeps calibrations as files of a folder.
+    """Store of calibrations, as files in a folder.
 
     Args:
-        folder: made when the first is written; nothing is kept if None.
-        allocation: of the workers, on which the cost of a call depends.
+        folder: Folder, created with the first file; None to store nothing.
+        allocation: Workers and threads, on which the cost of a call depends.
     """
 
-    def __init__(self, folder: Path | None = None, allocation: ThreadAllocation = ALONE) -> None:
+    def __init__(
+        self, folder: Path | None = None, allocation: ThreadAllocation = SINGLE_THREAD
+    ) -> None:
         self._folder = folder
         self._allocation = allocation
 
@@ -82,7 +84,7 @@ class CalibrationStore:
         return digest.hexdigest()
 
     def read(self, key: str) -> Calibration | None:
-        """Give what is known of a key; None if nothing is, or it cannot be read."""
+        """Return the calibration of a key; None if there is none, or it cannot be read."""
         if self._folder is None:
             return None
         try:
@@ -95,12 +97,12 @@ class CalibrationStore:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning(
-                "calibration cannot be read, and is made again", extra={"reason": str(error)}
+                "calibration cannot be read; it is measured again", extra={"reason": str(error)}
             )
             return None
 
     def write(self, key: str, calibration: Calibration) -> None:
-        """Keep what was found out, if the folder can be written."""
+        """Store a calibration, if the folder can be written."""
         if self._folder is None:
             return
         content = {
@@ -113,5 +115,5 @@ class CalibrationStore:
             unfinished.write_text(json.dumps(content, indent=2) + "\n")
             unfinished.replace(self._folder / f"{key}.json")
         except OSError as error:
-            # As in a container whose file system is read-only.
+            # For example in a container with a read-only file system.
             log.info("calibration is not kept", extra={"reason": str(error)})

@@ -1,4 +1,4 @@
-"""The versions of one model that the server knows, and which of them answers."""
+"""Versions of one model that the server knows, and the choice of the one that serves a request."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lacuna.errors import LacunaError, NotReadyError, OverloadedError, UnknownVe
 from service.core.versions import (
     LATEST,
     STABLE,
-    Found,
-    Held,
-    Plan,
+    DiscoveredVersion,
+    KnownVersion,
+    VersionPlan,
     VersionPolicy,
-    find_labelled,
     plan_versions,
+    resolve_label,
 )
 from service.engine.lifecycle.references import ModelReferences
 from service.engine.lifecycle.version_lifecycle import ModelState, ModelStatus, VersionLifecycle
@@ -22,17 +22,17 @@ from service.engine.served import ServedModel
 
 _GONE = (ModelState.UNLOADING, ModelState.UNLOADED)
 _RETRY_S = 1.0
-NO_VERSION = "no version of it is in the repository"
+NO_VERSION_FOUND = "the repository has no version of this model"
 
 
 @dataclass(frozen=True)
 class ModelPolicy:
-    """How one model is served.
+    """Settings of one model.
 
     Attributes:
-        versions: which of them.
-        labels: names of versions, beside `latest` and `stable`.
-        max_pending: how many requests it may be answering at once; None for as many as come.
+        versions: Choice of the versions to serve.
+        labels: Versions by label, in addition to `latest` and `stable`.
+        max_pending: Largest number of pending requests; None for no limit.
     """
 
     versions: VersionPolicy = field(default_factory=VersionPolicy)
@@ -41,11 +41,11 @@ class ModelPolicy:
 
 
 class ModelLease:
-    """Lease of a model: it is not unloaded while the context lasts.
+    """Context in which a model is not unloaded. Entering it returns the model.
 
     Args:
-        versions: that counts its requests.
-        references: of the version that was chosen.
+        versions: Versions of the model, which count its pending requests.
+        references: References to the chosen version.
     """
 
     def __init__(self, versions: ModelVersions, references: ModelReferences) -> None:
@@ -62,25 +62,27 @@ class ModelLease:
 
 
 class ModelVersions:
-    """The versions of one model. On the event loop only.
+    """Versions of one model. Used on the event loop only.
 
-    A version is known as long as it is on the disk, or answers.
+    A version is known while it is on the disk or serves.
 
     Args:
-        name: of the model.
-        policy: how it is served.
+        name: Name of the model.
+        policy: Settings of the model.
+        is_required: Initial value of the attribute.
 
     Attributes:
-        expected: whether the server is not ready without it.
-        wanted: whether it is served at all; not if it was unloaded by call.
-        fault: what is wrong with its folder, where nothing is known of a version.
+        name: Name of the model.
+        is_required: True if the server is ready only when this model serves.
+        is_enabled: True unless a client has unloaded the model.
+        error: Reason why no version is known; used while none is.
     """
 
-    def __init__(self, name: str, policy: ModelPolicy, *, expected: bool) -> None:
+    def __init__(self, name: str, policy: ModelPolicy, *, is_required: bool) -> None:
         self.name = name
-        self.expected = expected
-        self.wanted = True
-        self.fault = NO_VERSION
+        self.is_required = is_required
+        self.is_enabled = True
+        self.error = NO_VERSION_FOUND
         self._policy = policy
         self._labels = policy.labels
         self._pending = 0
@@ -88,18 +90,18 @@ class ModelVersions:
 
     @property
     def statuses(self) -> list[ModelStatus]:
-        """What is known of each version, lowest first; of the model itself if it has none."""
+        """Status of each version, lowest first; of the model itself if no version is known."""
         if self._lifecycles:
             return [
                 self._lifecycles[version].status for version in sorted(self._lifecycles, key=int)
             ]
-        if self.wanted:
-            return [ModelStatus(self.name, "", ModelState.FAILED, self.fault)]
+        if self.is_enabled:
+            return [ModelStatus(self.name, "", ModelState.FAILED, self.error)]
         return [ModelStatus(self.name, "", ModelState.UNLOADED)]
 
     @property
-    def answering(self) -> dict[str, ModelReferences]:
-        """The versions that answer, lowest first."""
+    def serving(self) -> dict[str, ModelReferences]:
+        """References to the versions that serve, lowest version first."""
         found = {
             version: lifecycle.references
             for version, lifecycle in self._lifecycles.items()
@@ -109,26 +111,26 @@ class ModelVersions:
 
     @property
     def lifecycles(self) -> list[VersionLifecycle]:
-        """All versions."""
+        """Lifecycles of all known versions."""
         return list(self._lifecycles.values())
 
     def get_or_add(self, version: str) -> VersionLifecycle:
-        """Give where a version stands; it is known from now on."""
+        """Return the lifecycle of a version, and start one if the version is new."""
         if version not in self._lifecycles:
             self._lifecycles[version] = VersionLifecycle(self.name, version)
         return self._lifecycles[version]
 
-    def plan(self, found: Iterable[Found]) -> Plan:
-        """Decide what is to be done, given the versions on the disk, and note what is to come."""
-        held = [
-            Held(version, lifecycle.references is not None, lifecycle.tried)
+    def plan(self, found: Iterable[DiscoveredVersion]) -> VersionPlan:
+        """Plan the changes for the versions on the disk, and update the known versions."""
+        known = [
+            KnownVersion(version, lifecycle.references is not None, lifecycle.attempted_fingerprint)
             for version, lifecycle in self._lifecycles.items()
         ]
-        plan = plan_versions(self._policy.versions, self._labels.values(), found, held)
-        coming = {item.version for item in (*plan.load, *plan.waiting)}
+        plan = plan_versions(self._policy.versions, self._labels.values(), found, known)
+        planned = {item.version for item in (*plan.load, *plan.waiting)}
         for version, lifecycle in list(self._lifecycles.items()):
             if version in plan.forget or (
-                lifecycle.state is ModelState.LOADING and version not in coming
+                lifecycle.state is ModelState.LOADING and version not in planned
             ):
                 del self._lifecycles[version]
         for item in plan.load:
@@ -138,81 +140,80 @@ class ModelVersions:
         return plan
 
     def retry_failed(self) -> None:
-        """Let files be tried again that could not be served."""
+        """Let versions that failed be loaded again."""
         for lifecycle in self._lifecycles.values():
             if lifecycle.status.reason:
-                lifecycle.tried = None
+                lifecycle.attempted_fingerprint = None
 
     def list_labels(self, version: str) -> list[str]:
-        """List the labels that stand for a version now."""
-        answering = list(self.answering)
+        """List the labels that name a version now."""
+        serving = list(self.serving)
         labels = dict.fromkeys([*self._labels, LATEST, STABLE])
-        return [name for name in labels if find_labelled(name, self._labels, answering) == version]
+        return [name for name in labels if resolve_label(name, self._labels, serving) == version]
 
     def choose(self, version: str | None = None, label: str | None = None) -> ModelReferences:
-        """Give what answers a request.
+        """Choose the version that serves a request.
 
         Args:
-            version: asked for; the highest that answers if neither it nor a label is given.
-            label: asked for.
+            version: Requested version; without version and label, the highest that serves.
+            label: Requested label.
 
         Raises:
             UnknownVersionError: if there is no such version or label.
-            NotReadyError: if it does not answer yet, or failed to load.
+            NotReadyError: if the version is not ready, or failed to load.
         """
-        answering = self.answering
+        serving = self.serving
         if label is not None:
-            version = self._read_label(label)
-        if version is None and answering:
-            return list(answering.values())[-1]
-        if version in answering:
-            return answering[version]
-        raise self._explain(version)
+            version = self._resolve_label(label)
+        if version is None and serving:
+            return list(serving.values())[-1]
+        if version in serving:
+            return serving[version]
+        raise self._make_unavailable_error(version)
 
     def lease(self, version: str | None = None, label: str | None = None) -> ModelLease:
-        """Lend what answers a request.
+        """Lease the version that serves a request; arguments and errors are those of `choose`.
 
         Raises:
-            OverloadedError: on entering the context, if the model is answering as many requests as
-                it may.
+            OverloadedError: on entering the context, if the model has too many pending requests.
         """
         return ModelLease(self, self.choose(version, label))
 
     def begin_request(self) -> None:
-        """Count one more request that the model is answering.
+        """Count a pending request.
 
         Raises:
-            OverloadedError: if those are as many as they may be.
+            OverloadedError: if the model has too many pending requests.
         """
         limit = self._policy.max_pending
         if limit is not None and self._pending >= limit:
             raise OverloadedError(
-                f"requests that {self.name} is answering must be at most {limit}; "
-                f"{self._pending} are",
+                f"the pending requests of {self.name} must be at most {limit}; "
+                f"there are {self._pending}",
                 "model",
                 _RETRY_S,
             )
         self._pending += 1
 
     def end_request(self) -> None:
-        """Count one request less."""
+        """Stop counting a pending request."""
         self._pending -= 1
 
-    def _read_label(self, label: str) -> str | None:
+    def _resolve_label(self, label: str) -> str | None:
         if label not in (*self._labels, LATEST, STABLE):
             known = ", ".join([LATEST, STABLE, *self._labels])
             raise UnknownVersionError(f"label must be one of {known}; it is {label:.100}")
-        return find_labelled(label, self._labels, list(self.answering))
+        return resolve_label(label, self._labels, list(self.serving))
 
-    def _explain(self, version: str | None) -> LacunaError:
-        """Say why there is no answer."""
+    def _make_unavailable_error(self, version: str | None) -> LacunaError:
+        """Return the error for a version that does not serve."""
         statuses = {status.version: status for status in self.statuses}
-        answering = list(self.answering)
+        serving = list(self.serving)
         status = self.statuses[-1] if version is None else statuses.get(version)
-        if status is None or (answering and status.state in _GONE):
+        if status is None or (serving and status.state in _GONE):
             return UnknownVersionError(
                 f"version must be one that is served; {self.name} has "
-                f"{', '.join(answering or statuses) or 'none'}, not {version:.100}"
+                f"{', '.join(serving or statuses) or 'none'}, not {version:.100}"
             )
         which = self.name if version is None else f"{self.name} {version}"
         return NotReadyError(

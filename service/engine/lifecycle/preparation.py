@@ -1,4 +1,4 @@
-"""Making a model of a version's folder: load, check, warm. On a thread beside the event loop."""
+"""Preparation of a version: load, check and warm up. Runs on a thread beside the event loop."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Load = Callable[[Path], Runtime]
 
 
 class AbandonedError(Exception):
-    """The server goes away; what was begun is not finished."""
+    """The server shuts down, and the preparation is abandoned."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How models are made ready to serve.
+    """Steps that make a version ready to serve.
 
     Attributes:
-        root: of the repository.
-        load: makes a runtime of `<root>/<model>/<version>`.
-        warmup: how far each is warmed; not at all if None, and its calls count as the demo's then.
-        store: of what was found out about models before.
+        root: Folder of the repository.
+        load: Function that loads a runtime from `<root>/<model>/<version>`.
+        warmup: Extent of the warm-up; None for none. Calls then have the demo model's cost.
+        store: Store of earlier calibrations.
     """
 
     root: Path
@@ -49,16 +49,16 @@ class Preparation:
     store: CalibrationStore = field(default_factory=CalibrationStore)
 
     def prepare(self, name: str, version: str, on_progress: Progress) -> ServedModel:
-        """Load a version, check it and warm it.
+        """Load a version, check its contract and warm it up.
 
         Args:
-            name: of the model.
-            version: of it.
-            on_progress: told after each call of the warm-up; ends it by raising.
+            name: Name of the model.
+            version: Version, digits.
+            on_progress: Callback after each call of the warm-up. It may raise to end the warm-up.
 
         Raises:
-            ModelError: if it cannot be served.
-            AbandonedError: if `on_progress` did.
+            ModelError: if the version cannot be served.
+            AbandonedError: if `on_progress` raises it.
         """
         try:
             folder = locate_version(self.root, name, version)
@@ -88,7 +88,7 @@ class Preparation:
             raise InvalidGraphError("unexpected error; see the log") from None
 
     def _load(self, folder: Path) -> Runtime:
-        """Load a version of which no file changes meanwhile: half old, half new may well load."""
+        """Load a version, and reject it if a file changed meanwhile: a mixture might load."""
         before = take_snapshot(folder)
         runtime = self.load(folder)
         if take_snapshot(folder) != before:

@@ -1,10 +1,10 @@
-"""Loading versions beside those that answer, swapping them, and letting the former go.
+"""Reconciliation of the loaded versions with the plan: load, swap, drain.
 
-1. What answers is swapped on the event loop, in one step: a request sees what was there before or
-   what comes after, and nothing between.
-2. What goes is drained in the background. Who has borrowed it keeps it as long as need be, also
-   beyond the time that is allowed; only its memory is freed later then.
-3. A model waits with its next version until its last one has gone, so that no more than two
+1. A version is swapped on the event loop in one step. A request sees either the former model or the
+   new one.
+2. A retired version is drained in the background. A request that has leased it keeps it, even
+   beyond the drain time. Its memory is then freed later.
+3. The next version of a model is loaded only after the retired one is gone, so at most two
    generations are in memory.
 """
 
@@ -16,7 +16,7 @@ import logging
 from collections.abc import Sequence
 
 from lacuna.errors import ModelError
-from service.core.versions import Found
+from service.core.versions import DiscoveredVersion
 from service.engine.lifecycle.model_versions import ModelVersions
 from service.engine.lifecycle.preparation import AbandonedError, Preparation
 from service.engine.lifecycle.references import ModelReferences
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 
 class VersionReconciler:
-    """Brings the loaded versions of models in line with the wanted ones. On the event loop only.
+    """Reconciler of the loaded versions with the planned ones. Used on the event loop only.
 
     Args:
-        preparation: how models are made ready.
-        drain_s: seconds that work with a model is waited for before it is dropped.
+        preparation: Steps that make a version ready.
+        drain_s: Seconds to wait for the requests that use a retired version.
     """
 
     def __init__(self, preparation: Preparation, drain_s: float) -> None:
@@ -40,18 +40,20 @@ class VersionReconciler:
         self._draining: dict[asyncio.Task[None], str] = {}
         self._is_closed = False
 
-    async def follow(self, versions: ModelVersions, found: Sequence[Found]) -> list[ModelError]:
-        """Load the versions that are wanted, one after the other, then retire the others.
+    async def reconcile(
+        self, versions: ModelVersions, found: Sequence[DiscoveredVersion]
+    ) -> list[ModelError]:
+        """Load the planned versions of a model one by one, then retire the others.
 
         Args:
-            versions: of a model.
-            found: its versions on the disk.
+            versions: Versions of the model.
+            found: Its versions on the disk.
 
         Returns:
-            What went wrong with the versions that failed.
+            Errors of the versions that failed.
         """
         errors = []
-        while versions.wanted and not self._is_closed:
+        while versions.is_enabled and not self._is_closed:
             plan = versions.plan(found)
             if not plan.load:
                 for version in plan.retire:
@@ -63,54 +65,54 @@ class VersionReconciler:
         return errors
 
     def retire(self, name: str, lifecycle: VersionLifecycle) -> None:
-        """Let a version answer no more, and go when its work is done."""
+        """Stop serving a version, and unload it when its requests are done."""
         former = lifecycle.retire()
         if former is not None:
-            self._let_go(name, lifecycle, former)
+            self._start_draining(name, lifecycle, former)
 
     async def finish_draining(self, name: str | None = None) -> None:
-        """Wait until all that has been retired, of one model or of all, is gone."""
+        """Wait until the retired versions of one model, or of all models, are unloaded."""
         leaving = [task for task, model in self._draining.items() if name in (None, model)]
         if leaving:
             await asyncio.wait(leaving)
 
     async def close(self) -> None:
-        """Begin nothing more, and wait for nothing more."""
+        """Stop loading, and stop waiting for retired versions."""
         self._is_closed = True
         leaving = list(self._draining)
         for task in leaving:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
 
-    async def _load(self, versions: ModelVersions, item: Found) -> ModelError | None:
+    async def _load(self, versions: ModelVersions, item: DiscoveredVersion) -> ModelError | None:
         await self.finish_draining(versions.name)
         lifecycle = versions.get_or_add(item.version)
-        lifecycle.begin(item.fingerprint)
+        lifecycle.begin_loading(item.fingerprint)
         failure = None
         try:
             model = await self._prepare(versions.name, lifecycle)
         except AbandonedError:
             return None
         except ModelError as error:
-            # A new one: the traceback of this one holds on to the model.
+            # A new exception, because the traceback of this one references the model.
             failure = type(error)(error.message)
         else:
-            if versions.wanted:
+            if versions.is_enabled:
                 self._install(versions, lifecycle, model)
                 return None
-            del model  # unloaded by call before it was loaded
+            del model  # a client has unloaded the model meanwhile
         await asyncio.to_thread(gc.collect)
-        if failure is not None and versions.wanted:
+        if failure is not None and versions.is_enabled:
             lifecycle.fail(failure.message)
         return failure
 
     def _install(
         self, versions: ModelVersions, lifecycle: VersionLifecycle, model: ServedModel
     ) -> None:
-        versions.expected = True
+        versions.is_required = True
         former = lifecycle.install(model)
         if former is not None:
-            self._let_go(versions.name, lifecycle, former)
+            self._start_draining(versions.name, lifecycle, former)
 
     async def _prepare(self, name: str, lifecycle: VersionLifecycle) -> ServedModel:
         loop = asyncio.get_running_loop()
@@ -122,7 +124,9 @@ class VersionReconciler:
 
         return await asyncio.to_thread(self._preparation.prepare, name, lifecycle.version, report)
 
-    def _let_go(self, name: str, lifecycle: VersionLifecycle, former: ModelReferences) -> None:
+    def _start_draining(
+        self, name: str, lifecycle: VersionLifecycle, former: ModelReferences
+    ) -> None:
         task = asyncio.create_task(self._drain(lifecycle, former))
         self._draining[task] = name
         task.add_done_callback(lambda done: self._draining.pop(done, None))
@@ -130,10 +134,10 @@ class VersionReconciler:
     async def _drain(self, lifecycle: VersionLifecycle, former: ModelReferences) -> None:
         if not await former.drain(self._drain_s):
             log.warning(
-                "model dropped while work with it goes on",
+                "model dropped while requests still use it",
                 extra={"model": lifecycle.status.name, "version": lifecycle.version},
             )
         del former
-        # A model is full of rings of references; left to itself the collector may take hours.
+        # A model is full of reference cycles. Python's collector may not run for hours.
         await asyncio.to_thread(gc.collect)
         lifecycle.finish_unloading()

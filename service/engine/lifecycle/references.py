@@ -1,4 +1,4 @@
-"""A loaded model, and the work that is being done with it."""
+"""Reference count of a loaded model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from service.engine.served import ServedModel
 
 
 class ModelReferences:
-    """Count of the requests that use a model, so that it is not unloaded under them.
+    """Count of the requests that use a model, so that it is not unloaded during one.
 
-    On the event loop only.
+    Used on the event loop only.
 
     Args:
-        model: that answers.
+        model: Model that serves.
     """
 
     def __init__(self, model: ServedModel) -> None:
@@ -23,7 +23,7 @@ class ModelReferences:
         self._idle.set()
 
     def acquire(self) -> ServedModel:
-        """Take a reference to the model, until it is released."""
+        """Add a reference and return the model."""
         self._leases += 1
         self._idle.clear()
         return self.model
@@ -35,10 +35,13 @@ class ModelReferences:
             self._idle.set()
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait until nobody works with the model.
+        """Wait until no request uses the model.
+
+        Args:
+            timeout_s: Longest wait, in seconds.
 
         Returns:
-            Whether that came about in time.
+            True if the model is unused in time.
         """
         try:
             async with asyncio.timeout(timeout_s):

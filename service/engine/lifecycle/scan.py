@@ -1,7 +1,7 @@
-"""Looking at a repository's folder: which models and versions are there, and what their files are.
+"""Scan of a repository's folder for models, versions and their files.
 
-Links are followed as long as they stay in the repository, which may be one itself. Nothing is read
-here, and nothing kept.
+Symbolic links are followed if they stay in the repository, which may itself be a link. No file is
+read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def find_versions(folder: Path) -> list[str]:
     """List the versions in a model's folder, lowest first.
 
     Raises:
-        OSError: if it cannot be looked at.
+        OSError: if the folder cannot be read.
     """
     if not folder.is_dir():
         return []
@@ -31,10 +31,10 @@ def find_versions(folder: Path) -> list[str]:
 
 
 def find_models(root: Path) -> list[str]:
-    """List the models of a repository: the folders that hold a version, and those that are locked.
+    """List the models of a repository: folders that hold a version, or cannot be read.
 
     Raises:
-        OSError: if the repository itself cannot be looked at.
+        OSError: if the repository itself cannot be read.
     """
     if not root.is_dir():
         return []
@@ -49,40 +49,40 @@ def _may_hold_versions(folder: Path) -> bool:
         return True
 
 
-class Look(NamedTuple):
-    """What a model's folder shows.
+class ModelScan(NamedTuple):
+    """Result of a scan of one model's folder.
 
     Attributes:
-        snapshots: of each version.
-        fault: why it cannot be looked at; empty if it can.
+        snapshots: Snapshot of each version.
+        error: Reason why the folder cannot be read; empty if it can.
     """
 
     snapshots: Mapping[str, Snapshot]
-    fault: str = ""
+    error: str = ""
 
 
-def scan_model(root: Path, name: str) -> Look:
-    """Look at the versions of a model.
+def scan_model(root: Path, name: str) -> ModelScan:
+    """Scan the versions of a model.
 
     Args:
-        root: of the repository.
-        name: of the model; one that could be a path is never looked at.
+        root: Folder of the repository.
+        name: Name of the model. The disk is not read if the name could be a path.
     """
     if not is_model_name(name):
-        return Look({}, "a model's name must be up to 100 letters, digits, dots, dashes and _")
+        return ModelScan({}, "a model's name must be up to 100 letters, digits, dots, dashes and _")
     try:
         versions = find_versions(root / name)
     except OSError as error:
-        return Look({}, f"its folder cannot be looked at: {error.strerror}")
-    return Look({version: take_snapshot(root / name / version) for version in versions})
+        return ModelScan({}, f"its folder cannot be read: {error.strerror}")
+    return ModelScan({version: take_snapshot(root / name / version) for version in versions})
 
 
 def take_snapshot(folder: Path) -> Snapshot:
-    """Look at the files of a version, without reading them.
+    """Take a snapshot of a version's files without reading them.
 
     Returns:
-        A snapshot that differs whenever a file's name, size or time does; of files that vanish
-        meanwhile nothing is said.
+        Snapshot whose fingerprint changes with any file's name, size or modification time. Files
+        that disappear meanwhile are left out.
     """
     digest = hashlib.sha256()
     for path in _list_files(folder):
@@ -96,14 +96,14 @@ def take_snapshot(folder: Path) -> Snapshot:
 
 
 def locate_version(root: Path, name: str, version: str) -> Path:
-    """Give the folder of a version.
+    """Return the folder of a version.
 
     Raises:
-        InvalidGraphError: if it, or anything in it, is a link that leads out of the repository.
+        InvalidGraphError: if the folder or a file in it is a link out of the repository.
     """
     folder, home = root / name / version, root.resolve()
     for path in [folder, *_list_files(folder)]:
-        # Of a plain file in a plain folder nothing need be resolved.
+        # Plain files in plain folders need not be resolved.
         if (path is folder or path.is_symlink()) and not path.resolve().is_relative_to(home):
             raise InvalidGraphError(
                 f"a version must lie in the repository; {path.relative_to(root).as_posix()} is a "
@@ -113,7 +113,7 @@ def locate_version(root: Path, name: str, version: str) -> Path:
 
 
 def _list_files(folder: Path) -> Iterator[Path]:
-    """List files, and links to folders, which are not gone into: they may lead round in a ring."""
+    """List files and links to folders. The links are not followed, since they may form a cycle."""
     for parent, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files + [name for name in folders if Path(parent, name).is_symlink()]):

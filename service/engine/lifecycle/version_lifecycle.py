@@ -1,14 +1,13 @@
-"""Where a version of a model stands.
+"""State machine of a model version.
 
     LOADING ─► WARMING ─► READY ─► UNLOADING ─► UNLOADED ─► LOADING …
         └─────────┴──► FAILED ─► LOADING …
 
-1. A version is LOADING from when it is known of: it waits for its files, or for its turn, or is
-   being loaded and checked.
-2. Only a version that is loaded, checked and warmed answers.
-3. A version whose files were replaced stays READY while the new ones are prepared. If they fail it
-   goes on answering with what was loaded before, and its reason says so.
-4. Each change is one line of the log.
+1. A new version is LOADING. It waits for its files or for its turn, or is being loaded and checked.
+2. A version serves only after it is loaded, checked and warmed up.
+3. A version whose files were replaced stays READY while the new files are loaded. If they fail, it
+   serves the former files, and its reason says so.
+4. Each transition writes one line to the log.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class ModelState(StrEnum):
-    """Where a version of a model stands."""
+    """State of a model version."""
 
     LOADING = "loading"
     WARMING = "warming"
@@ -37,14 +36,14 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """What is known of a version of a model, served or not.
+    """Status of a model version, whether it serves or not.
 
     Attributes:
-        name: of its folder in the repository.
-        version: digits; empty where a model has none.
-        state: where it stands.
-        reason: why it failed, or waits, or does not answer as its files would; empty otherwise.
-        warmed: how much of its ladder it has run through, 0 to 1.
+        name: Name of the model's folder in the repository.
+        version: Version, digits; empty if the model has no version.
+        state: State of the version.
+        reason: Reason why it failed, waits, or does not serve its current files; empty otherwise.
+        warmed: Fraction of the warm-up that is done, 0 to 1.
     """
 
     name: str
@@ -55,56 +54,56 @@ class ModelStatus:
 
 
 class VersionLifecycle:
-    """Follows a version. On the event loop only.
+    """Lifecycle of one model version. Used on the event loop only.
 
     Args:
-        name: of the model.
-        version: of it.
+        name: Name of the model.
+        version: Version, digits.
 
     Attributes:
-        tried: fingerprint of the files that were loaded last, or failed to; None if there is no
-            reason not to try.
-        references: the model if it answers.
+        attempted_fingerprint: Fingerprint of the files at the last attempt to load them, successful
+            or not; None if they should be loaded in any case.
+        references: References to the model; None if the version does not serve.
     """
 
     def __init__(self, name: str, version: str) -> None:
-        self.tried: str | None = None
+        self.attempted_fingerprint: str | None = None
         self.references: ModelReferences | None = None
         self._status = ModelStatus(name, version, ModelState.LOADING)
 
     @property
     def status(self) -> ModelStatus:
-        """What is told of it."""
+        """Current status."""
         return self._status
 
     @property
     def version(self) -> str:
-        """Its number."""
+        """Version, digits."""
         return self._status.version
 
     @property
     def state(self) -> ModelState:
-        """Where it stands."""
+        """Current state."""
         return self._status.state
 
     def wait(self, reason: str) -> None:
-        """Note why it cannot be loaded yet."""
+        """Record the reason why the version cannot be loaded yet."""
         if (
             self.state in (ModelState.LOADING, ModelState.UNLOADED)
             and self._status.reason != reason
         ):
             self._move(ModelState.LOADING, reason)
 
-    def begin(self, fingerprint: str) -> None:
-        """Note that these files are about to be loaded."""
-        self.tried = fingerprint
+    def begin_loading(self, fingerprint: str) -> None:
+        """Record that the files with this fingerprint are about to be loaded."""
+        self.attempted_fingerprint = fingerprint
         if self.references is None:
             self._move(ModelState.LOADING)
         else:
             self._move(ModelState.READY, "its files have changed and are being loaded")
 
     def note_progress(self, warmed: float) -> None:
-        """Note how far it is warmed, 0 to 1."""
+        """Record the fraction of the warm-up that is done, 0 to 1."""
         if self.state is ModelState.LOADING:
             self._move(ModelState.WARMING)
         if self.state is not ModelState.WARMING:
@@ -115,23 +114,23 @@ class VersionLifecycle:
         self._set(ModelState.WARMING, warmed=warmed)
 
     def fail(self, reason: str) -> None:
-        """Note why the files could not be served."""
+        """Record the reason why the files cannot be served."""
         if self.references is None:
             self._move(ModelState.FAILED, reason, logging.ERROR)
         else:
-            reason = f"its files have changed and are not served, but what they were: {reason}"
+            reason = f"its new files cannot be served, and the former ones serve: {reason}"
             self._move(ModelState.READY, reason, logging.ERROR)
 
     def install(self, model: ServedModel) -> ModelReferences | None:
-        """Let a model answer from now on.
+        """Serve a model from now on.
 
         Returns:
-            What answered before.
+            References to the model that served before; None if there was none.
         """
         former, self.references = self.references, ModelReferences(model)
         if not model.contract.holds:
             log.warning(
-                "model breaks the contract: served unpadded, in batches of one size",
+                "model breaks the contract: served without padding and tiling",
                 extra=self._name() | {"failed": list(model.contract.failed)},
             )
         call_us, megapixel_ms = model.cost.call_s * 1e6, model.cost.pixel_s * 1e9
@@ -139,12 +138,12 @@ class VersionLifecycle:
         return former
 
     def retire(self) -> ModelReferences | None:
-        """Answer no more.
+        """Stop serving.
 
         Returns:
-            What answered, to be drained.
+            References to the model that served, to be drained; None if there was none.
         """
-        former, self.references, self.tried = self.references, None, None
+        former, self.references, self.attempted_fingerprint = self.references, None, None
         if former is not None:
             self._move(ModelState.UNLOADING)
         elif self.state in (ModelState.LOADING, ModelState.WARMING):
@@ -152,7 +151,7 @@ class VersionLifecycle:
         return former
 
     def finish_unloading(self) -> None:
-        """Note that its memory is free."""
+        """Record that the model's memory is free."""
         if self.state is ModelState.UNLOADING:
             self._move(ModelState.UNLOADED)
 
@@ -160,8 +159,8 @@ class VersionLifecycle:
         self, state: ModelState, reason: str = "", level: int = logging.INFO, **facts: float
     ) -> None:
         self._set(state, reason, warmed=1.0 if state is ModelState.READY else 0.0)
-        told = self._name() | facts | ({"reason": reason} if reason else {})
-        log.log(level, "model %s", state, extra=told)
+        fields = self._name() | facts | ({"reason": reason} if reason else {})
+        log.log(level, "model %s", state, extra=fields)
 
     def _set(self, state: ModelState, reason: str = "", *, warmed: float) -> None:
         known = self._status

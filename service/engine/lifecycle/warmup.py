@@ -1,9 +1,9 @@
-"""Running a model through its ladder before it serves, and learning what its calls cost.
+"""Warm-up of a model before it serves, and measurement of the cost of its calls.
 
-A runtime prepares itself for each shape that it meets for the first time, and keeps what it has
-prepared: some milliseconds and a megabyte. Here this happens before anybody waits for it, and
-before anybody looks how much memory the server takes. Squares are timed, while every worker is
-busy, since that is when their cost decides anything; all other windows are run once.
+A runtime prepares itself for each shape when it first meets it. This takes some milliseconds and a
+megabyte that it keeps. The warm-up does this before the first request, and before the server's
+memory is measured. Square windows are timed while all workers are busy, because only then does
+their cost decide anything. All other windows are run once.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from service.runtime.protocol import Runtime
 
 TIMED_RUNS = 3
 _FEW_RUNS_PIXELS = 2**18
-"""Calls of more pixels are run twice at most: their time varies little, and there is much of it."""
+"""Largest n · H · W that is run more than twice. Larger calls take long and vary little."""
 
 
 class Call(NamedTuple):
-    """A shape to warm.
+    """Shape of a warm-up call.
 
     Attributes:
-        images: N.
-        height: H in pixels.
-        width: W in pixels.
+        images: Number of images N.
+        height: Height H in pixels.
+        width: Width W in pixels.
     """
 
     images: int
@@ -42,29 +42,29 @@ class Call(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """N · H · W."""
+        """Number of pixels N · H · W."""
         return self.images * self.height * self.width
 
 
 Progress = Callable[[int, int], None]
-"""Told how many calls are done, and of how many."""
+"""Callback with the number of finished calls and the total number of calls."""
 
 
-def _tell_nobody(done: int, total: int) -> None:
+def _ignore_progress(done: int, total: int) -> None:
     del done, total
 
 
 @dataclass(frozen=True)
 class WarmupPolicy:
-    """How far a model is warmed.
+    """Extent of the warm-up.
 
     Attributes:
-        workers: how many calls run at once.
-        batch: whose sizes are run.
-        pixels: every square of the ladder with every batch size is run up to so many pixels in a
-            call, and every window of two of these sides alone. Other shapes take some milliseconds
-            more when they first come.
-        window_pixels: the largest window, which is run as well.
+        workers: Number of concurrent calls.
+        batch: Limits on batches, whose sizes are warmed up.
+        pixels: Largest n · H · W of a warm-up call. Every square of the ladder runs with every
+            batch size, and every rectangle of the ladder's sides runs alone. Other shapes take some
+            milliseconds longer the first time.
+        window_pixels: Largest H · W of a window. The largest square window runs as well.
     """
 
     workers: int = 1
@@ -74,14 +74,14 @@ class WarmupPolicy:
 
 
 def plan_squares(ladder: Ladder, policy: WarmupPolicy) -> list[Call]:
-    """List the calls that are timed, smallest first.
+    """List the calls to time, smallest first.
 
     Args:
-        ladder: of the model.
-        policy: how far it is warmed.
+        ladder: Ladder of the model.
+        policy: Extent of the warm-up.
 
     Returns:
-        At least two calls of different numbers of pixels: with fewer, no cost could be fitted.
+        Calls of at least two different numbers of pixels, which the fit of the cost needs.
     """
     largest = max(math.isqrt(policy.window_pixels) // ladder.multiple, 2) * ladder.multiple
     sides = ladder.rungs(min(math.isqrt(policy.pixels), largest))
@@ -92,17 +92,17 @@ def plan_squares(ladder: Ladder, policy: WarmupPolicy) -> list[Call]:
         for count in policy.batch.sizes
         if count * side**2 <= min(policy.pixels, policy.batch.max_pixels)
     }
-    # Between the ladder's end and the largest window, so that the cost is no line through two.
+    # Sides between the ladder's end and the largest window keep the fit from resting on two points.
     calls |= {_square(1, side) for side in (384, 512) if max(sides, default=0) < side < largest}
     return sorted(calls, key=lambda call: call.pixels)
 
 
 def plan_rectangles(ladder: Ladder, policy: WarmupPolicy) -> list[Call]:
-    """List the calls that are run once, largest first: so the workers end together.
+    """List the calls to run once, largest first so that the workers finish together.
 
     Args:
-        ladder: of the model.
-        policy: how far it is warmed.
+        ladder: Ladder of the model.
+        policy: Extent of the warm-up.
     """
     sides = ladder.rungs(math.isqrt(policy.pixels))
     calls = [
@@ -123,24 +123,24 @@ def warm_up(
     timed: Sequence[Call],
     others: Sequence[Call] = (),
     workers: int = 1,
-    on_progress: Progress = _tell_nobody,
+    on_progress: Progress = _ignore_progress,
     runs: int = TIMED_RUNS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Measurement]:
-    """Run calls, and time them.
+    """Run warm-up calls and measure their times.
 
     Args:
-        runtime: the model.
-        timed: run by each of the workers at once.
-        others: run once, by whichever worker is free.
-        workers: how many threads there are.
-        on_progress: told after each call; ends it all by raising.
-        runs: of each timed call. The first prepares and takes longer: of one run the time means
-            nothing.
-        clock: gives the time in seconds.
+        runtime: Runtime of the model.
+        timed: Calls to time; each is run by all workers at once.
+        others: Calls to run once, on any worker.
+        workers: Number of threads.
+        on_progress: Callback after each call. It may raise to end the warm-up.
+        runs: Number of runs of a timed call. The first run includes the preparation of its shape,
+            so the time of a single run means nothing.
+        clock: Clock in seconds.
 
     Returns:
-        Pixels and seconds of each timed call, once for each worker.
+        Pixels and seconds of each timed call, one measurement per worker.
 
     Raises:
         InferenceError: if the model fails.

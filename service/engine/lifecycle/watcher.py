@@ -1,4 +1,4 @@
-"""Following a repository for as long as the server lives."""
+"""Polling of a repository while the server runs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ log = logging.getLogger(__name__)
 Sleep = Callable[[float], Awaitable[None]]
 
 
-async def keep_watch(repository: ModelRepository, sleep: Sleep = asyncio.sleep) -> None:
-    """Load the models, then look for new ones again and again, until cancelled.
+async def watch_repository(repository: ModelRepository, sleep: Sleep = asyncio.sleep) -> None:
+    """Load all models, then poll the repository until cancelled.
 
     Args:
-        repository: whose policy says how often; only once if never.
-        sleep: waits for so many seconds.
+        repository: Repository; its policy holds the interval. With an interval of 0, return after
+            the initial load.
+        sleep: Function that waits for a number of seconds.
     """
-    follow = repository.load_all
+    update = repository.load_all
     while True:
         try:
-            await follow()
-            follow = repository.refresh
+            await update()
+            update = repository.refresh
         except Exception:
-            log.exception("the repository could not be followed; the next look may do better")
+            log.exception("the repository could not be refreshed; the next poll tries again")
         if repository.policy.poll_s <= 0:
             return
         await sleep(repository.policy.poll_s)

@@ -118,7 +118,7 @@ def _find(services: AppServices, request: Request, name: str) -> ServedModel:
 
 def _describe_all(services: AppServices, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
     find = services.exchange.statistics.find
-    read = services.exchange.pipeline.segmenter.dispatcher.tally.read
+    read = services.exchange.pipeline.segmenter.dispatcher.counters.read
     return {
         "model_stats": [
             describe_statistics(name, version, find(name, version), read(name, version))

@@ -58,7 +58,7 @@ def test_a_corrupt_graph_is_said(copied):
     result = run(copied)
 
     assert result.exit_code == 1
-    assert "saved_model.pb must be one that TensorFlow" in result.stderr
+    assert "saved_model.pb must load in TensorFlow" in result.stderr
     assert "Traceback" not in result.stderr
 
 

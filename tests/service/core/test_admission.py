@@ -16,7 +16,7 @@ def make_load(waiting_s=0.0, running_s=0.0, workers=1, pending=0, pending_bytes=
 
 
 def start_greedily(waiting_s, rests_s, piece_s):
-    """Give when a worker is free once the waiting work has been dealt out in small pieces."""
+    """Return the time at which a worker is free after the queued work is dealt out in pieces."""
     free_s = list(rests_s)
     for _ in range(round(waiting_s / piece_s)):
         free_s[free_s.index(min(free_s))] += piece_s
@@ -58,7 +58,7 @@ def test_a_queue_too_long_refuses_until_it_has_become_short_enough():
 
     assert refusal is not None
     assert (refusal.reason, refusal.retry_after_s) == ("wait", 7.0)
-    assert refusal.message == "work on a request must begin within 10 s; it would in 17 s"
+    assert refusal.message == "the predicted wait in the queue must be at most 10 s; it is 17 s"
 
 
 def test_a_caller_in_a_hurry_is_refused_earlier():

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from service.core.batching import Batch, BatchPolicy, BatchQueue, Lane, Waiting, stagger
+from service.core.batching import Batch, BatchPolicy, BatchQueue, compute_due_times
 from service.core.cost import BatchCost
+from service.core.lanes import Lane, QueuedWindow
 
 SMALL = Lane("model", (8, 8))
 WIDE = Lane("model", (8, 16))
@@ -19,8 +20,8 @@ LARGE = Lane("model", (16, 16))
 COST = BatchCost(call_s=100.0, pixel_s=1.0)
 
 
-def wait(lane=SMALL, due_s=0.0, **fields):
-    return Waiting(lane, due_s, **{"arrived_s": due_s, **fields})
+def make_window(lane=SMALL, due_s=0.0, **fields):
+    return QueuedWindow(lane, due_s, **{"arrived_s": due_s, **fields})
 
 
 def fill(queue, *windows):
@@ -38,7 +39,7 @@ def take_all(queue, now_s=0.0, cost=None):
 
 def test_windows_of_a_lane_leave_together_in_the_order_of_their_due_times():
     queue = BatchQueue(BatchPolicy())
-    late, early = fill(queue, wait(due_s=2), wait(due_s=1))
+    late, early = fill(queue, make_window(due_s=2), make_window(due_s=1))
 
     assert queue.take(2) == Batch(SMALL, [early, late])
     assert queue.take(2) is None
@@ -46,7 +47,7 @@ def test_windows_of_a_lane_leave_together_in_the_order_of_their_due_times():
 
 def test_windows_due_at_once_leave_as_they_came():
     queue = BatchQueue(BatchPolicy())
-    windows = fill(queue, *(wait() for _ in range(8)))
+    windows = fill(queue, *(make_window() for _ in range(8)))
 
     batch = queue.take(0)
 
@@ -56,35 +57,37 @@ def test_windows_due_at_once_leave_as_they_came():
 
 def test_a_batch_has_one_of_the_sizes():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 4, 8)))
-    fill(queue, *(wait() for _ in range(15)))
+    fill(queue, *(make_window() for _ in range(15)))
 
     assert [len(batch.windows) for batch in take_all(queue)] == [8, 4, 2, 1]
 
 
 def test_a_batch_keeps_within_the_budget_of_pixels():
     queue = BatchQueue(BatchPolicy(max_pixels=16 * 16 * 3))
-    fill(queue, *(wait(LARGE) for _ in range(5)))
+    fill(queue, *(make_window(LARGE) for _ in range(5)))
 
     assert [batch.pixels for batch in take_all(queue)] == [512, 512, 256]
 
 
 def test_a_window_larger_than_the_budget_goes_alone():
     queue = BatchQueue(BatchPolicy(max_pixels=100))
-    fill(queue, wait(LARGE), wait(LARGE))
+    fill(queue, make_window(LARGE), make_window(LARGE))
 
     assert [len(batch.windows) for batch in take_all(queue)] == [1, 1]
 
 
 def test_the_lane_whose_first_window_is_due_first_goes_first():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(LARGE, 2), wait(SMALL, 3), wait(SMALL, 1))
+    fill(queue, make_window(LARGE, 2), make_window(SMALL, 3), make_window(SMALL, 1))
 
     assert [batch.lane for batch in take_all(queue)] == [SMALL, LARGE]
 
 
 def test_a_higher_priority_goes_first_among_lanes_and_within_one():
     queue = BatchQueue(BatchPolicy(sizes=(1,)))
-    low, high, other = fill(queue, wait(due_s=1), wait(due_s=3, priority=1), wait(LARGE, 2))
+    low, high, other = fill(
+        queue, make_window(due_s=1), make_window(due_s=3, priority=1), make_window(LARGE, 2)
+    )
 
     taken = [window for batch in take_all(queue) for window in batch.windows]
 
@@ -93,7 +96,7 @@ def test_a_higher_priority_goes_first_among_lanes_and_within_one():
 
 def test_a_full_lane_leaves_before_an_older_half_empty_one():
     queue = BatchQueue(BatchPolicy(max_wait_s=10, sizes=(1, 2)))
-    fill(queue, wait(LARGE, 0), wait(SMALL, 1), wait(SMALL, 1))
+    fill(queue, make_window(LARGE, 0), make_window(SMALL, 1), make_window(SMALL, 1))
 
     assert [batch.lane for batch in take_all(queue, now_s=1)] == [SMALL]
 
@@ -101,7 +104,7 @@ def test_a_full_lane_leaves_before_an_older_half_empty_one():
 def test_a_half_empty_lane_leaves_once_its_oldest_window_has_waited():
     queue = BatchQueue(BatchPolicy(max_wait_s=10))
     # The oldest is not the first in the order.
-    fill(queue, wait(due_s=9, arrived_s=2), wait(due_s=8, arrived_s=5))
+    fill(queue, make_window(due_s=9, arrived_s=2), make_window(due_s=8, arrived_s=5))
 
     assert queue.take(11.9) is None
     assert [len(batch.windows) for batch in take_all(queue, now_s=12)] == [2]
@@ -109,7 +112,7 @@ def test_a_half_empty_lane_leaves_once_its_oldest_window_has_waited():
 
 def test_nothing_waits_for_company_unless_told_to():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(due_s=5))
+    fill(queue, make_window(due_s=5))
 
     assert queue.take(5) is not None
 
@@ -124,14 +127,14 @@ def test_nothing_waits_for_company_unless_told_to():
 )
 def test_different_lanes_do_not_share_a_batch_by_themselves(other):
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(SMALL), wait(other))
+    fill(queue, make_window(SMALL), make_window(other))
 
     assert [batch.lane for batch in take_all(queue)] == [SMALL, other]
 
 
 def test_neighbours_of_a_cancelled_window_notice_nothing():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 3)))
-    first, second, third = fill(queue, wait(), wait(), wait())
+    first, second, third = fill(queue, make_window(), make_window(), make_window())
 
     assert queue.cancel(second)
     assert not queue.cancel(second)
@@ -140,7 +143,7 @@ def test_neighbours_of_a_cancelled_window_notice_nothing():
 
 def test_the_few_that_are_left_of_many_leave_in_order():
     queue = BatchQueue(BatchPolicy(sizes=(1,)))
-    windows = fill(queue, *(wait(due_s=index * 37 % 100) for index in range(100)))
+    windows = fill(queue, *(make_window(due_s=index * 37 % 100) for index in range(100)))
     for window in windows[10:]:
         queue.cancel(window)
 
@@ -151,16 +154,16 @@ def test_the_few_that_are_left_of_many_leave_in_order():
 
 def test_a_window_that_is_gone_cannot_be_cancelled():
     queue = BatchQueue(BatchPolicy())
-    (window,) = fill(queue, wait())
+    (window,) = fill(queue, make_window())
     queue.take(0)
 
     assert not queue.cancel(window)
-    assert not queue.cancel(wait())
+    assert not queue.cancel(make_window())
 
 
 def test_a_window_cannot_wait_twice_at_once():
     queue = BatchQueue(BatchPolicy())
-    (window,) = fill(queue, wait())
+    (window,) = fill(queue, make_window())
 
     with pytest.raises(ValueError, match="added once"):
         queue.add(window)
@@ -168,7 +171,7 @@ def test_a_window_cannot_wait_twice_at_once():
 
 def test_a_window_that_was_cancelled_may_wait_again():
     queue = BatchQueue(BatchPolicy())
-    (window,) = fill(queue, wait())
+    (window,) = fill(queue, make_window())
     queue.cancel(window)
     queue.add(window)
 
@@ -177,7 +180,7 @@ def test_a_window_that_was_cancelled_may_wait_again():
 
 def test_a_window_whose_deadline_has_come_is_never_in_a_batch():
     queue = BatchQueue(BatchPolicy())
-    late, patient = fill(queue, wait(deadline_s=5), wait())
+    late, patient = fill(queue, make_window(deadline_s=5), make_window())
 
     assert queue.take(5) == Batch(SMALL, [patient])
     assert queue.drop_expired(5) == [late]
@@ -187,7 +190,10 @@ def test_a_window_whose_deadline_has_come_is_never_in_a_batch():
 def test_expired_windows_are_dropped_without_a_batch_too():
     queue = BatchQueue(BatchPolicy())
     second, first, in_time = fill(
-        queue, wait(deadline_s=4), wait(LARGE, deadline_s=3), wait(deadline_s=6)
+        queue,
+        make_window(deadline_s=4),
+        make_window(LARGE, deadline_s=3),
+        make_window(deadline_s=6),
     )
 
     assert queue.drop_expired(5) == [first, second]
@@ -196,7 +202,9 @@ def test_expired_windows_are_dropped_without_a_batch_too():
 
 def test_the_queue_counts_what_waits():
     queue = BatchQueue(BatchPolicy(sizes=(1,)))
-    cancelled, *_ = fill(queue, wait(), wait(LARGE, 1), wait(deadline_s=3), wait())
+    cancelled, *_ = fill(
+        queue, make_window(), make_window(LARGE, 1), make_window(deadline_s=3), make_window()
+    )
     assert (len(queue), queue.pixels) == (4, 64 * 3 + 256)
 
     queue.cancel(cancelled)
@@ -209,10 +217,10 @@ def test_the_next_event_is_when_a_lane_becomes_ready_or_a_deadline_comes():
     queue = BatchQueue(BatchPolicy(max_wait_s=10))
     assert queue.next_event_s() is None
 
-    (first,) = fill(queue, wait(due_s=1))
+    (first,) = fill(queue, make_window(due_s=1))
     assert queue.next_event_s() == 11
 
-    (second,) = fill(queue, wait(LARGE, 2, deadline_s=7))
+    (second,) = fill(queue, make_window(LARGE, 2, deadline_s=7))
     assert queue.next_event_s() == 7
 
     queue.cancel(second)
@@ -224,7 +232,7 @@ def test_the_next_event_is_when_a_lane_becomes_ready_or_a_deadline_comes():
 
 def test_a_window_set_aside_as_expired_is_an_event_until_it_is_dropped():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(deadline_s=3))
+    fill(queue, make_window(deadline_s=3))
     queue.take(4)
 
     assert queue.next_event_s() == 3
@@ -235,7 +243,7 @@ def test_a_window_set_aside_as_expired_is_an_event_until_it_is_dropped():
 def test_at_the_next_event_something_does_happen():
     # 0.1 + 0.2 is a little more than 0.3.
     queue = BatchQueue(BatchPolicy(max_wait_s=0.2))
-    fill(queue, wait(due_s=0.1))
+    fill(queue, make_window(due_s=0.1))
     event_s = queue.next_event_s()
 
     assert event_s is not None
@@ -245,35 +253,35 @@ def test_at_the_next_event_something_does_happen():
 
 def test_a_smaller_window_joins_where_padding_it_is_cheaper_than_a_call():
     queue = BatchQueue(BatchPolicy())
-    large, small = fill(queue, wait(WIDE), wait(SMALL, 1))
+    large, small = fill(queue, make_window(WIDE), make_window(SMALL, 1))
 
     assert take_all(queue, cost=COST) == [Batch(WIDE, [large, small])]
 
 
 def test_a_smaller_window_stays_where_a_call_of_its_own_is_cheaper():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(LARGE), wait(SMALL, 1))
+    fill(queue, make_window(LARGE), make_window(SMALL, 1))
 
     assert [batch.lane for batch in take_all(queue, cost=COST)] == [LARGE, SMALL]
 
 
 def test_windows_do_not_join_where_the_cost_is_not_known():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(WIDE), wait(SMALL, 1))
+    fill(queue, make_window(WIDE), make_window(SMALL, 1))
 
     assert len(take_all(queue, cost=None)) == 2
 
 
 def test_a_larger_window_does_not_join_a_smaller_bucket():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(SMALL), wait(WIDE, 1))
+    fill(queue, make_window(SMALL), make_window(WIDE, 1))
 
     assert len(take_all(queue, cost=COST)) == 2
 
 
 def test_a_window_joins_only_if_it_fits_both_ways():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(WIDE), wait(Lane("model", (9, 13)), 1))
+    fill(queue, make_window(WIDE), make_window(Lane("model", (9, 13)), 1))
 
     assert len(take_all(queue, cost=COST)) == 2
 
@@ -288,14 +296,14 @@ def test_a_window_joins_only_if_it_fits_both_ways():
 )
 def test_windows_of_another_key_or_of_exact_shape_never_join(host, donor):
     queue = BatchQueue(BatchPolicy())
-    fill(queue, wait(host), wait(donor, 1))
+    fill(queue, make_window(host), make_window(donor, 1))
 
     assert [batch.lane for batch in take_all(queue, cost=COST)] == [host, donor]
 
 
 def test_windows_join_only_up_to_one_of_the_sizes():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 4)))
-    fill(queue, wait(WIDE), *(wait(Lane("model", (8, 7 + i)), i) for i in (2, 1)))
+    fill(queue, make_window(WIDE), *(make_window(Lane("model", (8, 7 + i)), i) for i in (2, 1)))
 
     batches = take_all(queue, cost=COST)
 
@@ -305,21 +313,21 @@ def test_windows_join_only_up_to_one_of_the_sizes():
 
 def test_windows_join_only_within_the_budget_of_pixels():
     queue = BatchQueue(BatchPolicy(max_pixels=2 * 8 * 16))
-    fill(queue, wait(WIDE), wait(WIDE), wait(SMALL, 1))
+    fill(queue, make_window(WIDE), make_window(WIDE), make_window(SMALL, 1))
 
     assert [batch.lane for batch in take_all(queue, cost=COST)] == [WIDE, SMALL]
 
 
 def test_windows_join_an_odd_number_to_make_it_a_size():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, *(wait(WIDE) for _ in range(3)), wait(SMALL, 1))
+    fill(queue, *(make_window(WIDE) for _ in range(3)), make_window(SMALL, 1))
 
     assert [len(batch.windows) for batch in take_all(queue, cost=COST)] == [4]
 
 
 def test_a_lane_with_a_full_batch_gives_no_window_away():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2)))
-    fill(queue, wait(WIDE), *(wait(SMALL, 1) for _ in range(3)))
+    fill(queue, make_window(WIDE), *(make_window(SMALL, 1) for _ in range(3)))
 
     batches = take_all(queue, cost=COST)
 
@@ -328,7 +336,7 @@ def test_a_lane_with_a_full_batch_gives_no_window_away():
 
 def test_a_window_does_not_join_if_its_lane_needs_as_many_calls_without_it():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 8)))
-    fill(queue, wait(WIDE), wait(SMALL, 1), wait(SMALL, 1))
+    fill(queue, make_window(WIDE), make_window(SMALL, 1), make_window(SMALL, 1))
 
     batches = take_all(queue, cost=COST)
 
@@ -339,7 +347,7 @@ def test_windows_of_one_call_join_another_only_if_all_their_padding_is_cheaper()
     batches = []
     for cost in (COST, BatchCost(call_s=130.0, pixel_s=1.0)):
         queue = BatchQueue(BatchPolicy(sizes=(1, 2, 3)))
-        fill(queue, wait(WIDE), wait(SMALL, 1), wait(SMALL, 1))
+        fill(queue, make_window(WIDE), make_window(SMALL, 1), make_window(SMALL, 1))
         batches.append([len(batch.windows) for batch in take_all(queue, cost=cost)])
 
     # Two times 64 pixels of padding, against a call of 100 and one of 130.
@@ -348,14 +356,16 @@ def test_windows_of_one_call_join_another_only_if_all_their_padding_is_cheaper()
 
 def test_a_window_joins_to_save_a_call_of_the_larger_bucket():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 4)))
-    fill(queue, *(wait(WIDE) for _ in range(3)), wait(SMALL, 1), wait(SMALL, 1))
+    fill(
+        queue, *(make_window(WIDE) for _ in range(3)), make_window(SMALL, 1), make_window(SMALL, 1)
+    )
 
     assert [len(batch.windows) for batch in take_all(queue, cost=COST)] == [4, 1]
 
 
 @given(st.floats(0, 1e6), st.lists(st.floats(0, 100), min_size=1))
 def test_a_window_is_due_when_those_before_it_would_be_done(arrived_s, costs_s):
-    due = stagger(arrived_s, costs_s)
+    due = compute_due_times(arrived_s, costs_s)
 
     assert due[0] == arrived_s
     assert len(due) == len(costs_s)
@@ -364,11 +374,11 @@ def test_a_window_is_due_when_those_before_it_would_be_done(arrived_s, costs_s):
 
 
 def test_no_windows_are_due_never():
-    assert stagger(1.0, []) == []
+    assert compute_due_times(1.0, []) == []
 
 
 def serve(arrivals, seconds=1.0):
-    """Run windows one by one as they arrive, and give when each was begun."""
+    """Run windows one by one as they arrive, and return the time at which each began."""
     queue = BatchQueue(BatchPolicy(sizes=(1,)))
     pending = sorted(arrivals, key=lambda window: window.arrived_s)
     begun, now_s = {}, 0.0
@@ -383,8 +393,8 @@ def serve(arrivals, seconds=1.0):
 
 
 def test_small_requests_pass_the_later_windows_of_a_huge_image():
-    huge = [wait(due_s=due_s, arrived_s=0) for due_s in stagger(0.0, [1.0] * 1000)]
-    small = [wait(LARGE, float(arrived_s)) for arrived_s in (10, 100, 200)]
+    huge = [make_window(due_s=due_s, arrived_s=0) for due_s in compute_due_times(0.0, [1.0] * 1000)]
+    small = [make_window(LARGE, float(arrived_s)) for arrived_s in (10, 100, 200)]
 
     begun = serve(huge + small)
 
@@ -392,9 +402,9 @@ def test_small_requests_pass_the_later_windows_of_a_huge_image():
 
 
 def test_a_huge_image_is_not_starved_by_an_unending_stream():
-    huge = [wait(due_s=due_s, arrived_s=0) for due_s in stagger(0.0, [1.0] * 100)]
+    huge = [make_window(due_s=due_s, arrived_s=0) for due_s in compute_due_times(0.0, [1.0] * 100)]
     # By itself the stream keeps the worker busy: the two share it, half and half.
-    stream = [wait(LARGE, float(arrived_s)) for arrived_s in range(1000)]
+    stream = [make_window(LARGE, float(arrived_s)) for arrived_s in range(1000)]
 
     begun = serve(huge + stream)
 
@@ -402,14 +412,14 @@ def test_a_huge_image_is_not_starved_by_an_unending_stream():
 
 
 class Payload:
-    """Something that can be watched as it goes."""
+    """Payload that accepts weak references."""
 
 
 def test_a_cancelled_window_is_forgotten_at_once():
     queue = BatchQueue(BatchPolicy(max_wait_s=1))
     payload = Payload()
     gone = weakref.ref(payload)
-    _, window = fill(queue, wait(), wait(due_s=1, deadline_s=9, payload=payload))
+    _, window = fill(queue, make_window(), make_window(due_s=1, deadline_s=9, payload=payload))
 
     queue.cancel(window)
     del window, payload
@@ -420,11 +430,11 @@ def test_a_cancelled_window_is_forgotten_at_once():
 
 def test_a_queue_that_is_never_empty_does_not_grow():
     queue = BatchQueue(BatchPolicy(max_wait_s=1))
-    fill(queue, wait(deadline_s=1))
+    fill(queue, make_window(deadline_s=1))
     tracemalloc.start()
     for due_s in range(1, 4001):
         # Behind the one that stays in every order.
-        (window,) = fill(queue, wait(due_s=due_s, deadline_s=due_s + 2))
+        (window,) = fill(queue, make_window(due_s=due_s, deadline_s=due_s + 2))
         queue.cancel(window)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -436,7 +446,7 @@ def test_an_empty_lane_is_forgotten():
     queue = BatchQueue(BatchPolicy())
     key = Payload()
     gone = weakref.ref(key)
-    fill(queue, wait(Lane(key, (8, 8))))
+    fill(queue, make_window(Lane(key, (8, 8))))
 
     queue.take(0)
     del key
@@ -469,8 +479,8 @@ def test_a_policy_lists_the_sizes_that_fit_a_bucket():
     assert policy.choose_sizes((100, 100)) == (1,)
 
 
-class Plain:
-    """The rules, written down over a list: the reference that the queue is held against."""
+class ReferenceQueue:
+    """Reference of the queue: its rules, applied to a plain list."""
 
     def __init__(self, policy, cost):
         self.policy, self.cost = policy, cost
@@ -539,7 +549,7 @@ class Plain:
         )
 
     def total(self, gone, windows):
-        """Give the seconds that windows take if every lane is run by itself."""
+        """Return the seconds that windows take if every lane is run by itself."""
         seconds = 0
         left = [window for window in windows if window not in gone]
         for lane in {window.lane for window in left}:
@@ -574,13 +584,13 @@ COSTS = st.sampled_from([None, *(BatchCost(call_s, 1.0) for call_s in (0.0, 17.0
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """A queue and its reference, treated alike."""
+    """State machine that treats a queue and its reference alike."""
 
     @initialize(policy=POLICIES, cost=COSTS)
     def start(self, policy, cost):
         self.cost = cost
         self.queue = BatchQueue(policy)
-        self.plain = Plain(policy, cost)
+        self.plain = ReferenceQueue(policy, cost)
         self.now_s = 0.0
         self.added, self.gone = [], []
 
@@ -592,7 +602,7 @@ class QueueMachine(RuleBasedStateMachine):
     def add(self, lanes, places, patience_s):
         deadline_s = None if patience_s is None else self.now_s + patience_s
         for index, (delay_s, priority) in enumerate(places):
-            window = Waiting(
+            window = QueuedWindow(
                 lane=lanes[index % len(lanes)],
                 due_s=self.now_s + delay_s,
                 # Not in the order in which they are added: decoding takes its time.
@@ -661,8 +671,8 @@ def test_batches_are_those_of_the_rules(policy, cost, seed):
     buckets = [(4, 4), (4, 8), (8, 4), (8, 8), (8, 12)]
     keys = rng.choices(["model", "other"], [4, 1], k=5)
     lanes = [Lane(key, rng.choice(buckets), rng.random() < 0.9) for key in keys]
-    windows = [wait(rng.choice(lanes), rng.randrange(9)) for _ in range(rng.randrange(60))]
-    queue, plain = BatchQueue(policy), Plain(policy, cost)
+    windows = [make_window(rng.choice(lanes), rng.randrange(9)) for _ in range(rng.randrange(60))]
+    queue, plain = BatchQueue(policy), ReferenceQueue(policy, cost)
     fill(queue, *windows)
     for window in windows:
         if rng.random() < 0.2:

@@ -3,14 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from service.core.cells import Box, Cells, find_valid_cells
+from service.core.cells import Box, CellGrid, find_valid_cells
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=30), fill=st.just(False))
 HALOS = st.integers(0, 8)
 
 
 def windows_of(shape, side):
-    """Every square of a side that touches a grid of cells, as slices; it may hang over the edge."""
+    """Yield the slices of each square of a side that touches a grid, also beyond its edge."""
     for top in range(1 - side, shape[0]):
         for left in range(1 - side, shape[1]):
             yield slice(max(0, top), top + side), slice(max(0, left), left + side)
@@ -28,14 +28,14 @@ def test_a_cell_is_valid_if_one_of_its_pixels_is(mask, side):
 
 @given(MASKS, HALOS)
 def test_an_answer_needs_the_box_of_all_that_is_valid_within_the_halo(valid, halo):
-    needs = Cells(valid, halo).needs
+    input_bounds = CellGrid(valid, halo).input_bounds
 
     for row, column in np.argwhere(valid).tolist():
         rows, columns = np.nonzero(
             valid[max(0, row - halo) : row + halo + 1, max(0, column - halo) : column + halo + 1]
         )
         top, left = max(0, row - halo), max(0, column - halo)
-        assert needs[:, row, column].tolist() == [
+        assert input_bounds[:, row, column].tolist() == [
             top + rows.min(),
             left + columns.min(),
             -(top + rows.max() + 1),
@@ -45,20 +45,20 @@ def test_an_answer_needs_the_box_of_all_that_is_valid_within_the_halo(valid, hal
 
 @given(MASKS, HALOS)
 def test_what_is_not_valid_needs_nothing(valid, halo):
-    needs = Cells(valid, halo).needs
+    input_bounds = CellGrid(valid, halo).input_bounds
 
-    assert (needs[:, ~valid] > max(valid.shape)).all()
+    assert (input_bounds[:, ~valid] > max(valid.shape)).all()
 
 
 def test_needs_of_a_large_mask_do_not_overflow():
     valid = np.zeros((2, 40_000), bool)
     valid[1, [0, -1]] = True
 
-    needs = Cells(valid, 3).needs
+    input_bounds = CellGrid(valid, 3).input_bounds
 
-    assert needs[:, 1, -1].tolist() == [1, 39_999, -2, -40_000]
-    assert needs[:, 1, 0].tolist() == [1, 0, -2, -1]
-    assert (needs[:, 0] > 40_000).all()
+    assert input_bounds[:, 1, -1].tolist() == [1, 39_999, -2, -40_000]
+    assert input_bounds[:, 1, 0].tolist() == [1, 0, -2, -1]
+    assert (input_bounds[:, 0] > 40_000).all()
 
 
 @given(MASKS, HALOS)
@@ -68,29 +68,29 @@ def test_what_an_empty_square_of_the_halos_side_reaches_is_not_full(valid, halo)
         if not valid[square].any():
             full[square] = False
 
-    cells = Cells(valid, halo)
+    cells = CellGrid(valid, halo)
 
     for (row, column), expected in np.ndenumerate(full):
-        assert cells.count_full(row, column, row + 1, column + 1) == expected
-    assert cells.count_full(*cells.whole) == full.sum()
+        assert cells.count_required(row, column, row + 1, column + 1) == expected
+    assert cells.count_required(*cells.whole) == full.sum()
 
 
 def test_cells_are_counted_in_tall_masks_too():
     valid = np.arange(1000)[:, None] % np.array([2, 3, 5]) == 0
 
-    cells = Cells(valid, 0)
+    cells = CellGrid(valid, 0)
 
-    assert cells.count_full(0, 0, 1000, 3) == 500 + 334 + 200
-    assert cells.count_full(500, 1, 1000, 2) == 167
+    assert cells.count_required(0, 0, 1000, 3) == 500 + 334 + 200
+    assert cells.count_required(500, 1, 1000, 2) == 167
 
 
 def test_many_boxes_are_counted_at_once():
-    cells = Cells(np.eye(5, dtype=bool), 0)
+    cells = CellGrid(np.eye(5, dtype=bool), 0)
 
-    counts = cells.count_full(*np.array([[0, 0, 5, 5], [1, 2, 4, 5]]).T)
+    counts = cells.count_required(*np.array([[0, 0, 5, 5], [1, 2, 4, 5]]).T)
 
     assert counts.tolist() == [5, 2]
 
 
 def test_two_boxes_meet_in_what_both_hold():
-    assert Box(0, 1, 5, 6).meet(Box(2, 0, 7, 4)) == Box(2, 1, 5, 4)
+    assert Box(0, 1, 5, 6).intersect(Box(2, 0, 7, 4)) == Box(2, 1, 5, 4)

@@ -4,28 +4,28 @@ import math
 import numpy as np
 import pytest
 
-from service.core.cells import Box, Cells
-from service.core.splitting import Rates, split
+from service.core.cells import Box, CellGrid
+from service.core.splitting import SplitCosts, split
 
 HALO = 1
 
 
-def make_rates(call_s=0.5, cell_s=0.1, limit=10**6):
-    """Prices that are exactly what they are said to be about."""
+def make_costs(call_s=0.5, cell_s=0.1, limit=10**6):
+    """Make costs whose prices are exactly linear in the area."""
 
     def price(cut):
         area = (cut.bottom - cut.top) * (cut.right - cut.left)
         return call_s + cell_s * area if area <= limit else math.inf
 
-    return Rates(price, call_s, cell_s, limit, HALO)
+    return SplitCosts(price, call_s, cell_s, limit, HALO)
 
 
-def price_all(pieces, rates):
-    return sum(rates.price(piece.cut) for piece in pieces)
+def price_all(pieces, costs):
+    return sum(costs.price(piece.input) for piece in pieces)
 
 
 def draw_blobs(seed):
-    """Draw up to five rectangles on 13 × 13 cells, and crop to them."""
+    """Draw up to five rectangles of 13 × 13 cells, cropped to them."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:13, :13]
     valid = np.zeros((13, 13), bool)
@@ -36,11 +36,11 @@ def draw_blobs(seed):
     return valid[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
-def find_cut(valid, keep):
-    """Box all that is valid within the halo of what is kept, cell by cell."""
+def find_input(valid, output):
+    """Return the box of all cells that are valid and within the halo of a valid output cell."""
     needed = np.zeros_like(valid)
-    for row, column in np.argwhere(valid[keep.top : keep.bottom, keep.left : keep.right]):
-        top, left = keep.top + row - HALO, keep.left + column - HALO
+    for row, column in np.argwhere(valid[output.top : output.bottom, output.left : output.right]):
+        top, left = output.top + row - HALO, output.left + column - HALO
         around = (
             slice(max(0, top), top + 2 * HALO + 1),
             slice(max(0, left), left + 2 * HALO + 1),
@@ -52,17 +52,17 @@ def find_cut(valid, keep):
     return Box(rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
 
 
-def find_best_price(valid, rates):
-    """Try every way to split by straight lines from edge to edge."""
+def find_best_price(valid, costs):
+    """Return the least price of all splits by straight lines from edge to edge."""
 
     @functools.cache
     def best(box):
-        cut = find_cut(valid, box)
+        cut = find_input(valid, box)
         if cut is None:
             return 0
         top, left, bottom, right = box
         return min(
-            rates.price(cut),
+            costs.price(cut),
             *(
                 best(Box(top, left, row, right)) + best(Box(row, left, bottom, right))
                 for row in range(top + 1, bottom)
@@ -78,12 +78,12 @@ def find_best_price(valid, rates):
 
 
 def test_prices_are_close_to_the_best_that_lines_can_do():
-    rates = make_rates()
+    costs = make_costs()
     masks = [draw_blobs(seed) for seed in range(12)]
-    pieces = [split(Cells(valid, HALO), rates) for valid in masks]
+    pieces = [split(CellGrid(valid, HALO), costs) for valid in masks]
 
     ratios = [
-        price_all(found, rates) / find_best_price(valid, rates)
+        price_all(found, costs) / find_best_price(valid, costs)
         for valid, found in zip(masks, pieces, strict=True)
     ]
 
@@ -95,46 +95,46 @@ def test_prices_are_close_to_the_best_that_lines_can_do():
 def test_a_cut_is_the_box_of_all_that_is_valid_within_the_halo():
     for seed in range(20):
         valid = draw_blobs(seed)
-        for piece in split(Cells(valid, HALO), make_rates()):
-            assert piece.cut == find_cut(valid, piece.keep)
+        for piece in split(CellGrid(valid, HALO), make_costs()):
+            assert piece.input == find_input(valid, piece.output)
 
 
 def test_an_empty_band_is_left_out():
     valid = np.ones((4, 20), bool)
     valid[:, 6:15] = False
 
-    pieces = split(Cells(valid, HALO), make_rates())
+    pieces = split(CellGrid(valid, HALO), make_costs())
 
-    assert sorted(piece.cut for piece in pieces) == [Box(0, 0, 4, 6), Box(0, 15, 4, 20)]
+    assert sorted(piece.input for piece in pieces) == [Box(0, 0, 4, 6), Box(0, 15, 4, 20)]
 
 
 def test_a_hole_is_left_out_though_no_single_line_pays():
     valid = np.ones((60, 60), bool)
     valid[10:50, 10:50] = False
-    rates = make_rates()
+    costs = make_costs()
 
-    pieces = split(Cells(valid, HALO), rates)
+    pieces = split(CellGrid(valid, HALO), costs)
 
-    assert price_all(pieces, rates) < 0.75 * (rates.call_s + rates.cell_s * 3600)
+    assert price_all(pieces, costs) < 0.75 * (costs.call_s + costs.cell_s * 3600)
     for row in range(1, 60):
         upper, lower = Box(0, 0, row, 60), Box(row, 0, 60, 60)
-        assert sum(rates.price(find_cut(valid, keep)) for keep in (upper, lower)) > 360.5
+        assert sum(costs.price(find_input(valid, output)) for output in (upper, lower)) > 360.5
 
 
 def test_what_is_too_small_to_be_worth_a_call_is_not_left_out():
     valid = np.ones((4, 20), bool)
     valid[:, 6:15] = False
 
-    pieces = split(Cells(valid, HALO), make_rates(call_s=4))
+    pieces = split(CellGrid(valid, HALO), make_costs(call_s=4))
 
-    assert [piece.cut for piece in pieces] == [Box(0, 0, 4, 20)]
+    assert [piece.input for piece in pieces] == [Box(0, 0, 4, 20)]
 
 
 def test_nothing_is_searched_for_that_takes_less_time_than_the_search():
     valid = np.ones((4, 20), bool)
     valid[:, 6:15] = False
 
-    pieces = split(Cells(valid, HALO), make_rates(call_s=5e-7, cell_s=1e-7))
+    pieces = split(CellGrid(valid, HALO), make_costs(call_s=5e-7, cell_s=1e-7))
 
     assert len(pieces) == 1
 
@@ -144,14 +144,14 @@ def test_nothing_is_searched_for_that_takes_less_time_than_the_search():
     [((40, 40), 484, {(21, 21)}), ((10, 64), 240, {(10, 22), (10, 23)}), ((9, 9), 81, {(9, 9)})],
 )
 def test_what_is_too_large_and_full_is_split_evenly(size, limit, sizes):
-    pieces = split(Cells(np.ones(size, bool), HALO), make_rates(limit=limit))
+    pieces = split(CellGrid(np.ones(size, bool), HALO), make_costs(limit=limit))
 
     found = {(cut.bottom - cut.top, cut.right - cut.left) for _, cut in pieces}
     assert found == sizes
 
 
 def test_the_smallest_limit_that_can_be_kept_is_kept():
-    pieces = split(Cells(np.ones((5, 7), bool), HALO), make_rates(limit=9))
+    pieces = split(CellGrid(np.ones((5, 7), bool), HALO), make_costs(limit=9))
 
     assert max((cut.bottom - cut.top) * (cut.right - cut.left) for _, cut in pieces) == 9
 
@@ -163,6 +163,6 @@ def test_slice_after_slice_may_be_cut_off():
     valid[0, places] = True
     valid = valid[:, places[0] :]
 
-    pieces = split(Cells(valid, HALO), make_rates(call_s=0.01))
+    pieces = split(CellGrid(valid, HALO), make_costs(call_s=0.01))
 
     assert len(pieces) == 400

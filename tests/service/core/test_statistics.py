@@ -2,7 +2,7 @@ from service.core.statistics import (
     BatchRecord,
     EngineStatistics,
     ModelStatistics,
-    StatisticsBook,
+    StatisticsRegistry,
 )
 
 
@@ -20,7 +20,7 @@ def test_what_was_answered_is_counted_and_timed():
 
 
 def test_every_version_has_statistics_of_its_own():
-    book = StatisticsBook()
+    book = StatisticsRegistry()
     book.find("a", "1").fail.add(1.5)
 
     assert book.find("a", "1").fail.total_s == 1.5

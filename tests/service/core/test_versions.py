@@ -3,19 +3,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.versions import (
-    COMING,
-    INCOMPLETE,
-    Found,
-    Held,
-    Plan,
+    FILES_CHANGING,
+    GRAPH_MISSING,
+    DiscoveredVersion,
+    KnownVersion,
     Snapshot,
+    VersionPlan,
     VersionPolicy,
-    find_labelled,
+    accept_all,
+    find_unchanged,
     is_model_name,
     is_version,
     plan_versions,
-    settle,
-    trust,
+    resolve_label,
 )
 
 LATEST = VersionPolicy()
@@ -23,15 +23,15 @@ ALL = VersionPolicy(None)
 
 
 def find_on_disk(*versions, files="new"):
-    return [Found(version, files) for version in versions]
+    return [DiscoveredVersion(version, files) for version in versions]
 
 
 def serve(*versions, files="new"):
-    return [Held(version, True, files) for version in versions]
+    return [KnownVersion(version, True, files) for version in versions]
 
 
 def fail(*versions, files="new"):
-    return [Held(version, False, files) for version in versions]
+    return [KnownVersion(version, False, files) for version in versions]
 
 
 def plan(policy, found, held=(), labelled=()):
@@ -106,7 +106,7 @@ def test_the_policys_versions_are_loaded_highest_first(policy, loads):
 
 
 def test_what_is_served_and_unchanged_is_left_alone():
-    assert plan(LATEST, find_on_disk("1", "2"), serve("2")) == Plan()
+    assert plan(LATEST, find_on_disk("1", "2"), serve("2")) == VersionPlan()
 
 
 def test_nothing_is_retired_before_the_new_one_answers():
@@ -120,7 +120,7 @@ def test_nothing_is_retired_before_the_new_one_answers():
 
 
 def test_a_new_version_that_fails_leaves_the_old_one():
-    assert plan(LATEST, find_on_disk("1", "2"), serve("1") + fail("2")) == Plan()
+    assert plan(LATEST, find_on_disk("1", "2"), serve("1") + fail("2")) == VersionPlan()
 
 
 def test_at_the_start_the_next_lower_version_stands_in_for_one_that_fails():
@@ -139,27 +139,27 @@ def test_what_is_replaced_is_loaded_beside_itself():
     assert (list_loads(planned), planned.retire) == (["1"], ())
 
 
-@pytest.mark.parametrize("reason", [COMING, INCOMPLETE])
+@pytest.mark.parametrize("reason", [FILES_CHANGING, GRAPH_MISSING])
 def test_what_is_still_being_copied_waits_and_the_old_one_stays(reason):
-    coming = Found("2", "half", reason)
+    coming = DiscoveredVersion("2", "half", reason)
 
     planned = plan(LATEST, [*find_on_disk("1"), coming], serve("1"))
 
-    assert planned == Plan(waiting=(coming,))
+    assert planned == VersionPlan(waiting=(coming,))
 
 
 def test_while_the_highest_is_being_copied_the_next_lower_one_is_loaded():
-    planned = plan(LATEST, [*find_on_disk("1"), Found("2", "half", COMING)])
+    planned = plan(LATEST, [*find_on_disk("1"), DiscoveredVersion("2", "half", FILES_CHANGING)])
 
     assert list_loads(planned) == ["1"]
 
 
 def test_a_served_version_whose_files_change_goes_on_serving():
-    coming = Found("2", "half", COMING)
+    coming = DiscoveredVersion("2", "half", FILES_CHANGING)
 
     planned = plan(LATEST, [*find_on_disk("1"), coming], serve("2", files="old"))
 
-    assert planned == Plan(waiting=(coming,))
+    assert planned == VersionPlan(waiting=(coming,))
 
 
 def test_a_deleted_version_serves_until_another_has_taken_its_place():
@@ -173,8 +173,8 @@ def test_a_deleted_version_serves_until_another_has_taken_its_place():
 
 
 def test_the_last_version_goes_on_serving_without_its_folder():
-    assert plan(LATEST, [], serve("2")) == Plan()
-    assert plan(LATEST, find_on_disk("1"), serve("2") + fail("1")) == Plan()
+    assert plan(LATEST, [], serve("2")) == VersionPlan()
+    assert plan(LATEST, find_on_disk("1"), serve("2") + fail("1")) == VersionPlan()
 
 
 def test_what_is_deleted_and_does_not_answer_is_forgotten():
@@ -194,12 +194,12 @@ def test_versions_hold_still_once_two_looks_agree():
     before = {"1": Snapshot("a"), "2": Snapshot("a"), "3": Snapshot("a"), "5": Snapshot("a", False)}
     now = {"1": Snapshot("a"), "2": Snapshot("b"), "4": Snapshot("a"), "5": Snapshot("a", False)}
 
-    assert {item.version: item.waiting for item in settle(before, now)} == {
+    assert {item.version: item.waiting for item in find_unchanged(before, now)} == {
         "1": "",
-        "2": COMING,
-        "3": COMING,
-        "4": COMING,
-        "5": INCOMPLETE,
+        "2": FILES_CHANGING,
+        "3": FILES_CHANGING,
+        "4": FILES_CHANGING,
+        "5": GRAPH_MISSING,
     }
 
 
@@ -207,14 +207,14 @@ def test_a_version_that_is_missed_once_is_not_taken_for_gone():
     looks = [{"1": Snapshot("a"), "2": Snapshot("a")}, {"1": Snapshot("a")}]
     served = serve("2", files="a")
 
-    once = plan(LATEST, settle(looks[0], looks[1]), served)
-    twice = plan(LATEST, settle(looks[1], looks[1]), served)
+    once = plan(LATEST, find_unchanged(looks[0], looks[1]), served)
+    twice = plan(LATEST, find_unchanged(looks[1], looks[1]), served)
 
     assert (list_loads(once), list_loads(twice)) == ([], ["1"])
 
 
 def test_on_trust_everything_may_be_loaded():
-    assert trust({"1": Snapshot("a", False)}) == [Found("1", "a")]
+    assert accept_all({"1": Snapshot("a", False)}) == [DiscoveredVersion("1", "a")]
 
 
 @pytest.mark.parametrize(
@@ -222,12 +222,12 @@ def test_on_trust_everything_may_be_loaded():
     [("latest", "10"), ("stable", "9"), ("canary", "3"), ("newest", None)],
 )
 def test_labels_stand_for_versions(label, version):
-    assert find_labelled(label, {"stable": "9", "canary": "3"}, ["9", "10"]) == version
+    assert resolve_label(label, {"stable": "9", "canary": "3"}, ["9", "10"]) == version
 
 
 def test_stable_is_the_highest_that_answers_unless_it_is_set():
-    assert find_labelled("stable", {}, ["9", "10"]) == "10"
-    assert find_labelled("stable", {}, []) is None
+    assert resolve_label("stable", {}, ["9", "10"]) == "10"
+    assert resolve_label("stable", {}, []) is None
 
 
 policies = st.sampled_from([LATEST, VersionPolicy(2), ALL, VersionPolicy(None, ("1", "3"))])
@@ -238,16 +238,18 @@ states = st.dictionaries(numbers, st.tuples(st.booleans(), st.sampled_from("ab")
 @given(
     policies,
     st.sets(numbers, max_size=2),
-    st.dictionaries(numbers, st.tuples(st.sampled_from("ab"), st.sampled_from(["", COMING]))),
+    st.dictionaries(
+        numbers, st.tuples(st.sampled_from("ab"), st.sampled_from(["", FILES_CHANGING]))
+    ),
     states,
     st.sets(numbers),
 )
 def test_following_plans_ends_and_never_leaves_a_serving_model_without_an_answer(
     policy, labelled, disk, server, broken
 ):
-    found = [Found(version, *item) for version, item in disk.items()]
-    held = {version: Held(version, *item) for version, item in server.items()}
-    served = any(item.answers for item in held.values())
+    found = [DiscoveredVersion(version, *item) for version, item in disk.items()]
+    held = {version: KnownVersion(version, *item) for version, item in server.items()}
+    served = any(item.is_serving for item in held.values())
 
     for _ in range(20):
         planned = plan_versions(policy, labelled, found, held.values())
@@ -258,14 +260,14 @@ def test_following_plans_ends_and_never_leaves_a_serving_model_without_an_answer
         assert not planned.retire
         item = planned.load[0]
         answers = item.version not in broken or (
-            item.version in held and held[item.version].answers
+            item.version in held and held[item.version].is_serving
         )
-        held[item.version] = Held(item.version, answers, item.fingerprint)
+        held[item.version] = KnownVersion(item.version, answers, item.fingerprint)
     else:
         pytest.fail("it does not end")
     for version in planned.retire:
-        held[version] = Held(version, False, None)
+        held[version] = KnownVersion(version, False, None)
 
-    assert any(item.answers for item in held.values()) or not served
+    assert any(item.is_serving for item in held.values()) or not served
     assert plan_versions(policy, labelled, found, held.values()).retire == ()
     assert not plan_versions(policy, labelled, found, held.values()).load

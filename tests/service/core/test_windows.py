@@ -7,12 +7,12 @@ from scipy.ndimage import maximum_filter
 
 from lacuna.sample import Sample, Segmentation
 from service.core.windows import (
-    Part,
+    Tile,
     Tiling,
     Window,
-    blank,
-    cut,
+    crop,
     find_valid_box,
+    make_empty,
     paste,
     plan_windows,
 )
@@ -28,14 +28,14 @@ def price_demo(height, width):
     return 0.3e-3 + 0.48e-6 * height * width
 
 
-def price_all(parts, price=price_demo):
-    return sum(price(part.cut.height, part.cut.width) for part in parts)
+def price_all(tiles, price=price_demo):
+    return sum(price(tile.input.height, tile.input.width) for tile in tiles)
 
 
 def compare_to_all_valid(mask):
-    """Give the price of a mask as a fraction of what it would be were all valid."""
-    parts = plan_windows(mask, DEMO, price_demo)
-    return price_all(parts) / price_all(plan_windows(np.ones_like(mask), DEMO, price_demo))
+    """Return the price of a mask as a fraction of the price of a full one."""
+    tiles = plan_windows(mask, DEMO, price_demo)
+    return price_all(tiles) / price_all(plan_windows(np.ones_like(mask), DEMO, price_demo))
 
 
 def size_of(window):
@@ -106,8 +106,8 @@ def test_the_box_is_no_larger_than_the_grid_makes_it(mask, stride):
 @given(masks, tilings(), prices)
 def test_every_valid_pixel_is_kept_once_and_none_twice(mask, tiling, price):
     kept = np.zeros(mask.shape, int)
-    for part in plan_windows(mask, tiling, price):
-        kept[part.keep.slices] += 1
+    for tile in plan_windows(mask, tiling, price):
+        kept[tile.output.slices] += 1
 
     assert kept.max() <= 1
     assert (kept[mask] == 1).all()
@@ -115,29 +115,32 @@ def test_every_valid_pixel_is_kept_once_and_none_twice(mask, tiling, price):
 
 @given(masks, tilings(), prices)
 def test_cuts_start_on_the_grid_and_lie_inside_the_image(mask, tiling, price):
-    for part in plan_windows(mask, tiling, price):
-        assert (part.cut.top % tiling.total_stride, part.cut.left % tiling.total_stride) == (0, 0)
-        assert contains(Window(0, 0, *mask.shape), part.cut)
-        assert contains(part.cut, part.keep)
+    for tile in plan_windows(mask, tiling, price):
+        assert (tile.input.top % tiling.total_stride, tile.input.left % tiling.total_stride) == (
+            0,
+            0,
+        )
+        assert contains(Window(0, 0, *mask.shape), tile.input)
+        assert contains(tile.input, tile.output)
 
 
 @given(masks, tilings(), prices)
 def test_a_cut_holds_all_that_is_valid_within_the_halo_of_what_is_kept(mask, tiling, price):
-    for part in plan_windows(mask, tiling, price):
+    for tile in plan_windows(mask, tiling, price):
         kept = np.zeros_like(mask)
-        kept[part.keep.slices] = mask[part.keep.slices]
+        kept[tile.output.slices] = mask[tile.output.slices]
         needed = mask & maximum_filter(kept, 2 * tiling.halo + 1, mode="constant")
-        needed[part.cut.slices] = False
+        needed[tile.input.slices] = False
 
         assert not needed.any()
 
 
 @given(masks, tilings(), prices)
 def test_every_part_keeps_a_valid_pixel(mask, tiling, price):
-    parts = plan_windows(mask, tiling, price)
+    tiles = plan_windows(mask, tiling, price)
 
-    assert all(mask[part.keep.slices].any() for part in parts)
-    assert bool(parts) == mask.any()
+    assert all(mask[tile.output.slices].any() for tile in tiles)
+    assert bool(tiles) == mask.any()
 
 
 @given(masks, tilings(), prices)
@@ -155,16 +158,16 @@ def test_a_search_that_leads_nowhere_leaves_the_box_whole(seed, scale):
     mask = draw_mask((512, 512), seed, scale, valid=0.4)
     box = find_valid_box(mask, 8)
 
-    parts = plan_windows(mask, DEMO, price_demo)
+    tiles = plan_windows(mask, DEMO, price_demo)
 
-    assert price_all(parts) <= price_demo(*size_of(box)) * (1 + 1e-9)
+    assert price_all(tiles) <= price_demo(*size_of(box)) * (1 + 1e-9)
 
 
 @given(masks, tilings(), prices)
 def test_no_cut_is_larger_than_the_tiling_allows(mask, tiling, price):
     assert all(
-        part.cut.height * part.cut.width <= tiling.max_pixels
-        for part in plan_windows(mask, tiling, price)
+        tile.input.height * tile.input.width <= tiling.max_pixels
+        for tile in plan_windows(mask, tiling, price)
     )
 
 
@@ -174,8 +177,8 @@ def test_a_limit_that_cannot_be_kept_is_exceeded_by_no_more_than_a_cell_and_its_
 ):
     tiling = Tiling(stride * 4, stride * 4 * cells, max_pixels=1)
 
-    for part in plan_windows(mask[:40, :40], tiling, price):
-        assert part.cut.height * part.cut.width <= (tiling.total_stride + 2 * tiling.halo) ** 2
+    for tile in plan_windows(mask[:40, :40], tiling, price):
+        assert tile.input.height * tile.input.width <= (tiling.total_stride + 2 * tiling.halo) ** 2
 
 
 @given(masks, tilings(), prices)
@@ -199,9 +202,9 @@ def test_parts_pasted_together_equal_the_whole_to_the_bit(mask, stride, reach, s
     pixels = np.random.default_rng(seed).integers(0, 256, (*mask.shape, 1), np.uint8)
     sample = Sample(pixels, mask)
 
-    whole = blank(sample.size, classes=2)
-    for part in plan_windows(mask, tiling, price):
-        paste(whole, part, model.answer(cut(sample, part.cut)))
+    whole = make_empty(sample.size, classes=2)
+    for tile in plan_windows(mask, tiling, price):
+        paste(whole, tile, model.answer(crop(sample, tile.input)))
 
     expected = model.answer(sample)
     assert np.array_equal(whole.labels, expected.labels)
@@ -213,9 +216,9 @@ def test_with_a_wrong_halo_or_grid_parts_would_not_equal_the_whole(tiling):
     model = GriddedModel(total_stride=8, reach=1)
     sample = Sample(np.ones((100, 100, 1), np.uint8), np.ones((100, 100), bool))
 
-    whole = blank(sample.size, None)
-    for part in plan_windows(sample.mask, tiling, lambda height, width: height * width):
-        paste(whole, part, model.answer(cut(sample, part.cut)))
+    whole = make_empty(sample.size, None)
+    for tile in plan_windows(sample.mask, tiling, lambda height, width: height * width):
+        paste(whole, tile, model.answer(crop(sample, tile.input)))
 
     assert not np.array_equal(whole.labels, model.answer(sample).labels)
 
@@ -227,11 +230,11 @@ def test_nothing_valid_needs_no_window():
 def test_a_small_valid_image_is_one_window():
     window = Window(0, 0, 37, 53)
 
-    assert plan_windows(np.ones((37, 53), bool), DEMO, price_demo) == [Part(window, window)]
+    assert plan_windows(np.ones((37, 53), bool), DEMO, price_demo) == [Tile(window, window)]
 
 
 def count_prices(mask, price):
-    """Tell how many cuts are priced while planning, which is what its time goes with."""
+    """Count the prices that are computed while planning, which dominate its time."""
     asked = []
     plan_windows(mask, Tiling(8, 56, 10**7), lambda *size: (asked.append(size), price(*size))[1])
     return len(asked)
@@ -260,7 +263,7 @@ def test_empty_margins_are_cut_off():
     mask[100:150, 203:260] = True
 
     window = Window(96, 200, 54, 60)
-    assert plan_windows(mask, DEMO, price_demo) == [Part(window, window)]
+    assert plan_windows(mask, DEMO, price_demo) == [Tile(window, window)]
 
 
 def test_islands_beyond_each_others_halo_are_computed_apart():
@@ -268,7 +271,7 @@ def test_islands_beyond_each_others_halo_are_computed_apart():
     mask[:40, :40] = mask[500:540, 520:] = True
 
     islands = Window(0, 0, 40, 40), Window(496, 520, 44, 80)
-    assert plan_windows(mask, DEMO, price_demo) == [Part(island, island) for island in islands]
+    assert plan_windows(mask, DEMO, price_demo) == [Tile(island, island) for island in islands]
 
 
 def test_a_gap_narrower_than_the_halo_is_not_worth_a_window():
@@ -315,10 +318,10 @@ def test_a_small_image_that_is_mostly_empty_is_much_cheaper(region, most):
     ("side", "count", "overhead"), [(2048, 7, 1.2), (3000, 16, 1.24), (4096, 30, 1.265)]
 )
 def test_a_large_valid_image_is_tiled_evenly(side, count, overhead):
-    parts = plan_windows(np.ones((side, side), bool), DEMO, price_demo)
-    areas = [part.cut.height * part.cut.width for part in parts]
+    tiles = plan_windows(np.ones((side, side), bool), DEMO, price_demo)
+    areas = [tile.input.height * tile.input.width for tile in tiles]
 
-    assert len(parts) == count
+    assert len(tiles) == count
     assert sum(areas) < overhead * side**2
     assert max(areas) < 1.1 * min(areas)
 
@@ -329,15 +332,15 @@ def test_an_image_of_several_cuts_takes_smaller_ones_than_one_that_fits():
     (alone,) = plan_windows(np.ones((side, side), bool), DEMO, price_demo)
     several = plan_windows(np.ones((side + 1, side + 1), bool), DEMO, price_demo)
 
-    assert alone.cut.height * alone.cut.width > DEMO.split_pixels
-    assert max(part.cut.height * part.cut.width for part in several) <= DEMO.split_pixels
+    assert alone.input.height * alone.input.width > DEMO.split_pixels
+    assert max(tile.input.height * tile.input.width for tile in several) <= DEMO.split_pixels
 
 
 def test_a_very_long_image_is_tiled():
-    parts = plan_windows(np.ones((8, 2_000_000), bool), DEMO, price_demo)
-    widths = [part.cut.width for part in parts]
+    tiles = plan_windows(np.ones((8, 2_000_000), bool), DEMO, price_demo)
+    widths = [tile.input.width for tile in tiles]
 
-    assert len(parts) < 25
+    assert len(tiles) < 25
     assert max(widths) < 1.2 * min(widths)
 
 
@@ -347,11 +350,11 @@ def test_an_image_of_very_many_cells_is_planned_as_exactly():
     sample = Sample(pixels, np.tile(np.arange(300_000) % 6000 < 4000, (5, 1)))
     tiling = Tiling(1, model.halo, max_pixels=12_500)
 
-    whole = blank(sample.size, None)
-    for part in plan_windows(sample.mask, tiling, price_demo):
-        assert part.cut.height * part.cut.width <= 12_500
-        assert part.cut.left % 2 == 0  # larger cells
-        paste(whole, part, model.answer(cut(sample, part.cut)))
+    whole = make_empty(sample.size, None)
+    for tile in plan_windows(sample.mask, tiling, price_demo):
+        assert tile.input.height * tile.input.width <= 12_500
+        assert tile.input.left % 2 == 0  # larger cells
+        paste(whole, tile, model.answer(crop(sample, tile.input)))
 
     assert np.array_equal(whole.labels, model.answer(sample).labels)
 
@@ -371,13 +374,13 @@ def test_a_halo_is_whole_cells(halo):
 def test_a_cut_takes_the_windows_pixels():
     image = np.arange(20, dtype=np.uint8).reshape(4, 5, 1)
 
-    part = cut(Sample(image, np.ones((4, 5), bool)), Window(1, 2, 2, 3))
+    tile = crop(Sample(image, np.ones((4, 5), bool)), Window(1, 2, 2, 3))
 
-    assert part.image[:, :, 0].tolist() == [[7, 8, 9], [12, 13, 14]]
+    assert tile.image[:, :, 0].tolist() == [[7, 8, 9], [12, 13, 14]]
 
 
 def test_an_answer_of_which_nothing_is_known_is_invalid():
-    answer = blank((2, 3), classes=4)
+    answer = make_empty((2, 3), classes=4)
 
     assert answer.labels.tolist() == [[255] * 3] * 2
     assert answer.labels.dtype == np.uint8
@@ -387,17 +390,17 @@ def test_an_answer_of_which_nothing_is_known_is_invalid():
 
 
 def test_probabilities_are_left_out_unless_wanted():
-    assert blank((2, 2), classes=None).probabilities is None
+    assert make_empty((2, 2), classes=None).probabilities is None
 
 
 def test_only_what_is_kept_is_pasted():
-    whole = blank((4, 5), classes=1)
+    whole = make_empty((4, 5), classes=1)
     answer = Segmentation(
         np.arange(12, dtype=np.uint8).reshape(3, 4),
         np.arange(12, dtype=np.float32).reshape(3, 4, 1),
     )
 
-    paste(whole, Part(cut=Window(1, 1, 3, 4), keep=Window(2, 2, 1, 3)), answer)
+    paste(whole, Tile(input=Window(1, 1, 3, 4), output=Window(2, 2, 1, 3)), answer)
 
     x = 255
     assert whole.labels.tolist() == [[x] * 5, [x] * 5, [x, x, 5, 6, 7], [x] * 5]
@@ -406,10 +409,10 @@ def test_only_what_is_kept_is_pasted():
 
 
 def test_probabilities_that_nobody_wants_are_not_pasted():
-    whole = blank((1, 2), classes=None)
+    whole = make_empty((1, 2), classes=None)
     window = Window(0, 0, 1, 2)
 
-    paste(whole, Part(window, window), Segmentation(np.zeros((1, 2), np.uint8), np.ones((1, 2, 3))))
+    paste(whole, Tile(window, window), Segmentation(np.zeros((1, 2), np.uint8), np.ones((1, 2, 3))))
 
     assert whole.labels.tolist() == [[0, 0]]
     assert whole.probabilities is None
@@ -418,15 +421,15 @@ def test_probabilities_that_nobody_wants_are_not_pasted():
 def test_an_answer_of_another_size_is_not_pasted():
     window = Window(0, 0, 2, 2)
 
-    with pytest.raises(ValueError, match=r"of its cut's size, \(2, 2\); it is \(1, 1\)"):
-        paste(blank((2, 2), None), Part(window, window), blank((1, 1), None))
+    with pytest.raises(ValueError, match=r"size, \(2, 2\); it has \(1, 1\)"):
+        paste(make_empty((2, 2), None), Tile(window, window), make_empty((1, 1), None))
 
 
 def test_an_answer_without_probabilities_is_not_pasted_where_they_are_wanted():
-    whole, window = blank((2, 2), classes=3), Window(0, 0, 2, 2)
+    whole, window = make_empty((2, 2), classes=3), Window(0, 0, 2, 2)
 
     with pytest.raises(ValueError, match="it has none"):
-        paste(whole, Part(window, window), Segmentation(np.zeros((2, 2), np.uint8)))
+        paste(whole, Tile(window, window), Segmentation(np.zeros((2, 2), np.uint8)))
     assert (whole.labels == 255).all()
 
 
@@ -437,23 +440,23 @@ def test_an_answer_without_probabilities_is_not_pasted_where_they_are_wanted():
 def test_an_image_is_shared_out_between_idle_workers(height, width, workers):
     mask = np.ones((height, width), bool)
 
-    parts = plan_windows(mask, DEMO, price_demo, workers)
+    tiles = plan_windows(mask, DEMO, price_demo, workers)
 
     whole_s = price_demo(height, width)
-    assert max(price_demo(*size_of(part.cut)) for part in parts) <= 0.75 * whole_s
-    assert len(parts) >= 2
-    assert sum(part.keep.height * part.keep.width for part in parts) == mask.size
+    assert max(price_demo(*size_of(tile.input)) for tile in tiles) <= 0.75 * whole_s
+    assert len(tiles) >= 2
+    assert sum(tile.output.height * tile.output.width for tile in tiles) == mask.size
 
 
 @pytest.mark.parametrize("side", [64, 128, 256, 384])
 def test_an_image_that_would_be_mostly_halo_is_not_shared_out(side):
     whole = Window(0, 0, side, side)
 
-    assert plan_windows(np.ones((side, side), bool), DEMO, price_demo, 2) == [Part(whole, whole)]
+    assert plan_windows(np.ones((side, side), bool), DEMO, price_demo, 2) == [Tile(whole, whole)]
 
 
 def test_windows_for_many_workers_are_no_larger_than_for_one():
     mask = np.ones((3000, 3000), bool)
 
-    for part in plan_windows(mask, DEMO, price_demo, 2):
-        assert part.cut.height * part.cut.width <= DEMO.max_pixels
+    for tile in plan_windows(mask, DEMO, price_demo, 2):
+        assert tile.input.height * tile.input.width <= DEMO.max_pixels

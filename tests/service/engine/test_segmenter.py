@@ -20,7 +20,7 @@ from tests.support.waiting import let_others_run
 
 HOLDS = ContractReport(())
 BROKEN = ContractReport((Check("canvas", False, "7 of 9 labels differ"),))
-ALONE = BatchPolicy(max_pixels=1)
+ONE_WINDOW = BatchPolicy(max_pixels=1)
 # So cheap a call that whatever can be left out by cutting pays.
 EAGER = BatchCost(call_s=0.0, pixel_s=1e-6)
 
@@ -47,29 +47,29 @@ async def run_segmenter(policy=None, **options):
         await asyncio.to_thread(segmenter.close)
 
 
-def read_tally(segmenter):
-    """Give what was counted of the model that `serve_model` makes."""
-    return segmenter.dispatcher.tally.read("fake", "1")
+def read_counters(segmenter):
+    """Return the counters of the model that `serve_model` makes."""
+    return segmenter.dispatcher.counters.read("fake", "1")
 
 
 def count_calls(work):
-    """Give how often a model was called with each number of windows."""
+    """Return the number of calls for each number of windows."""
     return {windows: batch.infer.count for windows, batch in work.batches.items()}
 
 
-def tally_alone(model, sample, **options):
-    """Segment a sample, and give what was counted."""
+def count_alone(model, sample, **options):
+    """Segment a sample, and return the counters."""
 
     async def scenario():
         async with run_segmenter(**options) as segmenter:
             await segmenter.segment(model, sample)
-            return read_tally(segmenter)
+            return read_counters(segmenter)
 
     return asyncio.run(scenario())
 
 
 def segment(model, *samples, policy=None, **options):
-    """Segment samples, all at once."""
+    """Segment samples concurrently."""
 
     async def scenario():
         async with run_segmenter(policy) as segmenter:
@@ -86,21 +86,21 @@ def segment(model, *samples, policy=None, **options):
 
 
 def answer_alone(sample, probabilities=False):
-    """Give the answer for the whole sample, alone and unpadded."""
+    """Return the output for the whole sample, alone and unpadded."""
     image = np.where(sample.mask[..., None], sample.image, 0).astype(np.float32)
     output = FakeRuntime().run(image[None], sample.mask[None], probabilities=True)
     return output.labels[0], output.probabilities[0]
 
 
 async def hold_worker(segmenter, model):
-    """Keep a worker busy until the model's runtime is let go."""
+    """Occupy a worker until the model's runtime is released."""
     task = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
     await asyncio.to_thread(model.runtime.begun.wait, 30)
     return task
 
 
 async def segment_together(segmenter, holder, model, *values):
-    """Segment images of these brightnesses, which wait together while the holder is held."""
+    """Segment images of these brightnesses, which are queued while a worker is occupied."""
     first = await hold_worker(segmenter, holder)
     rest = [
         asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value))) for value in values
@@ -253,7 +253,9 @@ def test_one_window_that_fails_fails_its_image_and_the_rest_is_not_run():
 
     with pytest.raises(ZeroDivisionError):
         segment(
-            serve_model(runtime), sample, policy=EnginePolicy(window_pixels=24 * 24, batch=ALONE)
+            serve_model(runtime),
+            sample,
+            policy=EnginePolicy(window_pixels=24 * 24, batch=ONE_WINDOW),
         )
 
     assert len(runtime.shapes) == 1
@@ -266,7 +268,7 @@ def test_work_whose_time_is_up_in_the_queue_never_runs():
     async def scenario():
         async with run_segmenter() as segmenter:
             first = await hold_worker(segmenter, model)
-            with pytest.raises(DeadlineExceededError, match=r"0\.01 s were not enough"):
+            with pytest.raises(DeadlineExceededError, match=r"0\.01 s are over"):
                 await segmenter.segment(model, fill_sample(4, 4), timeout_s=0.01)
             runtime.go.set()
             await first
@@ -362,7 +364,7 @@ def test_a_call_that_several_share_counts_once_with_all_its_windows():
     async def scenario():
         async with run_segmenter() as segmenter:
             await segment_together(segmenter, model, model, 10, 100, 200, 250)
-            return read_tally(segmenter)
+            return read_counters(segmenter)
 
     work = asyncio.run(scenario())
 
@@ -371,9 +373,9 @@ def test_a_call_that_several_share_counts_once_with_all_its_windows():
 
 def test_every_call_for_a_large_image_counts_and_the_image_once():
     runtime = Recording()
-    policy = EnginePolicy(window_pixels=24 * 24, batch=ALONE)
+    policy = EnginePolicy(window_pixels=24 * 24, batch=ONE_WINDOW)
 
-    work = tally_alone(serve_model(runtime), fill_sample(64, 64), policy=policy)
+    work = count_alone(serve_model(runtime), fill_sample(64, 64), policy=policy)
 
     assert work.calls == len(runtime.shapes) > 4
     assert work.images == 1
@@ -382,7 +384,7 @@ def test_every_call_for_a_large_image_counts_and_the_image_once():
 def test_an_image_without_a_valid_pixel_is_counted_without_a_call():
     sample = draw_sample(np.random.default_rng(0), 9, 9, 0.0)
 
-    work = tally_alone(serve_model(FakeRuntime()), sample)
+    work = count_alone(serve_model(FakeRuntime()), sample)
 
     assert (work.calls, work.images) == (0, 1)
 
@@ -393,7 +395,7 @@ def test_of_a_batch_that_fails_only_the_halves_that_came_back_count():
     async def scenario():
         async with run_segmenter() as segmenter:
             await segment_together(segmenter, holder, serve_model(Poisoned(66)), 10, 66, 200, 250)
-            return read_tally(segmenter)
+            return read_counters(segmenter)
 
     work = asyncio.run(scenario())
 
@@ -403,7 +405,7 @@ def test_of_a_batch_that_fails_only_the_halves_that_came_back_count():
 def test_a_call_is_timed_from_putting_together_to_taking_apart():
     ticks = itertools.count()
 
-    work = tally_alone(
+    work = count_alone(
         serve_model(FakeRuntime()), fill_sample(4, 4), clock=lambda: float(next(ticks))
     )
 

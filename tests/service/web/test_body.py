@@ -5,7 +5,7 @@ import pytest
 from lacuna.errors import OverloadedError, SlowBodyError
 from service.core.admission import AdmissionPolicy
 from service.disconnects import ClientDisconnectedError
-from service.engine.gate import Gate
+from service.engine.admission_gate import AdmissionGate
 from service.engine.segmenter import Segmenter
 from service.web.body import BodyLimits, read_body
 from tests.support.waiting import let_others_run, let_pass, run_virtually
@@ -91,14 +91,14 @@ def test_a_client_that_leaves_is_said_to_have_left():
 
 def test_a_body_of_undeclared_length_takes_its_room_as_it_comes():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100))
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100))
 
-    with gate.hold(60), gate.hold(0) as place:
+    with gate.reserve(60), gate.reserve(0) as place:
         assert len(read(Whole(4), place=place)) == 40
         with pytest.raises(OverloadedError, match="at most 100 bytes"):
             read(Whole(9), place=place)
-    with gate.hold(0) as place:
+    with gate.reserve(0) as place:
         assert len(read(Whole(20), place=place)) == 200  # a single body is limited elsewhere
-    with gate.hold(100):
+    with gate.reserve(100):
         pass  # all room has been given back
     segmenter.close()

@@ -109,7 +109,7 @@ def test_a_refusal_says_when_to_come_again(tmp_path):
     services = make_services(
         load_repository(make_repository_folder(tmp_path)), admission=AdmissionPolicy(max_pending=1)
     )
-    with TestClient(make_app(services)) as client, services.gate.hold(0):
+    with TestClient(make_app(services)) as client, services.gate.reserve(0):
         answer = client.post("/v1/segment", content=IMAGE)
 
     assert answer.status_code == 429

@@ -9,7 +9,7 @@ from service.engine.lifecycle.repository import ModelRepository
 from service.engine.lifecycle.warmup import WarmupPolicy
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
-from tests.support.repositories import BROKEN, Unwarmed, run_repository, settle, write_version
+from tests.support.repositories import BROKEN, Unwarmed, poll_twice, run_repository, write_version
 
 
 def test_a_process_that_answers_is_alive_even_without_models(tmp_path):
@@ -73,7 +73,7 @@ def test_a_broken_new_version_is_told_of_and_the_service_stays_ready(tmp_path):
     write_version(tmp_path, "m/1")
     repository = run_repository(tmp_path)
     write_version(tmp_path, "m/2", BROKEN)
-    asyncio.run(settle(repository))
+    asyncio.run(poll_twice(repository))
 
     with serve(repository) as client:
         response = client.get("/readyz")

@@ -3,7 +3,7 @@ import asyncio
 from service.core.versions import VersionPolicy
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import load_repository, make_repository_folder, serve
-from tests.support.repositories import BROKEN, run_repository, settle, write_version
+from tests.support.repositories import BROKEN, poll_twice, run_repository, write_version
 
 
 class ReadsTheBatch(FakeRuntime):
@@ -42,7 +42,10 @@ def test_a_model_that_is_not_there_is_listed_with_the_reason(tmp_path):
     with serve(load_repository(tmp_path, names=("ghost",))) as client:
         (model,) = client.get("/v1/models").json()["models"]
 
-    assert (model["state"], model["reason"]) == ("failed", "no version of it is in the repository")
+    assert (model["state"], model["reason"]) == (
+        "failed",
+        "the repository has no version of this model",
+    )
 
 
 def list_models(repository):
@@ -81,7 +84,7 @@ def test_a_broken_new_version_is_listed_with_its_reason_beside_the_old_one(tmp_p
     write_version(tmp_path, "m/1")
     repository = run_repository(tmp_path)
     write_version(tmp_path, "m/2", BROKEN)
-    asyncio.run(settle(repository))
+    asyncio.run(poll_twice(repository))
 
     old, new = list_models(repository)
 

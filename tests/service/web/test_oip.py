@@ -318,7 +318,7 @@ def test_an_image_without_a_valid_pixel_is_an_inference_and_no_execution(client)
 
 
 def test_a_timeout_that_passes_is_said(client):
-    with pytest.raises(InferenceServerException, match=r"\[504\] the answer must come within"):
+    with pytest.raises(InferenceServerException, match=r"\[504\] the answer must arrive within"):
         client.infer("fake", make_inputs(), timeout=1)
 
 

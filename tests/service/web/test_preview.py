@@ -117,7 +117,7 @@ def test_who_comes_when_there_is_too_much_to_do_is_told_when_to_come_again(tmp_p
     repository = load_repository(make_repository_folder(tmp_path))
     services = make_services(repository, admission=AdmissionPolicy(max_pending=1))
     with TestClient(make_app(services)) as client:
-        with services.gate.hold(0):
+        with services.gate.reserve(0):
             response = client.post("/v1/preview", content=encode_image(SCENE))
             check_problem(response, 429, "overloaded", "at most 1")
             assert int(response.headers["retry-after"]) >= 1

@@ -191,7 +191,7 @@ def test_one_bad_image_fails_its_request_and_no_other(tmp_path, protocol):
 def test_who_comes_when_there_is_too_much_to_do_is_told_when_to_come_again(tmp_path, protocol):
     policy = AdmissionPolicy(max_pending=1)
     with serve_parts(tmp_path, FakeRuntime(), policy) as (client, services):
-        with services.gate.hold(0):
+        with services.gate.reserve(0):
             response = ask(client, protocol, SEVENS)
 
         check_error(response, 429, "must be at most 1")
@@ -206,7 +206,7 @@ def test_what_a_body_unfolds_to_counts_as_well(tmp_path, protocol):
     headers = {"Content-Encoding": "gzip"}
     policy = AdmissionPolicy(max_pending_bytes=3000)
     with serve_parts(tmp_path, FakeRuntime(), policy) as (client, services):
-        with services.gate.hold(1):
+        with services.gate.reserve(1):
             check_error(client.post(path, content=body, headers=headers), 429, "3000 bytes")
 
         # A single body is limited elsewhere.

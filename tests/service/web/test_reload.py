@@ -14,8 +14,8 @@ from tests.support.repositories import (
     Numbered,
     list_states,
     load_written,
+    poll_twice,
     run_repository,
-    settle,
     write_version,
 )
 
@@ -122,7 +122,7 @@ async def reload_under_load(root, repository, app):
         for number in range(2, RELOADS + 2):
             version += number not in IN_PLACE
             write_version(root, f"m/{version}", BAD.get(number, number))
-            await settle(repository)
+            await poll_twice(repository)
             load.observe()
             live = live if number in BAD else number
             await load.wait_for(live)

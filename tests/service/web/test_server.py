@@ -121,7 +121,7 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
     services = make_live_parts(tmp_path, HeldOnSevens())
     with run_server(services, end=ended.append) as server:
         find_address(server)
-        with services.gate.hold(0):
+        with services.gate.reserve(0):
             server.handle_exit(15, None)
             assert ended == []
             server.handle_exit(2, None)

@@ -42,7 +42,7 @@ def test_a_damaged_file_counts_as_none(tmp_path, text, caplog):
     (tmp_path / "abc.json").write_text(text)
 
     assert CalibrationStore(tmp_path).read("abc") is None
-    assert "made again" in caplog.text
+    assert "measured again" in caplog.text
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path):

@@ -45,7 +45,7 @@ def test_the_only_model_need_not_be_named(tmp_path):
 def test_one_of_several_models_must_be_named(tmp_path):
     repository = run_repository(write_versions(tmp_path, "a/1", "b/1"))
 
-    with pytest.raises(MalformedRequestError, match="several: a, b"):
+    with pytest.raises(MalformedRequestError, match="several are served; it names none of a, b"):
         repository.find(None)
 
 
@@ -104,7 +104,7 @@ def test_a_label_of_what_is_not_there_is_refused(tmp_path):
 def test_a_version_and_a_label_exclude_each_other(tmp_path):
     repository = run_repository(write_versions(tmp_path, "m/1"))
 
-    with pytest.raises(MalformedRequestError, match="1 and latest are"):
+    with pytest.raises(MalformedRequestError, match="names 1 and latest"):
         repository.find("m", "1", "latest")
 
 
@@ -172,7 +172,9 @@ def test_a_model_that_is_asked_for_but_not_there_has_failed(tmp_path, name):
 
     (status,) = repository.statuses
     assert (status.name, status.state) == (name, ModelState.FAILED)
-    assert status.reason.startswith("no version" if name == "ghost" else "a model's name must be")
+    assert status.reason.startswith(
+        "the repository has no version" if name == "ghost" else "a model's name must be"
+    )
     assert not repository.is_ready
 
 
@@ -225,7 +227,7 @@ def test_a_model_answers_no_more_requests_at_once_than_it_may(tmp_path):
 
     with repository.lease("a", "1"), repository.lease("a", "2"), repository.lease("b"):
         with (
-            pytest.raises(OverloadedError, match="that a is answering must be at most 2; 2 are"),
+            pytest.raises(OverloadedError, match="requests of a must be at most 2; there are 2"),
             repository.lease("a"),
         ):
             pytest.fail("a third was taken in")

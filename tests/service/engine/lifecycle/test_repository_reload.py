@@ -25,7 +25,7 @@ from tests.support.repositories import (
     list_states,
     load_written,
     make_repository,
-    settle,
+    poll_twice,
     write_version,
 )
 from tests.support.waiting import let_others_run
@@ -33,8 +33,8 @@ from tests.support.waiting import let_others_run
 WARMUP = WarmupPolicy(1, BatchPolicy(), 64, 64)
 
 
-def follow(root, *steps, **options):
-    """Load a repository, then take steps: plain ones are done, coroutine functions awaited."""
+def run_steps(root, *steps, **options):
+    """Load a repository, then call the steps and await those that are coroutine functions."""
 
     async def scenario():
         repository = make_repository(root, **options)
@@ -57,8 +57,8 @@ def refresh(repository):
 
 
 async def drained(repository):
-    """Two polls, and whatever they let go is gone."""
-    await settle(repository)
+    """Poll twice, and wait until all retired versions are unloaded."""
+    await poll_twice(repository)
     await repository.drain()
 
 
@@ -73,15 +73,15 @@ def get_reason(repository, version):
 
 def test_a_new_version_is_taken_at_the_second_look_that_finds_it(tmp_path):
     write_version(tmp_path, "m/1")
-    first = follow(tmp_path, write(tmp_path, "m/2"), refresh)
+    first = run_steps(tmp_path, write(tmp_path, "m/2"), refresh)
     assert list_states(first) == {"m/1": "ready", "m/2": "loading"}
     assert get_reason(first, "2") == "its files are still changing"
 
-    second = follow(tmp_path / "other", *[])
+    second = run_steps(tmp_path / "other", *[])
     assert second.statuses == []
 
     shutil.rmtree(tmp_path / "m" / "2")
-    third = follow(tmp_path, write(tmp_path, "m/2"), drained)
+    third = run_steps(tmp_path, write(tmp_path, "m/2"), drained)
     assert list_states(third) == {"m/1": "unloaded", "m/2": "ready"}
     assert third.find("m").version == "2"
 
@@ -100,14 +100,14 @@ def test_a_version_that_is_being_copied_is_not_taken_for_broken(tmp_path):
     def begin(_):
         (tmp_path / "m" / "2").mkdir()
 
-    repository = follow(
+    repository = run_steps(
         tmp_path,
         begin,
         refresh,
         copy_more(1),
         refresh,
         copy_more(2),
-        settle,
+        poll_twice,
         copy_more(3),
         write(tmp_path, "m/2"),
         drained,
@@ -121,7 +121,7 @@ def test_a_folder_without_a_graph_says_what_it_waits_for(tmp_path):
     write_version(tmp_path, "m/1")
     (tmp_path / "m" / "2").mkdir()
 
-    repository = follow(tmp_path, settle)
+    repository = run_steps(tmp_path, poll_twice)
 
     # At the start it was tried: somebody has said that the repository is complete.
     assert list_states(repository)["m/2"] == "failed"
@@ -129,14 +129,14 @@ def test_a_folder_without_a_graph_says_what_it_waits_for(tmp_path):
     def begin(_):
         (tmp_path / "m" / "3").mkdir()
 
-    repository = follow(tmp_path, begin, settle)
+    repository = run_steps(tmp_path, begin, poll_twice)
     assert get_reason(repository, "3") == "there is no saved_model.pb in it yet"
 
 
 def test_a_broken_new_version_leaves_the_old_one_serving_and_says_why(tmp_path):
     write_version(tmp_path, "m/1", 11)
 
-    repository = follow(tmp_path, write(tmp_path, "m/2", BROKEN), settle, settle)
+    repository = run_steps(tmp_path, write(tmp_path, "m/2", BROKEN), poll_twice, poll_twice)
 
     assert get_number(repository) == 11
     assert repository.is_ready
@@ -150,11 +150,11 @@ def test_what_failed_is_tried_again_only_when_its_files_change(tmp_path):
     write_version(tmp_path, "m/1", 11)
     loader = Counting()
 
-    repository = follow(
+    repository = run_steps(
         tmp_path,
         write(tmp_path, "m/2", BROKEN),
-        settle,
-        settle,
+        poll_twice,
+        poll_twice,
         write(tmp_path, "m/2", 12),
         drained,
         load=loader,
@@ -167,7 +167,7 @@ def test_what_failed_is_tried_again_only_when_its_files_change(tmp_path):
 def test_a_version_that_is_replaced_is_swapped(tmp_path):
     write_version(tmp_path, "m/1", 11)
 
-    repository = follow(tmp_path, write(tmp_path, "m/1", 12), settle)
+    repository = run_steps(tmp_path, write(tmp_path, "m/1", 12), poll_twice)
 
     assert get_number(repository) == 12
     assert list_states(repository) == {"m/1": "ready"}
@@ -177,12 +177,12 @@ def test_a_version_that_is_replaced_is_swapped(tmp_path):
 def test_a_version_that_is_replaced_by_a_broken_one_answers_as_before_and_says_so(tmp_path):
     write_version(tmp_path, "m/1", 11)
 
-    repository = follow(tmp_path, write(tmp_path, "m/1", BROKEN), settle, settle)
+    repository = run_steps(tmp_path, write(tmp_path, "m/1", BROKEN), poll_twice, poll_twice)
 
     assert get_number(repository) == 11
     assert repository.is_ready
     assert list_states(repository) == {"m/1": "ready"}
-    assert "not served, but what they were: saved_model.pb must" in get_reason(repository, "1")
+    assert "and the former ones serve: saved_model.pb must" in get_reason(repository, "1")
 
 
 def remove(root, place):
@@ -192,7 +192,7 @@ def remove(root, place):
 def test_the_only_version_goes_on_serving_when_it_is_deleted(tmp_path):
     write_version(tmp_path, "m/1", 11)
 
-    repository = follow(tmp_path, remove(tmp_path, "m"), settle, settle)
+    repository = run_steps(tmp_path, remove(tmp_path, "m"), poll_twice, poll_twice)
 
     assert get_number(repository) == 11
     assert repository.is_ready
@@ -202,7 +202,7 @@ def test_deleting_a_version_brings_the_one_before_it_back(tmp_path):
     write_version(tmp_path, "m/1", 11)
     write_version(tmp_path, "m/2", 12)
 
-    repository = follow(tmp_path, remove(tmp_path, "m/2"), drained, drained)
+    repository = run_steps(tmp_path, remove(tmp_path, "m/2"), drained, drained)
 
     assert get_number(repository) == 11
     assert list_states(repository) == {"m/1": "ready"}
@@ -213,7 +213,7 @@ def test_deleting_what_failed_clears_its_name(tmp_path):
     write_version(tmp_path, "m/2", BROKEN)
     write_version(tmp_path, "bad/1", BROKEN)
 
-    repository = follow(tmp_path, remove(tmp_path, "m/2"), remove(tmp_path, "bad"), settle)
+    repository = run_steps(tmp_path, remove(tmp_path, "m/2"), remove(tmp_path, "bad"), poll_twice)
 
     assert list_states(repository) == {"m/1": "ready"}
     assert repository.is_ready
@@ -224,13 +224,13 @@ def test_a_repository_that_is_gone_for_a_while_changes_nothing(tmp_path):
     write_version(root, "m/1", 11)
     loader = Counting()
 
-    repository = follow(
+    repository = run_steps(
         root,
         lambda _: root.rename(away),
-        settle,
-        settle,
+        poll_twice,
+        poll_twice,
         lambda _: away.rename(root),
-        settle,
+        poll_twice,
         load=loader,
     )
 
@@ -241,7 +241,7 @@ def test_a_repository_that_is_gone_for_a_while_changes_nothing(tmp_path):
 def test_a_new_model_is_served_beside_the_others(tmp_path):
     write_version(tmp_path, "a/1")
 
-    repository = follow(tmp_path, write(tmp_path, "b/1"), settle)
+    repository = run_steps(tmp_path, write(tmp_path, "b/1"), poll_twice)
 
     assert [model.name for model in repository.models] == ["a", "b"]
 
@@ -249,7 +249,7 @@ def test_a_new_model_is_served_beside_the_others(tmp_path):
 def test_a_new_model_that_is_broken_takes_nothing_away(tmp_path):
     write_version(tmp_path, "a/1")
 
-    repository = follow(tmp_path, write(tmp_path, "b/1", BROKEN), settle)
+    repository = run_steps(tmp_path, write(tmp_path, "b/1", BROKEN), poll_twice)
 
     assert repository.is_ready
     assert repository.find(None).name == "a"
@@ -259,7 +259,7 @@ def test_a_new_model_that_is_broken_takes_nothing_away(tmp_path):
 def test_models_that_are_not_to_be_served_are_not_picked_up(tmp_path):
     write_version(tmp_path, "a/1")
 
-    repository = follow(tmp_path, write(tmp_path, "b/1"), settle, names=("a",))
+    repository = run_steps(tmp_path, write(tmp_path, "b/1"), poll_twice, names=("a",))
 
     assert list_states(repository) == {"a/1": "ready"}
 
@@ -268,7 +268,7 @@ def test_the_versions_of_a_policy_move_on(tmp_path):
     for version in (1, 2):
         write_version(tmp_path, f"m/{version}")
 
-    repository = follow(tmp_path, write(tmp_path, "m/3"), drained, versions=VersionPolicy(2))
+    repository = run_steps(tmp_path, write(tmp_path, "m/3"), drained, versions=VersionPolicy(2))
 
     assert list_states(repository) == {"m/1": "unloaded", "m/2": "ready", "m/3": "ready"}
     with pytest.raises(UnknownVersionError, match="m has 2, 3, not 1"):
@@ -278,7 +278,7 @@ def test_the_versions_of_a_policy_move_on(tmp_path):
 def test_a_labelled_version_stays_when_higher_ones_come(tmp_path):
     write_version(tmp_path, "m/1", 11)
 
-    repository = follow(
+    repository = run_steps(
         tmp_path, write(tmp_path, "m/2", 12), drained, labels={"m": {"stable": "1"}}
     )
 
@@ -341,7 +341,7 @@ def test_what_is_borrowed_is_unloaded_when_it_is_given_back_and_its_memory_is_fr
         with repository.lease("m") as model:
             memory = weakref.ref(model.runtime)
             write_version(tmp_path, "m/3", 13)
-            await settle(repository)
+            await poll_twice(repository)
             during = list_states(repository)["m/2"], get_number(repository), model.runtime.number
             with pytest.raises(UnknownVersionError):
                 repository.find("m", "2")
@@ -367,7 +367,7 @@ def test_no_third_generation_is_loaded_while_the_first_is_borrowed(tmp_path):
         await repository.load_all()
         with repository.lease("m"):
             write_version(tmp_path, "m/2")
-            await settle(repository)
+            await poll_twice(repository)
             write_version(tmp_path, "m/3")
             await repository.refresh()
             loading = asyncio.create_task(repository.refresh())
@@ -388,7 +388,7 @@ def test_what_is_replaced_in_place_is_freed_too(tmp_path):
         await repository.load_all()
         memory = weakref.ref(repository.find("m").runtime)
         write_version(tmp_path, "m/1", 12)
-        await settle(repository)
+        await poll_twice(repository)
         await repository.unload("m")
         return memory()
 
@@ -409,7 +409,7 @@ def test_a_borrower_who_takes_too_long_keeps_the_model_and_holds_up_nobody(tmp_p
 
     assert states == {"m/1": "unloaded"}
     assert number == 11
-    assert "model dropped while work with it goes on" in caplog.messages
+    assert "model dropped while requests still use it" in caplog.messages
 
 
 def test_unloading_waits_for_what_is_borrowed(tmp_path):
@@ -440,11 +440,11 @@ def test_what_is_unloaded_by_call_is_loaded_again_by_call_only(tmp_path):
     write_version(tmp_path, "b/1")
     states = []
 
-    repository = follow(
+    repository = run_steps(
         tmp_path,
         lambda repository: repository.unload("b"),
         write(tmp_path, "b/2"),
-        settle,
+        poll_twice,
         lambda repository: states.append((list_states(repository), repository.is_ready)),
         lambda repository: repository.load("b"),
     )
@@ -456,13 +456,13 @@ def test_what_is_unloaded_by_call_is_loaded_again_by_call_only(tmp_path):
 def test_a_server_whose_models_are_all_unloaded_is_not_ready(tmp_path):
     write_version(tmp_path, "m/1")
 
-    assert not follow(tmp_path, lambda repository: repository.unload("m")).is_ready
+    assert not run_steps(tmp_path, lambda repository: repository.unload("m")).is_ready
 
 
 def test_a_call_trusts_what_is_there(tmp_path):
     write_version(tmp_path, "m/1")
 
-    repository = follow(
+    repository = run_steps(
         tmp_path,
         write(tmp_path, "m/2"),
         write(tmp_path, "n/1"),
@@ -482,7 +482,7 @@ def test_a_call_tells_what_is_wrong_and_the_old_version_answers(tmp_path):
             with pytest.raises(InvalidGraphError, match="must be one that loads"):
                 await repository.load("m")
 
-    repository = follow(tmp_path, write(tmp_path, "m/2", BROKEN), load_broken, load=loader)
+    repository = run_steps(tmp_path, write(tmp_path, "m/2", BROKEN), load_broken, load=loader)
 
     assert get_number(repository) == 11
     # A call tries again what a poll would not.
@@ -497,7 +497,7 @@ def test_what_is_not_there_cannot_be_loaded(tmp_path, name):
         with pytest.raises(UnknownModelError):
             await repository.load(name)
 
-    assert list_states(follow(tmp_path, load)) == {"m/1": "ready"}
+    assert list_states(run_steps(tmp_path, load)) == {"m/1": "ready"}
 
 
 def test_a_call_loads_no_model_that_is_not_to_be_served(tmp_path):
@@ -508,7 +508,7 @@ def test_a_call_loads_no_model_that_is_not_to_be_served(tmp_path):
         with pytest.raises(UnknownModelError, match="served: a; not b"):
             await repository.load("b")
 
-    follow(tmp_path, load, names=("a",))
+    run_steps(tmp_path, load, names=("a",))
 
 
 def test_what_is_unloaded_while_it_loads_never_answers(tmp_path):
@@ -611,7 +611,9 @@ def test_a_server_that_goes_away_abandons_what_it_warms(tmp_path):
 def test_each_change_of_state_is_a_line_of_the_log_with_its_reason(tmp_path, caplog):
     write_version(tmp_path, "m/1")
     with caplog.at_level(logging.INFO, "service.engine"):
-        follow(tmp_path, write(tmp_path, "m/2", BROKEN), settle, write(tmp_path, "m/3"), drained)
+        run_steps(
+            tmp_path, write(tmp_path, "m/2", BROKEN), poll_twice, write(tmp_path, "m/3"), drained
+        )
 
     assert [
         (record.version, record.message, getattr(record, "reason", "")) for record in caplog.records
@@ -647,7 +649,7 @@ def test_a_failed_load_leaves_nothing_in_memory(tmp_path):
         with pytest.raises(InferenceError):
             await repository.load("m")
 
-    repository = follow(tmp_path, fail, load=load)
+    repository = run_steps(tmp_path, fail, load=load)
 
     assert list_states(repository) == {"m/1": "failed"}
     assert [reference() for reference in made] == [None, None]

@@ -39,10 +39,10 @@ def test_a_name_that_could_be_a_path_is_never_looked_at(tmp_path, name):
     root = tmp_path / "root"
     root.mkdir()
 
-    look = scan_model(root, name)
+    scan = scan_model(root, name)
 
-    assert look.snapshots == {}
-    assert "name must be" in look.fault
+    assert scan.snapshots == {}
+    assert "name must be" in scan.error
 
 
 def change_size(folder):

@@ -2,17 +2,17 @@ import asyncio
 
 import pytest
 
-from service.engine.lifecycle.watcher import keep_watch
+from service.engine.lifecycle.watcher import watch_repository
 from tests.support.repositories import make_repository, write_version
 from tests.support.waiting import let_others_run
 
 
 class TiredError(Exception):
-    """Ends a watch that would never end."""
+    """Exception that ends an endless watch."""
 
 
 class Sleeping:
-    """Waits for nothing, and does something each time instead, until nothing is left to do."""
+    """Return a sleep that runs the next step instead of waiting, until no step is left."""
 
     def __init__(self, *steps):
         self.steps = list(steps)
@@ -28,7 +28,7 @@ class Sleeping:
 def watch(repository, *steps):
     sleep = Sleeping(*steps)
     with pytest.raises(TiredError):
-        asyncio.run(keep_watch(repository, sleep))
+        asyncio.run(watch_repository(repository, sleep))
     return sleep.waits_s
 
 
@@ -51,28 +51,28 @@ def test_without_a_poll_models_are_loaded_once(tmp_path):
     repository = make_repository(tmp_path, poll_s=0)
     sleep = Sleeping()
 
-    asyncio.run(keep_watch(repository, sleep))
+    asyncio.run(watch_repository(repository, sleep))
 
     assert repository.is_ready
     assert sleep.waits_s == []
 
 
 class Faltering:
-    """A repository whose every other look goes wrong."""
+    """Repository in which every other scan fails."""
 
     def __init__(self, policy):
         self.policy = policy
-        self.looks = []
+        self.scans = []
 
     async def load_all(self):
-        self._look("load_all")
+        self._scan("load_all")
 
     async def refresh(self):
-        self._look("refresh")
+        self._scan("refresh")
 
-    def _look(self, how):
-        self.looks.append(how)
-        if len(self.looks) % 2:
+    def _scan(self, how):
+        self.scans.append(how)
+        if len(self.scans) % 2:
             raise ZeroDivisionError
 
 
@@ -81,13 +81,13 @@ def test_a_look_that_goes_wrong_is_not_the_last(tmp_path, caplog):
 
     watch(repository, wait, wait, wait)
 
-    assert repository.looks == ["load_all", "load_all", "refresh", "refresh"]
-    assert "could not be followed" in caplog.messages[0]
+    assert repository.scans == ["load_all", "load_all", "refresh", "refresh"]
+    assert "could not be refreshed" in caplog.messages[0]
 
 
 def test_a_watch_ends_when_it_is_cancelled(tmp_path):
     async def scenario():
-        watching = asyncio.create_task(keep_watch(make_repository(tmp_path)))
+        watching = asyncio.create_task(watch_repository(make_repository(tmp_path)))
         await let_others_run()
         watching.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -5,7 +5,7 @@ import pytest
 from lacuna.errors import NotReadyError, OverloadedError
 from service.core.admission import AdmissionPolicy
 from service.core.cost import BatchCost
-from service.engine.gate import Gate
+from service.engine.admission_gate import AdmissionGate
 from service.engine.segmenter import Segmenter
 from tests.service.engine.test_segmenter import (
     fill_sample,
@@ -19,30 +19,30 @@ from tests.support.waiting import let_others_run
 
 def test_so_many_requests_are_taken_in_at_once_and_no_more():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending=2))
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_pending=2))
 
-    with gate.hold(10), gate.hold(10):
-        with pytest.raises(OverloadedError, match="at most 2") as caught, gate.hold(10):
+    with gate.reserve(10), gate.reserve(10):
+        with pytest.raises(OverloadedError, match="at most 2") as caught, gate.reserve(10):
             pytest.fail("a third was taken in")
         assert caught.value.retry_after_s >= 1
-    with gate.hold(10):
+    with gate.reserve(10):
         pass
     segmenter.close()
 
 
 def test_bodies_are_bounded_together():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100))
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100))
 
-    with gate.hold(90), pytest.raises(OverloadedError, match="100 bytes"), gate.hold(11):
+    with gate.reserve(90), pytest.raises(OverloadedError, match="100 bytes"), gate.reserve(11):
         pytest.fail("it was taken in")
-    with gate.hold(90), gate.hold(10):
+    with gate.reserve(90), gate.reserve(10):
         pass
     segmenter.close()
 
 
 async def fill_queue(segmenter, model):
-    """Keep the worker busy and let two samples wait: 11.7 s of work, as the model predicts."""
+    """Occupy the worker and queue two samples: 11.7 predicted seconds of work."""
     tasks = [await hold_worker(segmenter, model)]
     for _ in range(2):
         tasks.append(asyncio.create_task(segmenter.segment(model, fill_sample(4, 4))))
@@ -51,15 +51,15 @@ async def fill_queue(segmenter, model):
 
 
 def admit(gate, timeout_s):
-    with gate.hold(1):
+    with gate.reserve(1):
         gate.check_timeout(timeout_s)
 
 
 @pytest.mark.parametrize(
     ("policy", "timeout_s", "rule", "retry_after_s"),
     [
-        (AdmissionPolicy(max_wait_s=10), None, "within 10 s; it would in 11.7", 2),
-        (AdmissionPolicy(max_wait_s=100), 3, "timeout of 3 s; it would in 11.7", 9),
+        (AdmissionPolicy(max_wait_s=10), None, "at most 10 s; it is 11.7", 2),
+        (AdmissionPolicy(max_wait_s=100), 3, "timeout of 3 s; it is 11.7", 9),
     ],
 )
 def test_a_long_queue_refuses_and_says_when_to_come_again(policy, timeout_s, rule, retry_after_s):
@@ -67,7 +67,7 @@ def test_a_long_queue_refuses_and_says_when_to_come_again(policy, timeout_s, rul
 
     async def scenario():
         async with run_segmenter(clock=lambda: 0.0) as segmenter:
-            gate = Gate(segmenter.dispatcher, policy)
+            gate = AdmissionGate(segmenter.dispatcher, policy)
             tasks = await fill_queue(segmenter, model)
             with pytest.raises(OverloadedError, match=rule) as caught:
                 admit(gate, timeout_s)
@@ -81,32 +81,37 @@ def test_a_long_queue_refuses_and_says_when_to_come_again(policy, timeout_s, rul
 
 def test_one_client_leaves_places_to_others():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending=4, max_share=0.5))
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_pending=4, max_share=0.5))
 
-    with gate.hold(1, client="one"), gate.hold(1, client="one"):
+    with gate.reserve(1, client="one"), gate.reserve(1, client="one"):
         with (
-            pytest.raises(OverloadedError, match="at most 2; 2 are") as caught,
-            gate.hold(1, client="one"),
+            pytest.raises(OverloadedError, match="at most 2; there are 2") as caught,
+            gate.reserve(1, client="one"),
         ):
             pytest.fail("it was taken in")
         assert caught.value.reason == "share"
-        with gate.hold(1, client="two"), gate.hold(1, client="three"):
+        with gate.reserve(1, client="two"), gate.reserve(1, client="three"):
             pass
-    with gate.hold(1, client="one"):
+    with gate.reserve(1, client="one"):
         pass  # what was held has been given back
     segmenter.close()
 
 
 def test_one_client_leaves_room_for_the_bodies_of_others():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100, max_share=0.5))
+    gate = AdmissionGate(
+        segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=100, max_share=0.5)
+    )
 
-    with gate.hold(40, client="one"):
-        with pytest.raises(OverloadedError, match="at most 50 bytes"), gate.hold(11, client="one"):
+    with gate.reserve(40, client="one"):
+        with (
+            pytest.raises(OverloadedError, match="at most 50 bytes"),
+            gate.reserve(11, client="one"),
+        ):
             pytest.fail("it was taken in")
-        with gate.hold(60, client="two"):
+        with gate.reserve(60, client="two"):
             pass
-    with gate.hold(100, client="one"):
+    with gate.reserve(100, client="one"):
         pass  # a single body is limited elsewhere
     segmenter.close()
 
@@ -117,16 +122,18 @@ def test_a_client_that_fills_the_queue_alone_leaves_some_of_the_wait_to_others()
 
     async def scenario():
         async with run_segmenter(clock=lambda: 0.0) as segmenter:
-            gate = Gate(segmenter.dispatcher, policy)
+            gate = AdmissionGate(segmenter.dispatcher, policy)
             tasks = await fill_queue(segmenter, model)
-            with gate.hold(1, client="one"), gate.hold(1, client="two"):
+            with gate.reserve(1, client="one"), gate.reserve(1, client="two"):
                 with (
-                    gate.hold(1, client="two"),
-                    pytest.raises(OverloadedError, match=r"within 10 s; it is 1[12]"),
-                    gate.hold(1, client="two"),
+                    gate.reserve(1, client="two"),
+                    pytest.raises(
+                        OverloadedError, match=r"at most 10 s for a client .*; it is 1[12]"
+                    ),
+                    gate.reserve(1, client="two"),
                 ):
                     pytest.fail("it was taken in")
-                with gate.hold(1, client="three"):
+                with gate.reserve(1, client="three"):
                     pass
             model.runtime.go.set()
             await asyncio.gather(*tasks)
@@ -136,11 +143,11 @@ def test_a_client_that_fills_the_queue_alone_leaves_some_of_the_wait_to_others()
 
 def test_a_gate_that_is_closed_takes_nothing_in_and_lets_out_what_it_has():
     segmenter = Segmenter()
-    gate = Gate(segmenter.dispatcher)
+    gate = AdmissionGate(segmenter.dispatcher)
 
-    with gate.hold(1) as reservation:
+    with gate.reserve(1) as reservation:
         gate.close()
-        with pytest.raises(NotReadyError), gate.hold(1):
+        with pytest.raises(NotReadyError), gate.reserve(1):
             pytest.fail("it was taken in")
         reservation.grow(10)
         assert gate.pending == 1

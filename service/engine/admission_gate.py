@@ -1,4 +1,4 @@
-"""The gate that requests pass before anything is done for them."""
+"""Admission gate, which requests pass before any work is done for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 from lacuna.errors import NotReadyError, OverloadedError
 from service.core.admission import (
     AdmissionPolicy,
-    Holding,
+    ClientLoad,
     Refusal,
     admit,
     admit_bytes,
@@ -17,17 +17,17 @@ from service.engine.dispatcher import Dispatcher
 
 
 class Reservation:
-    """What a request has been given of the server, for as long as the context lasts.
+    """Context in which an admitted request counts as pending.
 
     Args:
-        gate: that gave it.
-        client: whose request it is.
-        body_bytes: that it counts with.
+        gate: Gate that admitted the request.
+        client: Client of the request.
+        body_bytes: Bytes of the body that are counted.
     """
 
     __slots__ = ("_gate", "body_bytes", "client")
 
-    def __init__(self, gate: Gate, client: str, body_bytes: int) -> None:
+    def __init__(self, gate: AdmissionGate, client: str, body_bytes: int) -> None:
         self._gate = gate
         self.client = client
         self.body_bytes = body_bytes
@@ -39,25 +39,25 @@ class Reservation:
         self._gate.release(self)
 
     def grow(self, body_bytes: int) -> None:
-        """Count the request with so many bytes, if it has not announced as many.
+        """Count the request with this many bytes, if it is counted with fewer.
 
         Raises:
-            OverloadedError: if all bodies together are too much then.
+            OverloadedError: if the bodies of all pending requests would have too many bytes.
         """
         if body_bytes > self.body_bytes:
             self._gate.add_bytes(self, body_bytes - self.body_bytes)
 
 
-class Gate:
-    """Counts the requests that were taken in, and refuses what is too much. On the event loop only.
+class AdmissionGate:
+    """Gate that counts pending requests and refuses excess load. Used on the event loop only.
 
     Args:
-        dispatcher: whose queue they will wait in.
-        policy: what the server takes upon itself.
+        dispatcher: Dispatcher whose queue the requests wait in.
+        policy: Limits on the load.
 
     Attributes:
-        is_closed: whether nothing more is taken in.
-        pending: requests taken in and not yet answered.
+        is_closed: True if no request is admitted any more.
+        pending: Number of requests that are admitted and not yet answered.
     """
 
     def __init__(self, dispatcher: Dispatcher, policy: AdmissionPolicy | None = None) -> None:
@@ -66,75 +66,75 @@ class Gate:
         self.is_closed = False
         self.pending = 0
         self._pending_bytes = 0
-        self._clients: dict[str, Holding] = {}
+        self._clients: dict[str, ClientLoad] = {}
 
     def close(self) -> None:
-        """Take nothing more in. What was taken in is not touched."""
+        """Admit no more requests. Pending requests are not affected."""
         self.is_closed = True
 
     def check_open(self) -> None:
-        """See that the server still begins something.
+        """Check that the server still begins work.
 
         Raises:
-            NotReadyError: if it is going away.
+            NotReadyError: if the server is shutting down.
         """
         if self.is_closed:
-            raise NotReadyError("the server must not be shutting down; it is")
+            raise NotReadyError("the server must not be shutting down to begin work; it is")
 
     def check_timeout(self, timeout_s: float | None) -> None:
-        """See that a request's caller will wait until its work can begin.
+        """Check that the predicted wait is within the timeout of a request.
 
         Args:
-            timeout_s: how long the caller will wait, in seconds; None if for ever.
+            timeout_s: Timeout of the request, in seconds; None for none.
 
         Raises:
-            OverloadedError: if there is more to do before than can be done in that time.
+            OverloadedError: if the predicted wait is longer.
         """
         if timeout_s is None:
             return
         refusal = admit_timeout(self._dispatcher.measure_load(), timeout_s)
         if refusal is not None:
-            raise _tell(refusal)
+            raise _make_error(refusal)
 
-    def hold(self, body_bytes: int, client: str = "") -> Reservation:
-        """Take a request in.
+    def reserve(self, body_bytes: int, client: str = "") -> Reservation:
+        """Admit a request.
 
         Args:
-            body_bytes: that its body has, as far as is known.
-            client: whose it is; empty if that is not known, and then it has no share to keep to.
+            body_bytes: Bytes of its body, as far as they are known.
+            client: Client of the request; empty if unknown, and then no share applies.
 
         Returns:
-            A context, at whose end the request counts no more.
+            Context in which the request counts as pending.
 
         Raises:
-            OverloadedError: if there is too much to do already.
-            NotReadyError: if the server is going away.
+            OverloadedError: if the load is too high.
+            NotReadyError: if the server is shutting down.
         """
         self.check_open()
-        holding = self._clients.get(client, _NOTHING) if client else None
+        client_load = self._clients.get(client, _NO_LOAD) if client else None
         load = self._dispatcher.measure_load(self.pending, self._pending_bytes)
-        refusal = admit(self._policy, load, body_bytes, holding)
+        refusal = admit(self._policy, load, body_bytes, client_load)
         if refusal is not None:
-            raise _tell(refusal)
+            raise _make_error(refusal)
         self._count(client, 1, body_bytes)
         return Reservation(self, client, body_bytes)
 
     def release(self, reservation: Reservation) -> None:
-        """Count a request no more."""
+        """Stop counting a request as pending."""
         self._count(reservation.client, -1, -reservation.body_bytes)
 
     def add_bytes(self, reservation: Reservation, body_bytes: int) -> None:
-        """Let a request that was taken in have more bytes.
+        """Count more bytes for the body of a pending request.
 
         Raises:
-            OverloadedError: if all bodies together are too much then.
+            OverloadedError: if the bodies of all pending requests would have too many bytes.
         """
         if self._pending_bytes + body_bytes > self._policy.max_pending_bytes:
             others = self._pending_bytes - reservation.body_bytes
             load = self._dispatcher.measure_load(self.pending, others)
             refusal = admit_bytes(self._policy, load, reservation.body_bytes + body_bytes)
             if refusal is not None:
-                raise _tell(refusal)
+                raise _make_error(refusal)
         reservation.body_bytes += body_bytes
         self._count(reservation.client, 0, body_bytes)
 
@@ -143,16 +143,16 @@ class Gate:
         self._pending_bytes += body_bytes
         if not client:
             return
-        before = self._clients.get(client, _NOTHING)
-        after = Holding(before.pending + requests, before.pending_bytes + body_bytes)
+        before = self._clients.get(client, _NO_LOAD)
+        after = ClientLoad(before.pending + requests, before.pending_bytes + body_bytes)
         if after.pending:
             self._clients[client] = after
         else:
             del self._clients[client]
 
 
-_NOTHING = Holding(0, 0)
+_NO_LOAD = ClientLoad(0, 0)
 
 
-def _tell(refusal: Refusal) -> OverloadedError:
+def _make_error(refusal: Refusal) -> OverloadedError:
     return OverloadedError(refusal.message, refusal.reason, refusal.retry_after_s)

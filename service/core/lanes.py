@@ -1,0 +1,154 @@
+"""Lanes of queued windows, on heaps with lazy deletion.
+
+A heap holds sort keys and tickets, not windows, so a window that leaves the queue is freed at once.
+Its entry stays until it reaches the front of the heap, or until more than half of the entries are
+stale.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+# Heaps smaller than this are not worth tidying.
+_TIDY_ENTRIES = 16
+
+
+class Lane(NamedTuple):
+    """Identity of a lane: windows with equal lanes may share a call.
+
+    Attributes:
+        key: Model, version and outputs that the windows have in common.
+        bucket: Height and width in pixels that the windows are padded to.
+        may_pad: True if a window may be padded to a larger bucket than it needs.
+    """
+
+    key: Hashable
+    bucket: tuple[int, int]
+    may_pad: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class QueuedWindow:
+    """Window in the queue. Its fields must not change while it is queued.
+
+    Attributes:
+        lane: Lane that it is queued in.
+        due_s: Due time in seconds, by which the lane is ordered; see `compute_due_times`.
+        arrived_s: Arrival time in seconds.
+        deadline_s: Time in seconds after which it must not run; None if there is no deadline.
+        priority: Priority; higher runs first.
+        payload: Data of the caller.
+    """
+
+    lane: Lane
+    due_s: float
+    arrived_s: float
+    deadline_s: float | None = None
+    priority: int = 0
+    payload: Any = None
+
+
+class TicketHeap:
+    """Heap of entries that end with a ticket. Its first entry always belongs to a queued window."""
+
+    __slots__ = ("_entries", "_windows")
+
+    def __init__(self, windows: Mapping[int, QueuedWindow]) -> None:
+        self._windows = windows
+        self._entries: list[tuple[Any, ...]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def peek(self) -> tuple[Any, ...]:
+        """Return the first entry."""
+        return self._entries[0]
+
+    def push(self, entry: tuple[Any, ...]) -> None:
+        """Add an entry."""
+        heapq.heappush(self._entries, entry)
+
+    def iterate(self) -> Iterator[tuple[Any, ...]]:
+        """Return the entries of queued windows, in no particular order."""
+        return (entry for entry in self._entries if entry[-1] in self._windows)
+
+    def take_first(self, number: int) -> list[int]:
+        """Remove the first entries of queued windows and return their tickets."""
+        tickets: list[int] = []
+        while len(tickets) < number:
+            ticket = heapq.heappop(self._entries)[-1]
+            if ticket in self._windows:
+                tickets.append(ticket)
+        return tickets
+
+    def tidy(self, count: int) -> None:
+        """Remove stale entries from the front, and all of them once they are the majority.
+
+        Args:
+            count: Upper bound on the number of entries of queued windows.
+        """
+        entries = self._entries
+        if len(entries) > 2 * count + _TIDY_ENTRIES:
+            self._entries = entries = list(self.iterate())
+            heapq.heapify(entries)
+        while entries and entries[0][-1] not in self._windows:
+            heapq.heappop(entries)
+
+
+class LaneQueue:
+    """Queue of the windows of one lane; never empty while the lane exists."""
+
+    __slots__ = ("_arrivals", "count", "lane", "orders", "sizes", "window_pixels")
+
+    def __init__(
+        self, lane: Lane, sizes: tuple[int, ...], windows: Mapping[int, QueuedWindow]
+    ) -> None:
+        self.lane = lane
+        self.sizes = sizes
+        self.window_pixels = lane.bucket[0] * lane.bucket[1]
+        self.count = 0
+        self.orders = TicketHeap(windows)
+        self._arrivals = TicketHeap(windows)
+
+    @property
+    def is_full(self) -> bool:
+        """True if the lane can fill a batch of the largest size."""
+        return self.count >= self.sizes[-1]
+
+    @property
+    def oldest_s(self) -> float:
+        """Arrival time in seconds of the window that has waited longest."""
+        arrived_s: float = self._arrivals.peek()[0]
+        return arrived_s
+
+    def peek(self) -> tuple[Any, ...]:
+        """Return the sort key of the first window, comparable between lanes."""
+        return self.orders.peek()
+
+    def add(self, window: QueuedWindow, ticket: int) -> None:
+        """Add a window under its ticket."""
+        self.orders.push((-window.priority, window.due_s, ticket))
+        self._arrivals.push((window.arrived_s, ticket))
+        self.count += 1
+
+    def drop(self) -> None:
+        """Count a window that has left."""
+        self.count -= 1
+        self.orders.tidy(self.count)
+        self._arrivals.tidy(self.count)
+
+    def choose_size(self, count: int) -> int:
+        """Return the largest allowed batch size that `count` windows can fill."""
+        return self.sizes[bisect_right(self.sizes, count) - 1]
+
+    def count_calls(self, count: int) -> int:
+        """Return the number of calls for `count` windows, each call as large as possible."""
+        calls = 0
+        for size in reversed(self.sizes):
+            calls += count // size
+            count %= size
+        return calls
