@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lacuna.errors import LacunaError, NotReadyError
 from service.disconnects import ClientDisconnectedError
+from service.engine.admission_gate import AdmissionGate
 from service.web.access import AccessControl, find_key_name
 from service.web.headers import list_missing
 

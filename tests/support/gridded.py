@@ -1,4 +1,4 @@
-"""A model whose answers show at once when an image was cut in the wrong place."""
+"""Model whose output changes when an image is cropped off its grid."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class GriddedModel:
 
     @property
     def halo(self) -> int:
-        """What whole cells must have around them, in pixels."""
+        """Halo in pixels, a multiple of the total stride."""
         return self.reach * self.total_stride
 
     def answer(self, sample: Sample) -> Segmentation:
-        """Give labels 0 to 250 and two probabilities."""
+        """Return labels 0 to 250 and two probabilities."""
         side, (height, width) = self.total_stride, sample.size
         rows, columns = np.arange(height) // side, np.arange(width) // side
         inside = np.arange(height)[:, None] % side * side + np.arange(width) % side

@@ -1,4 +1,4 @@
-"""Repositories on the disk whose models answer with a number that is written in their files."""
+"""Repositories on the disk whose models label every pixel with a number from their files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _seconds = itertools.count(1_700_000_000)
 
 
 def write_version(root: Path, place: str, content: object = 0) -> Path:
-    """Write the files of `<model>/<version>`, or replace them. Each time they look newer."""
+    """Write or replace the files of `<model>/<version>`, with a newer time on each call."""
     folder = root / place
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "saved_model.pb"
@@ -37,7 +37,7 @@ def write_version(root: Path, place: str, content: object = 0) -> Path:
 
 
 class Numbered(FakeRuntime):
-    """Labels every valid pixel with one number."""
+    """Runtime that labels every valid pixel with one number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(FAKE_MANIFEST.model_copy(update={"classes": _CLASSES}))
@@ -51,7 +51,7 @@ class Numbered(FakeRuntime):
 
 
 class Unwarmed(Numbered):
-    """Passes the check, and stops in the middle of its warm-up until it is let."""
+    """Runtime that passes the contract check, and pauses its warm-up until it is released."""
 
     def __init__(self, number: int = 0) -> None:
         super().__init__(number)
@@ -65,7 +65,7 @@ class Unwarmed(Numbered):
 
 
 def load_written(folder: Path) -> Runtime:
-    """Load what `write_version` has written."""
+    """Load a version that `write_version` has written."""
     content = (folder / "saved_model.pb").read_text()
     if content == BROKEN:
         raise InvalidGraphError("saved_model.pb must be one that loads")
@@ -73,7 +73,7 @@ def load_written(folder: Path) -> Runtime:
 
 
 class Counting:
-    """A loader that remembers what it was asked for."""
+    """Loader that records the versions that it loads."""
 
     def __init__(self) -> None:
         self.places: list[str] = []
@@ -84,7 +84,7 @@ class Counting:
 
 
 class Held:
-    """A loader that waits, where told, until it is let go."""
+    """Loader that pauses at a given version until it is released."""
 
     def __init__(self, *places: str) -> None:
         self.places = places
@@ -107,7 +107,7 @@ def make_repository(
 
 
 async def poll_twice(repository: ModelRepository) -> None:
-    """Let two polls go by: what has changed on the disk is trusted at the second."""
+    """Poll twice: the second poll accepts files that changed before the first."""
     await repository.refresh()
     await repository.refresh()
 

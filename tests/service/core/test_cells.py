@@ -10,7 +10,7 @@ HALOS = st.integers(0, 8)
 
 
 def windows_of(shape, side):
-    """Every square of a side that touches a grid of cells, as slices; it may hang over the edge."""
+    """Yield the slices of each square of a side that touches a grid, also beyond its edge."""
     for top in range(1 - side, shape[0]):
         for left in range(1 - side, shape[1]):
             yield slice(max(0, top), top + side), slice(max(0, left), left + side)

@@ -11,7 +11,7 @@ HALO = 1
 
 
 def make_costs(call_s=0.5, cell_s=0.1, limit=10**6):
-    """Prices that are exactly what they are said to be about."""
+    """Make costs whose prices are exactly linear in the area."""
 
     def price(cut):
         area = (cut.bottom - cut.top) * (cut.right - cut.left)
@@ -25,7 +25,7 @@ def price_all(pieces, costs):
 
 
 def draw_blobs(seed):
-    """Draw up to five rectangles on 13 × 13 cells, and crop to them."""
+    """Draw up to five rectangles of 13 × 13 cells, cropped to them."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:13, :13]
     valid = np.zeros((13, 13), bool)
@@ -37,7 +37,7 @@ def draw_blobs(seed):
 
 
 def find_input(valid, output):
-    """Box all that is valid within the halo of what is kept, cell by cell."""
+    """Return the box of all cells that are valid and within the halo of a valid output cell."""
     needed = np.zeros_like(valid)
     for row, column in np.argwhere(valid[output.top : output.bottom, output.left : output.right]):
         top, left = output.top + row - HALO, output.left + column - HALO
@@ -53,7 +53,7 @@ def find_input(valid, output):
 
 
 def find_best_price(valid, costs):
-    """Try every way to split by straight lines from edge to edge."""
+    """Return the least price of all splits by straight lines from edge to edge."""
 
     @functools.cache
     def best(box):

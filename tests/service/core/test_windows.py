@@ -33,7 +33,7 @@ def price_all(tiles, price=price_demo):
 
 
 def compare_to_all_valid(mask):
-    """Give the price of a mask as a fraction of what it would be were all valid."""
+    """Return the price of a mask as a fraction of the price of a full one."""
     tiles = plan_windows(mask, DEMO, price_demo)
     return price_all(tiles) / price_all(plan_windows(np.ones_like(mask), DEMO, price_demo))
 
@@ -234,7 +234,7 @@ def test_a_small_valid_image_is_one_window():
 
 
 def count_prices(mask, price):
-    """Tell how many inputs are priced while planning, which is what its time goes with."""
+    """Count the prices that are computed while planning, which dominate its time."""
     asked = []
     plan_windows(mask, Tiling(8, 56, 10**7), lambda *size: (asked.append(size), price(*size))[1])
     return len(asked)

@@ -19,7 +19,7 @@ def interval():
 
 
 class System:
-    """A system's scheduler, as Python's `os` shows it.
+    """Fake of the Linux scheduler, as in Python's `os`.
 
     Attributes:
         policy: that the thread has.
@@ -37,7 +37,7 @@ class System:
 
 
 class Sandbox(System):
-    """One that forbids to choose."""
+    """Scheduler that forbids to set a policy."""
 
     def sched_setscheduler(self, pid, policy, param, /):
         raise PermissionError(1, "Operation not permitted")

@@ -47,29 +47,29 @@ async def run_segmenter(policy=None, **options):
         await asyncio.to_thread(segmenter.close)
 
 
-def read_tally(segmenter):
-    """Give what was counted of the model that `serve_model` makes."""
+def read_counters(segmenter):
+    """Return the counters of the model that `serve_model` makes."""
     return segmenter.dispatcher.counters.read("fake", "1")
 
 
 def count_calls(work):
-    """Give how often a model was called with each number of windows."""
+    """Return the number of calls for each number of windows."""
     return {windows: batch.infer.count for windows, batch in work.batches.items()}
 
 
 def count_alone(model, sample, **options):
-    """Segment a sample, and give what was counted."""
+    """Segment a sample, and return the counters."""
 
     async def scenario():
         async with run_segmenter(**options) as segmenter:
             await segmenter.segment(model, sample)
-            return read_tally(segmenter)
+            return read_counters(segmenter)
 
     return asyncio.run(scenario())
 
 
 def segment(model, *samples, policy=None, **options):
-    """Segment samples, all at once."""
+    """Segment samples concurrently."""
 
     async def scenario():
         async with run_segmenter(policy) as segmenter:
@@ -86,21 +86,21 @@ def segment(model, *samples, policy=None, **options):
 
 
 def answer_alone(sample, probabilities=False):
-    """Give the answer for the whole sample, alone and unpadded."""
+    """Return the output for the whole sample, alone and unpadded."""
     image = np.where(sample.mask[..., None], sample.image, 0).astype(np.float32)
     output = FakeRuntime().run(image[None], sample.mask[None], probabilities=True)
     return output.labels[0], output.probabilities[0]
 
 
 async def hold_worker(segmenter, model):
-    """Keep a worker busy until the model's runtime is let go."""
+    """Occupy a worker until the model's runtime is released."""
     task = asyncio.create_task(segmenter.segment(model, fill_sample(4, 4)))
     await asyncio.to_thread(model.runtime.begun.wait, 30)
     return task
 
 
 async def segment_together(segmenter, holder, model, *values):
-    """Segment images of these brightnesses, which wait together while the holder is held."""
+    """Segment images of these brightnesses, which are queued while a worker is occupied."""
     first = await hold_worker(segmenter, holder)
     rest = [
         asyncio.create_task(segmenter.segment(model, fill_sample(8, 8, value))) for value in values
@@ -364,7 +364,7 @@ def test_a_call_that_several_share_counts_once_with_all_its_windows():
     async def scenario():
         async with run_segmenter() as segmenter:
             await segment_together(segmenter, model, model, 10, 100, 200, 250)
-            return read_tally(segmenter)
+            return read_counters(segmenter)
 
     work = asyncio.run(scenario())
 
@@ -395,7 +395,7 @@ def test_of_a_batch_that_fails_only_the_halves_that_came_back_count():
     async def scenario():
         async with run_segmenter() as segmenter:
             await segment_together(segmenter, holder, serve_model(Poisoned(66)), 10, 66, 200, 250)
-            return read_tally(segmenter)
+            return read_counters(segmenter)
 
     work = asyncio.run(scenario())
 

@@ -23,7 +23,7 @@ PARTS = (
 
 
 class MixesItsBatch(FakeRuntime):
-    """Adds to each image the one before it in the batch."""
+    """Runtime that adds to each image the previous one in the batch."""
 
     def run(self, images, masks, *, probabilities):
         clean = np.where(masks[..., None], images, np.float32(0))
@@ -32,7 +32,7 @@ class MixesItsBatch(FakeRuntime):
 
 
 class MultipliesByTheMask(FakeRuntime):
-    """Clears what is invalid by a product, which NaN and infinity survive."""
+    """Runtime that clears invalid pixels by a product, which NaN and infinity survive."""
 
     def run(self, images, masks, *, probabilities):
         with np.errstate(invalid="ignore"):
@@ -64,7 +64,7 @@ class HasAnotherAnswerForLabelsAlone(FakeRuntime):
 
 
 class WeighsByPlace(FakeRuntime):
-    """Shades images by where they are cut, in steps of 8 pixels: its grid is 24."""
+    """Runtime whose output depends on the crop's position, with a grid of 24 pixels."""
 
     def run(self, images, masks, *, probabilities):
         rows, columns = (np.arange(side) // 8 % 3 * 40 for side in masks.shape[1:])
@@ -73,7 +73,7 @@ class WeighsByPlace(FakeRuntime):
 
 
 class CentresEachImage(FakeRuntime):
-    """Subtracts the mean of the valid pixels of each image, as instance normalisation does."""
+    """Runtime that subtracts each image's mean over valid pixels, as in instance normalisation."""
 
     def run(self, images, masks, *, probabilities):
         clean = np.where(masks[..., None], images, np.float32(0)).astype(np.float64)
@@ -96,7 +96,7 @@ def network_runtime(network, **changes):
 
 
 class Restated:
-    """A runtime under another manifest."""
+    """Runtime under another manifest."""
 
     def __init__(self, runtime, **changes):
         self.manifest = runtime.manifest.model_copy(update=changes)

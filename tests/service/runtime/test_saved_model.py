@@ -30,7 +30,7 @@ MASK = tf.TensorSpec((None, None, None, 1), tf.bool, name="mask")
 
 
 def segment(image, mask, classes=3, dtype=tf.uint8):
-    """Call everything class 0."""
+    """Label every pixel as class 0."""
     labels = tf.where(mask[..., 0], tf.constant(0, dtype), tf.constant(255, dtype))
     size = tf.concat([tf.shape(mask)[:3], [classes]], axis=0)
     probabilities = tf.where(mask, tf.ensure_shape(tf.ones(size), (None, None, None, classes)), 0.0)
@@ -42,7 +42,7 @@ def label(image, mask, **arguments):
 
 
 def without_mask(function):
-    """Give a function that takes any mask and reads none."""
+    """Return a function that takes any mask and ignores it."""
 
     def call(image, mask):
         return function(image, tf.ones_like(image[..., :1]) > 0)
@@ -51,7 +51,7 @@ def without_mask(function):
 
 
 def of_a_picture(function):
-    """Give a function whose first input has another name."""
+    """Return a function whose first input has another name."""
 
     def call(picture, mask):
         return function(picture, mask)
@@ -60,7 +60,7 @@ def of_a_picture(function):
 
 
 def afraid_of_light(function):
-    """Give a function that fails for bright images."""
+    """Return a function that fails for bright images."""
 
     def call(image, mask):
         with tf.control_dependencies([tf.debugging.assert_less(image, 10.0, "too bright")]):
@@ -70,7 +70,7 @@ def afraid_of_light(function):
 
 
 def save(folder, full=segment, labels=label, image=IMAGE, mask=MASK, manifest=MANIFEST):
-    """Save two functions as the signatures that a server calls; None leaves one out."""
+    """Save two functions as the two signatures of a model; None leaves one out."""
     functions = {"serving_default": full, "labels": labels}
     signatures = {
         name: tf.function(function, input_signature=[image, mask], autograph=False)

@@ -34,7 +34,7 @@ WARMUP = WarmupPolicy(1, BatchPolicy(), 64, 64)
 
 
 def run_steps(root, *steps, **options):
-    """Load a repository, then take steps: plain ones are done, coroutine functions awaited."""
+    """Load a repository, then call the steps and await those that are coroutine functions."""
 
     async def scenario():
         repository = make_repository(root, **options)
@@ -57,7 +57,7 @@ def refresh(repository):
 
 
 async def drained(repository):
-    """Two polls, and whatever they let go is gone."""
+    """Poll twice, and wait until all retired versions are unloaded."""
     await poll_twice(repository)
     await repository.drain()
 

@@ -8,11 +8,11 @@ from tests.support.waiting import let_others_run
 
 
 class TiredError(Exception):
-    """Ends a watch that would never end."""
+    """Exception that ends an endless watch."""
 
 
 class Sleeping:
-    """Waits for nothing, and does something each time instead, until nothing is left to do."""
+    """Sleep function that runs the next step instead of waiting, until no step is left."""
 
     def __init__(self, *steps):
         self.steps = list(steps)
@@ -58,7 +58,7 @@ def test_without_a_poll_models_are_loaded_once(tmp_path):
 
 
 class Faltering:
-    """A repository whose every other scan goes wrong."""
+    """Repository in which every other scan fails."""
 
     def __init__(self, policy):
         self.policy = policy
