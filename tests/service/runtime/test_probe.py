@@ -73,7 +73,7 @@ class WeighsByPlace(FakeRuntime):
 
 
 class CentresEachImage(FakeRuntime):
-    """Runtime that subtracts the mean of each image's valid pixels, as in instance normalisation."""
+    """Runtime that subtracts each image's mean over valid pixels, as in instance normalisation."""
 
     def run(self, images, masks, *, probabilities):
         clean = np.where(masks[..., None], images, np.float32(0)).astype(np.float64)

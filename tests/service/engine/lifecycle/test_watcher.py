@@ -12,7 +12,7 @@ class TiredError(Exception):
 
 
 class Sleeping:
-    """Return a sleep that runs the next step instead of waiting, until no step is left."""
+    """Sleep function that runs the next step instead of waiting, until no step is left."""
 
     def __init__(self, *steps):
         self.steps = list(steps)
