@@ -23,6 +23,7 @@ class OutputType(NamedTuple):
         holds: contents, for documents and help texts.
         writer: `module:function`, `(segmentation) -> bytes`, imported at its first use.
         has_probabilities: whether it needs probabilities.
+        is_compressible: True if compressing it for the network saves much at little cost.
         writes_inline: True if small ones are written faster on the event loop than in a thread.
     """
 
@@ -31,6 +32,7 @@ class OutputType(NamedTuple):
     holds: str
     writer: str
     has_probabilities: bool = False
+    is_compressible: bool = False
     writes_inline: bool = False
 
     @property
@@ -54,7 +56,11 @@ def _load(name: str) -> Callable[[NamedSegmentation], bytes]:
 
 
 DEFAULT_TYPE = OutputType(
-    "json", "application/json", "areas and COCO run lengths", "lacuna.writers:write_json"
+    "json",
+    "application/json",
+    "areas and COCO run lengths",
+    "lacuna.writers:write_json",
+    is_compressible=True,
 )
 """The type of an answer whose caller accepts every type."""
 
@@ -63,7 +69,12 @@ OUTPUT_TYPES = (
         "png", "image/png", "labels as a palette, invalid transparent", "lacuna.writers:write_png"
     ),
     OutputType(
-        "npy", "application/x-npy", "labels", "lacuna.writers:write_npy_labels", writes_inline=True
+        "npy",
+        "application/x-npy",
+        "labels",
+        "lacuna.writers:write_npy_labels",
+        is_compressible=True,
+        writes_inline=True,
     ),
     OutputType(
         "npz",

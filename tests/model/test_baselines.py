@@ -1,4 +1,4 @@
-"""Plain networks of the masked one's shape."""
+"""Baseline networks: plain convolutions in the masked network's architecture."""
 
 import itertools
 
@@ -18,10 +18,10 @@ CONFIG = NetworkConfig(widths=(4, 5), convs_per_level=2)
 
 @pytest.mark.parametrize("fill", FILLS)
 def test_values_under_the_mask_change_nothing(fill):
-    twin = build_network(CONFIG, BaselineNetwork(CONFIG, fill))
+    baseline = build_network(CONFIG, BaselineNetwork(CONFIG, fill))
     (zeros, masks), (nans, _) = make_batch(9, 13), make_batch(9, 13, value=np.nan)
 
-    np.testing.assert_array_equal(twin([zeros, masks]), twin([nans, masks]))
+    np.testing.assert_array_equal(baseline([zeros, masks]), baseline([nans, masks]))
 
 
 def test_each_fill_is_another_network():
@@ -29,12 +29,12 @@ def test_each_fill_is_another_network():
     kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 4))
     answers = []
     for fill in FILLS:
-        twin = build_network(CONFIG, BaselineNetwork(CONFIG, fill))
-        for layer in twin.layers:
+        baseline = build_network(CONFIG, BaselineNetwork(CONFIG, fill))
+        for layer in baseline.layers:
             if layer.name == "down0_conv0":
                 layer.set_weights([kernel[:, :, : layer.kernel.shape[2]]])
-        first = twin.get_layer("down0_conv0").output
-        answers.append(type(twin)(twin.input, first)([images, masks]).numpy())
+        first = baseline.get_layer("down0_conv0").output
+        answers.append(type(baseline)(baseline.input, first)([images, masks]).numpy())
 
     for one, other in itertools.combinations(answers, 2):
         assert not np.array_equal(one, other)
@@ -42,14 +42,14 @@ def test_each_fill_is_another_network():
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("folded", [False, True])
-def test_a_twin_has_the_masked_networks_kernels(block, folded):
+def test_a_baseline_has_the_masked_networks_kernels(block, folded):
     config = NetworkConfig(widths=(4, 5), block=block)
     masked = build_network(config)
-    twin = build_network(config, BaselineNetwork(config, folded=folded))
+    baseline = build_network(config, BaselineNetwork(config, folded=folded))
 
     kernels = [
         {weight.path: weight.shape for weight in network.weights if weight.path.endswith("kernel")}
-        for network in (masked, twin)
+        for network in (masked, baseline)
     ]
     assert kernels[0] == kernels[1]
 
@@ -80,19 +80,19 @@ def test_a_missing_pixel_takes_the_value_of_one_of_the_nearest_valid_ones(
 
 
 def test_what_is_padded_to_the_stride_is_filled_with_the_nearest_too():
-    twin = build_network(CONFIG, BaselineNetwork(CONFIG, "nearest"))
-    filled = type(twin)(twin.input, twin.get_layer("fill").output)
+    baseline = build_network(CONFIG, BaselineNetwork(CONFIG, "nearest"))
+    filled = type(baseline)(baseline.input, baseline.get_layer("fill").output)
     image = np.arange(15, dtype=np.float32).reshape(1, 5, 3, 1).repeat(3, axis=-1)
 
     actual = filled([image, np.ones((1, 5, 3, 1), bool)]).numpy()[0, ..., 0]
     np.testing.assert_array_equal(actual, np.pad(image[0, ..., 0], [(0, 1), (0, 1)], mode="edge"))
 
 
-def test_a_twin_that_fills_with_the_nearest_gives_the_same_once_loaded(tmp_path):
-    twin = build_network(CONFIG, BaselineNetwork(CONFIG, "nearest"))
-    twin.save(tmp_path / "twin.keras")
-    loaded = keras.saving.load_model(tmp_path / "twin.keras", compile=False)
+def test_a_baseline_that_fills_with_the_nearest_gives_the_same_once_loaded(tmp_path):
+    baseline = build_network(CONFIG, BaselineNetwork(CONFIG, "nearest"))
+    baseline.save(tmp_path / "baseline.keras")
+    loaded = keras.saving.load_model(tmp_path / "baseline.keras", compile=False)
     batch = make_batch(9, 13)
 
     assert loaded.get_layer("fill").output.shape == (None, None, None, 3)
-    np.testing.assert_array_equal(loaded(batch), twin(batch))
+    np.testing.assert_array_equal(loaded(batch), baseline(batch))

@@ -9,6 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from model.cli import main
+from model.data.mosaics import MosaicConfig
+from model.network import NetworkConfig
+from model.training.mosaics import MosaicTrainingConfig, train_on_mosaics
 from service.runtime.manifest import read_manifest
 from service.runtime.probe import check_contract
 from service.runtime.saved_model import SavedModelRuntime
@@ -97,15 +100,25 @@ def test_an_export_must_go_to_a_version(trained, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def twin(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "twin"
-    result = run("train", "-o", folder, "--steps", 1, "--batch-size", 2, "--twin", "nearest")
+def baseline(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "baseline"
+    result = run("train", "-o", folder, "--steps", 1, "--batch-size", 3, "--twin", "nearest")
     assert result.exit_code == 0, result.output
     return folder
 
 
-def test_a_twin_is_not_exported(twin, tmp_path):
-    result = run("export", twin, tmp_path / "groundcover" / "1")
+def test_a_baseline_is_not_exported(tmp_path):
+    config = MosaicTrainingConfig(
+        "tiny",
+        "",
+        NetworkConfig(widths=(2,), convs_per_level=1),
+        MosaicConfig(size=(8, 8), cell=(4, 8)),
+        steps=1,
+        batch_size=1,
+        twin="nearest",
+    )
+    train_on_mosaics(config, tmp_path / "run")
+    result = run("export", tmp_path / "run", tmp_path / "groundcover" / "1")
 
     assert result.exit_code == 1
     assert "holds a baseline network" in result.stderr
@@ -113,9 +126,9 @@ def test_a_twin_is_not_exported(twin, tmp_path):
 
 
 @pytest.mark.slow
-def test_several_runs_are_compared_printed_and_plotted(trained, twin, tmp_path):
+def test_several_runs_are_compared_printed_and_plotted(trained, baseline, tmp_path):
     plot = tmp_path / "deep" / "curves.svg"
-    result = run("evaluate", trained, twin, "--curves", plot)
+    result = run("evaluate", trained, baseline, "--curves", plot)
     described = json.loads(plot.with_suffix(".json").read_text())
 
     assert result.exit_code == 0, result.output
@@ -125,7 +138,7 @@ def test_several_runs_are_compared_printed_and_plotted(trained, twin, tmp_path):
     assert [entry["flips"][0]["labels"] > 0 for entry in described["contestants"]] == [False, True]
     assert "padding" in ET.parse(plot).getroot().itertext()  # noqa: S314
     # Comparing leaves the runs alone.
-    assert not (twin / "scores.json").exists()
+    assert not (baseline / "scores.json").exists()
 
 
 def test_runs_of_one_seed_are_refused(trained):
@@ -158,6 +171,7 @@ def test_contestants_that_are_none_are_refused(tmp_path, arguments, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_preset_can_be_normalised_otherwise(tmp_path):
     options = ("--steps", 1, "--batch-size", 2, "--normalization", "variance")
     trained = run("train", "-o", tmp_path / "run", *options)

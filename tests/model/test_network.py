@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -111,18 +113,21 @@ def test_the_maps_of_every_level_are_those_of_the_formula():
         np.testing.assert_allclose(actual, coverage(any_in_blocks(masks, 2**depth), 3), rtol=1e-6)
 
 
+@functools.cache
+def differentiate(filled):
+    """Return masks, gradients and weights of a training step with a value under the mask."""
+    network = random_network(SMALL)
+    images, masks = make_batch(13, 18, value=filled)
+    image = tf.constant(images)
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        loss = tf.reduce_mean(tf.square(network([image, tf.constant(masks)], training=True)))
+    weights = [weight.value for weight in network.trainable_weights]
+    return masks, tape.gradient(loss, [image, *weights]), network.get_weights()
+
+
 @pytest.mark.parametrize("value", FILLS[1:])
 def test_in_training_values_under_the_mask_change_neither_loss_nor_gradient(value):
-    def differentiate(filled):
-        network = random_network(SMALL)
-        images, masks = make_batch(13, 18, value=filled)
-        image = tf.constant(images)
-        with tf.GradientTape() as tape:
-            tape.watch(image)
-            loss = tf.reduce_mean(tf.square(network([image, tf.constant(masks)], training=True)))
-        weights = [weight.value for weight in network.trainable_weights]
-        return masks, tape.gradient(loss, [image, *weights]), network.get_weights()
-
     masks, expected, expected_weights = differentiate(0.0)
     _, actual, actual_weights = differentiate(value)
     np.testing.assert_array_equal(actual[0].numpy()[~masks[..., 0]], 0)

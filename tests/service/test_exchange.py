@@ -69,6 +69,23 @@ def test_every_dialect_takes_compressed_bodies(exchange, dialect, body, target):
     assert answer(exchange, dialect, coded).content == plain.content
 
 
+@pytest.mark.parametrize(
+    ("media_type", "is_coded"), [("application/x-npy", True), ("image/png", False)]
+)
+def test_labels_are_compressed_on_request_and_pictures_are_not(exchange, media_type, is_coded):
+    body = write_npy(np.zeros((64, 64), np.uint8))
+    headers = {"accept": media_type}
+    plain = answer(exchange, NativeDialect, DirectRequest(body, headers))
+
+    coded = answer(
+        exchange, NativeDialect, DirectRequest(body, headers | {"accept-encoding": "gzip"})
+    )
+
+    assert ("Content-Encoding" in coded.headers) == is_coded
+    content = gzip.decompress(coded.content) if is_coded else coded.content
+    assert content == plain.content
+
+
 @pytest.mark.parametrize("dialect", [NativeDialect, OipDialect, TfServingDialect])
 def test_no_dialect_takes_a_coding_that_is_not_known(exchange, dialect):
     request = DirectRequest(b"x", {"content-encoding": "br"}, target=FAKE)

@@ -48,10 +48,7 @@ class NativeDialect:
         return request.output.writes_inline and numbers <= MAX_INLINE_NUMBERS
 
     def render(self, request: SegmentRequest, answer: Answer) -> Reply:
-        """Render an answer in the media type that the client chose.
-
-        It is not compressed further: PNG is compressed already, and compressing an array takes
-        longer than the model.
-        """
+        """Render an answer in the media type that the client chose."""
         content = render(answer, request.output)
-        return Reply({"Content-Type": request.output.media_type}, content, is_compressible=False)
+        headers = {"Content-Type": request.output.media_type}
+        return Reply(headers, content, request.output.is_compressible)

@@ -64,6 +64,7 @@ def assert_same_run(actual, expected):
         assert entry == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_as_if_it_had_not_been(folder, uninterrupted, tmp_path):
     output = tmp_path / "killed"
     with subprocess.Popen(

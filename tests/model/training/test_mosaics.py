@@ -133,7 +133,7 @@ def test_a_preset_can_be_built(name):
 
 
 @pytest.mark.parametrize("twin", FILLS)
-def test_a_twin_is_trained_in_its_place_and_read_back(tmp_path, twin):
+def test_a_baseline_is_trained_in_its_place_and_read_back(tmp_path, twin):
     network = train_on_mosaics(dataclasses.replace(BRIEF, steps=1, twin=twin), tmp_path)
     loaded, record = load_run(tmp_path)
     scene = make_scene(9, 10, 0.6, seed=0)
@@ -146,7 +146,7 @@ def test_a_twin_is_trained_in_its_place_and_read_back(tmp_path, twin):
     np.testing.assert_array_equal(loaded(batch), network(batch, training=False))
 
 
-def test_an_unknown_twin_is_refused():
+def test_an_unknown_fill_is_refused():
     with pytest.raises(ValueError, match=r"one of zero, mean, mask, nearest\. Received: 'median'"):
         dataclasses.replace(BRIEF, twin="median")
 
@@ -161,15 +161,22 @@ def stop_after(batches):
     return listen
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Folder of a run of 9 steps in epochs of 3."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train_briefly(folder, 9, 3)
+    return folder
+
+
 @pytest.mark.parametrize("batches", [1, 4, 7])
-def test_a_training_that_was_cut_short_ends_as_if_it_had_not_been(tmp_path, batches):
+def test_a_training_that_was_cut_short_ends_as_if_it_had_not_been(tmp_path, uninterrupted, batches):
     config = dataclasses.replace(BRIEF, steps=9)
-    train_on_mosaics(config, tmp_path / "whole", steps_per_epoch=3)
     with pytest.raises(KeyboardInterrupt):
         train_on_mosaics(config, tmp_path / "cut", stop_after(batches), steps_per_epoch=3)
     train_on_mosaics(config, tmp_path / "cut", steps_per_epoch=3)
 
-    (whole, record), (cut, cut_record) = load_run(tmp_path / "whole"), load_run(tmp_path / "cut")
+    (whole, record), (cut, cut_record) = load_run(uninterrupted), load_run(tmp_path / "cut")
     for actual, expected in zip(cut.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
     for name, values in record["history"].items():
