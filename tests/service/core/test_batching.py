@@ -641,7 +641,9 @@ class QueueMachine(RuleBasedStateMachine):
     def drop_expired(self):
         self.reference.expire(self.now_s)
         dropped = self.queue.drop_expired(self.now_s)
-        assert sorted(w.payload for w in dropped) == sorted(w.payload for w in self.reference.expired)
+        assert sorted(w.payload for w in dropped) == sorted(
+            w.payload for w in self.reference.expired
+        )
         self.reference.expired = []
         self.gone += dropped
 
