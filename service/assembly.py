@@ -137,7 +137,7 @@ def make_key_ring(settings: Settings) -> KeyRing:
 
 
 def warn_of_open_access(settings: Settings, services: AppServices) -> None:
-    """Say so, loudly, if everybody who reaches this machine may use the server."""
+    """Log a warning if the server listens beyond this machine and asks for no key."""
     if services.access_control.needs_keys or _is_loopback(settings.host):
         return
     log.warning(
@@ -160,7 +160,7 @@ def _read_secret(name: str, secret: SecretStr | None, file: Path | None) -> list
     found = {source: read_keys(text) for source, text in texts.items()}
     for source, keys in found.items():
         if not keys:
-            # Whoever names a place for keys does not want the doors open.
+            # A setting that names a place for keys means that keys are wanted.
             raise ConfigurationError(f"{source} must hold a key where it is set; it holds none")
     return [key for keys in found.values() for key in keys]
 

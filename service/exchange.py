@@ -72,7 +72,7 @@ class IncomingRequest(Protocol):
         ...
 
     def add_log_fields(self, **fields: Any) -> None:
-        """Add facts to the line that will be logged. Never pixels, never secrets."""
+        """Add fields to the log line of the request. They must not contain pixels or secrets."""
         ...
 
 
@@ -150,14 +150,14 @@ class Exchange:
             async with cancel_on_disconnect(request.wait_for_disconnect):
                 if coding is not None:
                     body = await asyncio.to_thread(decompress, body, coding, self.body_bytes)
-                    # From here on it is what the body unfolds to that takes memory.
+                    # From here on, the decompressed body takes the memory.
                     reservation.grow(len(body))
                 yield body
 
     async def _answer(
         self, head: RequestHead, dialect: Dialect[ParsedRequest], body: Body, record: RequestRecord
     ) -> Reply:
-        # A model that the path names is found before the body is looked at.
+        # A model that the path names is looked up before the body is parsed.
         parsed = None if head.target else await _parse(head, dialect, body, record)
         target = head.target or (parsed and parsed.target) or ModelTarget(None)
         with self.repository.lease(*target) as model:

@@ -70,7 +70,7 @@ class Dispatcher:
         self._waiting_s = 0.0
         self._closing = False
         self._threads = [
-            # A model that hangs must not keep the process from ending.
+            # Daemon threads, so that a model that hangs does not keep the process from ending.
             threading.Thread(target=self._work, args=(index,), name=f"infer-{index}", daemon=True)
             for index in range(workers)
         ]

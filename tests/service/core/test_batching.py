@@ -20,7 +20,7 @@ LARGE = Lane("model", (16, 16))
 COST = BatchCost(call_s=100.0, pixel_s=1.0)
 
 
-def queued(lane=SMALL, due_s=0.0, **fields):
+def make_window(lane=SMALL, due_s=0.0, **fields):
     return QueuedWindow(lane, due_s, **{"arrived_s": due_s, **fields})
 
 
@@ -39,7 +39,7 @@ def take_all(queue, now_s=0.0, cost=None):
 
 def test_windows_of_a_lane_leave_together_in_the_order_of_their_due_times():
     queue = BatchQueue(BatchPolicy())
-    late, early = fill(queue, queued(due_s=2), queued(due_s=1))
+    late, early = fill(queue, make_window(due_s=2), make_window(due_s=1))
 
     assert queue.take(2) == Batch(SMALL, [early, late])
     assert queue.take(2) is None
@@ -47,7 +47,7 @@ def test_windows_of_a_lane_leave_together_in_the_order_of_their_due_times():
 
 def test_windows_due_at_once_leave_as_they_came():
     queue = BatchQueue(BatchPolicy())
-    windows = fill(queue, *(queued() for _ in range(8)))
+    windows = fill(queue, *(make_window() for _ in range(8)))
 
     batch = queue.take(0)
 
@@ -57,35 +57,37 @@ def test_windows_due_at_once_leave_as_they_came():
 
 def test_a_batch_has_one_of_the_sizes():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 4, 8)))
-    fill(queue, *(queued() for _ in range(15)))
+    fill(queue, *(make_window() for _ in range(15)))
 
     assert [len(batch.windows) for batch in take_all(queue)] == [8, 4, 2, 1]
 
 
 def test_a_batch_keeps_within_the_budget_of_pixels():
     queue = BatchQueue(BatchPolicy(max_pixels=16 * 16 * 3))
-    fill(queue, *(queued(LARGE) for _ in range(5)))
+    fill(queue, *(make_window(LARGE) for _ in range(5)))
 
     assert [batch.pixels for batch in take_all(queue)] == [512, 512, 256]
 
 
 def test_a_window_larger_than_the_budget_goes_alone():
     queue = BatchQueue(BatchPolicy(max_pixels=100))
-    fill(queue, queued(LARGE), queued(LARGE))
+    fill(queue, make_window(LARGE), make_window(LARGE))
 
     assert [len(batch.windows) for batch in take_all(queue)] == [1, 1]
 
 
 def test_the_lane_whose_first_window_is_due_first_goes_first():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(LARGE, 2), queued(SMALL, 3), queued(SMALL, 1))
+    fill(queue, make_window(LARGE, 2), make_window(SMALL, 3), make_window(SMALL, 1))
 
     assert [batch.lane for batch in take_all(queue)] == [SMALL, LARGE]
 
 
 def test_a_higher_priority_goes_first_among_lanes_and_within_one():
     queue = BatchQueue(BatchPolicy(sizes=(1,)))
-    low, high, other = fill(queue, queued(due_s=1), queued(due_s=3, priority=1), queued(LARGE, 2))
+    low, high, other = fill(
+        queue, make_window(due_s=1), make_window(due_s=3, priority=1), make_window(LARGE, 2)
+    )
 
     taken = [window for batch in take_all(queue) for window in batch.windows]
 
@@ -94,7 +96,7 @@ def test_a_higher_priority_goes_first_among_lanes_and_within_one():
 
 def test_a_full_lane_leaves_before_an_older_half_empty_one():
     queue = BatchQueue(BatchPolicy(max_wait_s=10, sizes=(1, 2)))
-    fill(queue, queued(LARGE, 0), queued(SMALL, 1), queued(SMALL, 1))
+    fill(queue, make_window(LARGE, 0), make_window(SMALL, 1), make_window(SMALL, 1))
 
     assert [batch.lane for batch in take_all(queue, now_s=1)] == [SMALL]
 
@@ -102,7 +104,7 @@ def test_a_full_lane_leaves_before_an_older_half_empty_one():
 def test_a_half_empty_lane_leaves_once_its_oldest_window_has_waited():
     queue = BatchQueue(BatchPolicy(max_wait_s=10))
     # The oldest is not the first in the order.
-    fill(queue, queued(due_s=9, arrived_s=2), queued(due_s=8, arrived_s=5))
+    fill(queue, make_window(due_s=9, arrived_s=2), make_window(due_s=8, arrived_s=5))
 
     assert queue.take(11.9) is None
     assert [len(batch.windows) for batch in take_all(queue, now_s=12)] == [2]
@@ -110,7 +112,7 @@ def test_a_half_empty_lane_leaves_once_its_oldest_window_has_waited():
 
 def test_nothing_waits_for_company_unless_told_to():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(due_s=5))
+    fill(queue, make_window(due_s=5))
 
     assert queue.take(5) is not None
 
@@ -125,14 +127,14 @@ def test_nothing_waits_for_company_unless_told_to():
 )
 def test_different_lanes_do_not_share_a_batch_by_themselves(other):
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(SMALL), queued(other))
+    fill(queue, make_window(SMALL), make_window(other))
 
     assert [batch.lane for batch in take_all(queue)] == [SMALL, other]
 
 
 def test_neighbours_of_a_cancelled_window_notice_nothing():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 3)))
-    first, second, third = fill(queue, queued(), queued(), queued())
+    first, second, third = fill(queue, make_window(), make_window(), make_window())
 
     assert queue.cancel(second)
     assert not queue.cancel(second)
@@ -141,7 +143,7 @@ def test_neighbours_of_a_cancelled_window_notice_nothing():
 
 def test_the_few_that_are_left_of_many_leave_in_order():
     queue = BatchQueue(BatchPolicy(sizes=(1,)))
-    windows = fill(queue, *(queued(due_s=index * 37 % 100) for index in range(100)))
+    windows = fill(queue, *(make_window(due_s=index * 37 % 100) for index in range(100)))
     for window in windows[10:]:
         queue.cancel(window)
 
@@ -152,16 +154,16 @@ def test_the_few_that_are_left_of_many_leave_in_order():
 
 def test_a_window_that_is_gone_cannot_be_cancelled():
     queue = BatchQueue(BatchPolicy())
-    (window,) = fill(queue, queued())
+    (window,) = fill(queue, make_window())
     queue.take(0)
 
     assert not queue.cancel(window)
-    assert not queue.cancel(queued())
+    assert not queue.cancel(make_window())
 
 
 def test_a_window_cannot_wait_twice_at_once():
     queue = BatchQueue(BatchPolicy())
-    (window,) = fill(queue, queued())
+    (window,) = fill(queue, make_window())
 
     with pytest.raises(ValueError, match="added once"):
         queue.add(window)
@@ -169,7 +171,7 @@ def test_a_window_cannot_wait_twice_at_once():
 
 def test_a_window_that_was_cancelled_may_wait_again():
     queue = BatchQueue(BatchPolicy())
-    (window,) = fill(queue, queued())
+    (window,) = fill(queue, make_window())
     queue.cancel(window)
     queue.add(window)
 
@@ -178,7 +180,7 @@ def test_a_window_that_was_cancelled_may_wait_again():
 
 def test_a_window_whose_deadline_has_come_is_never_in_a_batch():
     queue = BatchQueue(BatchPolicy())
-    late, patient = fill(queue, queued(deadline_s=5), queued())
+    late, patient = fill(queue, make_window(deadline_s=5), make_window())
 
     assert queue.take(5) == Batch(SMALL, [patient])
     assert queue.drop_expired(5) == [late]
@@ -188,7 +190,10 @@ def test_a_window_whose_deadline_has_come_is_never_in_a_batch():
 def test_expired_windows_are_dropped_without_a_batch_too():
     queue = BatchQueue(BatchPolicy())
     second, first, in_time = fill(
-        queue, queued(deadline_s=4), queued(LARGE, deadline_s=3), queued(deadline_s=6)
+        queue,
+        make_window(deadline_s=4),
+        make_window(LARGE, deadline_s=3),
+        make_window(deadline_s=6),
     )
 
     assert queue.drop_expired(5) == [first, second]
@@ -197,7 +202,9 @@ def test_expired_windows_are_dropped_without_a_batch_too():
 
 def test_the_queue_counts_what_waits():
     queue = BatchQueue(BatchPolicy(sizes=(1,)))
-    cancelled, *_ = fill(queue, queued(), queued(LARGE, 1), queued(deadline_s=3), queued())
+    cancelled, *_ = fill(
+        queue, make_window(), make_window(LARGE, 1), make_window(deadline_s=3), make_window()
+    )
     assert (len(queue), queue.pixels) == (4, 64 * 3 + 256)
 
     queue.cancel(cancelled)
@@ -210,10 +217,10 @@ def test_the_next_event_is_when_a_lane_becomes_ready_or_a_deadline_comes():
     queue = BatchQueue(BatchPolicy(max_wait_s=10))
     assert queue.next_event_s() is None
 
-    (first,) = fill(queue, queued(due_s=1))
+    (first,) = fill(queue, make_window(due_s=1))
     assert queue.next_event_s() == 11
 
-    (second,) = fill(queue, queued(LARGE, 2, deadline_s=7))
+    (second,) = fill(queue, make_window(LARGE, 2, deadline_s=7))
     assert queue.next_event_s() == 7
 
     queue.cancel(second)
@@ -225,7 +232,7 @@ def test_the_next_event_is_when_a_lane_becomes_ready_or_a_deadline_comes():
 
 def test_a_window_set_aside_as_expired_is_an_event_until_it_is_dropped():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(deadline_s=3))
+    fill(queue, make_window(deadline_s=3))
     queue.take(4)
 
     assert queue.next_event_s() == 3
@@ -236,7 +243,7 @@ def test_a_window_set_aside_as_expired_is_an_event_until_it_is_dropped():
 def test_at_the_next_event_something_does_happen():
     # 0.1 + 0.2 is a little more than 0.3.
     queue = BatchQueue(BatchPolicy(max_wait_s=0.2))
-    fill(queue, queued(due_s=0.1))
+    fill(queue, make_window(due_s=0.1))
     event_s = queue.next_event_s()
 
     assert event_s is not None
@@ -246,35 +253,35 @@ def test_at_the_next_event_something_does_happen():
 
 def test_a_smaller_window_joins_where_padding_it_is_cheaper_than_a_call():
     queue = BatchQueue(BatchPolicy())
-    large, small = fill(queue, queued(WIDE), queued(SMALL, 1))
+    large, small = fill(queue, make_window(WIDE), make_window(SMALL, 1))
 
     assert take_all(queue, cost=COST) == [Batch(WIDE, [large, small])]
 
 
 def test_a_smaller_window_stays_where_a_call_of_its_own_is_cheaper():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(LARGE), queued(SMALL, 1))
+    fill(queue, make_window(LARGE), make_window(SMALL, 1))
 
     assert [batch.lane for batch in take_all(queue, cost=COST)] == [LARGE, SMALL]
 
 
 def test_windows_do_not_join_where_the_cost_is_not_known():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(WIDE), queued(SMALL, 1))
+    fill(queue, make_window(WIDE), make_window(SMALL, 1))
 
     assert len(take_all(queue, cost=None)) == 2
 
 
 def test_a_larger_window_does_not_join_a_smaller_bucket():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(SMALL), queued(WIDE, 1))
+    fill(queue, make_window(SMALL), make_window(WIDE, 1))
 
     assert len(take_all(queue, cost=COST)) == 2
 
 
 def test_a_window_joins_only_if_it_fits_both_ways():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(WIDE), queued(Lane("model", (9, 13)), 1))
+    fill(queue, make_window(WIDE), make_window(Lane("model", (9, 13)), 1))
 
     assert len(take_all(queue, cost=COST)) == 2
 
@@ -289,14 +296,14 @@ def test_a_window_joins_only_if_it_fits_both_ways():
 )
 def test_windows_of_another_key_or_of_exact_shape_never_join(host, donor):
     queue = BatchQueue(BatchPolicy())
-    fill(queue, queued(host), queued(donor, 1))
+    fill(queue, make_window(host), make_window(donor, 1))
 
     assert [batch.lane for batch in take_all(queue, cost=COST)] == [host, donor]
 
 
 def test_windows_join_only_up_to_one_of_the_sizes():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 4)))
-    fill(queue, queued(WIDE), *(queued(Lane("model", (8, 7 + i)), i) for i in (2, 1)))
+    fill(queue, make_window(WIDE), *(make_window(Lane("model", (8, 7 + i)), i) for i in (2, 1)))
 
     batches = take_all(queue, cost=COST)
 
@@ -306,21 +313,21 @@ def test_windows_join_only_up_to_one_of_the_sizes():
 
 def test_windows_join_only_within_the_budget_of_pixels():
     queue = BatchQueue(BatchPolicy(max_pixels=2 * 8 * 16))
-    fill(queue, queued(WIDE), queued(WIDE), queued(SMALL, 1))
+    fill(queue, make_window(WIDE), make_window(WIDE), make_window(SMALL, 1))
 
     assert [batch.lane for batch in take_all(queue, cost=COST)] == [WIDE, SMALL]
 
 
 def test_windows_join_an_odd_number_to_make_it_a_size():
     queue = BatchQueue(BatchPolicy())
-    fill(queue, *(queued(WIDE) for _ in range(3)), queued(SMALL, 1))
+    fill(queue, *(make_window(WIDE) for _ in range(3)), make_window(SMALL, 1))
 
     assert [len(batch.windows) for batch in take_all(queue, cost=COST)] == [4]
 
 
 def test_a_lane_with_a_full_batch_gives_no_window_away():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2)))
-    fill(queue, queued(WIDE), *(queued(SMALL, 1) for _ in range(3)))
+    fill(queue, make_window(WIDE), *(make_window(SMALL, 1) for _ in range(3)))
 
     batches = take_all(queue, cost=COST)
 
@@ -329,7 +336,7 @@ def test_a_lane_with_a_full_batch_gives_no_window_away():
 
 def test_a_window_does_not_join_if_its_lane_needs_as_many_calls_without_it():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 8)))
-    fill(queue, queued(WIDE), queued(SMALL, 1), queued(SMALL, 1))
+    fill(queue, make_window(WIDE), make_window(SMALL, 1), make_window(SMALL, 1))
 
     batches = take_all(queue, cost=COST)
 
@@ -340,7 +347,7 @@ def test_windows_of_one_call_join_another_only_if_all_their_padding_is_cheaper()
     batches = []
     for cost in (COST, BatchCost(call_s=130.0, pixel_s=1.0)):
         queue = BatchQueue(BatchPolicy(sizes=(1, 2, 3)))
-        fill(queue, queued(WIDE), queued(SMALL, 1), queued(SMALL, 1))
+        fill(queue, make_window(WIDE), make_window(SMALL, 1), make_window(SMALL, 1))
         batches.append([len(batch.windows) for batch in take_all(queue, cost=cost)])
 
     # Two times 64 pixels of padding, against a call of 100 and one of 130.
@@ -349,7 +356,9 @@ def test_windows_of_one_call_join_another_only_if_all_their_padding_is_cheaper()
 
 def test_a_window_joins_to_save_a_call_of_the_larger_bucket():
     queue = BatchQueue(BatchPolicy(sizes=(1, 2, 4)))
-    fill(queue, *(queued(WIDE) for _ in range(3)), queued(SMALL, 1), queued(SMALL, 1))
+    fill(
+        queue, *(make_window(WIDE) for _ in range(3)), make_window(SMALL, 1), make_window(SMALL, 1)
+    )
 
     assert [len(batch.windows) for batch in take_all(queue, cost=COST)] == [4, 1]
 
@@ -384,8 +393,8 @@ def serve(arrivals, seconds=1.0):
 
 
 def test_small_requests_pass_the_later_windows_of_a_huge_image():
-    huge = [queued(due_s=due_s, arrived_s=0) for due_s in compute_due_times(0.0, [1.0] * 1000)]
-    small = [queued(LARGE, float(arrived_s)) for arrived_s in (10, 100, 200)]
+    huge = [make_window(due_s=due_s, arrived_s=0) for due_s in compute_due_times(0.0, [1.0] * 1000)]
+    small = [make_window(LARGE, float(arrived_s)) for arrived_s in (10, 100, 200)]
 
     begun = serve(huge + small)
 
@@ -393,9 +402,9 @@ def test_small_requests_pass_the_later_windows_of_a_huge_image():
 
 
 def test_a_huge_image_is_not_starved_by_an_unending_stream():
-    huge = [queued(due_s=due_s, arrived_s=0) for due_s in compute_due_times(0.0, [1.0] * 100)]
+    huge = [make_window(due_s=due_s, arrived_s=0) for due_s in compute_due_times(0.0, [1.0] * 100)]
     # By itself the stream keeps the worker busy: the two share it, half and half.
-    stream = [queued(LARGE, float(arrived_s)) for arrived_s in range(1000)]
+    stream = [make_window(LARGE, float(arrived_s)) for arrived_s in range(1000)]
 
     begun = serve(huge + stream)
 
@@ -410,7 +419,7 @@ def test_a_cancelled_window_is_forgotten_at_once():
     queue = BatchQueue(BatchPolicy(max_wait_s=1))
     payload = Payload()
     gone = weakref.ref(payload)
-    _, window = fill(queue, queued(), queued(due_s=1, deadline_s=9, payload=payload))
+    _, window = fill(queue, make_window(), make_window(due_s=1, deadline_s=9, payload=payload))
 
     queue.cancel(window)
     del window, payload
@@ -421,11 +430,11 @@ def test_a_cancelled_window_is_forgotten_at_once():
 
 def test_a_queue_that_is_never_empty_does_not_grow():
     queue = BatchQueue(BatchPolicy(max_wait_s=1))
-    fill(queue, queued(deadline_s=1))
+    fill(queue, make_window(deadline_s=1))
     tracemalloc.start()
     for due_s in range(1, 4001):
         # Behind the one that stays in every order.
-        (window,) = fill(queue, queued(due_s=due_s, deadline_s=due_s + 2))
+        (window,) = fill(queue, make_window(due_s=due_s, deadline_s=due_s + 2))
         queue.cancel(window)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -437,7 +446,7 @@ def test_an_empty_lane_is_forgotten():
     queue = BatchQueue(BatchPolicy())
     key = Payload()
     gone = weakref.ref(key)
-    fill(queue, queued(Lane(key, (8, 8))))
+    fill(queue, make_window(Lane(key, (8, 8))))
 
     queue.take(0)
     del key
@@ -664,7 +673,7 @@ def test_batches_are_those_of_the_rules(policy, cost, seed):
     buckets = [(4, 4), (4, 8), (8, 4), (8, 8), (8, 12)]
     keys = rng.choices(["model", "other"], [4, 1], k=5)
     lanes = [Lane(key, rng.choice(buckets), rng.random() < 0.9) for key in keys]
-    windows = [queued(rng.choice(lanes), rng.randrange(9)) for _ in range(rng.randrange(60))]
+    windows = [make_window(rng.choice(lanes), rng.randrange(9)) for _ in range(rng.randrange(60))]
     queue, reference = BatchQueue(policy), ReferenceQueue(policy, cost)
     fill(queue, *windows)
     for window in windows:
