@@ -23,8 +23,8 @@ def test_the_request_is_what_the_server_reads_as_image_mask_and_parameters():
     _, fields, body = split(request.content)
     asked = parse_request(fields["Content-Type"], {}, body, ImageLimits())
     assert asked.parameters.model == "fake"
-    assert np.array_equal(asked.entry.read_image(ImageLimits()).values, SAMPLE.image)
-    assert np.array_equal(asked.entry.read_mask(ImageLimits()), SAMPLE.mask)
+    assert np.array_equal(asked.image.read_image(ImageLimits()).values, SAMPLE.image)
+    assert np.array_equal(asked.image.read_mask(ImageLimits()), SAMPLE.mask)
 
 
 def test_the_head_says_all_that_the_answer_depends_on():
