@@ -1,4 +1,4 @@
-"""How many labels change when the same image is padded into a larger canvas?
+"""Labels that change when the same image is padded into a larger canvas.
 
     python benchmarks/padding.py [STEPS]
 

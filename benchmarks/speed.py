@@ -1,4 +1,4 @@
-"""How much longer does masking take? Ratios of the exported network to its plain twins.
+"""Cost of masking: ratios of the exported network's time to those of plain networks.
 
     python benchmarks/speed.py [ROUNDS]
 
@@ -39,7 +39,7 @@ def export_plain(config: NetworkConfig) -> Any:
 
 
 def time_call(function: Any, image: Any, mask: Any) -> float:
-    """Give the seconds that one call takes, its result fetched."""
+    """Return the seconds of one call, its result included."""
     began = time.perf_counter()
     function(image=image, mask=mask)["labels"].numpy()
     return time.perf_counter() - began

@@ -20,7 +20,7 @@ END = "<!-- end of the table -->\n"
 
 
 def write_page(page: str) -> str:
-    """Give the page with its table as the settings are now.
+    """Return the page with its table as the settings are now.
 
     Args:
         page: as it is, with both markers.
@@ -60,7 +60,7 @@ def _describe_default(field: FieldInfo) -> str:
 
 
 def _find_option(variable: str) -> Iterator[str]:
-    """Give the option of `lacuna serve` that does the same; of a switch, what changes it."""
+    """Return the option of `lacuna serve` for a setting; of a switch, the form that changes it."""
     for option in serve.params:
         if isinstance(option, click.Option) and PREFIX + str(option.name).upper() == variable:
             yield f"`{(option.secondary_opts or option.opts)[0]}`"

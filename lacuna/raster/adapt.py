@@ -1,4 +1,4 @@
-"""From an image as its file holds it to what a model takes: units, channels, validity.
+"""Fitting of a decoded image to a model: units, channels, validity.
 
 Units. Pictures carry intensities, which are scaled from their bit depth to the model's. Arrays
 carry numbers, which are taken as they are; so are all numbers for a float32 model.
@@ -85,7 +85,7 @@ def to_sample(
 
 
 def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
-    """Give an image of which only those pixels are valid that a mask says so of as well.
+    """Add a mask to an image: a pixel stays valid where the mask is True.
 
     Args:
         raster: the image.
@@ -101,7 +101,7 @@ def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
 
 
 def find_valid(raster: Raster, nodata: float | None = None) -> NDArray[np.bool_]:
-    """Tell which pixels are valid: by the file, by the no-data value, and as numbers.
+    """Find the valid pixels by the file, the no-data value, and finiteness.
 
     Args:
         raster: the image.

@@ -1,4 +1,4 @@
-"""What a decoder says of damaged bytes, in our words."""
+"""Translation of decoders' exceptions into errors of the request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lacuna.errors import InvalidImageError, RequestError
 
 @contextmanager
 def decoder_errors(kind: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into one error of the request.
+    """Turn every exception of a decoder into one error of the request.
 
     Decoders meet hostile bytes with errors of every class, from `struct.error` to `MemoryError`;
     their texts name offsets and library functions and are kept as the cause only.

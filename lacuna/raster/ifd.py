@@ -1,4 +1,4 @@
-"""The skeleton of a TIFF structure: its directories and how much they make a reader load.
+"""Directories of a TIFF structure, and the bytes that they make a reader load.
 
 TIFF files and EXIF blobs share it. A directory is a list of tags; a tag names a type, a count and
 where its values stand. A few hundred bytes can claim that thousands of tags each hold the whole
@@ -38,7 +38,7 @@ class Directory:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How wide the fields are: classic TIFF, or BigTIFF."""
+    """Byte order and field widths: classic TIFF, or BigTIFF."""
 
     order: str
     offset: str

@@ -33,7 +33,7 @@ _APPLICATION_SEGMENTS = frozenset(range(0xE0, 0xF0))
 
 @dataclass(frozen=True)
 class Frame:
-    """What a JPEG's frame header says: sizes in pixels, precision in bits."""
+    """Frame header of a JPEG: sizes in pixels, precision in bits."""
 
     height: int
     width: int

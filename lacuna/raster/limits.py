@@ -1,4 +1,4 @@
-"""How large an image may be, checked against what its header says."""
+"""Limits of the size of an image, checked against its header."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ImageLimits:
         return "" if self.model_pixels is None else f" for model {self.model}"
 
     def narrow(self, model: str, pixels: int | None) -> ImageLimits:
-        """Give the limits of a model.
+        """Return the limits of a model.
 
         Args:
             model: its name.

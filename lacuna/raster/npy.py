@@ -1,4 +1,4 @@
-"""NumPy's own file format, without its loader: nothing is evaluated, unpickled or warned about.
+"""NPY, NumPy's file format, read without NumPy's loader: nothing is evaluated or unpickled.
 
 Only NumPy and the standard library are needed here, so that the client can use it as well.
 """
@@ -34,7 +34,7 @@ _REAL = re.compile("[<>|=]?(?:b1|[iu][1248]|f[248])")
 
 @dataclass(frozen=True)
 class NpyHeader:
-    """What stands before the numbers.
+    """Header of an NPY file.
 
     Attributes:
         shape: as saved.
@@ -85,7 +85,7 @@ def _parse_header(header: bytes, end: int) -> NpyHeader:
 
 
 def read_npy(data: Buffer, header: NpyHeader | None = None) -> NDArray[Any]:
-    """Give the array of an NPY file, without a copy.
+    """Read the array of an NPY file, without a copy.
 
     Args:
         data: the file.

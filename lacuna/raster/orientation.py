@@ -1,4 +1,4 @@
-"""The way up: cameras store a picture as the sensor lay and say in EXIF how to turn it."""
+"""Orientation of pictures: cameras store them as the sensor lay, and EXIF says how to turn them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lacuna.raster.raster import Raster
 ORIENTATION_TAG = 274
 
 _STEPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
-"""How to read rows and columns, forwards or backwards, after 5 to 8 have swapped them."""
+"""Steps along rows and columns, forwards or backwards, after 5 to 8 have swapped them."""
 
 
 def read_orientation(exif: bytes) -> int:

@@ -1,4 +1,4 @@
-"""A picture of an image, for people to look at: a PNG, whatever the image itself is."""
+"""Preview of an image as a PNG that every browser shows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILTER = 16
 pixels with alpha are written in 0.8 s instead of 2, and take 15 % less."""
 
 _PERCENTILES = (2, 98)
-"""What becomes black and white; QGIS stretches so as well."""
+"""Percentiles that become black and white, as in QGIS."""
 
 _SAMPLED_PIXELS = 1 << 20
 
@@ -40,7 +40,7 @@ class Preview:
 
 
 def draw_preview(raster: Raster, valid: NDArray[np.bool_]) -> Preview:
-    """Draw what an image looks like.
+    """Draw an image.
 
     Bytes are shown as they are. Of everything else each band is stretched, from the 2nd to the 98th
     percentile of its valid pixels. Of three bands and more the first three are red, green and blue;
@@ -82,7 +82,7 @@ def _stretch(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8
 def _find_ranges(
     values: NDArray[Any], valid: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give what becomes black, and what becomes white, of each band; they always differ."""
+    """Find the values of each band that become black and white; they always differ."""
     step = max(1, math.isqrt(valid.size // _SAMPLED_PIXELS))
     if not valid[::step, ::step].any():
         step = 1

@@ -104,7 +104,7 @@ def narrow(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def equals_nodata(values: NDArray[Any], nodata: float) -> NDArray[np.bool_]:
-    """Where every channel of a pixel holds the no-data value.
+    """Find the pixels whose channels all hold the no-data value.
 
     Args:
         values: (H, W, C), integer or floating point.

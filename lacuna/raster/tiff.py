@@ -146,7 +146,7 @@ def _read_nodata(page: TiffPage) -> float | None:
 
 
 def _convert_colours(page: TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any], float | None]:
-    """Give values of which more means brighter, and the one that means white."""
+    """Return values of which more means brighter, and the one that means white."""
     photometric = int(page.photometric)
     if photometric not in _KNOWN_COLOURS:
         raise InvalidImageError(

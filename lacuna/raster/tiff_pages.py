@@ -1,4 +1,4 @@
-"""Which page of a TIFF file is the image, and whether it may be decoded.
+"""Choice of the page that is the image, and checks before it is decoded.
 
 A TIFF header can claim almost anything in a few bytes, so the directories are weighed before
 tifffile loads them, and each page is held to the limits before its samples are read.

@@ -77,7 +77,7 @@ class ClientConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether a request can be sent."""
+        """True if a request can be sent."""
         return self._is_reusable and not self._reader.at_eof() and not self._writer.is_closing()
 
     async def exchange(self, request: bytes) -> RawResponse:

@@ -12,7 +12,7 @@ _DRAWN_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class LoadProfile:
-    """How a server is loaded.
+    """Profile of the load on a server.
 
     Without a rate the loop is closed: each connection sends its next request when the last one is
     answered. With a rate the loop is open: requests arrive at random, whether the server keeps up

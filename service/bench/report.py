@@ -78,7 +78,7 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Whether no request failed and no answer differs."""
+        """True if no request failed and no answer differs."""
         return not self.failed and not self.differing_answers
 
     def to_json(self) -> dict[str, Any]:

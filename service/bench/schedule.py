@@ -60,7 +60,7 @@ class Schedule:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to send or to wait for."""
+        """True if nothing is left to send or to wait for."""
         return not (self.accepts or self._unsettled or self._in_flight)
 
     def arrive(self, due_s: float) -> None:
