@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -118,8 +117,9 @@ class Exchange:
         """
         with self.telemetry.measure(dialect.name) as record:
             try:
-                async with self.receive_body(request) as body:
-                    reply = await self._answer(request.head, dialect, body, record)
+                reply = await self.with_body(
+                    request, lambda body: self._answer(request.head, dialect, body, record)
+                )
             except Exception:
                 self._count_failure(record)
                 raise
@@ -127,14 +127,19 @@ class Exchange:
         request.add_log_fields(**record.describe_for_log())
         return reply._replace(headers={**reply.headers, **record.describe_for_client()})
 
-    @asynccontextmanager
-    async def receive_body(self, request: IncomingRequest) -> AsyncIterator[Body]:
-        """Admit a request, read its body and decompress it.
+    async def with_body(
+        self, request: IncomingRequest, work: Callable[[Body], Awaitable[Value]]
+    ) -> Value:
+        """Admit a request, read its body, decompress it, and work on it.
 
-        The work inside the context is cancelled when the client disconnects.
+        The work is cancelled when the client disconnects.
 
         Args:
             request: Request, before its body is read.
+            work: Work on the decompressed body.
+
+        Returns:
+            The result of the work.
 
         Raises:
             OverloadedError: if the load is too high.
@@ -152,7 +157,7 @@ class Exchange:
                     body = await asyncio.to_thread(decompress, body, coding, self.body_bytes)
                     # From here on, the decompressed body takes the memory.
                     reservation.grow(len(body))
-                yield body
+                return await work(body)
 
     async def _answer(
         self, head: RequestHead, dialect: Dialect[ParsedRequest], body: Body, record: RequestRecord

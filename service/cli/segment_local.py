@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lacuna.cli.segment_plan import Job
 from lacuna.cli.segment_run import SegmentJob
-from lacuna.client.result import ClassInfo, Result
+from lacuna.client.result import Result
 from lacuna.raster.limits import ImageLimits
 from service.cli.loading import load_saved_model
 
@@ -62,7 +62,7 @@ async def open_models(
         stages_s = {"decode": decode_s, "queue": segmented.queue_s, "infer": segmented.infer_s}
         return Result(
             segmentation.labels,
-            tuple(ClassInfo(entry.id, entry.name, entry.color) for entry in manifest.classes),
+            manifest.class_infos,
             model.name,
             model.version,
             segmentation.probabilities,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lacuna.errors import InvalidManifestError, MissingManifestError
+from lacuna.segmentation import ClassInfo
 
 MANIFEST_FILE = Path("assets.extra") / "manifest.json"
 
@@ -75,6 +77,11 @@ class Manifest(_Strict):
     receptive_radius: Annotated[int, Field(ge=0, le=8192)]
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}
+
+    @cached_property
+    def class_infos(self) -> tuple[ClassInfo, ...]:
+        """Classes as results name them."""
+        return tuple(ClassInfo(entry.id, entry.name, entry.color) for entry in self.classes)
 
     @field_validator("classes")
     @classmethod

@@ -24,15 +24,17 @@ class HttpRequest:
 
     Attributes:
         head: headers, query and target.
+        declared_bytes: declared length of the body in bytes; 0 if the request declares none.
     """
 
-    __slots__ = ("_limits", "_receive", "_scope", "head")
+    __slots__ = ("_limits", "_receive", "_scope", "declared_bytes", "head")
 
     def __init__(
         self, request: Request, limits: BodyLimits, target: ModelTarget | None = None
     ) -> None:
         query: Mapping[str, str] = request.query_params if request.scope["query_string"] else {}
         self.head = RequestHead(request.headers, query, target)
+        self.declared_bytes = read_declared_bytes(request.headers)
         self._scope = request.scope
         self._receive = request.receive
         self._limits = limits
@@ -41,11 +43,6 @@ class HttpRequest:
     def client(self) -> str:
         """Name of the client: that of its key, or its address if it has no key."""
         return name_client(self._scope)
-
-    @property
-    def declared_bytes(self) -> int:
-        """Declared length of the body in bytes; 0 if the request declares none."""
-        return read_declared_bytes(self.head.headers)
 
     async def read_body(self, reservation: Reservation) -> Body:
         """Read the whole body; see `service.web.body.read_body`."""

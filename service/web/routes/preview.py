@@ -61,9 +61,10 @@ def make_router(services: AppServices) -> APIRouter:
         exchange = services.exchange
         incoming = HttpRequest(request, services.body_limits)
         with exchange.telemetry.measure("preview"):
-            async with exchange.receive_body(incoming) as body:
-                limits = exchange.image_limits
-                shown = await asyncio.to_thread(_draw, incoming.head, body, limits)
+            shown = await exchange.with_body(
+                incoming,
+                lambda body: asyncio.to_thread(_draw, incoming.head, body, exchange.image_limits),
+            )
         incoming.add_log_fields(height=shown.size[0], width=shown.size[1])
         headers = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
         return Response(shown.content, media_type="image/png", headers=headers)

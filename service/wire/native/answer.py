@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lacuna.outputs import OutputType
-from lacuna.segmentation import ClassInfo, NamedSegmentation
+from lacuna.segmentation import NamedSegmentation
 from service.wire.dialect import Answer
 
 
@@ -21,7 +21,7 @@ def render(answer: Answer, kind: OutputType) -> bytes:
     return kind.write(
         NamedSegmentation(
             segmentation.labels,
-            tuple(ClassInfo(one.id, one.name, one.color) for one in answer.manifest.classes),
+            answer.manifest.class_infos,
             answer.model,
             answer.version,
             segmentation.probabilities,

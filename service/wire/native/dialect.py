@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lacuna.outputs import MEDIA_TYPES, find_by_media_type
 from lacuna.raster.limits import ImageLimits
@@ -41,7 +41,8 @@ class NativeDialect:
         media_type = choose_media_type(head.headers.get("accept"), MEDIA_TYPES)
         content_type = head.headers.get("content-type")
         request = parse_request(content_type, head.query, body, self.limits)
-        return replace(request, output=find_by_media_type(media_type))
+        request.output = find_by_media_type(media_type)
+        return request
 
     def renders_inline(self, request: SegmentRequest, numbers: int) -> bool:
         """Return True if rendering the numbers on the event loop is faster than in a thread."""

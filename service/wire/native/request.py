@@ -53,7 +53,7 @@ class Parameters:
     timeout_s: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class SegmentRequest:
     """Request for one image, which is not yet decoded.
 
