@@ -19,7 +19,7 @@ class Sample:
 
     Attributes:
         image: uint8, uint16 or float32 (H, W, C), no side 0, in the units of the model. Values of
-            invalid pixels are never read: `buckets.assemble` replaces them with 0.
+            invalid pixels are never read: the server replaces them with 0 before the model runs.
         mask: bool (H, W), True = valid.
 
     Raises:

@@ -122,8 +122,8 @@ def segment(
     Outputs are written whole or not at all. If a server becomes unreachable, the command waits for
     it.
 
-    The exit status is 0 if every image was segmented now or before, 3 if some were not, and 1 if
-    none was.
+    The exit status is 0 if every image was segmented in this run or an earlier one, 3 if some were
+    not, and 1 if none was.
 
     \b
     lacuna segment scene.tif --nodata 0 -o labels.png

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
 
-from lacuna.raster.npy import MAGIC, read_npy, write_npy
+from lacuna.raster.images import decode_image
+from lacuna.raster.limits import UNLIMITED
+from lacuna.raster.npy import write_npy
+from lacuna.raster.pillow import decode_for_display, to_array
 
 Image = str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[Any] | PIL.Image.Image
 """A file's path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image."""
@@ -65,30 +67,18 @@ def read_picture(source: Image) -> NDArray[Any]:
     if isinstance(source, np.ndarray):
         return source
     if isinstance(source, PIL.Image.Image):
-        return _to_array(source)
+        return to_array(source)
     data = read_source(source)
-    if data.startswith(MAGIC):
-        return read_npy(data)
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            return _to_array(PIL.ImageOps.exif_transpose(picture))
-    except (OSError, ValueError):
-        # Pillow cannot read many kinds of TIFF; lacuna.raster can, with the extra `formats`.
-        from lacuna.raster.images import decode_image  # noqa: PLC0415
-        from lacuna.raster.limits import ImageLimits  # noqa: PLC0415
-
-        return decode_image(data, ImageLimits()).values
+        values = decode_image(data, UNLIMITED).values
+    except ModuleNotFoundError:
+        return decode_for_display(data)
+    return values[:, :, 0] if values.shape[2] == 1 else values
 
 
 def _write_picture(picture: PIL.Image.Image) -> bytes:
     if picture.mode not in _PNG_MODES:
-        return write_npy(_to_array(picture))
+        return write_npy(to_array(picture))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=_QUICK)
     return buffer.getvalue()
-
-
-def _to_array(picture: PIL.Image.Image) -> NDArray[Any]:
-    if picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
-        picture = picture.convert("RGB")
-    return np.asarray(picture)

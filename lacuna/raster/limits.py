@@ -53,6 +53,10 @@ class ImageLimits:
         return self if pixels is None else replace(self, model=model, model_pixels=pixels)
 
 
+UNLIMITED = ImageLimits(image_pixels=1 << 62, image_channels=1 << 31)
+"""For files of one's own: memory is the only limit."""
+
+
 def check_size(limits: ImageLimits, height: int, width: int, channels: int = 1) -> None:
     """Refuse an image by what its header says, before anything is allocated for it.
 

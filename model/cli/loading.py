@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from lacuna.native_output import mute_native_stderr
+from lacuna.native_stderr import mute_native_stderr
 
 if TYPE_CHECKING:
     import keras

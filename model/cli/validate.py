@@ -21,6 +21,6 @@ def validate(folder: Path) -> None:
     DIR/labels/NAME.ext    class ids as they are stored; 255 = unknown
     DIR/masks/NAME.ext     optional; non-zero = valid
 
-    The exit status is 0 if there is none, else 1.
+    The exit status is 0 if there are no faults, 1 otherwise.
     """
     print_dataset(read_dataset(folder))

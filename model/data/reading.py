@@ -11,11 +11,8 @@ from lacuna.errors import InvalidImageError
 from lacuna.raster.adapt import find_valid
 from lacuna.raster.images import decode_image
 from lacuna.raster.label_maps import decode_label_map
-from lacuna.raster.limits import ImageLimits
+from lacuna.raster.limits import UNLIMITED
 from lacuna.raster.masks import decode_mask
-
-# A folder on one's own disk is no stranger's request: memory is the only limit.
-_UNLIMITED = ImageLimits(image_pixels=1 << 62, image_channels=1 << 31)
 
 # A network is trained on the raw values of one depth, to which the server scales all others.
 _TRAINABLE = (None, 255.0, 65535.0)
@@ -43,7 +40,7 @@ def read_image(data: bytes, nodata: float | None = None) -> TrainingImage:
     Raises:
         RequestError: if it is damaged or of a kind that is not read.
     """
-    raster = decode_image(data, _UNLIMITED)
+    raster = decode_image(data, UNLIMITED)
     if raster.full_scale not in _TRAINABLE:
         bits = int(raster.full_scale or 0).bit_length()
         raise InvalidImageError(f"image must have 8 or 16 bits a sample; it has {bits}")
@@ -59,7 +56,7 @@ def read_labels(data: bytes) -> NDArray[Any]:
     Raises:
         RequestError: if it is damaged, coloured or holds fractions.
     """
-    return decode_label_map(data, _UNLIMITED)
+    return decode_label_map(data, UNLIMITED)
 
 
 def read_mask(data: bytes) -> NDArray[np.bool_]:
@@ -71,4 +68,4 @@ def read_mask(data: bytes) -> NDArray[np.bool_]:
     Raises:
         RequestError: if it is damaged, or has channels that differ.
     """
-    return decode_mask(data, _UNLIMITED)
+    return decode_mask(data, UNLIMITED)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lacuna.native_output import mute_native_stderr
+from lacuna.native_stderr import mute_native_stderr
 
 if TYPE_CHECKING:
     from service.engine.thread_allocation import ThreadAllocation

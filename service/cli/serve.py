@@ -18,7 +18,7 @@ from service.cli.logs import configure_logging
 @click.option(
     "--model-repository",
     type=click.Path(path_type=Path),
-    help="Folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
+    help="Folder of <model>/<version>/saved_model.pb.  [default: the demo model's]",
 )
 @click.option("--models", help="Names of the models to serve, separated by commas.  [default: all]")
 @click.option(
@@ -29,7 +29,7 @@ from service.cli.logs import configure_logging
 @click.option(
     "--admin-key-file",
     type=click.Path(path_type=Path),
-    help="File of the key for loading and unloading models.  [default: both are forbidden]",
+    help="File of the key for loading and unloading models.  [default: none; both are refused]",
 )
 @click.option(
     "--metrics-port",

@@ -1,8 +1,8 @@
 """`POST /v1/segment`.
 
-Labels are question for as JSON: areas in run lengths, with the names of model and classes, all from
-the version that gave the answer. With probabilities it is NPZ, and in brief NPY; names are question
-for once then.
+Labels are requested as JSON: areas in run lengths, with the names of model and classes, all from
+the version that gave the answer. With probabilities the answer is NPZ, and with `brief` it is NPY;
+the names are then requested once.
 """
 
 from __future__ import annotations

@@ -137,6 +137,28 @@ function getContext(canvas) {
 }
 
 /**
+ * Tell a JPEG, and a WebP compressed with loss, by their bytes, as the server does.
+ *
+ * @param {DataView} file
+ */
+function isLossy(file) {
+  if (file.byteLength < 20) return false;
+  if (file.getUint32(0) >>> 8 === 0xffd8ff) return true;
+  if (spell(file, 0) !== "RIFF" || spell(file, 8) !== "WEBP") return false;
+  for (let at = 12; at + 8 <= file.byteLength; ) {
+    if (spell(file, at) === "VP8 ") return true;
+    const size = file.getUint32(at + 4, true);
+    at += 8 + size + (size % 2);
+  }
+  return false;
+}
+
+/** @param {DataView} file @param {number} at */
+function spell(file, at) {
+  return String.fromCharCode(...[0, 1, 2, 3].map((step) => file.getUint8(at + step)));
+}
+
+/**
  * Read a mask file like the server: non-zero = valid.
  *
  * @param {Blob} blob
@@ -149,8 +171,8 @@ export async function openMask(blob, seen = false) {
   if (!opened) return null;
   const { width, height, raster, missing } = opened;
   if (seen) return { width, height, missing: missing ?? new Uint8Array(width * height) };
-  // JPEG blurs: what was 0 comes back as 3 or 7.
-  const least = blob.type === "image/jpeg" ? 128 : 0;
+  // Compression with loss turns a 0 beside an edge into 3 or 7.
+  const least = isLossy(new DataView(await blob.arrayBuffer())) ? 128 : 0;
   const isZero = (/** @type {number} */ value) => (least ? value < least : value === 0);
   const zero = findMissing(raster, isZero, "every") ?? new Uint8Array(width * height);
   if (missing) for (let at = 0; at < zero.length; at++) zero[at] |= missing[at];

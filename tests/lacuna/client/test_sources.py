@@ -5,9 +5,11 @@ import PIL.Image
 import pytest
 
 from lacuna.client.sources import read_picture, read_source
+from lacuna.errors import InvalidImageError
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
-from tests.support.images import noise, tiff_file
+from lacuna.raster.pillow import decode_for_display
+from tests.support.images import noise, picture_file, tiff_file
 
 
 def decode(source):
@@ -60,3 +62,27 @@ def test_a_picture_is_turned_upright():
     PIL.Image.fromarray(values).save(buffer, "PNG", exif=exif)
 
     assert np.array_equal(read_picture(buffer.getvalue()), np.rot90(values, -1))
+
+
+@pytest.mark.parametrize("values", [noise(5, 7, 3, dtype=np.uint16), noise(5, 7, dtype=np.float32)])
+def test_a_picture_to_draw_on_has_the_values_that_the_server_sees(values):
+    data = tiff_file(values, photometric="rgb" if values.ndim == 3 else "minisblack")
+
+    np.testing.assert_array_equal(read_picture(data), values)
+
+
+def test_a_file_of_two_images_is_no_picture():
+    buffer = io.BytesIO()
+    first, second = (PIL.Image.fromarray(noise(5, 7, seed=seed)) for seed in (1, 2))
+    first.save(buffer, "TIFF", save_all=True, append_images=[second])
+
+    with pytest.raises(InvalidImageError, match="holds 2"):
+        read_picture(buffer.getvalue())
+
+
+def test_pillow_reads_pictures_where_the_decoders_are_not_installed():
+    values = noise(5, 7, 3)
+
+    np.testing.assert_array_equal(decode_for_display(picture_file(values, "PNG")), values)
+    with pytest.raises(InvalidImageError, match="cannot be decoded"):
+        decode_for_display(b"no picture")
