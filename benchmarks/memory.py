@@ -30,7 +30,7 @@ from service.bench.load import run_in_loop, run_load
 from service.bench.load_profile import LoadProfile
 from service.bench.prepared_request import PreparedRequest, encode_request, prepare_request
 from service.bench.report import make_report
-from service.bench.session import exchange_once
+from service.bench.session import send_once
 from service.bench.workload import Workload, draw_samples, parse_sizes
 from service.core.windows import Tiling
 from service.engine.thread_allocation import count_cores
@@ -45,7 +45,7 @@ _RESIDENT = re.compile(rb"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
 
 async def read_resident_bytes(server: httpx2.URL) -> float:
     """Read the resident memory of a server's process from its metrics, in bytes."""
-    response = await exchange_once(server, encode_request("GET", server, "/metrics"), TIMEOUT_S)
+    response = await send_once(server, encode_request("GET", server, "/metrics"), TIMEOUT_S)
     found = _RESIDENT.search(response.body)
     if found is None:
         raise RuntimeError("the server must export process_resident_memory_bytes; it does not")
@@ -63,7 +63,7 @@ async def watch_peak(server: httpx2.URL, request: PreparedRequest) -> tuple[int,
             await asyncio.sleep(LOOK_S)
 
     watching = asyncio.create_task(watch())
-    response = await exchange_once(server, request.content, TIMEOUT_S)
+    response = await send_once(server, request.content, TIMEOUT_S)
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching

@@ -129,7 +129,7 @@ class Engine(_Group):
     """seconds after which a running model call makes `/livez` fail"""
 
 
-class Batch(_Group):
+class BatchSettings(_Group):
     """Limits on batches."""
 
     max_pixels: PositiveInt = BatchPolicy.max_pixels
@@ -213,7 +213,7 @@ class Settings(BaseSettings):
     repository: RepositorySettings = RepositorySettings()
     limits: Limits = Limits()
     engine: Engine = Engine()
-    batch: Batch = Batch()
+    batch: BatchSettings = BatchSettings()
     admission: Admission = Admission()
     cache_folder: Annotated[Path, Unset("the user's cache")] = Field(
         default_factory=find_cache_folder

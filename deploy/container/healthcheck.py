@@ -1,5 +1,5 @@
 # ruff: noqa: INP001, T201 (a script that talks to `docker inspect`)
-"""The image's HEALTHCHECK: asks /readyz of the server in the same container.
+"""HEALTHCHECK of the image: requests /readyz of the server in the same container.
 
 Exit status 0 if it answers 200, else 1. What it says is printed, so that `docker inspect` shows
 which model is in what state. It runs every few seconds: standard library only, and `python -IS`.

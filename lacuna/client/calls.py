@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Call:
+class HttpCall:
     """One HTTP request.
 
     Attributes:
@@ -31,7 +31,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Reply:
+class HttpReply:
     """One HTTP response.
 
     Attributes:
@@ -71,5 +71,5 @@ class Question:
     timeout_s: float | None = None
 
 
-Steps = Generator[Call, Reply, Value]
+Steps = Generator[HttpCall, HttpReply, Value]
 """Generator that yields each call, receives its reply, and returns the outcome."""

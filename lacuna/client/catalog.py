@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.client.calls import Call, Steps
+from lacuna.client.calls import HttpCall, Steps
 from lacuna.client.result import ClassInfo
 from lacuna.errors import UnknownModelError
 from lacuna.sample import INVALID_LABEL
 
-MODELS = Call("GET", "/v1/models", raises=False)
+MODELS = HttpCall("GET", "/v1/models", raises=False)
 
 # Paul Tol's bright scheme, whose colours are distinct with any colour vision.
 _COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import httpx2
 
 from lacuna import errors
-from lacuna.client.calls import Reply
+from lacuna.client.calls import HttpReply
 from lacuna.errors import LacunaError
 
 
@@ -73,7 +73,7 @@ _BY_STATUS: dict[int, type[LacunaError]] = {
 }
 
 
-def read_failure(reply: Reply, now: datetime | None = None) -> Failure:
+def read_failure(reply: HttpReply, now: datetime | None = None) -> Failure:
     """Return the error that the server raised.
 
     Args:
@@ -104,7 +104,7 @@ def explain_silence(url: str, fault: httpx2.HTTPError) -> Failure:
     return Failure(UnreachableError(f"the server must answer; {url} does not: {said}"), passes)
 
 
-def _make_error(reply: Reply, retry_after_s: float | None) -> LacunaError:
+def _make_error(reply: HttpReply, retry_after_s: float | None) -> LacunaError:
     code, message = _read_message(reply)
     if code == errors.OverloadedError.code or (not code and reply.status == 429):
         return errors.OverloadedError(message, "server", retry_after_s or 0.0)
@@ -117,7 +117,7 @@ def _make_error(reply: Reply, retry_after_s: float | None) -> LacunaError:
     return _BY_STATUS.get(reply.status, fallback)(message)
 
 
-def _read_message(reply: Reply) -> tuple[str, str]:
+def _read_message(reply: HttpReply) -> tuple[str, str]:
     """Return the code of an answer, empty if it has none, and its message."""
     try:
         content = json.loads(reply.content)
@@ -128,7 +128,7 @@ def _read_message(reply: Reply) -> tuple[str, str]:
         return "", f"the server answered {reply.status}"
 
 
-def _read_retry_after(reply: Reply, now: datetime | None) -> float | None:
+def _read_retry_after(reply: HttpReply, now: datetime | None) -> float | None:
     """Read seconds or a date (RFC 9110, section 10.2.3)."""
     text = reply.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

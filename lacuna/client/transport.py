@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import httpx2
 
-from lacuna.client.calls import Call, Reply
+from lacuna.client.calls import HttpCall, HttpReply
 from lacuna.client.sources import Image
 
 KEEPALIVE_S = 3.0
@@ -51,7 +51,7 @@ def build_headers(api_key: str | None) -> dict[str, str]:
     return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
 
-def build_request(http: httpx2.Client | httpx2.AsyncClient, call: Call) -> httpx2.Request:
+def build_request(http: httpx2.Client | httpx2.AsyncClient, call: HttpCall) -> httpx2.Request:
     """Build the HTTP request of a call."""
     return http.build_request(
         call.method,
@@ -61,10 +61,10 @@ def build_request(http: httpx2.Client | httpx2.AsyncClient, call: Call) -> httpx
     )
 
 
-def make_reply(response: httpx2.Response) -> Reply:
+def make_reply(response: httpx2.Response) -> HttpReply:
     """Return the reply that a response, read to its end, holds."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status_code, headers, response.content)
+    return HttpReply(response.status_code, headers, response.content)
 
 
 def pair_up(

@@ -110,7 +110,7 @@ def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
     import numpy as np  # noqa: PLC0415
 
     from model.data.batches import SampleReader  # noqa: PLC0415
-    from model.data.folders import Sample  # noqa: PLC0415
+    from model.data.folders import LabelledSample  # noqa: PLC0415
     from model.scoring.flips import count_flips  # noqa: PLC0415
     from model.scoring.prediction import Predictor  # noqa: PLC0415
     from model.training.runs import read_network_config  # noqa: PLC0415
@@ -120,7 +120,7 @@ def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
 
     def label(image: Any, mask: Any) -> Any:
         labels = np.zeros(mask.shape, np.uint8)  # not used
-        return predictor.predict(Sample(image, mask, labels)).argmax(axis=-1)
+        return predictor.predict(LabelledSample(image, mask, labels)).argmax(axis=-1)
 
     samples = map(reader.read, dataset.validation[:_CANVASES])
     return count_flips(label, ((sample.image, sample.mask) for sample in samples))

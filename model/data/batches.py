@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.data.crops import AugmentationConfig, Batch, augment, collate
+from model.data.crops import AugmentationConfig, CropBatch, augment, collate
 from model.data.description import DatasetDescription
-from model.data.folders import Dataset, Sample, load_sample
+from model.data.folders import Dataset, LabelledSample, load_sample
 from model.data.listing import Entry
 
 CACHE_BYTES = 2**30
@@ -31,10 +31,10 @@ class SampleReader:
     def __init__(self, description: DatasetDescription, max_bytes: int = CACHE_BYTES) -> None:
         self._description = description
         self._room = max_bytes
-        self._kept: dict[str, Sample] = {}
+        self._kept: dict[str, LabelledSample] = {}
         self._lock = Lock()
 
-    def read(self, entry: Entry) -> Sample:
+    def read(self, entry: Entry) -> LabelledSample:
         """Return the sample of an entry."""
         kept = self._kept.get(entry.name)
         if kept is not None:
@@ -73,7 +73,7 @@ def draw_batch(
     step: int,
     batch_size: int,
     multiple: int,
-) -> Batch:
+) -> CropBatch:
     """Draw the batch of a step.
 
     Args:
@@ -106,10 +106,10 @@ def stream_batches(
     """Return a `tf.data.Dataset` of the batches of some steps, drawn in advance during training.
 
     Returns:
-        A dataset of `Batch`es.
+        A dataset of `CropBatch`es.
     """
 
-    def generate() -> Iterator[Batch]:
+    def generate() -> Iterator[CropBatch]:
         for step in steps:
             yield draw_batch(dataset, reader, augmentation, seed, step, batch_size, multiple)
 
@@ -117,9 +117,9 @@ def stream_batches(
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
 
 
-def describe_batch(channels: int) -> Batch:
+def describe_batch(channels: int) -> CropBatch:
     """Return the shapes and types of a batch as TensorFlow's specifications."""
-    return Batch(
+    return CropBatch(
         tf.TensorSpec((None, None, None, channels), tf.float32),
         tf.TensorSpec((None, None, None, 1), tf.bool),
         tf.TensorSpec((None, None, None), tf.uint8),

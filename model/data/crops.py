@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.folders import Sample
+from model.data.folders import LabelledSample
 from model.data.nodata import draw_missing
 from model.labels import IGNORE_LABEL
 
@@ -46,7 +46,7 @@ class AugmentationConfig:
             raise ValueError(f"`crop` must be positive. Received: {self.crop}")
 
 
-class Batch(NamedTuple):
+class CropBatch(NamedTuple):
     """Samples on one canvas, each in its upper left corner.
 
     Attributes:
@@ -62,11 +62,11 @@ class Batch(NamedTuple):
 
 def augment(
     rng: np.random.Generator,
-    sample: Sample,
+    sample: LabelledSample,
     config: AugmentationConfig,
     pixel_mean: float,
     pixel_scale: float,
-) -> Sample:
+) -> LabelledSample:
     """Return a random crop of a sample, rotated, with other light and with pixels taken out.
 
     Args:
@@ -88,20 +88,20 @@ def augment(
     white = _WHITE.get(str(sample.image.dtype))
     image = image if white is None else np.clip(image, 0, white)
     image = np.where(piece.mask[..., None], image, 0).astype(np.float32)
-    varied = Sample(image, piece.mask, piece.labels)
+    varied = LabelledSample(image, piece.mask, piece.labels)
     if rng.random() < config.complete:
         return varied
     size = (image.shape[0], image.shape[1])
     return remove_pixels(varied, draw_missing(rng, size, rng.uniform(*config.missing)))
 
 
-def turn(sample: Sample, quarters: int, *, mirror: bool) -> Sample:
+def turn(sample: LabelledSample, quarters: int, *, mirror: bool) -> LabelledSample:
     """Rotate a sample by quarter turns, anticlockwise, then mirror its columns."""
     turned = sample.move(lambda part: np.rot90(part, quarters))
     return turned.move(lambda part: part[:, ::-1]) if mirror else turned
 
 
-def remove_pixels(sample: Sample, missing: NDArray[np.bool_]) -> Sample:
+def remove_pixels(sample: LabelledSample, missing: NDArray[np.bool_]) -> LabelledSample:
     """Take pixels out of a sample.
 
     Args:
@@ -109,14 +109,14 @@ def remove_pixels(sample: Sample, missing: NDArray[np.bool_]) -> Sample:
         missing: bool (H, W), True = pixel to take out.
     """
     mask = sample.mask & ~missing
-    return Sample(
+    return LabelledSample(
         np.where(mask[..., None], sample.image, sample.image.dtype.type(0)),
         mask,
         np.where(mask, sample.labels, np.uint8(IGNORE_LABEL)),
     )
 
 
-def _cut(rng: np.random.Generator, sample: Sample, crop: int) -> Sample:
+def _cut(rng: np.random.Generator, sample: LabelledSample, crop: int) -> LabelledSample:
     """Return a random crop that has labelled pixels."""
     size = sample.mask.shape
     limits = [max(side - crop, 0) for side in size]
@@ -134,12 +134,12 @@ def _cut(rng: np.random.Generator, sample: Sample, crop: int) -> Sample:
     return _slice(sample, corner, crop)
 
 
-def _slice(sample: Sample, corner: Sequence[int], crop: int) -> Sample:
+def _slice(sample: LabelledSample, corner: Sequence[int], crop: int) -> LabelledSample:
     top, left = corner
     return sample.move(lambda part: part[top : top + crop, left : left + crop])
 
 
-def collate(samples: Sequence[Sample], multiple: int) -> Batch:
+def collate(samples: Sequence[LabelledSample], multiple: int) -> CropBatch:
     """Put samples of any sizes on one canvas, of the largest size, rounded up to a multiple.
 
     Args:
@@ -156,4 +156,4 @@ def collate(samples: Sequence[Sample], multiple: int) -> Batch:
         image[index, :rows, :columns] = sample.image
         mask[index, :rows, :columns, 0] = sample.mask
         labels[index, :rows, :columns] = sample.labels
-    return Batch(image, mask, labels)
+    return CropBatch(image, mask, labels)

@@ -44,7 +44,7 @@ class DatasetError(ValueError):
         self.faults = tuple(faults)
 
 
-class Sample(NamedTuple):
+class LabelledSample(NamedTuple):
     """An image with its missing pixels and its labels.
 
     Attributes:
@@ -57,9 +57,9 @@ class Sample(NamedTuple):
     mask: NDArray[np.bool_]
     labels: NDArray[np.uint8]
 
-    def move(self, change: Callable[[Any], Any]) -> Sample:
+    def move(self, change: Callable[[Any], Any]) -> LabelledSample:
         """Do the same to image, mask and labels, so that they stay aligned."""
-        return Sample(change(self.image), change(self.mask), change(self.labels))
+        return LabelledSample(change(self.image), change(self.mask), change(self.labels))
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def read_dataset(folder: Path) -> Dataset:
     return _take_stock(folder, resolved, training, validation, facts)
 
 
-def load_sample(entry: Entry, description: DatasetDescription) -> Sample:
+def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample:
     """Read one image of a checked folder.
 
     Args:
@@ -151,7 +151,7 @@ def load_sample(entry: Entry, description: DatasetDescription) -> Sample:
     values = np.repeat(raster.values, channels // raster.values.shape[2], axis=2)
     values = values.astype(description.dtype or values.dtype, copy=False)
     mask = raster.valid
-    return Sample(
+    return LabelledSample(
         np.where(mask[..., None], values, values.dtype.type(0)),
         mask,
         np.where(mask, labels, IGNORE_LABEL).astype(np.uint8),

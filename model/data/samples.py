@@ -1,4 +1,4 @@
-"""Sample images for trying a model: held-out textures with missing pixels."""
+"""LabelledSample images for trying a model: held-out textures with missing pixels."""
 
 from __future__ import annotations
 

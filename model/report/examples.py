@@ -8,7 +8,7 @@ import numpy as np
 
 from model.data.batches import SampleReader
 from model.data.crops import remove_pixels
-from model.data.folders import Sample
+from model.data.folders import LabelledSample
 from model.data.listing import Entry
 from model.data.nodata import draw_missing
 from model.labels import IGNORE_LABEL
@@ -40,7 +40,7 @@ def choose_examples(
     ]
 
 
-def _vary(samples: Sequence[Sample], seed: int) -> Iterator[tuple[Sample, str]]:
+def _vary(samples: Sequence[LabelledSample], seed: int) -> Iterator[tuple[LabelledSample, str]]:
     for index, sample in enumerate(samples):
         if index % 2 == 0:
             yield sample, "as it is"
@@ -50,7 +50,9 @@ def _vary(samples: Sequence[Sample], seed: int) -> Iterator[tuple[Sample, str]]:
         yield remove_pixels(sample, draw_missing(rng, size, _MISSING)), f"{_MISSING:.0%} taken out"
 
 
-def _show(predictor: Predictor, entry: Entry, sample: Sample, remark: str) -> tuple[Example, float]:
+def _show(
+    predictor: Predictor, entry: Entry, sample: LabelledSample, remark: str
+) -> tuple[Example, float]:
     """Return an example, and the fraction of its labelled pixels that are correct."""
     predicted = predictor.predict(sample).argmax(axis=-1).astype(np.uint8)
     known = sample.labels != IGNORE_LABEL

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.description import ClassDescription
-from model.data.folders import Dataset, Sample
+from model.data.folders import Dataset, LabelledSample
 from model.report.charts import Line, draw_chart
 from model.report.pictures import show_image, show_labels, show_mask
 from model.scoring.scores import Score
@@ -35,7 +35,7 @@ class Example:
 
     name: str
     remark: str
-    sample: Sample
+    sample: LabelledSample
     predicted: NDArray[np.uint8]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.crops import remove_pixels
-from model.data.folders import Sample
+from model.data.folders import LabelledSample
 from model.data.nodata import PATTERNS
 from model.labels import IGNORE_LABEL
 from model.metrics import confusion_matrix
@@ -21,7 +21,7 @@ SCORED_DATA = "validation images that were held out from training"
 
 def score_images(
     predictor: Predictor,
-    samples: Iterable[Sample],
+    samples: Iterable[LabelledSample],
     missing: float = 0.0,
     seed: int = 0,
     on_image: Callable[[], None] = lambda: None,
@@ -47,7 +47,9 @@ def score_images(
     return Score(missing, confusion, float(np.mean(losses)) if losses else 0.0)
 
 
-def _lose_from_each(samples: Iterable[Sample], missing: float, seed: int) -> Iterator[Sample]:
+def _lose_from_each(
+    samples: Iterable[LabelledSample], missing: float, seed: int
+) -> Iterator[LabelledSample]:
     patterns = list(PATTERNS.values())
     for index, sample in enumerate(samples):
         if missing <= 0:

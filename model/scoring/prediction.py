@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from model.data.crops import collate
-from model.data.folders import Sample
+from model.data.folders import LabelledSample
 from model.network import NetworkConfig
 
 MAX_WINDOW_PIXELS = 2**20
@@ -45,7 +45,7 @@ class Predictor:
         self._halo = -(-config.receptive_radius // self._stride) * self._stride
         self._side = max(int(max_pixels**0.5) // self._stride, 1) * self._stride
 
-    def predict(self, sample: Sample) -> NDArray[np.float32]:
+    def predict(self, sample: LabelledSample) -> NDArray[np.float32]:
         """Return the logits of an image, float32 (H, W, K)."""
         height, width = sample.mask.shape
         if max(height, width) <= self._side:
@@ -57,7 +57,7 @@ class Predictor:
                 logits[here] = self._predict_window(sample, top, left)
         return logits
 
-    def _predict_window(self, sample: Sample, top: int, left: int) -> NDArray[np.float32]:
+    def _predict_window(self, sample: LabelledSample, top: int, left: int) -> NDArray[np.float32]:
         first = [max(start - self._halo, 0) for start in (top, left)]
         last = [start + self._side + self._halo for start in (top, left)]
         window = sample.move(lambda part: part[first[0] : last[0], first[1] : last[1]])
@@ -67,7 +67,7 @@ class Predictor:
         )
         return self._run(window)[rows, columns]
 
-    def _run(self, sample: Sample) -> NDArray[np.float32]:
+    def _run(self, sample: LabelledSample) -> NDArray[np.float32]:
         height, width = sample.mask.shape
         batch = collate([sample], self._stride)
         logits = self._compute(tf.constant(batch.image), tf.constant(batch.mask))

@@ -25,7 +25,7 @@ class UnansweredError(UnavailableError):
     code = "unanswered"
 
 
-class ServedModel(NamedTuple):
+class TargetModel(NamedTuple):
     """Model of the server.
 
     Attributes:
@@ -69,7 +69,7 @@ async def measure_server(
     return make_report(await run_load(server, requests, profile), requests)
 
 
-async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> ServedModel:
+async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> TargetModel:
     """Find the model to measure.
 
     Args:
@@ -81,7 +81,7 @@ async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> 
         UnansweredError: if the server does not answer, or serves no such model.
     """
     request = encode_request("GET", server, "/v1/models", headers={"Accept": "application/json"})
-    response = await exchange_once(server, request, timeout_s)
+    response = await send_once(server, request, timeout_s)
     served = _read_channels(response)
     if not served:
         raise UnansweredError(
@@ -93,7 +93,7 @@ async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> 
         raise UnansweredError(
             f"the model must be one of {', '.join(served)}; it is {wanted or 'not named'}"
         )
-    return ServedModel(wanted, served[wanted])
+    return TargetModel(wanted, served[wanted])
 
 
 async def answer_alone(
@@ -114,7 +114,7 @@ async def answer_alone(
     """
     answered = []
     for number, request in enumerate(requests):
-        response = await exchange_once(server, request.content, timeout_s)
+        response = await send_once(server, request.content, timeout_s)
         if response.status != 200:
             raise UnansweredError(
                 f"each image must be answered when it is sent alone; number {number}, of "
@@ -125,7 +125,7 @@ async def answer_alone(
     return answered
 
 
-async def exchange_once(server: httpx2.URL, request: bytes, timeout_s: float) -> RawResponse:
+async def send_once(server: httpx2.URL, request: bytes, timeout_s: float) -> RawResponse:
     """Send one request over a connection of its own.
 
     Args:

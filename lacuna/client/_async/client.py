@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, Unpack, overload
 
 import httpx2
 
-from lacuna.client.calls import Call, Question, Reply, Steps, Value
+from lacuna.client.calls import HttpCall, HttpReply, Question, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
 from lacuna.client.progress import show_progress
@@ -212,11 +212,11 @@ class AsyncClient:
             value: Value = done.value
             return value
 
-    async def _send(self, call: Call) -> Reply:
+    async def _send(self, call: HttpCall) -> HttpReply:
         began_s, tries = self._clock(), 0
         while True:
             outcome = await self._ask(call)
-            if isinstance(outcome, Reply):
+            if isinstance(outcome, HttpReply):
                 return outcome
             tries += 1
             elapsed_s = self._clock() - began_s
@@ -232,7 +232,7 @@ class AsyncClient:
                 raise outcome.error
             await self._sleep(wait_s)
 
-    async def _ask(self, call: Call) -> Reply | Failure:
+    async def _ask(self, call: HttpCall) -> HttpReply | Failure:
         try:
             reply = make_reply(await self._http.send(build_request(self._http, call)))
         except httpx2.HTTPError as fault:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, Unpack, overload
 
 import httpx2
 
-from lacuna.client.calls import Call, Question, Reply, Steps, Value
+from lacuna.client.calls import HttpCall, HttpReply, Question, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
 from lacuna.client.progress import show_progress
@@ -213,11 +213,11 @@ class Client:
             value: Value = done.value
             return value
 
-    def _send(self, call: Call) -> Reply:
+    def _send(self, call: HttpCall) -> HttpReply:
         began_s, tries = self._clock(), 0
         while True:
             outcome = self._ask(call)
-            if isinstance(outcome, Reply):
+            if isinstance(outcome, HttpReply):
                 return outcome
             tries += 1
             elapsed_s = self._clock() - began_s
@@ -233,7 +233,7 @@ class Client:
                 raise outcome.error
             self._sleep(wait_s)
 
-    def _ask(self, call: Call) -> Reply | Failure:
+    def _ask(self, call: HttpCall) -> HttpReply | Failure:
         try:
             reply = make_reply(self._http.send(build_request(self._http, call)))
         except httpx2.HTTPError as fault:

@@ -15,7 +15,7 @@ import uuid
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.client.calls import Call, Question, Reply, Steps
+from lacuna.client.calls import HttpCall, HttpReply, Question, Steps
 from lacuna.client.catalog import Catalog, name_classes, read_classes
 from lacuna.client.result import Result
 from lacuna.client.sources import Image, read_source
@@ -58,7 +58,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     )
 
 
-def write_call(question: Question, media_type: str) -> Call:
+def write_call(question: Question, media_type: str) -> HttpCall:
     """Write a request.
 
     Args:
@@ -85,7 +85,7 @@ def write_call(question: Question, media_type: str) -> Call:
     line = b"--%b\r\n" % boundary.encode()
     body = b"".join([*(line + part for part in parts), b"--%b--\r\n" % boundary.encode()])
     kind = f"multipart/form-data; boundary={boundary}"
-    return Call("POST", "/v1/segment", {"Accept": media_type, "Content-Type": kind}, body)
+    return HttpCall("POST", "/v1/segment", {"Accept": media_type, "Content-Type": kind}, body)
 
 
 def _write_part(name: str, content: bytes, *, is_file: bool = False) -> bytes:
@@ -125,7 +125,7 @@ def read_npz(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         return answer["labels"], answer["probabilities"]
 
 
-def read_timings(reply: Reply) -> dict[str, float]:
+def read_timings(reply: HttpReply) -> dict[str, float]:
     """Read the milliseconds of each stage from `Server-Timing`."""
     return {
         name: float(value)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.client.calls import Call, Question, Reply, Steps
+from lacuna.client.calls import HttpCall, HttpReply, Question, Steps
 from lacuna.client.catalog import Catalog, name_classes
 from lacuna.client.failures import FailedError
 from lacuna.client.protocols.native import read_timings
@@ -36,7 +36,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     path = f"/v2/models/{quote(name, safe='')}"
     if question.version is not None:
         path += f"/versions/{quote(str(question.version), safe='')}"
-    description = yield Call("GET", path)
+    description = yield HttpCall("GET", path)
     (described,) = (
         entry for entry in json.loads(description.content)["inputs"] if entry["name"] == "image"
     )
@@ -56,7 +56,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
 
 def write_call(
     path: str, question: Question, image: NDArray[Any], mask: NDArray[Any] | None
-) -> Call:
+) -> HttpCall:
     """Write a request.
 
     Args:
@@ -91,10 +91,10 @@ def write_call(
         head["parameters"] = {"timeout": round(question.timeout_s * 1e6)}
     text = json.dumps(head).encode()
     headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
-    return Call("POST", path, headers, content=b"".join([text, *raw]))
+    return HttpCall("POST", path, headers, content=b"".join([text, *raw]))
 
 
-def read_outputs(reply: Reply) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_outputs(reply: HttpReply) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read an answer.
 
     Returns:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.client.calls import Call, Question, Steps
+from lacuna.client.calls import HttpCall, Question, Steps
 from lacuna.client.catalog import Catalog, name_classes
 from lacuna.client.failures import FailedError
 from lacuna.client.protocols.native import read_timings
@@ -33,7 +33,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     path = f"/v1/models/{quote(name, safe='')}"
     if version is not None:
         path += f"/{'versions' if version.isdigit() else 'labels'}/{quote(version, safe='')}"
-    description = yield Call("GET", f"{path}/metadata")
+    description = yield HttpCall("GET", f"{path}/metadata")
     metadata = json.loads(description.content)
     image, mask = read_tensors(question, *_read_input(model, metadata))
     reply = yield write_call(f"{path}:predict", image, mask, probabilities=question.probabilities)
@@ -51,7 +51,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
 
 def write_call(
     path: str, image: NDArray[Any], mask: NDArray[Any] | None, *, probabilities: bool
-) -> Call:
+) -> HttpCall:
     """Write a request: a row of nested lists, which TensorFlow Serving itself reads, too.
 
     Args:
@@ -67,7 +67,7 @@ def write_call(
         "instances": [row],
     }
     headers = {"Content-Type": "application/json"}
-    return Call("POST", path, headers, content=json.dumps(body).encode())
+    return HttpCall("POST", path, headers, content=json.dumps(body).encode())
 
 
 def read_prediction(

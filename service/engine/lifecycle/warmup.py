@@ -27,7 +27,7 @@ _FEW_RUNS_PIXELS = 2**18
 """Largest n · H · W that is run more than twice. Larger calls take long and vary little."""
 
 
-class Call(NamedTuple):
+class WarmupCall(NamedTuple):
     """Shape of a warm-up call.
 
     Attributes:
@@ -73,7 +73,7 @@ class WarmupPolicy:
     window_pixels: int = 1_300_000
 
 
-def plan_squares(ladder: Ladder, policy: WarmupPolicy) -> list[Call]:
+def plan_squares(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
     """List the calls to time, smallest first.
 
     Args:
@@ -97,7 +97,7 @@ def plan_squares(ladder: Ladder, policy: WarmupPolicy) -> list[Call]:
     return sorted(calls, key=lambda call: call.pixels)
 
 
-def plan_rectangles(ladder: Ladder, policy: WarmupPolicy) -> list[Call]:
+def plan_rectangles(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
     """List the calls to run once, largest first so that the workers finish together.
 
     Args:
@@ -106,7 +106,7 @@ def plan_rectangles(ladder: Ladder, policy: WarmupPolicy) -> list[Call]:
     """
     sides = ladder.rungs(math.isqrt(policy.pixels))
     calls = [
-        Call(1, height, width)
+        WarmupCall(1, height, width)
         for height in sides
         for width in sides
         if height != width and height * width <= min(policy.pixels, policy.window_pixels)
@@ -114,14 +114,14 @@ def plan_rectangles(ladder: Ladder, policy: WarmupPolicy) -> list[Call]:
     return sorted(calls, key=lambda call: call.pixels, reverse=True)
 
 
-def _square(images: int, side: int) -> Call:
-    return Call(images, side, side)
+def _square(images: int, side: int) -> WarmupCall:
+    return WarmupCall(images, side, side)
 
 
 def warm_up(
     runtime: Runtime,
-    timed: Sequence[Call],
-    others: Sequence[Call] = (),
+    timed: Sequence[WarmupCall],
+    others: Sequence[WarmupCall] = (),
     workers: int = 1,
     on_progress: Progress = _ignore_progress,
     runs: int = TIMED_RUNS,
@@ -162,7 +162,7 @@ def warm_up(
     return measured
 
 
-def _time_call(runtime: Runtime, call: Call, runs: int, clock: Callable[[], float]) -> float:
+def _time_call(runtime: Runtime, call: WarmupCall, runs: int, clock: Callable[[], float]) -> float:
     shape = (call.images, call.height, call.width)
     images = np.zeros((*shape, runtime.manifest.image.channels), np.float32)
     masks = np.ones(shape, np.bool_)

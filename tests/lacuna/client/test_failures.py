@@ -5,14 +5,14 @@ import pytest
 
 from lacuna import errors
 from lacuna.client import FailedError, RejectedError
-from lacuna.client.calls import Reply
+from lacuna.client.calls import HttpReply
 from lacuna.client.failures import read_failure
 from service.web.problems import STATUSES
 
 
 def make_reply(status, content, **headers):
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, headers, json.dumps(content).encode())
+    return HttpReply(status, headers, json.dumps(content).encode())
 
 
 @pytest.mark.parametrize("kind", STATUSES, ids=lambda kind: kind.code)

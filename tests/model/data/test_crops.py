@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.crops import AugmentationConfig, augment, collate, remove_pixels, turn
-from model.data.folders import Sample
+from model.data.folders import LabelledSample
 
 MOVES = AugmentationConfig(crop=8, brightness=0, contrast=0, complete=1)
 
@@ -17,7 +17,7 @@ def coded_sample(height, width, seed=0, known=0.7):
     mask.flat[0] = True
     labels = np.where(rng.random((height, width)) < known, image[..., 0] % 7, 255)
     labels.flat[0] = 1
-    return Sample(
+    return LabelledSample(
         np.where(mask[..., None], image, 0), mask, np.where(mask, labels, 255).astype(np.uint8)
     )
 
@@ -42,7 +42,7 @@ def test_mask_and_labels_follow_the_image(height, width, seed):
 
 def test_a_piece_is_one_of_the_image_turned_or_mirrored():
     image = np.array([[1, 2], [3, 4], [5, 6]])
-    sample = Sample(image[..., None], image > 0, image.astype(np.uint8))
+    sample = LabelledSample(image[..., None], image > 0, image.astype(np.uint8))
 
     assert turn(sample, 1, mirror=False).image[..., 0].tolist() == [[2, 4, 6], [1, 3, 5]]
     assert turn(sample, 2, mirror=True).labels.tolist() == [[5, 6], [3, 4], [1, 2]]
@@ -59,7 +59,7 @@ def test_every_turn_and_both_sides_are_drawn():
 def test_a_piece_has_something_to_learn_from():
     labels = np.full((64, 64), 255, np.uint8)
     labels[50, 3] = 1
-    sample = Sample(np.ones((64, 64, 1), np.uint8), np.ones((64, 64), bool), labels)
+    sample = LabelledSample(np.ones((64, 64, 1), np.uint8), np.ones((64, 64), bool), labels)
 
     for seed in range(20):
         piece = augment(np.random.default_rng(seed), sample, MOVES, 0.0, 1.0)
@@ -78,7 +78,7 @@ def test_what_is_taken_out_is_taken_out_of_all():
 
 def test_light_changes_in_the_units_of_the_image_and_stays_in_their_range():
     values = np.linspace(0, 65535, 64).reshape(8, 8, 1).astype(np.uint16)
-    sample = Sample(values, np.ones((8, 8), bool), np.zeros((8, 8), np.uint8))
+    sample = LabelledSample(values, np.ones((8, 8), bool), np.zeros((8, 8), np.uint8))
     config = AugmentationConfig(crop=8, turns=False, brightness=0.2, contrast=0, complete=1)
     seen = [
         augment(np.random.default_rng(seed), sample, config, 30000.0, 20000.0).image
@@ -94,7 +94,7 @@ def test_light_changes_in_the_units_of_the_image_and_stays_in_their_range():
 
 def test_contrast_leaves_the_mean_where_it_is():
     values = np.array([[[80.0], [100.0], [120.0]]], np.float32)
-    sample = Sample(values, np.ones((1, 3), bool), np.zeros((1, 3), np.uint8))
+    sample = LabelledSample(values, np.ones((1, 3), bool), np.zeros((1, 3), np.uint8))
     config = AugmentationConfig(crop=8, turns=False, brightness=0, contrast=0.2, complete=1)
     image = augment(np.random.default_rng(1), sample, config, 100.0, 10.0).image.ravel()
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.data.folders import Sample
+from model.data.folders import LabelledSample
 from model.scoring.images import score_images
 
 
@@ -26,12 +26,12 @@ def make_sample(height, width, seed=0):
     mask = rng.random((height, width)) < 0.7
     image = np.where(mask[..., None], rng.integers(0, 255, (height, width, 2)), 0)
     labels = np.where(mask, rng.integers(0, 3, (height, width)), 255)
-    return Sample(image.astype(np.uint8), mask, labels.astype(np.uint8))
+    return LabelledSample(image.astype(np.uint8), mask, labels.astype(np.uint8))
 
 
 def test_pixels_are_counted_by_true_and_predicted_class():
     labels = np.array([[0, 0, 1], [2, 255, 1]], np.uint8)
-    sample = Sample(np.ones((2, 3, 2), np.uint8), labels != 255, labels)
+    sample = LabelledSample(np.ones((2, 3, 2), np.uint8), labels != 255, labels)
     result = score_images(Oracle(1), [sample, sample])
 
     assert result.confusion.tolist() == [[0, 4, 0], [0, 4, 0], [0, 2, 0]]

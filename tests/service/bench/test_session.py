@@ -6,7 +6,7 @@ import pytest
 from lacuna.sample import Sample
 from service.bench.load import run_in_loop
 from service.bench.prepared_request import prepare_request
-from service.bench.session import UnansweredError, answer_alone, exchange_once, find_model
+from service.bench.session import UnansweredError, answer_alone, find_model, send_once
 from tests.service.bench.stub import RESET, http, run_stub
 
 SAMPLE = Sample(np.zeros((4, 6, 1), np.uint8), np.ones((4, 6), np.bool_))
@@ -56,7 +56,7 @@ def test_a_server_that_is_not_there_is_said_with_a_hint():
         pass
 
     with pytest.raises(UnansweredError, match=r"does not: .*`lacuna serve` starts one"):
-        run_in_loop(lambda: exchange_once(server, b"GET / HTTP/1.1\r\n\r\n", 10))
+        run_in_loop(lambda: send_once(server, b"GET / HTTP/1.1\r\n\r\n", 10))
 
 
 @pytest.mark.parametrize("answer", [RESET, b"nonsense\r\n\r\n"])
@@ -65,7 +65,7 @@ def test_a_lost_connection_is_said(answer):
         run_stub(lambda *_: answer) as server,
         pytest.raises(UnansweredError, match="the connection was lost"),
     ):
-        run_in_loop(lambda: exchange_once(server, b"GET / HTTP/1.1\r\n\r\n", 10))
+        run_in_loop(lambda: send_once(server, b"GET / HTTP/1.1\r\n\r\n", 10))
 
 
 def test_silence_is_said():
@@ -73,7 +73,7 @@ def test_silence_is_said():
         run_stub(lambda *_: None) as server,
         pytest.raises(UnansweredError, match=r"0\.1 s were not enough"),
     ):
-        run_in_loop(lambda: exchange_once(server, b"GET / HTTP/1.1\r\n\r\n", 0.1))
+        run_in_loop(lambda: send_once(server, b"GET / HTTP/1.1\r\n\r\n", 0.1))
 
 
 def test_what_each_image_is_answered_alone_is_what_is_expected():

@@ -4,7 +4,7 @@ from service.core.batching import BatchPolicy
 from service.core.buckets import Ladder
 from service.engine.lifecycle.preparation import AbandonedError
 from service.engine.lifecycle.warmup import (
-    Call,
+    WarmupCall,
     WarmupPolicy,
     plan_rectangles,
     plan_squares,
@@ -19,11 +19,11 @@ def test_every_square_of_the_ladder_is_run_with_every_batch_size_that_fits():
 
     calls = plan_squares(Ladder(8), policy)
 
-    assert Call(1, 64, 64) in calls
-    assert Call(32, 8, 8) in calls
-    assert Call(4, 32, 32) in calls
-    assert Call(8, 32, 32) not in calls
-    assert [call for call in calls if call.pixels > 4096] == [Call(1, 128, 128)]
+    assert WarmupCall(1, 64, 64) in calls
+    assert WarmupCall(32, 8, 8) in calls
+    assert WarmupCall(4, 32, 32) in calls
+    assert WarmupCall(8, 32, 32) not in calls
+    assert [call for call in calls if call.pixels > 4096] == [WarmupCall(1, 128, 128)]
     assert [call.pixels for call in calls] == sorted(call.pixels for call in calls)
 
 
@@ -36,7 +36,7 @@ def test_with_nothing_to_warm_a_cost_can_still_be_measured():
 def test_every_worker_runs_every_call():
     runtime = Recording()
 
-    warm_up(runtime, [Call(1, 4, 4), Call(2, 8, 8)], workers=2)
+    warm_up(runtime, [WarmupCall(1, 4, 4), WarmupCall(2, 8, 8)], workers=2)
 
     assert runtime.shapes.count((1, 4, 4, 1)) == runtime.shapes.count((2, 8, 8, 1)) == 6
 
@@ -44,13 +44,17 @@ def test_every_worker_runs_every_call():
 def test_progress_is_told_after_each_call():
     told = []
 
-    warm_up(FakeRuntime(), [Call(1, 4, 4), Call(1, 8, 8)], on_progress=lambda *at: told.append(at))
+    warm_up(
+        FakeRuntime(),
+        [WarmupCall(1, 4, 4), WarmupCall(1, 8, 8)],
+        on_progress=lambda *at: told.append(at),
+    )
 
     assert told == [(1, 2), (2, 2)]
 
 
 def test_the_times_are_those_of_the_clock():
-    calls = [Call(1, 4, 4), Call(1, 8, 8), Call(1, 16, 16)]
+    calls = [WarmupCall(1, 4, 4), WarmupCall(1, 8, 8), WarmupCall(1, 16, 16)]
     # Each run is 1 s and an eighth of a second for each pixel.
     seconds = [1 + call.pixels / 8 for call in calls for _ in range(3)]
     now = [0.0]
@@ -67,13 +71,13 @@ def test_the_times_are_those_of_the_clock():
 
 def test_a_model_that_fails_while_warming_says_so():
     with pytest.raises(Exception, match="no memory"):
-        warm_up(Failing(), [Call(1, 4, 4), Call(1, 8, 8)])
+        warm_up(Failing(), [WarmupCall(1, 4, 4), WarmupCall(1, 8, 8)])
 
 
 def test_a_model_that_is_known_already_is_run_once():
     runtime = Recording()
 
-    warm_up(runtime, [Call(1, 4, 4), Call(2, 8, 8)], runs=1)
+    warm_up(runtime, [WarmupCall(1, 4, 4), WarmupCall(2, 8, 8)], runs=1)
 
     assert runtime.shapes == [(1, 4, 4, 1), (2, 8, 8, 1)]
 
@@ -103,6 +107,6 @@ def test_who_is_told_of_the_progress_can_end_it():
         raise AbandonedError
 
     with pytest.raises(AbandonedError):
-        warm_up(runtime, [], [Call(1, 4, 8)] * 500, on_progress=stop)
+        warm_up(runtime, [], [WarmupCall(1, 4, 8)] * 500, on_progress=stop)
 
     assert len(runtime.shapes) < 500
