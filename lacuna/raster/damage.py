@@ -23,8 +23,8 @@ def decoder_errors(kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except RequestError:
-        raise
+    except (RequestError, ModuleNotFoundError):
+        raise  # a library that is not installed is no fault of the file
     except Exception as error:
         raise InvalidImageError(
             f"{kind} must be whole and undamaged; this one cannot be decoded"

@@ -1,4 +1,7 @@
 import io
+import json
+import subprocess
+import sys
 
 import numpy as np
 import PIL.Image
@@ -86,3 +89,19 @@ def test_pillow_reads_pictures_where_the_decoders_are_not_installed():
     np.testing.assert_array_equal(decode_for_display(picture_file(values, "PNG")), values)
     with pytest.raises(InvalidImageError, match="cannot be decoded"):
         decode_for_display(b"no picture")
+
+
+def test_an_overlay_is_drawn_where_the_decoders_are_not_installed(tmp_path):
+    values = noise(5, 7, 3)
+    (tmp_path / "image.png").write_bytes(picture_file(values, "PNG"))
+    program = (
+        "import sys; sys.modules['imagecodecs'] = sys.modules['tifffile'] = None\n"
+        "from lacuna.client.sources import read_picture\n"
+        "print(read_picture('image.png').tolist())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+
+    assert json.loads(done.stdout) == values.tolist()
