@@ -19,7 +19,7 @@ def decoder_errors(kind: str) -> Iterator[None]:
         kind: what is being decoded, for the message: "PNG".
 
     Raises:
-        InvalidImageError: for any exception other than a `RequestError`, which passes.
+        InvalidImageError: for any exception but `RequestError` and `ModuleNotFoundError`.
     """
     try:
         yield

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lacuna.errors import RequestError
+from lacuna.raster.formats import FORMATS
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import decode_mask
 from lacuna.raster.raster import Raster
+from lacuna.raster.sniff import sniff
 from tests.support.images import (
     exif_orientation,
     noise,
@@ -37,6 +39,8 @@ FILES = {
     "jpeg cmyk": saved(Image.fromarray(RGB).convert("CMYK"), "JPEG"),
     "webp lossless": picture_file(RGBA, "WEBP", lossless=True, exif=exif_orientation(6)),
     "webp lossy": picture_file(RGBA, "WEBP"),
+    "jp2": picture_file(RGBA, "JPEG2000"),
+    "j2k": picture_file(GREY, "JPEG2000", no_jp2=True),
     "tiff": tiff_file(RGB, photometric="rgb"),
     "tiff tiled": tiff_file(GREY, tile=(16, 16), compression="deflate", predictor=True),
     "tiff lzw": tiff_file(noise(12, 16, dtype=np.uint16), compression="lzw", byteorder=">"),
@@ -61,6 +65,10 @@ def decode_quietly(decode, data):
             result = None
     assert not warned
     return result
+
+
+def test_every_format_is_among_the_files():
+    assert {sniff(data).key for data in FILES.values()} == {form.key for form in FORMATS}
 
 
 @pytest.mark.parametrize("name", FILES)
