@@ -69,7 +69,7 @@ def is_computing(server):
 
 @contextmanager
 def run_busy_server(folder, **variables):
-    """Give a server in the middle of a call that does not end, and the connection of its caller."""
+    """Run a server in the middle of a call that does not end, and the connection of its caller."""
     with run_fake_server(folder, **variables) as server, connect(server.address) as connection:
         connection.sendall(make_head(Content_Length=len(SEVENS)) + SEVENS)
         assert wait_until(lambda: is_computing(server))

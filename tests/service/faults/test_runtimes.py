@@ -27,7 +27,7 @@ def repository_of(root, runtime):
 
 @contextmanager
 def serve_held(root, **options):
-    """Give a server whose model hangs on sevens, its address, its services and the model."""
+    """Run a server whose model hangs on sevens, its address, its services and the model."""
     runtime = HeldOnSevens()
     services = make_services(repository_of(root, runtime), **options)
     with run_server(services) as server:
