@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lacuna.errors import EmptyBodyError, InvalidImageError, InvalidMaskError
 from lacuna.raster.formats import ACCEPTED
-from lacuna.raster.images import decode_image
+from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import Buffer
 from lacuna.raster.raster import Raster
@@ -41,10 +41,15 @@ def decode_mask(
         InvalidMaskError: if it is not an image, a damaged one, coloured, or holds NaN.
         ImageTooLargeError: if its header exceeds the limits.
     """
-    if not data:
-        raise EmptyBodyError(f"mask must be a {ACCEPTED} file; it has 0 bytes")
+    return read_mask_file(ImageFile(data, media_type), limits)
+
+
+def read_mask_file(file: ImageFile, limits: ImageLimits) -> NDArray[np.bool_]:
+    """Decode a mask file; see `decode_mask`."""
     try:
-        raster = decode_image(data, limits, media_type)
+        raster = file.decode(limits)
+    except EmptyBodyError:
+        raise EmptyBodyError(f"mask must be a {ACCEPTED} file; it has 0 bytes") from None
     except InvalidImageError as error:
         raise InvalidMaskError(f"mask cannot be read: {error.message}") from error
     mask = _read_colour(raster, lossy=raster.is_lossy)

@@ -48,6 +48,18 @@ class RequestHead(NamedTuple):
     target: ModelTarget | None = None
 
 
+class Footprint(NamedTuple):
+    """Size of images that are not yet decoded.
+
+    Attributes:
+        pixels: height × width, of all images together.
+        decode_bytes: memory that decoding them and their masks takes, in bytes.
+    """
+
+    pixels: int
+    decode_bytes: int
+
+
 class SegmentationRequest(Protocol):
     """Parsed request for segmentations of one or more images, which are not yet decoded."""
 
@@ -74,6 +86,23 @@ class SegmentationRequest(Protocol):
     @property
     def decodes_inline(self) -> bool:
         """True if decoding on the event loop is faster than in a thread."""
+        ...
+
+    def measure(self, limits: ImageLimits) -> Footprint:
+        """Measure the images by what is known before they are decoded.
+
+        Raises:
+            RequestError: if an image is malformed or too large.
+        """
+        ...
+
+    def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
+        """Estimate the memory of labels, probabilities and the answer, in bytes.
+
+        Args:
+            pixels: height × width, of all images together.
+            classes: number of classes of the model.
+        """
         ...
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
@@ -131,6 +160,10 @@ class Dialect(Protocol[ParsedRequest]):
 
     def parses_inline(self, head: RequestHead, body_bytes: int) -> bool:
         """Return True if parsing on the event loop is faster than in a thread."""
+        ...
+
+    def estimate_parse_bytes(self, head: RequestHead, body: Body) -> int:
+        """Estimate the memory that parsing takes besides the body, in bytes."""
         ...
 
     def parse(self, head: RequestHead, body: Body) -> ParsedRequest:

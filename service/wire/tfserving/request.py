@@ -16,11 +16,16 @@ from lacuna.errors import MalformedRequestError
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import ImageInput, check_count, read_samples
-from service.wire.dialect import ModelTarget
+from service.wire.batch import (
+    ImageInput,
+    check_count,
+    measure_images,
+    read_samples,
+)
+from service.wire.dialect import Footprint, ModelTarget
 from service.wire.json_object import read_member, read_object
 from service.wire.json_values import make_image_input
-from service.wire.outputs import LABELS, PROBABILITIES
+from service.wire.outputs import LABELS, PROBABILITIES, estimate_pixel_bytes
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -61,6 +66,28 @@ class PredictRequest:
     def wants_probabilities(self) -> bool:
         """True if probabilities are among the outputs."""
         return PROBABILITIES in self.outputs
+
+    def measure(self, limits: ImageLimits) -> Footprint:
+        """Measure the inputs by their headers and lengths.
+
+        Args:
+            limits: limits of all images together.
+
+        Raises:
+            RequestError: if an image is malformed or too large.
+        """
+        return measure_images(self.images, limits)
+
+    def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
+        """Estimate the memory of labels, probabilities and the answer, in bytes.
+
+        Args:
+            pixels: height × width, of all images together.
+            classes: number of classes of the model.
+        """
+        return pixels * sum(
+            estimate_pixel_bytes(name, classes, as_text=True) for name in self.outputs
+        )
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Convert the inputs to samples of a model, one per image.
