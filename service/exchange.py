@@ -47,6 +47,10 @@ from service.wire.dialect import (
 
 Value = TypeVar("Value")
 
+LARGE_ANSWER_BYTES = 1 << 18
+"""Smallest answer whose memory is held until it was sent: its client may read slowly. The rest is
+bounded by the number of connections."""
+
 _MASK_BYTES = 3
 """Bytes for each pixel of a mask, of what the file says about validity, and of both together."""
 
@@ -198,7 +202,10 @@ class Exchange:
                 parsed = await _parse(head, dialect, body, record, reservation)
             samples = await self._decode(model, parsed, record, reservation)
             segmented = await self._segment(model, parsed, samples, record, reservation)
-            return await _render(model, parsed, segmented, head, dialect, record)
+            reply = await _render(model, parsed, segmented, head, dialect, record)
+        if len(reply.content) >= LARGE_ANSWER_BYTES:
+            return reply._replace(release=reservation.keep(len(reply.content)))
+        return reply
 
     async def _decode(
         self,

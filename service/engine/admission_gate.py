@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
@@ -108,6 +109,25 @@ class Reservation:
             kept_bytes = min(claim.held_bytes, memory_bytes)
             self._gate.memory.pool.shrink(claim, kept_bytes)
             memory_bytes -= kept_bytes
+
+    def keep(self, memory_bytes: int) -> Callable[[], None]:
+        """Keep some of the held memory beyond the end of the request.
+
+        Args:
+            memory_bytes: Bytes to keep; everything if less is held.
+
+        Returns:
+            Function that gives it back.
+        """
+        self.shrink(memory_bytes)
+        claims, self._claims = self._claims, []
+        pool = self._gate.memory.pool
+
+        def release() -> None:
+            for claim in claims:
+                pool.release(claim)
+
+        return release
 
     def add_claim(self, claim: Claim) -> None:
         """Release a claim at the end of the request."""

@@ -15,6 +15,7 @@ from service.telemetry import Telemetry
 from service.web.access import AccessControl
 from service.web.body import BodyLimits
 from service.web.request import HttpRequest
+from service.web.responses import make_response
 from service.wire.dialect import Dialect, ModelTarget, ParsedRequest
 
 
@@ -84,4 +85,4 @@ class AppServices:
         """
         incoming = HttpRequest(request, self.body_limits, target)
         reply = await self.exchange.answer(incoming, dialect)
-        return Response(reply.content, headers=dict(reply.headers))
+        return make_response(reply)

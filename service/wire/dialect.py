@@ -5,7 +5,7 @@ A listener passes a `RequestHead` and a body. It may use HTTP, gRPC or any other
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -139,11 +139,14 @@ class Reply(NamedTuple):
         headers: headers of the answer.
         content: body of the answer.
         is_compressible: True if the content may be compressed for clients that accept it.
+        release: function to call once the content was sent, which gives its memory back; None if
+            it holds none.
     """
 
     headers: Mapping[str, str]
     content: bytes
     is_compressible: bool = True
+    release: Callable[[], None] | None = None
 
 
 class Dialect(Protocol[ParsedRequest]):
