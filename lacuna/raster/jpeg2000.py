@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
@@ -75,9 +76,10 @@ def decode_jpeg2000(data: bytes, _: ImageLimits) -> Raster:
         colours = np.delete(values, alphas, axis=2) if alphas else values
         return make_raster(
             colours,
-            valid=np.all(values[:, :, alphas] > 0, axis=2) if alphas else None,
+            valid=_read_alphas(values[:, :, alphas], stream, bits) if alphas else None,
             full_scale=None if stream.bits[0] < 0 else float(2**bits - 1),
-            is_lossy=stream.is_lossy,
+            # With the reversible wavelet the codestream may have been cut off, or not.
+            is_lossy=stream.is_lossy or None,
         )
 
 
@@ -145,6 +147,11 @@ def _read_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
         yield marker, stream[position + 4 : position + 2 + length]
         position += 2 + length
         marker, length = struct.unpack_from(">HH", stream, position)
+
+
+def _read_alphas(alphas: NDArray[Any], stream: Codestream, bits: int) -> NDArray[np.bool_]:
+    least = 2 ** (bits - 1) if stream.is_lossy else 1
+    return np.asarray(np.all(alphas >= least, axis=2), np.bool_)
 
 
 def _find_alphas(definitions: bytes, channels: int) -> list[int]:

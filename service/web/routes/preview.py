@@ -16,13 +16,11 @@ from service.web.problems import describe_responses
 from service.web.request import HttpRequest
 from service.web.services import AppServices
 from service.wire.dialect import Body, RequestHead
-from service.wire.native.request import parse_request
+from service.wire.native.request import NODATA_SCHEMA, parse_request
 
 _FILE = {"type": "string", "format": "binary"}
 _OPENAPI: dict[str, Any] = {
-    "parameters": [
-        {"in": "query", "name": "nodata", "required": False, "schema": {"type": "number"}}
-    ],
+    "parameters": [{"in": "query", "name": "nodata", "required": False, "schema": NODATA_SCHEMA}],
     "requestBody": {
         "required": True,
         "content": {
@@ -30,7 +28,7 @@ _OPENAPI: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["image"],
-                    "properties": {"image": _FILE, "mask": _FILE, "nodata": {"type": "number"}},
+                    "properties": {"image": _FILE, "mask": _FILE, "nodata": NODATA_SCHEMA},
                 }
             },
             **{media_type: {"schema": _FILE} for media_type in list_body_types()},

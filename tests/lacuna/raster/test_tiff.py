@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image
 
 from lacuna.errors import ImageTooLargeError, InvalidImageError
+from lacuna.raster.adapt import find_valid
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.tiff_pages import MAX_DIRECTORIES
@@ -239,28 +240,26 @@ def test_gdal_nodata_is_not_valid(dtype, nodata):
     raster = decode_image(tiff_file(values, extratags=[(42113, 2, 0, nodata, True)]), LIMITS)
     expected = np.ones((5, 7), bool)
     expected[1, 2:5] = False
-    np.testing.assert_array_equal(raster.valid, expected)
+    np.testing.assert_array_equal(find_valid(raster), expected)
 
 
 def test_gdal_nodata_may_be_nan():
     values = noise(5, 7, dtype=np.float32)
     values[2] = np.nan
     raster = decode_image(tiff_file(values, extratags=[(42113, 2, 0, "nan", True)]), LIMITS)
-    np.testing.assert_array_equal(raster.valid, ~np.isnan(values))
+    np.testing.assert_array_equal(find_valid(raster), ~np.isnan(values))
 
 
 def test_a_pixel_is_no_data_only_where_all_bands_say_so():
     values = np.zeros((1, 2, 3), np.uint8)
     values[0, 1, 2] = 9
     data = tiff_file(values, photometric="rgb", extratags=[(42113, 2, 0, "0", True)])
-    raster = decode_image(data, LIMITS)
-    assert raster.valid is not None
-    assert raster.valid.tolist() == [[False, True]]
+    assert find_valid(decode_image(data, LIMITS)).tolist() == [[False, True]]
 
 
 def test_a_nodata_text_that_is_no_number_says_nothing():
-    data = tiff_file(noise(5, 7), extratags=[(42113, 2, 0, "none", True)])
-    assert decode_image(data, LIMITS).valid is None
+    data = tiff_file(np.zeros((5, 7), np.uint8), extratags=[(42113, 2, 0, "none", True)])
+    assert find_valid(decode_image(data, LIMITS)).all()
 
 
 def pages(*written):
