@@ -95,7 +95,7 @@ def read_jpeg2000_header(data: bytes) -> Header:
 
 
 def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Walk the boxes, those inside the JP2 header among them.
+    """Walk the boxes up to the codestream, those inside the JP2 header among them.
 
     Yields:
         type and contents.
@@ -118,6 +118,8 @@ def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             yield from _read_boxes(data[start:end])
         else:
             yield kind, data[start:end]
+        if kind == b"jp2c":
+            return  # the header comes before it; metadata and other things may follow
         position = end
 
 

@@ -111,11 +111,12 @@ def test_jpeg_that_libtiff_writes_is_read():
 def test_a_jpeg_strip_of_thousands_of_scans_is_refused():
     data = tiff_file(smooth(16, 16), compression="jpeg", photometric="rgb")
     end = len(data)
-    jpeg = data[data.index(b"\xff\xd8") :]
-    longer = jpeg[:-2] + 200 * jpeg[jpeg.index(b"\xff\xda") :]
+    jpeg = data[data.index(b"\xff\xd8") : data.rindex(b"\xff\xd9")]
+    longer = jpeg + 200 * jpeg[jpeg.index(b"\xff\xda") :] + b"\xff\xd9"
     data = patched(patched(data, 273, end), 279, len(longer)) + longer
-    with pytest.raises(InvalidImageError, match="TIFF must be whole"):
+    with pytest.raises(InvalidImageError, match="TIFF must be whole") as caught:
         decode_image(data, LIMITS)
+    assert "more scans" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize("options", [{"bigtiff": True}, {"byteorder": ">"}])
