@@ -14,6 +14,9 @@ from lacuna.raster.nodata import parse_nodata
 
 _PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION = 33550, 33922, 34264
 _KEYS, _DOUBLES, _TEXT = 34735, 34736, 34737
+GEOREFERENCE_TAGS = frozenset({_PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION, _KEYS, _DOUBLES, _TEXT})
+"""Tags that are of use only together."""
+
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 
 # By pattern and not as XML: a parser would expand what a hostile file defines.

@@ -19,6 +19,7 @@ from tifffile import TiffFile, TiffPage
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.geotiff import (
+    GEOREFERENCE_TAGS,
     read_band_names,
     read_georeference,
     read_nodata,
@@ -57,11 +58,12 @@ def decode_tiff(data: bytes, limits: ImageLimits) -> Raster:
         ImageTooLargeError: if its header exceeds the limits.
     """
     with decoder_errors("TIFF"):
-        main, masks = choose_pages(data)
+        pages = choose_pages(data)
         with TiffFile(BytesIO(data)) as file:
-            page = _open_page(file, main, data, limits)
-            raster = _read_raster(page)
-            mask = _read_mask([_open_page(file, i, data, limits) for i in masks], raster.size)
+            page = _open_page(file, pages.image, data, limits)
+            raster = _read_raster(page, pages.damaged)
+            masks = [_open_page(file, index, data, limits) for index in pages.masks]
+            mask = _read_mask(masks, raster.size)
             if mask is not None:
                 raster = replace(raster, valid=mask, has_data=None)
             return turn_upright(raster, _read_orientation(page))
@@ -82,9 +84,9 @@ def decode_stored_tiff(data: bytes, limits: ImageLimits) -> NDArray[Any]:
         ImageTooLargeError: as for `decode_tiff`.
     """
     with decoder_errors("TIFF"):
-        main, _ = choose_pages(data)
+        pages = choose_pages(data)
         with TiffFile(BytesIO(data)) as file:
-            page = _open_page(file, main, data, limits)
+            page = _open_page(file, pages.image, data, limits)
             return turn(_read_samples(page), _read_orientation(page))
 
 
@@ -101,7 +103,7 @@ def _open_page(file: TiffFile, index: int, data: bytes, limits: ImageLimits) -> 
     return page
 
 
-def _read_raster(page: TiffPage) -> Raster:
+def _read_raster(page: TiffPage, damaged: frozenset[int]) -> Raster:
     samples = _read_samples(page)
     names = read_band_names(page, samples.shape[2])
     alphas = _find_alphas(samples.shape[2], page.extrasamples)
@@ -120,7 +122,7 @@ def _read_raster(page: TiffPage) -> Raster:
         full_scale=full_scale,
         white_is_zero=full_scale is not None and int(page.photometric) == _MINISWHITE,
         is_lossy=_is_lossy(page),
-        georeference=read_georeference(page),
+        georeference=None if damaged & GEOREFERENCE_TAGS else read_georeference(page),
         band_names=tuple(name for index, name in enumerate(names) if index not in alphas),
     )
 

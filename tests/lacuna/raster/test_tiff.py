@@ -395,6 +395,90 @@ def test_a_jpeg_strip_larger_than_its_place_is_refused():
         decode_image(data, LIMITS)
 
 
+FIELDS = (
+    (33550, "d", 3, (10.0, 10.0, 0.0), True),
+    (33922, "d", 6, (0.0, 0.0, 0.0, 5e5, 6e6, 0.0), True),
+    (42113, "s", 0, "-9999.000", True),
+    (50001, "H", 1, 7, True),
+    (50002, "s", 0, "private", True),
+)
+
+
+def spoilt(data, code, kind=None, count=None, value=None, new_code=None):
+    """The file with parts of one entry of its first directory replaced."""
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (tags,) = struct.unpack_from("<H", data, directory)
+    changed = bytearray(data)
+    for at in range(directory + 2, directory + 2 + 12 * tags, 12):
+        entry = struct.unpack_from("<HHII", data, at)
+        if entry[0] == code:
+            given = (new_code, kind, count, value)
+            parts = [old if new is None else new for old, new in zip(entry, given, strict=True)]
+            struct.pack_into("<HHII", changed, at, *parts)
+            return bytes(changed)
+    raise KeyError(code)
+
+
+BEYOND = 1 << 30
+
+
+# GDAL 3.10.3 reads the same values from each of these files.
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code": 50001, "kind": 0},
+        {"code": 50001, "kind": 99},
+        {"code": 50001, "kind": 14, "count": BEYOND},
+        {"code": 50002, "value": BEYOND},
+        {"code": 50002, "count": BEYOND},
+        {"code": 50002, "value": 3},
+        {"code": 50002, "new_code": 50001},
+        {"code": 50002, "new_code": 34675, "kind": 7, "value": BEYOND},
+        {"code": 50001, "new_code": 34665, "kind": 4, "value": BEYOND},
+        {"code": 50001, "new_code": 330, "kind": 4, "value": BEYOND},
+        {"code": 33550, "value": BEYOND},
+    ],
+    ids=str,
+)
+def test_a_damaged_tag_that_is_not_needed_costs_nothing_else(changes):
+    values = noise(5, 7, dtype=np.float32)
+    values[2, 3] = -9999
+    data = spoilt(tiff_file(values, extratags=FIELDS), **changes)
+
+    raster = decode_image(data, LIMITS)
+
+    np.testing.assert_array_equal(raster.values[:, :, 0], values)
+    assert np.argwhere(~find_valid(raster)).tolist() == [[2, 3]]
+    assert (raster.georeference is None) == (changes["code"] == 33550)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code": 42113, "value": BEYOND},
+        {"code": 42113, "kind": 99},
+        {"code": 258, "kind": 99},
+        {"code": 339, "kind": 0},
+        {"code": 50001, "new_code": 256},
+    ],
+    ids=str,
+)
+def test_a_damaged_tag_that_changes_the_image_or_its_missing_pixels_is_refused(changes):
+    data = spoilt(tiff_file(noise(5, 7, dtype=np.float32), extratags=FIELDS), **changes)
+
+    with pytest.raises(InvalidImageError, match="TIFF must be whole"):
+        decode_image(data, LIMITS)
+
+
+def test_a_damaged_overview_is_no_concern():
+    values = noise(40, 60)
+    data = pages((values, {}), (values[::2, ::2], {"subfiletype": 1}))
+    second = data.rindex(struct.pack("<HHI", 258, 3, 1))
+    data = data[: second + 2] + b"\x63" + data[second + 3 :]
+
+    np.testing.assert_array_equal(decode_image(data, LIMITS).values[:, :, 0], values)
+
+
 def test_what_is_wrong_with_a_file_is_not_logged(caplog):
     with caplog.at_level(logging.DEBUG), pytest.raises(InvalidImageError):
         decode_image(tiff_file(noise(5, 7), compression="lzw")[:-20], LIMITS)
