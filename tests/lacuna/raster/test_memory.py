@@ -122,11 +122,14 @@ def test_what_libraries_say_of_memory_is_understood(text):
 
 @pytest.mark.parametrize("manager", [memory_errors, lambda: decoder_errors("PNG")])
 def test_a_lack_of_memory_that_another_error_hides_is_found(manager):
-    with pytest.raises(MemoryError), manager():
+    def close_badly():
         try:
             raise MemoryError
         finally:
             raise ValueError("I/O operation on closed file")
+
+    with pytest.raises(MemoryError), manager():
+        close_badly()
 
 
 def test_damage_is_still_damage():

@@ -80,6 +80,12 @@ CASES = {
         [[1, 0], [1, 1]],
     ),
     "no-data index of a palette, asked for": (palette_tiff(257), 3, COLOURS, [[1, 1], [1, 0]]),
+    "no-data inks of CMYK, asked for": (
+        tiff(np.array([[[0, 0, 0, 0], [255, 0, 0, 0]]], np.uint8), photometric="separated"),
+        0,
+        np.array([[[255, 255, 255], [0, 255, 255]]], np.uint8),
+        [[0, 1]],
+    ),
     "no-data asked for in place of the file's": (
         tiff(LEVELS, "0"),
         250,
