@@ -71,7 +71,7 @@ def check_mask_fits(
     if is_turned:
         turned = f" (stored as {width}×{height} and turned as its EXIF orientation says)"
     elif mask.shape == (width, height):
-        hint = "; was one of them turned by its EXIF orientation?"
+        hint = "; the sides are swapped, as by an EXIF orientation of only one of them"
     raise InvalidMaskError(
         "mask must have the image's height and width; "
         f"image is {height}×{width}{turned}, mask is {mask.shape[0]}×{mask.shape[1]}{hint}"

@@ -185,7 +185,7 @@ def _inspect(
     size = None if raster is None else raster.valid.shape
     for path, found in ((entry.labels, labels), (mask_path, mask)):
         if path is not None and found is not None and size is not None and found.shape != size:
-            hint = "; was one of them turned by its EXIF orientation?"
+            hint = "; the sides are swapped, as by an EXIF orientation of only one of them"
             faults.append(
                 f"{show_path(path, folder)}: must have the image's height and width; "
                 f"{entry.image.name} is {_times(size)}, this is {_times(found.shape)}"

@@ -246,10 +246,10 @@ def test_a_mask_that_was_not_turned_with_its_image_is_told_so():
     )
 
 
-def test_a_mask_whose_sides_are_swapped_may_have_been_turned_alone():
+def test_swapped_sides_of_a_mask_are_pointed_out():
     with pytest.raises(InvalidMaskError) as caught:
         check_mask_fits(MASK, (53, 37))
     assert caught.value.message == (
         "mask must have the image's height and width; image is 53×37, mask is 37×53; "
-        "was one of them turned by its EXIF orientation?"
+        "the sides are swapped, as by an EXIF orientation of only one of them"
     )

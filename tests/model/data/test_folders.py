@@ -203,7 +203,7 @@ def test_a_mask_with_swapped_sides_may_have_been_turned(folder):
     save(mask.T.copy(), path.parent, path.name)
 
     (fault,) = faults_of(folder)
-    assert fault.endswith("; was one of them turned by its EXIF orientation?")
+    assert fault.endswith("; the sides are swapped, as by an EXIF orientation of only one of them")
 
 
 @pytest.mark.parametrize(
