@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import click
 
 from service.cli.loading import load_saved_model
 from service.cli.logs import configure_logging
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -66,7 +69,7 @@ def serve(
         make_server,
         warn_of_open_access,
     )
-    from service.config import read_settings  # noqa: PLC0415
+    from service.config import list_injected_variables, read_settings  # noqa: PLC0415
     from service.engine.scheduling import set_batch_scheduling  # noqa: PLC0415
 
     settings = read_settings(
@@ -80,7 +83,10 @@ def serve(
         docs=docs,
     )
     set_batch_scheduling()
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, settings.log_level)
+    ignored = list_injected_variables()
+    if ignored:
+        log.debug("variables of Kubernetes or Docker are ignored", extra={"variables": ignored})
     services = assemble_services(settings, load_saved_model)
     warn_of_open_access(settings, services)
     server = make_server(settings, services, end=os._exit)

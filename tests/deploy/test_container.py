@@ -148,6 +148,14 @@ def test_a_ready_server_is_healthy(tmp_path):
     assert json.loads(done.stdout)["status"] == "ready"
 
 
+def test_the_address_of_a_service_is_not_taken_for_the_port():
+    done = ask_health(LACUNA_PORT="tcp://10.96.0.12:8000", LACUNA_HOST="127.0.0.123")
+
+    # Whether anybody listens there does not matter here: it was asked.
+    assert done.stdout
+    assert not done.stderr
+
+
 def test_a_server_without_models_is_not_and_says_so(tmp_path):
     with serve_live(load_repository(tmp_path), wait=False) as address:
         host, port = address.split(":")
