@@ -96,7 +96,13 @@ def test_a_server_that_was_started_on_a_terminal_ends_with_it(tmp_path):
         fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 
     command = [sys.executable, "-m", "tests.support.fake_server", "0.005", "0", ""]
-    settings = {"LACUNA_PORT": "0", "LACUNA_CACHE_FOLDER": str(tmp_path)}
+    settings = {
+        "LACUNA_PORT": "0",
+        "LACUNA_CACHE_FOLDER": str(tmp_path),
+        "LACUNA_ENGINE__WORKERS": "1",
+        "LACUNA_ENGINE__WARMUP_PIXELS": "4096",
+        "LACUNA_ENGINE__WINDOW_PIXELS": "65536",
+    }
     with subprocess.Popen(
         command,
         env=os.environ | settings,
@@ -111,6 +117,6 @@ def test_a_server_that_was_started_on_a_terminal_ends_with_it(tmp_path):
             assert process.stdout.readline().strip()
             os.close(ours)
 
-            assert process.wait(10) == 0
+            assert process.wait(30) == 0
         finally:
             process.kill()
