@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lacuna.distribution import Extra
+from lacuna.raster.damage import decode_in_memory
 
 if TYPE_CHECKING:
     from lacuna.raster.limits import ImageLimits
@@ -104,9 +105,14 @@ class Format:
         return header
 
     def decode(self, data: bytes, limits: ImageLimits) -> Raster:
-        """Decode an image."""
-        raster: Raster = _load(self.decoder)(data, limits)
-        return raster
+        """Decode an image.
+
+        Raises:
+            InvalidImageError: if it is damaged.
+            MemoryError: if there is not enough memory.
+        """
+        decoder: Callable[..., Raster] = _load(self.decoder)
+        return decode_in_memory(lambda: decoder(data, limits), lambda: self.read_header(data))
 
     def decode_stored(self, data: bytes, limits: ImageLimits) -> Any:
         """Decode the numbers of an image as they are stored."""

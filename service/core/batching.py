@@ -32,8 +32,8 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
-from service.core.cost import BatchCost
 from service.core.backlog import Backlog
+from service.core.cost import BatchCost
 from service.core.lanes import Lane, LaneQueue, QueuedWindow, TicketHeap
 
 CostLookup = Callable[[Any], BatchCost | None]

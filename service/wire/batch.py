@@ -18,6 +18,7 @@ from lacuna.errors import (
 from lacuna.raster.adapt import to_sample
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
@@ -39,13 +40,14 @@ class ImageInput:
         measure: function that measures image and mask by their headers, within limits.
         read_image: function that decodes the image within limits.
         read_mask: function that decodes the mask within limits; None if there is no mask.
-        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
+        nodata: value of missing pixels in the units of the image, in place of those that the file
+            names; None for these.
     """
 
     measure: Measure
     read_image: ReadImage
     read_mask: ReadMask | None = None
-    nodata: float | None = None
+    nodata: NoData | None = None
 
 
 def check_count(count: int) -> None:

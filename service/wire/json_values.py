@@ -19,6 +19,7 @@ from lacuna.raster.arrays import array_from_nested, mask_from_nested
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.masks import read_mask_file
+from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster
 from service.wire.batch import ImageInput, measure_files
 from service.wire.dialect import Footprint
@@ -31,7 +32,7 @@ _RUN_PIXEL_BYTES = 4
 
 
 def make_image_input(
-    image: Any, mask: Any, nodata: float | None = None, *, strict: bool
+    image: Any, mask: Any, nodata: NoData | None = None, *, strict: bool
 ) -> ImageInput:
     """Make an input of JSON values. The values are checked when the input is read.
 
@@ -39,7 +40,8 @@ def make_image_input(
         image: H×W or H×W×C numbers, null for missing ones; or `{"b64": …}` with an image file.
         mask: H×W or H×W×1 booleans or numbers; or `{"b64": …}` with an image file; None for no
             mask.
-        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
+        nodata: value of missing pixels in the units of the image, in place of those that the file
+            names; None for these.
         strict: True to allow only `b64` in an object. False also allows a `format` beside it, and
             COCO run-length encoding as a mask.
     """

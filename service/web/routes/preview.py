@@ -17,16 +17,14 @@ from service.web.problems import describe_responses
 from service.web.request import HttpRequest
 from service.web.services import AppServices
 from service.wire.dialect import Body, RequestHead
-from service.wire.native.request import estimate_request_bytes, parse_request
+from service.wire.native.request import NODATA_SCHEMA, estimate_request_bytes, parse_request
 
 _PIXEL_BYTES = 32
 """Most bytes for each pixel while a picture is drawn; measured."""
 
 _FILE = {"type": "string", "format": "binary"}
 _OPENAPI: dict[str, Any] = {
-    "parameters": [
-        {"in": "query", "name": "nodata", "required": False, "schema": {"type": "number"}}
-    ],
+    "parameters": [{"in": "query", "name": "nodata", "required": False, "schema": NODATA_SCHEMA}],
     "requestBody": {
         "required": True,
         "content": {
@@ -34,7 +32,7 @@ _OPENAPI: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["image"],
-                    "properties": {"image": _FILE, "mask": _FILE, "nodata": {"type": "number"}},
+                    "properties": {"image": _FILE, "mask": _FILE, "nodata": NODATA_SCHEMA},
                 }
             },
             **{media_type: {"schema": _FILE} for media_type in list_body_types()},

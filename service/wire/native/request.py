@@ -21,6 +21,7 @@ from lacuna.raster.adapt import add_mask, find_valid
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import read_mask_file
+from lacuna.raster.nodata import NoData, parse_nodata
 from lacuna.raster.preview import Preview, draw_preview
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
@@ -29,6 +30,13 @@ from service.wire.dialect import Footprint, ModelTarget
 from service.wire.json_object import estimate_parse_bytes, read_object
 from service.wire.json_values import make_image_input
 from service.wire.multipart import FormPart, parse_form
+
+NODATA_SCHEMA = {
+    "description": "value of missing pixels in place of those that the file names; none to ignore "
+    "these",
+    "anyOf": [{"type": "number"}, {"type": "string", "enum": ["none", "nan"]}],
+}
+"""Schema of the parameter `nodata`, for OpenAPI."""
 
 FORM = "multipart/form-data"
 JSON = "application/json"
@@ -43,13 +51,14 @@ class Parameters:
     Attributes:
         model: name of the model; None for the only one.
         version: version of the model, digits; None for the highest in service.
-        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
+        nodata: value of missing pixels in the units of the image, in place of those that the file
+            names; None for these.
         timeout_s: seconds that the client will wait; None for no limit.
     """
 
     model: str | None = None
     version: str | None = None
-    nodata: float | None = None
+    nodata: NoData | None = None
     timeout_s: float | None = None
 
 
@@ -259,7 +268,7 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
     return Parameters(
         _read_text(given, "model"),
         _read_text(given, "version"),
-        _read_number(given, "nodata"),
+        _read_nodata(given),
         timeout_s,
     )
 
@@ -292,6 +301,18 @@ def _read_number(given: Mapping[str, Any], name: str) -> float | None:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise MalformedRequestError(f"{name} must be a number; it is {value!r:.100}") from None
+
+
+def _read_nodata(given: Mapping[str, Any]) -> NoData | None:
+    value = given.get("nodata")
+    if value is None or value == "":
+        return None
+    try:
+        return parse_nodata(value)
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedRequestError(
+            f"nodata must be a number, nan or none; it is {value!r:.100}"
+        ) from None
 
 
 def _list(names: Mapping[str, Any]) -> str:
