@@ -256,8 +256,8 @@ class AdmissionGate:
         pool = self.memory.pool
         if reservation.held_bytes + memory_bytes > pool.total_bytes:
             raise ImageTooLargeError(
-                f"a request must need at most {pool.total_bytes} bytes of memory for its images and "
-                f"its answer; it needs {reservation.held_bytes + memory_bytes}"
+                f"images and answer of a request must need at most {pool.total_bytes} bytes of "
+                f"memory; they need {reservation.held_bytes + memory_bytes}"
             )
         granted = asyncio.Event()
         claim = pool.claim(reservation.client, memory_bytes, granted.set)

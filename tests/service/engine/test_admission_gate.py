@@ -118,7 +118,7 @@ def test_one_client_leaves_room_for_the_bodies_of_others():
 
 
 async def fill_queue_of(segmenter, model, client):
-    """Occupy the worker and queue two samples of a client: 3.9 and 7.8 predicted seconds of work."""
+    """Occupy the worker for 3.9 predicted seconds, and queue 7.8 s of work of a client."""
     tasks = [await hold_worker(segmenter, model)]
     for _ in range(2):
         work = segmenter.segment(model, fill_sample(4, 4), client=client)
@@ -251,7 +251,7 @@ def test_more_memory_than_there_is_refuses_for_good():
     async def scenario():
         with gate.reserve(1, "one") as reservation:
             await reservation.hold(600)
-            with pytest.raises(ImageTooLargeError, match="at most 1000 bytes .*; it needs 1001"):
+            with pytest.raises(ImageTooLargeError, match=r"at most 1000 bytes .*; they need 1001"):
                 await reservation.hold(401)
 
     asyncio.run(scenario())
