@@ -32,6 +32,7 @@ from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
 from service.web.keys import KeyRing, read_keys
+from service.web.proxies import ProxyPolicy
 from service.web.server import Server
 from service.web.services import AppServices, OperatorRoutes
 
@@ -89,6 +90,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         ),
         access_control=AccessControl(make_key_ring(settings)),
         operator_routes=OperatorRoutes(docs=settings.docs, metrics=settings.metrics_port is None),
+        proxies=ProxyPolicy(trusted=settings.proxy.trusted, root_path=settings.root_path),
     )
 
 

@@ -43,6 +43,7 @@ from service.engine.segmenter import EnginePolicy
 from service.engine.watchdog import WATCHDOG_S
 from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
+from service.web.proxies import check_proxy, read_prefix
 
 PREFIX = "LACUNA_"
 DELIMITER = "__"
@@ -71,6 +72,8 @@ VersionsText = Annotated[str, AfterValidator(_check_versions)]
 ModelName = Annotated[str, AfterValidator(_check_name)]
 TcpPort = Annotated[int, Field(ge=0, le=65535)]
 LabelName = Annotated[str, AfterValidator(_check_label)]
+ProxyAddress = Annotated[str, AfterValidator(check_proxy)]
+RootPath = Annotated[str, AfterValidator(read_prefix)]
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ class Admission(_Group):
     """largest sum of the bodies of these requests, in bytes"""
     max_share: Annotated[float, Field(gt=0, le=1)] = AdmissionPolicy.max_share
     """largest share of these three limits for one client. A client is identified by its key, or by
-    its address if the server has no keys; set 1 if all clients come through one proxy"""
+    its address if it has none (of an IPv6 address, by the first 64 bits). Name proxies in
+    `LACUNA_PROXY__TRUSTED`; set 1 where the addresses of clients stay unknown"""
 
 
 class RepositorySettings(_Group):
@@ -171,6 +175,27 @@ class RepositorySettings(_Group):
     drain_s: NonNegativeFloat = RepositoryPolicy.drain_s
     """seconds to wait for the requests that use an unloaded version before it is dropped; these
     requests are never cancelled"""
+
+
+class ProxySettings(_Group):
+    """Settings of the reverse proxies in front of the server."""
+
+    trusted: Annotated[tuple[ProxyAddress, ...], NoDecode, Unset("none")] = ()
+    """addresses and networks of proxies, separated by commas, such as `10.0.0.0/8,::1`. The server
+    obeys their `X-Forwarded-For`, `-Proto` and `-Prefix`, and nobody else's: see
+    [proxies](operations.md#reverse-proxies)"""
+
+    @field_validator("trusted", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: Any) -> Any:
+        return split_list(value)
+
+
+def split_list(value: Any) -> Any:
+    """Split text at its commas; return any other value as it is."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
 
 
 def find_cache_folder() -> Path:
@@ -215,6 +240,10 @@ class Settings(BaseSettings):
     engine: Engine = Engine()
     batch: BatchSettings = BatchSettings()
     admission: Admission = Admission()
+    proxy: ProxySettings = ProxySettings()
+    root_path: Annotated[RootPath, Unset("none")] = ""
+    """prefix under which a [proxy](operations.md#reverse-proxies) shows the server, such as
+    `/lacuna`; whether the proxy removes it or not"""
     cache_folder: Annotated[Path, Unset("the user's cache")] = Field(
         default_factory=find_cache_folder
     )
@@ -230,9 +259,7 @@ class Settings(BaseSettings):
     @field_validator("models", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(name.strip() for name in value.split(",") if name.strip())
-        return value
+        return split_list(value)
 
 
 def list_variables() -> list[str]:

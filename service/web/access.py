@@ -5,12 +5,15 @@
    page. Orchestrators, Prometheus and visitors without a key need the open paths. A new path needs
    a key by default.
 3. Loading and unloading models needs the admin key. Without an admin key, nobody can do it.
-4. A client is identified by the name of its key, or by its address if it has no key.
+4. A client is identified by the name of its key, or by its address if it has no key. Of an IPv6
+   address only the network counts, its first 64 bits: a client may use all addresses of one.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -99,12 +102,29 @@ class AccessControl:
 
 
 def name_client(scope: Scope) -> str:
-    """Return the name of a client: that of its key, or its address if it has no key."""
+    """Return the name of a client: that of its key, or its address if it has no key.
+
+    Of an IPv6 address it is the network of 64 bits.
+    """
     principal: Principal | None = scope.get(_PRINCIPAL)
     if principal is not None:
         return principal.name
+    address = find_address(scope)
+    return _name_network(address) if ":" in address else address
+
+
+def find_address(scope: Scope) -> str:
+    """Return the address of a client, which a trusted proxy may have forwarded; "" for none."""
     address = scope.get("client")
     return address[0] if address else ""
+
+
+@lru_cache(maxsize=4096)
+def _name_network(address: str) -> str:
+    try:
+        return str(ipaddress.ip_interface(f"{address.partition('%')[0]}/64").network)
+    except ValueError:
+        return address
 
 
 def find_key_name(scope: Scope) -> str | None:

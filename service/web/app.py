@@ -11,10 +11,10 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lacuna.distribution import VERSION
-from lacuna.errors import LacunaError
+from lacuna.errors import ConfigurationError, LacunaError
 from service.engine.lifecycle.watcher import watch_repository
 from service.web.fast_path import FastPath
 from service.web.protocol_errors import (
@@ -23,6 +23,7 @@ from service.web.protocol_errors import (
     answer_unexpected,
     render_error,
 )
+from service.web.proxies import ProxyLayer, read_prefix
 from service.web.request_log import RequestLog
 from service.web.routes import (
     docs,
@@ -72,6 +73,20 @@ class _Application(FastAPI):
         )
 
 
+class _ProxiedApplication(_Application):
+    """Application that undoes what reverse proxies did to a request, before everything else.
+
+    Attributes:
+        proxy_layer: layer around the whole application.
+    """
+
+    proxy_layer: ProxyLayer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        await self.proxy_layer(scope, receive, send)
+
+
 def make_app(services: AppServices) -> FastAPI:
     """Make the application.
 
@@ -81,6 +96,9 @@ def make_app(services: AppServices) -> FastAPI:
     Args:
         services: objects that the routes work with. The segmenter is closed when the application
             ends.
+
+    Raises:
+        ConfigurationError: if the prefix of paths begins with one of the application's paths.
     """
     tracing = services.telemetry.tracing
 
@@ -94,7 +112,8 @@ def make_app(services: AppServices) -> FastAPI:
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
 
-    app = _Application(
+    proxies = services.proxies
+    app = (_ProxiedApplication if proxies.is_needed else _Application)(
         title="lacuna",
         telemetry=configure_telemetry(tracing),
         summary="Segmentation of images with missing pixels",
@@ -110,15 +129,21 @@ def make_app(services: AppServices) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.services = services
     app.add_middleware(_surround, services=services)
+    routers: list[APIRouter] = []
     for routes in (segment, preview, models, health, oip, oip_control, tfserving, page):
-        router = routes.make_router(services)
-        app.include_router(router)
+        routers.append(routes.make_router(services))
         if routes in (segment, oip):
-            app.fast_routes += tuple(_list_posts(router))
+            app.fast_routes += tuple(_list_posts(routers[-1]))
     if services.operator_routes.metrics:
-        app.include_router(metrics.make_router(services))
+        routers.append(metrics.make_router(services))
     if services.operator_routes.docs:
-        app.include_router(docs.make_router())
+        routers.append(docs.make_router())
+    for router in routers:
+        app.include_router(router)
+    if isinstance(app, _ProxiedApplication):
+        own = _list_segments(app, *routers)
+        _check_root_path(proxies.root_path, own)
+        app.proxy_layer = ProxyLayer(partial(FastAPI.__call__, app), proxies, own)
     return app
 
 
@@ -147,3 +172,16 @@ def _list_posts(router: APIRouter) -> Iterator[APIRoute]:
     for route in router.routes:
         if isinstance(route, APIRoute) and "POST" in (route.methods or ()):
             yield route
+
+
+def _list_segments(*routers: FastAPI | APIRouter) -> set[str]:
+    """Return the first segments of the paths of all routes."""
+    paths = (getattr(route, "path", "") for router in routers for route in router.routes)
+    return {path.split("/")[1] for path in paths if path.startswith("/")} - {""}
+
+
+def _check_root_path(prefix: str, own: set[str]) -> None:
+    try:
+        read_prefix(prefix, own)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lacuna.errors import LacunaError, NotReadyError
 from service.disconnects import ClientDisconnectedError
 from service.engine.admission_gate import AdmissionGate
-from service.web.access import AccessControl, find_key_name
+from service.web.access import AccessControl, find_address, find_key_name
 from service.web.headers import list_missing
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,7 @@ class RequestLog:
                     "request_id": request_id,
                     "method": scope["method"],
                     "path": scope["path"],
+                    "client": find_address(scope),
                     "status": status,
                     "duration_ms": round((time.perf_counter() - began) * 1000, 2),
                     "sent_bytes": sent_bytes,

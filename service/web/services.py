@@ -14,6 +14,7 @@ from service.exchange import Exchange
 from service.telemetry import Telemetry
 from service.web.access import AccessControl
 from service.web.body import BodyLimits
+from service.web.proxies import ProxyPolicy
 from service.web.request import HttpRequest
 from service.wire.dialect import Dialect, ModelTarget, ParsedRequest
 
@@ -41,6 +42,7 @@ class AppServices:
         body_limits: limits of request bodies.
         access_control: check of API keys.
         operator_routes: routes for operators that the application serves.
+        proxies: reverse proxies in front of the server.
     """
 
     exchange: Exchange
@@ -48,6 +50,7 @@ class AppServices:
     body_limits: BodyLimits = field(default_factory=BodyLimits)
     access_control: AccessControl = field(default_factory=AccessControl)
     operator_routes: OperatorRoutes = field(default_factory=OperatorRoutes)
+    proxies: ProxyPolicy = field(default_factory=ProxyPolicy)
 
     @property
     def is_ready(self) -> bool:
