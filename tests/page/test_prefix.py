@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.driving import IMAGE, MASK, Visit, run_server
+from tests.page.driving import IMAGE, MASK, Visit, draw_scene, run_server
+from tests.support.apps import encode_image
 from tests.support.reverse_proxy import Forwarding, forward
 
 
@@ -38,7 +39,7 @@ def check(context, server, forwarding, path):
         assert shown == [entry["pixels"] for entry in summary["classes"]]
         assert f"http://{proxy}/lacuna/v1/segment" in page.locator("#curl").inner_text()
         assert page.locator("#docs").evaluate("(link) => link.href") == f"http://{proxy}/lacuna/docs"
-        visit.choose_mask(MASK, "mask.tif")
+        visit.choose(encode_image(draw_scene(), "TIFF"), "scene.tif", "image/tiff")
         assert visit.faults == []
         assert visit.foreign == []
 
