@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
-from service.config import RepositorySettings, Settings, wants_traces
+from service.config import RepositorySettings, Settings, read_vertex_routes, wants_traces
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
@@ -34,7 +34,7 @@ from service.web.connection import ConnectionTimeouts
 from service.web.keys import KeyRing, read_keys
 from service.web.proxies import ProxyPolicy
 from service.web.server import Server
-from service.web.services import AppServices, OperatorRoutes
+from service.web.services import AppServices, OperatorRoutes, VertexRoutes
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,11 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         load: Function that loads a runtime from a model's folder, for a thread allocation.
 
     Raises:
-        ConfigurationError: if traces are requested and impossible, or a place for keys holds none.
+        ConfigurationError: if traces are requested and impossible, a place for keys holds none, or
+            a path of Vertex AI is malformed.
     """
     tracing = start_tracing() if wants_traces() else None
+    vertex_routes = VertexRoutes(**read_vertex_routes())
     engine, limits = settings.engine, settings.limits
     allocation = allocate_threads(engine.workers, engine.threads, count_cores())
     batch = BatchPolicy(max_pixels=settings.batch.max_pixels, max_wait_s=settings.batch.max_wait_s)
@@ -88,9 +90,10 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         body_limits=BodyLimits(
             body_bytes=limits.body_bytes, idle_s=limits.idle_s, body_s=limits.body_s
         ),
-        access_control=AccessControl(make_key_ring(settings)),
+        access_control=AccessControl(make_key_ring(settings), vertex_routes.health),
         operator_routes=OperatorRoutes(docs=settings.docs, metrics=settings.metrics_port is None),
         proxies=ProxyPolicy(trusted=settings.proxy.trusted, root_path=settings.root_path),
+        vertex_routes=vertex_routes,
     )
 
 

@@ -3,7 +3,8 @@
 No other module reads the environment. Each part of the settings is composed of the defaults of the
 modules that obey it. Every variable has the prefix `LACUNA_`, with two underscores between levels.
 An unknown variable with this prefix stops the start, so that a misspelt limit is not ignored.
-Tracing is configured by the standard variables of OpenTelemetry.
+Tracing is configured by the standard variables of OpenTelemetry. On SageMaker and Vertex AI, the
+platform's variables and folders take the place of defaults.
 
 The docstring of a setting, in Markdown, is its row in docs/configuration.md; `make docs` writes the
 page.
@@ -12,6 +13,7 @@ page.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +50,13 @@ from service.web.proxies import check_proxy, read_prefix
 PREFIX = "LACUNA_"
 DELIMITER = "__"
 DEMO_REPOSITORY = Path(__file__).parent / "demo" / "models"
+
+DEFAULT_PORT = 8000
+SAGEMAKER_PORT = 8080
+SAGEMAKER_FOLDER = Path("/opt/ml/model")
+"""Folder into which SageMaker unpacks a model. It exists nowhere else."""
+
+_ROUTE = re.compile(r"/[\w./~:@!$&'()*+,;=-]*", re.ASCII)
 
 LogFormat = Literal["auto", "json", "text"]
 
@@ -198,6 +207,26 @@ def split_list(value: Any) -> Any:
     return value
 
 
+def find_port() -> int:
+    """Return the port that a hosting platform expects, else 8000.
+
+    Raises:
+        ConfigurationError: if a variable of the platform is not a port.
+    """
+    name, text = _read_first("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
+    if not text:
+        return SAGEMAKER_PORT if SAGEMAKER_FOLDER.is_dir() else DEFAULT_PORT
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise ConfigurationError(f"{name} must be a port; it is {text[:100]}")
+    return int(text)
+
+
+def find_repository() -> Path:
+    """Return the folder of models that a hosting platform has filled, else the demo's."""
+    is_filled = SAGEMAKER_FOLDER.is_dir() and any(SAGEMAKER_FOLDER.iterdir())
+    return SAGEMAKER_FOLDER if is_filled else DEMO_REPOSITORY
+
+
 def find_cache_folder() -> Path:
     """Return the user's cache folder (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -217,8 +246,9 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     """address to listen on"""
-    port: TcpPort = 8000
-    """port to listen on, 0 for any free one"""
+    port: Annotated[TcpPort, Unset("8000")] = Field(default_factory=find_port)
+    """port to listen on, 0 for any free one; the default is another one on
+    [SageMaker](sagemaker.md) and [Vertex AI](vertex-ai.md)"""
     api_keys: Annotated[SecretStr | None, Unset("none")] = None
     """[keys](#keys) that requests need, separated by commas"""
     api_keys_file: Annotated[Path | None, Unset("none")] = None
@@ -231,8 +261,11 @@ class Settings(BaseSettings):
     """whether to serve `/docs` and `/openapi.json`"""
     metrics_port: Annotated[TcpPort | None, Unset("the port of the server")] = None
     """separate port for `/metrics`, on the same address, 0 for any free one"""
-    model_repository: Annotated[Path, Unset("the demo model")] = DEMO_REPOSITORY
-    """folder with the files `<model>/<version>/saved_model.pb`"""
+    model_repository: Annotated[Path, Unset("the demo model")] = Field(
+        default_factory=find_repository
+    )
+    """folder with the files `<model>/<version>/saved_model.pb`; the default is another one on
+    [SageMaker](sagemaker.md) and [Vertex AI](vertex-ai.md)"""
     models: Annotated[tuple[str, ...], NoDecode, Unset("all")] = ()
     """names of the models to serve, separated by commas"""
     repository: RepositorySettings = RepositorySettings()
@@ -320,6 +353,22 @@ def read_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(f"settings must be in range: {faults}") from error
     _check_image_pixels(settings)
     return settings
+
+
+def read_vertex_routes() -> dict[str, str]:
+    """Return the paths at which Vertex AI calls the server: `health` and `predict`, if any.
+
+    Raises:
+        ConfigurationError: if one is not a path.
+    """
+    paths = {"health": _read_first("AIP_HEALTH_ROUTE"), "predict": _read_first("AIP_PREDICT_ROUTE")}
+    for name, text in paths.values():
+        if text and not _ROUTE.fullmatch(text):
+            raise ConfigurationError(
+                f"{name} must be a path of letters, digits and any of /._~:@!$&'()*+,;=- after a "
+                f"slash; it is {text[:100]}"
+            )
+    return {kind: text for kind, (_, text) in paths.items() if text}
 
 
 def wants_traces() -> bool:

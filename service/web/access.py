@@ -24,6 +24,7 @@ OPEN_PATHS = frozenset(
     {
         "/livez",
         "/readyz",
+        "/ping",
         "/v2/health/live",
         "/v2/health/ready",
         "/metrics",
@@ -45,9 +46,11 @@ class AccessControl:
 
     Args:
         keys: known keys; None for none.
+        health_path: path of another health check that needs no key; None for none.
     """
 
-    def __init__(self, keys: KeyRing | None = None) -> None:
+    def __init__(self, keys: KeyRing | None = None, health_path: str | None = None) -> None:
+        self._health_path = health_path
         self._keys = keys or KeyRing()
         self._has_keys = self._keys.guards_requests or self._keys.guards_control
 
@@ -72,10 +75,16 @@ class AccessControl:
         if principal is not None:
             scope[_PRINCIPAL] = principal
             return None
-        path: str = scope["path"]
-        if not self._keys.guards_requests or path in OPEN_PATHS or path.startswith(_OPEN_FOLDERS):
+        if not self._keys.guards_requests or self._is_open(scope):
             return None
         return _make_missing_key_error(key, "a key")
+
+    def _is_open(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if path in OPEN_PATHS or path.startswith(_OPEN_FOLDERS):
+            return True
+        # The path is a setting of a platform: whatever else it leads to still needs a key.
+        return path == self._health_path and scope["method"] in ("GET", "HEAD")
 
     def check_control(self, scope: Scope) -> None:
         """Check that a request may load and unload models.

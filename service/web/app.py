@@ -34,8 +34,10 @@ from service.web.routes import (
     oip_control,
     page,
     preview,
+    sagemaker,
     segment,
     tfserving,
+    vertex,
 )
 from service.web.services import AppServices
 from service.web.trace_context import TraceContext, configure_telemetry
@@ -115,7 +117,7 @@ def make_app(services: AppServices) -> FastAPI:
     proxies = services.proxies
     app = (_ProxiedApplication if proxies.is_needed else _Application)(
         title="lacuna",
-        telemetry=configure_telemetry(tracing),
+        telemetry=configure_telemetry(tracing, services.quiet_paths),
         summary="Segmentation of images with missing pixels",
         version=VERSION,
         lifespan=live,
@@ -130,9 +132,21 @@ def make_app(services: AppServices) -> FastAPI:
     app.services = services
     app.add_middleware(_surround, services=services)
     routers: list[APIRouter] = []
-    for routes in (segment, preview, models, health, oip, oip_control, tfserving, page):
+    # Vertex AI's paths come first: they are settings, and may be among the others.
+    for routes in (
+        vertex,
+        segment,
+        preview,
+        models,
+        health,
+        oip,
+        oip_control,
+        tfserving,
+        sagemaker,
+        page,
+    ):
         routers.append(routes.make_router(services))
-        if routes in (segment, oip):
+        if routes in (vertex, segment, oip):
             app.fast_routes += tuple(_list_posts(routers[-1]))
     if services.operator_routes.metrics:
         routers.append(metrics.make_router(services))
@@ -163,7 +177,12 @@ def make_metrics_app(services: AppServices) -> FastAPI:
 def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
     """Wrap an application in the layers that every request passes through."""
     logged = RequestLog(
-        app, services.access_control, services.gate, render_error, answer_unexpected
+        app,
+        services.access_control,
+        services.gate,
+        render_error,
+        answer_unexpected,
+        services.quiet_paths,
     )
     return logged if services.telemetry.tracing is None else TraceContext(logged)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from service.web.access import AccessControl
 from service.web.body import BodyLimits
 from service.web.proxies import ProxyPolicy
 from service.web.request import HttpRequest
+from service.web.request_log import QUIET_PATHS
 from service.wire.dialect import Dialect, ModelTarget, ParsedRequest
 
 
@@ -33,6 +35,19 @@ class OperatorRoutes:
 
 
 @dataclass(frozen=True)
+class VertexRoutes:
+    """Paths at which Vertex AI calls the server.
+
+    Attributes:
+        health: path of the health check; None for none.
+        predict: path of requests; None for none.
+    """
+
+    health: str | None = None
+    predict: str | None = None
+
+
+@dataclass(frozen=True)
 class AppServices:
     """Objects that the routes work with.
 
@@ -43,6 +58,7 @@ class AppServices:
         access_control: check of API keys.
         operator_routes: routes for operators that the application serves.
         proxies: reverse proxies in front of the server.
+        vertex_routes: paths at which Vertex AI calls the server.
     """
 
     exchange: Exchange
@@ -51,11 +67,18 @@ class AppServices:
     access_control: AccessControl = field(default_factory=AccessControl)
     operator_routes: OperatorRoutes = field(default_factory=OperatorRoutes)
     proxies: ProxyPolicy = field(default_factory=ProxyPolicy)
+    vertex_routes: VertexRoutes = field(default_factory=VertexRoutes)
 
     @property
     def is_ready(self) -> bool:
         """True if every model that should serve does, and the server is not draining."""
         return self.repository.is_ready and not self.gate.is_closed
+
+    @property
+    def quiet_paths(self) -> AbstractSet[str]:
+        """Paths that are requested every few seconds, and neither traced nor logged."""
+        health = self.vertex_routes.health
+        return QUIET_PATHS if health is None else QUIET_PATHS | {health}
 
     @property
     def repository(self) -> ModelRepository:

@@ -38,7 +38,9 @@ def check(context, server, forwarding, path):
 
         assert shown == [entry["pixels"] for entry in summary["classes"]]
         assert f"http://{proxy}/lacuna/v1/segment" in page.locator("#curl").inner_text()
-        assert page.locator("#docs").evaluate("(link) => link.href") == f"http://{proxy}/lacuna/docs"
+        assert (
+            page.locator("#docs").evaluate("(link) => link.href") == f"http://{proxy}/lacuna/docs"
+        )
         visit.choose(encode_image(draw_scene(), "TIFF"), "scene.tif", "image/tiff")
         assert visit.faults == []
         assert visit.foreign == []
