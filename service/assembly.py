@@ -11,7 +11,14 @@ from pydantic import SecretStr
 
 from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
-from service.config import RepositorySettings, Settings, read_vertex_routes, wants_traces
+from service.artifacts import download_artifacts
+from service.config import (
+    RepositorySettings,
+    Settings,
+    find_artifacts,
+    read_vertex_routes,
+    wants_traces,
+)
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
@@ -95,6 +102,24 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         proxies=ProxyPolicy(trusted=settings.proxy.trusted, root_path=settings.root_path),
         vertex_routes=vertex_routes,
     )
+
+
+def fetch_models(settings: Settings) -> Settings:
+    """Download the models, if a platform keeps them elsewhere.
+
+    Returns:
+        The settings, with the folder that the models are in.
+
+    Raises:
+        ConfigurationError: if they cannot be downloaded.
+    """
+    artifacts = find_artifacts(settings)
+    if artifacts is None:
+        return settings
+    folder = settings.cache_folder / "artifacts"
+    log.info("downloading models", extra={"uri": artifacts.uri, "folder": str(folder)})
+    download_artifacts(artifacts, folder)
+    return settings.model_copy(update={"model_repository": folder})
 
 
 def make_server(

@@ -37,6 +37,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
+from service.artifacts import SCHEME, Artifacts
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import LATEST, VersionPolicy, is_model_name
@@ -207,24 +208,54 @@ def split_list(value: Any) -> Any:
     return value
 
 
-def find_port() -> int:
+def find_port(sagemaker: Path = SAGEMAKER_FOLDER) -> int:
     """Return the port that a hosting platform expects, else 8000.
+
+    Args:
+        sagemaker: folder that exists on SageMaker.
 
     Raises:
         ConfigurationError: if a variable of the platform is not a port.
     """
     name, text = _read_first("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
     if not text:
-        return SAGEMAKER_PORT if SAGEMAKER_FOLDER.is_dir() else DEFAULT_PORT
+        return SAGEMAKER_PORT if sagemaker.is_dir() else DEFAULT_PORT
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
         raise ConfigurationError(f"{name} must be a port; it is {text[:100]}")
     return int(text)
 
 
-def find_repository() -> Path:
-    """Return the folder of models that a hosting platform has filled, else the demo's."""
-    is_filled = SAGEMAKER_FOLDER.is_dir() and any(SAGEMAKER_FOLDER.iterdir())
-    return SAGEMAKER_FOLDER if is_filled else DEMO_REPOSITORY
+def find_repository(sagemaker: Path = SAGEMAKER_FOLDER) -> Path:
+    """Return the folder of models that a hosting platform has filled, else the demo's.
+
+    Args:
+        sagemaker: folder that SageMaker fills.
+    """
+    uri = read_storage_uri()
+    if uri and not uri.startswith(SCHEME):
+        return Path(uri)
+    return sagemaker if sagemaker.is_dir() and any(sagemaker.iterdir()) else DEMO_REPOSITORY
+
+
+def read_storage_uri() -> str:
+    """Return where Vertex AI keeps the models: a folder, or `gs://…`; empty for none."""
+    return _read_first("AIP_STORAGE_URI")[1]
+
+
+def find_artifacts(settings: Settings) -> Artifacts | None:
+    """Return the folder in Google Cloud Storage that holds the models; None if it is not there."""
+    uri = read_storage_uri()
+    if "model_repository" in settings.model_fields_set or not uri.startswith(SCHEME):
+        return None
+    # Google's own variables, for other storages and metadata servers.
+    _, storage = _read_first("STORAGE_EMULATOR_HOST")
+    _, metadata = _read_first("GCE_METADATA_HOST")
+    plain = Artifacts(uri)
+    return Artifacts(
+        uri,
+        storage.rstrip("/") or plain.api_url,
+        f"http://{metadata}" if metadata else plain.metadata_url,
+    )
 
 
 def find_cache_folder() -> Path:

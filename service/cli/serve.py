@@ -63,6 +63,7 @@ def serve(
     # All of this is an extra; and --help is to answer at once.
     from service.assembly import (  # noqa: PLC0415
         assemble_services,
+        fetch_models,
         make_server,
         warn_of_open_access,
     )
@@ -81,6 +82,7 @@ def serve(
     )
     set_batch_scheduling()
     configure_logging(settings.log_format)
+    settings = fetch_models(settings)
     services = assemble_services(settings, load_saved_model)
     warn_of_open_access(settings, services)
     server = make_server(settings, services, end=os._exit)
