@@ -96,11 +96,12 @@ class _Bucket:
 
     def list_objects(self) -> Iterator[dict[str, Any]]:
         """Yield the description of each object in the folder."""
-        page: dict[str, Any] = {"nextPageToken": ""}
-        while "nextPageToken" in page:
-            query = {"prefix": self._prefix, "pageToken": page["nextPageToken"]}
-            page = self._get(self._url, query).json()
+        query: dict[str, str] | None = {"prefix": self._prefix}
+        while query is not None:
+            page: dict[str, Any] = self._get(self._url, query).json()
             yield from page.get("items", ())
+            following = page.get("nextPageToken")
+            query = None if following is None else {**query, "pageToken": following}
 
     def fetch(self, entry: dict[str, Any], folder: Path) -> None:
         """Download an object to its place in a folder."""

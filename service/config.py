@@ -50,7 +50,7 @@ from service.web.proxies import check_proxy, read_prefix
 
 PREFIX = "LACUNA_"
 DELIMITER = "__"
-DEMO_REPOSITORY = Path(__file__).parent / "demo" / "models"
+DEMO_REPOSITORY = (Path(__file__).parent / "demo" / "models").resolve()
 
 DEFAULT_PORT = 8000
 SAGEMAKER_PORT = 8080

@@ -10,6 +10,7 @@ import os
 import sys
 
 TIMEOUT_S = 4.0
+SAGEMAKER_FOLDER = "/opt/ml/model"
 ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 (compared with, not bound to)
 
 
@@ -28,11 +29,21 @@ def check(host: str, port: int) -> int:
     return 0 if response.status == 200 else 1
 
 
+def find_port() -> int:
+    """Find the port that the server listens on, as service/config.py does."""
+    for name in ("LACUNA_PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"):
+        text = os.environ.get(name, "")
+        # Kubernetes sets LACUNA_PORT to an address for a service called `lacuna`.
+        if text and "://" not in text:
+            return int(text)
+    return 8080 if os.path.isdir(SAGEMAKER_FOLDER) else 8000  # noqa: PTH112 (starts faster)
+
+
 if __name__ == "__main__":
     listens_on = os.environ.get("LACUNA_HOST", "")
     sys.exit(
         check(
             "127.0.0.1" if listens_on in ANY_ADDRESS else listens_on,
-            int(os.environ.get("LACUNA_PORT", "8000")),
+            find_port(),
         )
     )

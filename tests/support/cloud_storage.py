@@ -41,7 +41,10 @@ class CloudStorage:
             return 401, b""
         if self.faults:
             return self.faults.pop(0), b""
-        root, query = f"/storage/v1/b/{self.bucket}/o", parse_qs(parts.query)
+        root, query = (
+            f"/storage/v1/b/{self.bucket}/o",
+            parse_qs(parts.query, keep_blank_values=True),
+        )
         if parts.path == root:
             return 200, json.dumps(self._list(query)).encode()
         name = unquote(parts.path.removeprefix(f"{root}/"))
@@ -54,7 +57,7 @@ class CloudStorage:
     def _list(self, query: Mapping[str, list[str]]) -> dict[str, object]:
         prefix = query.get("prefix", [""])[0]
         names = sorted(name for name in self.objects if name.startswith(prefix))
-        begin = int(query.get("pageToken", ["0"])[0] or 0)
+        begin = int(query.get("pageToken", ["0"])[0])
         page = {"items": [self._describe(name) for name in names[begin : begin + _PAGE]]}
         if not page["items"]:
             return {}
