@@ -10,6 +10,8 @@ import os
 import sys
 
 TIMEOUT_S = 4.0
+DEFAULT_PORT = 8000
+SAGEMAKER_PORT = 8080
 SAGEMAKER_FOLDER = "/opt/ml/model"
 ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 (compared with, not bound to)
 
@@ -36,7 +38,8 @@ def find_port() -> int:
         # Kubernetes sets LACUNA_PORT to an address for a service called `lacuna`.
         if text and "://" not in text:
             return int(text)
-    return 8080 if os.path.isdir(SAGEMAKER_FOLDER) else 8000  # noqa: PTH112 (starts faster)
+    is_sagemaker = os.path.isdir(SAGEMAKER_FOLDER)  # noqa: PTH112 (starts faster than pathlib)
+    return SAGEMAKER_PORT if is_sagemaker else DEFAULT_PORT
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -41,6 +42,21 @@ from service.web.routes import (
 )
 from service.web.services import AppServices
 from service.web.trace_context import TraceContext, configure_telemetry
+
+# Vertex AI's paths come first: they are settings, and may be among the others.
+_ROUTES: tuple[ModuleType, ...] = (
+    vertex,
+    segment,
+    preview,
+    models,
+    health,
+    oip,
+    oip_control,
+    tfserving,
+    sagemaker,
+    page,
+)
+_FAST = (vertex, segment, oip)
 
 
 class _Application(FastAPI):
@@ -106,9 +122,12 @@ def make_app(services: AppServices) -> FastAPI:
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watch_repository(services.repository))
+        watching = [asyncio.create_task(watch_repository(services.repository))]
+        if services.key_files is not None:
+            watching.append(asyncio.create_task(services.key_files.watch()))
         yield
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         await services.repository.close()
         await asyncio.to_thread(services.exchange.pipeline.segmenter.close)
         if tracing is not None:
@@ -131,31 +150,12 @@ def make_app(services: AppServices) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.services = services
     app.add_middleware(_surround, services=services)
-    routers: list[APIRouter] = []
-    # Vertex AI's paths come first: they are settings, and may be among the others.
-    for routes in (
-        vertex,
-        segment,
-        preview,
-        models,
-        health,
-        oip,
-        oip_control,
-        tfserving,
-        sagemaker,
-        page,
-    ):
-        routers.append(routes.make_router(services))
-        if routes in (vertex, segment, oip):
-            app.fast_routes += tuple(_list_posts(routers[-1]))
-    if services.operator_routes.metrics:
-        routers.append(metrics.make_router(services))
-    if services.operator_routes.docs:
-        routers.append(docs.make_router())
-    for router in routers:
+    routers = _make_routers(services)
+    for router in routers.values():
         app.include_router(router)
+    app.fast_routes = tuple(_list_posts(*[routers[module] for module in _FAST]))
     if isinstance(app, _ProxiedApplication):
-        own = _list_segments(app, *routers)
+        own = _list_segments(app, *routers.values())
         _check_root_path(proxies.root_path, own)
         app.proxy_layer = ProxyLayer(partial(FastAPI.__call__, app), proxies, own)
     return app
@@ -187,10 +187,21 @@ def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
     return logged if services.telemetry.tracing is None else TraceContext(logged)
 
 
-def _list_posts(router: APIRouter) -> Iterator[APIRoute]:
-    for route in router.routes:
-        if isinstance(route, APIRoute) and "POST" in (route.methods or ()):
-            yield route
+def _make_routers(services: AppServices) -> dict[ModuleType, APIRouter]:
+    """Make the routes of the application, by their module, in the order of precedence."""
+    routers = {module: module.make_router(services) for module in _ROUTES}
+    if services.operator_routes.metrics:
+        routers[metrics] = metrics.make_router(services)
+    if services.operator_routes.docs:
+        routers[docs] = docs.make_router()
+    return routers
+
+
+def _list_posts(*routers: APIRouter) -> Iterator[APIRoute]:
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and "POST" in (route.methods or ()):
+                yield route
 
 
 def _list_segments(*routers: FastAPI | APIRouter) -> set[str]:

@@ -15,6 +15,7 @@ from service.exchange import Exchange
 from service.telemetry import Telemetry
 from service.web.access import AccessControl
 from service.web.body import BodyLimits
+from service.web.key_files import KeyFiles
 from service.web.proxies import ProxyPolicy
 from service.web.request import HttpRequest
 from service.web.request_log import QUIET_PATHS
@@ -56,6 +57,7 @@ class AppServices:
         watchdog: watchdog of the engine's progress.
         body_limits: limits of request bodies.
         access_control: check of API keys.
+        key_files: files of these keys, read anew when they change; None for none.
         operator_routes: routes for operators that the application serves.
         proxies: reverse proxies in front of the server.
         vertex_routes: paths at which Vertex AI calls the server.
@@ -66,6 +68,7 @@ class AppServices:
     body_limits: BodyLimits = field(default_factory=BodyLimits)
     access_control: AccessControl = field(default_factory=AccessControl)
     operator_routes: OperatorRoutes = field(default_factory=OperatorRoutes)
+    key_files: KeyFiles | None = None
     proxies: ProxyPolicy = field(default_factory=ProxyPolicy)
     vertex_routes: VertexRoutes = field(default_factory=VertexRoutes)
 
