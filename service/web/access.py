@@ -138,10 +138,12 @@ def find_address(scope: Scope) -> str:
 
 @lru_cache(maxsize=4096)
 def _name_network(address: str) -> str:
+    """Return the network of 64 bits of an IPv6 address, or the IPv4 address that it stands for."""
     try:
-        return str(ipaddress.ip_interface(f"{address.partition('%')[0]}/64").network)
+        found = ipaddress.IPv6Address(address.partition("%")[0])
     except ValueError:
         return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 def find_key_name(scope: Scope) -> str | None:

@@ -248,6 +248,13 @@ def test_a_prefix_that_is_a_path_of_the_server_stops_the_start(tmp_path, segment
         make_app(services)
 
 
+def test_without_a_proxy_no_request_passes_a_layer_for_it(tmp_path):
+    repository = load_repository(tmp_path)
+
+    assert not hasattr(make_app(make_services(repository)), "proxy_layer")
+    assert hasattr(make_app(make_services(repository, proxies=ProxyPolicy(TRUSTED))), "proxy_layer")
+
+
 @pytest.mark.parametrize(
     ("address", "name"),
     [
@@ -255,6 +262,7 @@ def test_a_prefix_that_is_a_path_of_the_server_stops_the_start(tmp_path, segment
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
+        (f"::ffff:{CLIENT}", CLIENT),
         ("not:an:address", "not:an:address"),
     ],
 )
