@@ -4,7 +4,7 @@
    outputs) and are padded to the same bucket. Windows with different keys never share a call.
 2. Clients take turns: the one that was given the least work is next (`service.core.backlog`). So
    one client's backlog delays another's first window by one call at most, whatever was queued
-   before. The windows of a client are ordered by priority (highest first), then by due time, then by
+   before. A client's windows are ordered by priority (highest first), then by due time, then by
    arrival. The due time of a window is when a worker would begin it if that worker served its
    request alone (`compute_due_times`). So small requests overtake the later windows of a huge
    image, but only if they arrive before those windows are due.

@@ -57,7 +57,7 @@ class MemoryBudget:
         self.pool = MemoryPool(total_bytes - self.body_bytes, max_share)
 
     def measure(self) -> None:
-        """Measure the memory again, if that was not done recently. Call it between requests only."""
+        """Measure the memory again, unless that was just done. Call it between requests only."""
         now_s = self._clock()
         if self._is_fixed or now_s < self._measured_s + _MEASURE_S:
             return

@@ -196,7 +196,7 @@ def parse_request(
     """
     if not body:
         raise EmptyBodyError("the body must hold an image; it has 0 bytes")
-    essence = _read_essence(content_type)
+    essence = read_essence(content_type)
     if essence == FORM:
         return _read_form(parse_form(body, content_type or ""), query)
     if essence == JSON:
@@ -211,10 +211,10 @@ def estimate_request_bytes(content_type: str | None, body: bytes | bytearray) ->
         content_type: value of the header; None for an image of unknown format.
         body: whole body.
     """
-    return estimate_parse_bytes(body) if _read_essence(content_type) == JSON else 0
+    return estimate_parse_bytes(body) if read_essence(content_type) == JSON else 0
 
 
-def _read_essence(content_type: str | None) -> str:
+def read_essence(content_type: str | None) -> str:
     """Return a media type without its parameters, in lower case; empty if there is none."""
     return (content_type or "").partition(";")[0].strip().lower()
 
@@ -228,7 +228,7 @@ def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> Segme
     return make_request(
         image.data,
         None if mask is None else mask.data,
-        _merge(query, text),
+        merge_parameters(query, text),
         image.media_type,
         None if mask is None else mask.media_type,
     )
@@ -241,7 +241,7 @@ def _read_json(
     image, mask = content.pop("image", None), content.pop("mask", None)
     if image is None:
         raise EmptyBodyError(f"the JSON object must have an image; it has {_list(content)}")
-    parameters = _merge(query, content)
+    parameters = merge_parameters(query, content)
     return SegmentRequest(
         parameters, make_image_input(image, mask, parameters.nodata, strict=False)
     )
@@ -273,7 +273,17 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
     )
 
 
-def _merge(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:
+def merge_parameters(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:
+    """Parse parameters that may be outside of the body or in it.
+
+    Args:
+        query: values outside of the body, by name.
+        body: values in the body, by name.
+
+    Raises:
+        MalformedRequestError: if a name is unknown or in both, or a value has the wrong type or
+            range.
+    """
     for name in query:
         if name in body:
             raise MalformedRequestError(

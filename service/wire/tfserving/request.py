@@ -113,7 +113,22 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
     Raises:
         RequestError: if the request is malformed or too large.
     """
-    content = read_object(body, limits)
+    return read_predict(read_object(body, limits), len(body))
+
+
+def read_predict(
+    content: dict[str, Any], body_bytes: int, nodata: float | None = None
+) -> PredictRequest:
+    """Read a request from its JSON object.
+
+    Args:
+        content: JSON object.
+        body_bytes: size of the text that it was parsed from.
+        nodata: value of missing pixels, in the units of the images; None for none.
+
+    Raises:
+        RequestError: if the request is malformed or too large.
+    """
     signature = read_member(content, "signature_name", str, "the request") or DEFAULT_SIGNATURE
     if signature not in SIGNATURES:
         raise MalformedRequestError(
@@ -126,9 +141,9 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
         )
     by_rows = "instances" in content
     given = _read_rows(content["instances"]) if by_rows else _read_columns(content["inputs"])
-    images = [make_image_input(image, mask, strict=True) for image, mask in given]
+    images = [make_image_input(image, mask, nodata, strict=True) for image, mask in given]
     return PredictRequest(
-        images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(len(body))
+        images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(body_bytes)
     )
 
 
