@@ -14,6 +14,7 @@ from typing import Any
 
 from lacuna.errors import MalformedRequestError
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.nodata import NoData
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import (
@@ -117,7 +118,7 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
 
 
 def read_predict(
-    content: dict[str, Any], body_bytes: int, nodata: float | None = None
+    content: dict[str, Any], body_bytes: int, nodata: NoData | None = None
 ) -> PredictRequest:
     """Read a request from its JSON object.
 
