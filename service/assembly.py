@@ -14,6 +14,7 @@ from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
 from service.artifacts import download_artifacts
 from service.config import (
+    Admission,
     RepositorySettings,
     Settings,
     find_artifacts,
@@ -24,10 +25,12 @@ from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
 from service.engine.admission_gate import AdmissionGate
+from service.engine.dispatcher import Dispatcher
 from service.engine.lifecycle.calibration import CalibrationStore
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from service.engine.lifecycle.scan import find_models
 from service.engine.lifecycle.warmup import WarmupPolicy
+from service.engine.memory import MemoryBudget
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.thread_allocation import ThreadAllocation, allocate_threads, count_cores
 from service.engine.watchdog import Watchdog
@@ -84,11 +87,12 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         policy=make_repository_policy(settings.repository),
         store=CalibrationStore(folder=settings.cache_folder, allocation=allocation),
     )
+    gate = make_admission_gate(settings.admission, segmenter.dispatcher)
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=AdmissionGate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
-        telemetry=Telemetry(segmenter.dispatcher, repository, tracing),
+        gate=gate,
+        telemetry=Telemetry(segmenter.dispatcher, repository, gate.memory, tracing),
         image_limits=ImageLimits(
             image_pixels=limits.image_pixels, image_channels=limits.image_channels
         ),
@@ -132,6 +136,13 @@ def fetch_models(settings: Settings) -> Settings:
     log.info("downloading models", extra={"uri": artifacts.uri, "folder": str(folder)})
     download_artifacts(artifacts, folder)
     return settings.model_copy(update={"model_repository": folder})
+
+
+def make_admission_gate(settings: Admission, dispatcher: Dispatcher) -> AdmissionGate:
+    """Create the admission gate in front of a dispatcher."""
+    limits = settings.model_dump(exclude={"memory_bytes"})
+    memory = MemoryBudget(settings.memory_bytes, settings.max_share)
+    return AdmissionGate(dispatcher, AdmissionPolicy(**limits), memory)
 
 
 def make_server(
