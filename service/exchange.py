@@ -220,8 +220,10 @@ class Exchange:
         reservation.announce(model.cost.predict(footprint.pixels), parsed.timeout_s)
         parsed_bytes = reservation.held_bytes
         answer_bytes = _estimate_answer_bytes(model, parsed, footprint.pixels)
+        # The answer is rendered long after decoding, when only the samples are left of that.
         await reservation.hold(
-            footprint.decode_bytes + _estimate_sample_bytes(model, footprint.pixels) + answer_bytes
+            _estimate_sample_bytes(model, footprint.pixels)
+            + max(footprint.decode_bytes, answer_bytes)
         )
 
         def decode() -> list[Sample]:

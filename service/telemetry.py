@@ -205,11 +205,11 @@ class _Snapshot(Collector):
             ),
             "lacuna_image_memory_bytes": (
                 "Memory that requests hold for images, labels and answers.",
-                self._memory.pool.held_bytes,
+                self._memory.held_bytes,
             ),
             "lacuna_image_memory_limit_bytes": (
                 "Memory that requests may hold for images, labels and answers.",
-                self._memory.pool.total_bytes,
+                self._memory.image_bytes,
             ),
             "lacuna_engine_longest_run_seconds": (
                 "Time since the oldest running model call began.",
