@@ -16,7 +16,7 @@ def draw_pixels(rng, calls):
 
 
 def run_calls(correction, cost, calls, slowness, seed=0):
-    """Note calls of a machine that takes this many times the calibrated cost, with 20 % of noise."""
+    """Note calls that take this many times what was calibrated, with 20 % of noise."""
     rng = np.random.default_rng(seed)
     for pixels in draw_pixels(rng, calls):
         calibrated_s = cost.predict(pixels)
