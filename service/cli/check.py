@@ -8,13 +8,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from lacuna.errors import InvalidGraphError
 from service.cli.loading import load_saved_model
+from service.engine.lifecycle.layout import explain_version
 
 
 @click.command()
-@click.argument(
-    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--write-checksums",
     "writes_checksums",
@@ -34,6 +34,11 @@ def check(folder: Path, seed: int, *, writes_checksums: bool) -> None:
     model cannot be served. A model that fails the check is still served, one image at a time,
     without padding or tiling.
     """
+    fault = explain_version(folder, str(folder))
+    if fault and not folder.exists():
+        raise click.BadParameter(fault, param_hint="DIR")
+    if fault:
+        raise InvalidGraphError(fault)
     console = Console()
     with console.status(f"checking {folder}"):
         # These need the extra.

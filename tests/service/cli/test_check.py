@@ -1,6 +1,8 @@
 import json
+import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -132,6 +134,36 @@ def test_a_corrupt_graph_is_said(copied):
     assert result.exit_code == 1
     assert "saved_model.pb must load in TensorFlow" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("..", "the nearest is {}/1/saved_model.pb"),
+        ("../..", "the nearest is {}/groundcover/1/saved_model.pb"),
+        ("variables", "it is in the parent of {}: give that"),
+        ("saved_model.pb", "{} is the graph itself: give its folder"),
+        ("../model.keras", "{} is a Keras model: export it as a SavedModel"),
+    ],
+)
+def test_another_folder_or_file_than_a_version_is_said(copied, given, message):
+    (copied.parent / "model.keras").touch()
+    folder = Path(os.path.normpath(copied / given))
+
+    result = run(folder)
+
+    assert result.exit_code == 1
+    assert "the folder of a version must hold saved_model.pb; " in result.stderr
+    assert message.format(folder) in result.stderr
+
+
+def test_a_link_to_nothing_is_refused(tmp_path):
+    (tmp_path / "1").symlink_to(tmp_path / "gone")
+
+    result = run(tmp_path / "1")
+
+    assert result.exit_code == 2
+    assert f"{tmp_path / '1'} is a link to nothing" in result.stderr
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
