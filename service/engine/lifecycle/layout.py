@@ -24,6 +24,7 @@ from service.engine.lifecycle.near_misses import (
 from service.engine.lifecycle.scan import GRAPH_FILES, find_models, find_versions, has_graph
 
 _MAX_FAULTS = 3
+_REPOSITORY_RULE = "a model repository must hold <model>/<version>/saved_model.pb"
 
 
 def explain_version(folder: Path, shown: str = "") -> str:
@@ -69,7 +70,17 @@ def explain_repository(root: Path) -> str:
         fault = explain_no_folder(root, shown) or _explain_no_model(root, shown)
     except OSError as error:
         fault = f"{shown} cannot be read: {error.strerror}"
-    return fault and f"a model repository must hold <model>/<version>/saved_model.pb; {fault}"
+    return fault and f"{_REPOSITORY_RULE}; {fault}"
+
+
+def explain_level(root: Path) -> str:
+    """Explain that a folder is a version's or a model's, and no repository now or later.
+
+    Args:
+        root: Folder as it was named, which can be read. It is shown, as by `explain_repository`.
+    """
+    fault = "" if find_models(root) else _explain_level(root, str(root))
+    return fault and f"{_REPOSITORY_RULE}; {fault}"
 
 
 def _explain_no_graph(folder: Path, shown: str) -> str:
@@ -94,18 +105,22 @@ def _explain_no_file(path: Path) -> str:
 
 
 def _explain_no_model(root: Path, shown: str) -> str:
-    """Explain why a repository's folder holds no model."""
+    """Explain why a folder that can be read holds no model."""
     if find_models(root):
         return ""
+    return (
+        _explain_level(root, shown) or _join(list_ignored(root)) or _explain_depth(root, shown, 3)
+    )
+
+
+def _explain_level(root: Path, shown: str) -> str:
     if has_graph(root):
         is_placed = is_version(root.resolve().name)
         advice = "give its parent's parent" if is_placed else "move its files to <model>/1 in it"
         return f"saved_model.pb is in {shown}: {advice}"
     versions = (entry for entry in list_entries(root) if entry.name.isdecimal())
     version = next(filter(has_graph, versions), None)
-    if version is not None:
-        return f"{version.name}/saved_model.pb is in {shown}: give its parent"
-    return _join(list_ignored(root)) or _explain_depth(root, shown, 3)
+    return f"{version.name}/saved_model.pb is in {shown}: give its parent" if version else ""
 
 
 def _explain_depth(folder: Path, shown: str, depth: int) -> str:

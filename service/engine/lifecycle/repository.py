@@ -137,6 +137,11 @@ class ModelRepository:
             self._is_started and bool(required) and all(versions.serving for versions in required)
         )
 
+    @property
+    def is_loading(self) -> bool:
+        """True while a thread loads, checks or warms a version. The thread cannot be stopped."""
+        return self._reconciler.is_loading
+
     def find(
         self, name: str | None, version: str | None = None, label: str | None = None
     ) -> ServedModel:
