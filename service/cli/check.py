@@ -34,6 +34,10 @@ def check(folder: Path, seed: int, *, writes_checksums: bool) -> None:
     model cannot be served. A model that fails the check is still served, one image at a time,
     without padding or tiling.
     """
+    # These need the extra.
+    from service.runtime.checksums import write_checksums  # noqa: PLC0415
+    from service.runtime.probe import check_contract  # noqa: PLC0415
+
     fault = explain_version(folder, str(folder))
     if fault and not folder.exists():
         raise click.BadParameter(fault, param_hint="DIR")
@@ -41,10 +45,6 @@ def check(folder: Path, seed: int, *, writes_checksums: bool) -> None:
         raise InvalidGraphError(fault)
     console = Console()
     with console.status(f"checking {folder}"):
-        # These need the extra.
-        from service.runtime.checksums import write_checksums  # noqa: PLC0415
-        from service.runtime.probe import check_contract  # noqa: PLC0415
-
         if writes_checksums:
             write_checksums(folder)
         runtime = load_saved_model(folder)
@@ -57,7 +57,7 @@ def check(folder: Path, seed: int, *, writes_checksums: bool) -> None:
     console.print(table)
     if not runtime.manifest.checksums:
         console.print("\nThe manifest has no checksums, so damaged files go unnoticed.")
-        console.print(f"To add them: lacuna check --write-checksums {folder}", soft_wrap=True)
+        click.echo(f"To add them: lacuna check --write-checksums {folder}")
     if not report.holds:
         console.print("\nServed one image at a time, unpadded and untiled.")
         raise SystemExit(1)
