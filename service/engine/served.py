@@ -66,6 +66,10 @@ class ServedModel:
         """Predict the seconds of one worker for this window alone."""
         return self.price_window(height, width) * self.correction.factor
 
+    def predict_call_s(self, pixels: int) -> float:
+        """Predict the seconds of one worker for a call of so many pixels n · H · W."""
+        return self.cost.predict(pixels) * self.correction.factor
+
     def note_call(self, pixels: int, seconds: float) -> None:
         """Correct later predictions by a finished call; from any thread.
 

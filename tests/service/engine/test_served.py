@@ -49,6 +49,7 @@ def test_calls_correct_what_the_calibration_predicts(slowness):
     segment_often(model, 100)
 
     assert model.predict_s(64, 64) == pytest.approx(slowness * (1e-3 + 4096e-6))
+    assert model.predict_call_s(9999) == pytest.approx(slowness * (1e-3 + 9999e-6))
 
 
 def test_a_model_that_is_not_calibrated_because_it_breaks_the_contract_is_corrected_too():
@@ -86,18 +87,21 @@ def test_windows_leave_the_queue_with_the_seconds_that_they_were_queued_with():
 
     async def scenario():
         async with run_segmenter(clock=lambda: 0.0) as segmenter:
-            measure = segmenter.dispatcher.measure_load
+
+            def measure():
+                return sum(segmenter.dispatcher.read_waiting().values())
+
             tasks = await fill_queue(segmenter, model)
-            before_s = measure().waiting_s
+            before_s = measure()
             for _ in range(WINDOW):
                 model.note_call(16, 3 * model.cost.predict(16))
-            queued_s = measure().waiting_s
+            queued_s = measure()
             tasks.append(asyncio.create_task(segmenter.segment(model, fill_sample(4, 4))))
             await let_others_run()
-            corrected_s = measure().waiting_s
+            corrected_s = measure()
             model.runtime.go.set()
             await asyncio.gather(*tasks)
-            return before_s, queued_s, corrected_s, measure().waiting_s
+            return before_s, queued_s, corrected_s, measure()
 
     before_s, queued_s, corrected_s, after_s = asyncio.run(scenario())
 
