@@ -27,8 +27,8 @@ from service.core.versions import VersionPolicy
 from service.engine.admission_gate import AdmissionGate
 from service.engine.dispatcher import Dispatcher
 from service.engine.lifecycle.calibration import CalibrationStore
+from service.engine.lifecycle.layout import explain_level, explain_repository
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
-from service.engine.lifecycle.scan import find_models
 from service.engine.lifecycle.warmup import WarmupPolicy
 from service.engine.memory import MemoryBudget
 from service.engine.segmenter import EnginePolicy, Segmenter
@@ -195,6 +195,7 @@ def check_repository(settings: Settings) -> None:
     """Check that the model repository is a folder, and can serve a model now or later.
 
     A folder without models is not an error if it is polled, because a volume may be filled later.
+    The folder of a model or a version is one, because no file that is added makes it a repository.
 
     Raises:
         ConfigurationError: if it is no folder, or holds no model and none can ever be loaded.
@@ -208,11 +209,11 @@ def check_repository(settings: Settings) -> None:
             "Name it with LACUNA_MODEL_REPOSITORY or --model-repository"
         ) from None
     may_change = settings.repository.poll_s > 0 or settings.admin_key or settings.admin_key_file
-    if not may_change and not find_models(root):
-        raise ConfigurationError(
-            "the model repository must hold <model>/<version>/saved_model.pb if it is not polled "
-            f"(LACUNA_REPOSITORY__POLL_S) and no admin key may load a model; {root} holds none"
-        )
+    fault = explain_level(root) if may_change else explain_repository(root)
+    if fault and not may_change:
+        fault += ". It is not polled (LACUNA_REPOSITORY__POLL_S), and no admin key may load a model"
+    if fault:
+        raise ConfigurationError(fault)
 
 
 def warn_of_open_access(settings: Settings, services: AppServices) -> None:

@@ -217,7 +217,7 @@ class Exchange:
         limits = self.find_limits(model.name)
         inline = parsed.decodes_inline
         footprint = await _run(lambda: parsed.measure(limits), inline)
-        reservation.announce(model.cost.predict(footprint.pixels), parsed.timeout_s)
+        reservation.announce(model.predict_call_s(footprint.pixels), parsed.timeout_s)
         parsed_bytes = reservation.held_bytes
         answer_bytes = _estimate_answer_bytes(model, parsed, footprint.pixels)
         # The answer is rendered long after decoding, when only the samples are left of that.

@@ -228,6 +228,14 @@ class _Snapshot(Collector):
                 labels = (status.name, status.version, state.value)
                 states.add_metric(labels, float(status.state is state))
         yield states
+        factors = GaugeMetricFamily(
+            "lacuna_model_cost_factor",
+            "Measured time of a model's last calls per calibrated time, as a median.",
+            labels=("model", "version"),
+        )
+        for model in self._repository.models:
+            factors.add_metric((model.name, model.version), model.correction.factor)
+        yield factors
         build = GaugeMetricFamily(
             "lacuna_build_info", "Version of the server; always 1.", labels=("version",)
         )
