@@ -14,6 +14,7 @@ import httpx2
 from lacuna.client.calls import HttpCall, HttpReply, Question, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
+from lacuna.client.preparation import add_axis_hint, prepare
 from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
 from lacuna.client.protocols.native import write_call
@@ -30,7 +31,7 @@ from lacuna.client.transport import (
     make_reply,
     pair_up,
 )
-from lacuna.errors import LacunaError
+from lacuna.errors import ChannelMismatchError, LacunaError
 
 
 class Client:
@@ -88,9 +89,11 @@ class Client:
         """Segment an image.
 
         Args:
-            image: a path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image.
-            mask: the same, of the image's size; non-zero = valid. Without one, alpha, the no-data
-                value and finiteness decide.
+            image: a path, a file's bytes, an open file, an array (H, W) or (H, W, C), or a PIL
+                image. A pixel of a masked array is valid if none of its channels is masked; masked
+                values are not sent.
+            mask: the same, of the image's size; non-zero = valid. Without one, a masked array's own
+                mask, alpha, the no-data value and finiteness decide; with one, they do as well.
             probabilities: whether the result holds probabilities, too.
             **target: `model`, `version`, `nodata`, `timeout_s`; None is the same as leaving it out.
 
@@ -103,7 +106,12 @@ class Client:
 
     def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
-        return self._run(self._segment(question, self._catalog))
+        prepared = prepare(question)
+        try:
+            return self._run(self._segment(prepared, self._catalog))
+        except ChannelMismatchError as error:
+            add_axis_hint(error, prepared)
+            raise
 
     def segment_as(
         self,
@@ -123,7 +131,8 @@ class Client:
         Returns:
             The answer's bytes.
         """
-        reply = self._send(write_call(Question(image, mask, **target), media_type))
+        question = prepare(Question(image, mask, **target))
+        reply = self._send(write_call(question, media_type))
         return reply.content
 
     @overload

@@ -20,7 +20,7 @@ from lacuna.client.catalog import Catalog, name_classes, read_classes
 from lacuna.client.result import Result
 from lacuna.client.sources import Image, read_source
 from lacuna.raster import rle
-from lacuna.raster.npy import read_npy
+from lacuna.raster.npy import Buffer, read_npy
 from lacuna.sample import INVALID_LABEL
 
 JSON = "application/json"
@@ -71,28 +71,27 @@ def write_call(question: Question, media_type: str) -> HttpCall:
         "nodata": question.nodata,
         "timeout_s": question.timeout_s,
     }
-    parts = [
-        _write_part(name, str(value).encode())
-        for name, value in parameters.items()
-        if value is not None
-    ]
-    parts.append(_write_part("image", read_source(question.image), is_file=True))
-    if question.mask is not None:
-        parts.append(_write_part("mask", read_source(question.mask), is_file=True))
-    # The body is one piece. HTTP libraries send the parts of a form one by one, which costs client
-    # and server more than the rest of a small request.
     boundary = uuid.uuid4().hex
-    line = b"--%b\r\n" % boundary.encode()
-    body = b"".join([*(line + part for part in parts), b"--%b--\r\n" % boundary.encode()])
+    pieces: list[Buffer] = []
+    for name, value in parameters.items():
+        if value is not None:
+            pieces += [_write_head(boundary, name), str(value).encode(), b"\r\n"]
+    for name, source in (("image", question.image), ("mask", question.mask)):
+        if source is not None:
+            head = _write_head(boundary, name, is_file=True)
+            pieces += [head, read_source(source), b"\r\n"]
+    # The body is one piece. HTTP libraries send the parts of a form one by one, which costs client
+    # and server more than the rest of a small request. It is joined once: images may be huge.
+    body = b"".join([*pieces, f"--{boundary}--\r\n".encode()])
     kind = f"multipart/form-data; boundary={boundary}"
     return HttpCall("POST", "/v1/segment", {"Accept": media_type, "Content-Type": kind}, body)
 
 
-def _write_part(name: str, content: bytes, *, is_file: bool = False) -> bytes:
-    head = f'Content-Disposition: form-data; name="{name}"'
+def _write_head(boundary: str, name: str, *, is_file: bool = False) -> bytes:
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
     if is_file:
         head += f'; filename="{name}"\r\nContent-Type: application/octet-stream'
-    return b"%b\r\n\r\n%b\r\n" % (head.encode(), content)
+    return f"{head}\r\n\r\n".encode()
 
 
 def read_json(content: bytes, image: Image | None, timings_ms: dict[str, float]) -> Result:

@@ -71,7 +71,7 @@ def write_call(
     if mask is not None:
         tensors["mask"] = ((mask != 0).astype(np.uint8), "BOOL")
     raw = [
-        np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<")).tobytes()
+        np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<"))
         for tensor, _ in tensors.values()
     ]
     wanted = ("labels", "probabilities") if question.probabilities else ("labels",)
@@ -81,7 +81,7 @@ def write_call(
                 "name": name,
                 "shape": [1, *tensor.shape],
                 "datatype": datatype,
-                "parameters": {"binary_data_size": len(data)},
+                "parameters": {"binary_data_size": data.nbytes},
             }
             for (name, (tensor, datatype)), data in zip(tensors.items(), raw, strict=True)
         ],
@@ -91,7 +91,7 @@ def write_call(
         head["parameters"] = {"timeout": round(question.timeout_s * 1e6)}
     text = json.dumps(head).encode()
     headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
-    return HttpCall("POST", path, headers, content=b"".join([text, *raw]))
+    return HttpCall("POST", path, headers, content=b"".join([text, *(data.data for data in raw)]))
 
 
 def read_outputs(reply: HttpReply) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
