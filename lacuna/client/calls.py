@@ -10,6 +10,9 @@ from lacuna.client.sources import Image
 
 Value = TypeVar("Value")
 
+_LACKING = frozenset({400, 404, 405, 501})
+"""Statuses of servers that lack a route; TensorFlow Serving's is 400."""
+
 
 @dataclass(frozen=True)
 class HttpCall:
@@ -20,14 +23,19 @@ class HttpCall:
         path: below the server's URL.
         headers: in addition to those of all requests.
         content: the body; None for none.
-        raises: whether a status of 400 or more raises an error; if not, the reply is returned.
+        may_lack: whether the server may lack the route. The reply that says so is returned then;
+            all others of 400 and more raise an error.
     """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
-    raises: bool = True
+    may_lack: bool = False
+
+    def accepts(self, status: int) -> bool:
+        """Return whether a reply of this status is returned, not raised as an error."""
+        return status < 400 or (self.may_lack and status in _LACKING)
 
 
 @dataclass(frozen=True)

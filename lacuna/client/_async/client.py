@@ -74,7 +74,7 @@ class AsyncClient:
         self._retry = RetryPolicy() if retry is None else retry
         self._segment = PROTOCOLS[protocol]
         self._catalog = Catalog()
-        self._stranger = True
+        self._has_answered = False
         self._clock, self._sleep = clock, sleep
 
     async def segment(
@@ -235,7 +235,7 @@ class AsyncClient:
                 tries,
                 elapsed_s,
                 random.random(),  # noqa: S311
-                stranger=self._stranger,
+                has_answered=self._has_answered,
             )
             if wait_s is None:
                 raise outcome.error
@@ -246,5 +246,5 @@ class AsyncClient:
             reply = make_reply(await self._http.send(build_request(self._http, call)))
         except httpx2.HTTPError as fault:
             return explain_silence(self._url, fault)
-        self._stranger = False
-        return read_failure(reply) if reply.status >= 400 and call.raises else reply
+        self._has_answered = True
+        return reply if call.accepts(reply.status) else read_failure(reply)

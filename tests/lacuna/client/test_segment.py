@@ -6,8 +6,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from lacuna.client import AsyncClient, Client, Question
-from lacuna.errors import InvalidMaskError, UnknownModelError
+from lacuna.client import AsyncClient, Client, FailedError, Question, RejectedError, RetryPolicy
+from lacuna.errors import InvalidMaskError, OverloadedError, UnknownModelError
 from service.runtime.fake import FakeRuntime
 from tests.lacuna.client.scripts import FINE, Script
 from tests.support.apps import encode_image
@@ -130,6 +130,32 @@ def test_models_are_listed(address):
         (model,) = client.models()
 
     assert (model["name"], model["state"]) == ("fake", "ready")
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_server_that_lists_no_models_is_used_by_their_names(status):
+    script = Script((status, {}, {"error": "no such route"}))
+
+    with Client("http://server", transport=script) as client:
+        assert client.models() == []
+    with (
+        Client("http://server", transport=script, protocol="tfserving") as client,
+        pytest.raises(UnknownModelError, match="must be named"),
+    ):
+        client.segment(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, RejectedError), (429, OverloadedError), (500, FailedError)]
+)
+def test_a_refusal_to_list_the_models_is_not_taken_for_none(status, error):
+    script = Script((status, {}, {"error": "no"}))
+
+    with (
+        Client("http://server", transport=script, retry=RetryPolicy(0)) as client,
+        pytest.raises(error, match="no"),
+    ):
+        client.models()
 
 
 def test_an_async_client_answers_the_same(address, expected):
