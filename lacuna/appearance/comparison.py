@@ -12,6 +12,7 @@ other units, such as 0 to 1 instead of 0 to 255, and nearly black ones are.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -41,6 +42,11 @@ class AnswerWarning(NamedTuple):
 
     code: str
     message: str
+
+
+def write_warnings(warnings: Sequence[AnswerWarning]) -> str:
+    """Write warnings as a JSON array of objects, in ASCII, as headers need it."""
+    return json.dumps([warning._asdict() for warning in warnings])
 
 
 class FamiliarRange:
@@ -122,17 +128,19 @@ def _find_limits(learnt: ChannelStatistics) -> _Limits:
 
 
 def warn_unlike_training(
-    samples: Sequence[Sample], familiar: FamiliarRange
+    samples: Sequence[Sample], familiar: FamiliarRange | None
 ) -> tuple[AnswerWarning, ...]:
     """Compare the images of a request with the training data.
 
     Args:
         samples: Images, at least one.
-        familiar: Range that the model is familiar with.
+        familiar: Range that the model is familiar with; None if it is not known.
 
     Returns:
         One warning for all images that are unlike the training data; none if there are none.
     """
+    if familiar is None:
+        return ()
     texts = [familiar.check(sample) for sample in samples]
     if not any(texts):
         return ()
