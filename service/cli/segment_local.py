@@ -30,7 +30,7 @@ async def open_models(
 
     Args:
         model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
-        parameters: `model`, `version`, `nodata` and `timeout_s`; None counts as missing.
+        parameters: `model`, `version`, `nodata`, `timeout_s` and `stretch`; None counts as missing.
         probabilities: True to compute probabilities too.
 
     Raises:

@@ -19,6 +19,7 @@ from pydantic import (
 from lacuna.appearance.comparison import FamiliarRange
 from lacuna.appearance.statistics import ChannelStatistics
 from lacuna.errors import InvalidManifestError, MissingManifestError
+from lacuna.raster.preview import DisplayRange
 from lacuna.segmentation import ClassInfo
 from service.runtime.channel_statistics import ChannelStatisticsSpec
 
@@ -65,6 +66,17 @@ class ImageSpec(_Strict):
         """Range of the training images; None if it is not known."""
         learnt = self.channel_statistics
         return None if learnt is None else FamiliarRange(learnt)
+
+    @property
+    def display_range(self) -> DisplayRange | None:
+        """Range to draw images in; None if it is not known."""
+        learnt = self.channel_statistics
+        if self.dtype == "uint8":
+            return DisplayRange("uint8", (0,), (255,))
+        if learnt is not None:
+            lows = tuple(channel.low for channel in learnt)
+            return DisplayRange(self.dtype, lows, tuple(channel.high for channel in learnt))
+        return DisplayRange("uint16", (0,), (65535,)) if self.dtype == "uint16" else None
 
 
 class ClassSpec(_Strict):

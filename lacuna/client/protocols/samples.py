@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lacuna.client.calls import Question
 from lacuna.client.sources import Image, read_source
+from lacuna.errors import MalformedRequestError
 
 Dtype = Literal["uint8", "uint16", "float32"]
 
@@ -30,7 +31,12 @@ def read_tensors(
 
     Returns:
         (H, W, C) numbers, and bool (H, W), True = valid, or None if all pixels are valid.
+
+    Raises:
+        MalformedRequestError: if the values must be stretched, which only the native protocol can.
     """
+    if question.stretch == "percentile":
+        raise MalformedRequestError("stretch=percentile needs the native protocol")
     if question.nodata is None and _is_plain(question.image) and _is_plain(question.mask):
         return _from_array(cast("NDArray[Any]", question.image)), cast("Any", question.mask)
     from lacuna.raster.adapt import to_sample  # noqa: PLC0415 (needs the extra)
