@@ -17,7 +17,7 @@ BYTE_STATISTICS: dict[str, Any] = {
     "maximum": 255,
     "low": 5,
     "high": 250,
-    "tile_mean": [40, 215],
+    "tile_mean": [60, 195],
     "tile_deviation": [8, 90],
 }
 
