@@ -62,6 +62,8 @@ COPY --from=slim /opt/venv /opt/venv
 COPY --from=application /opt/lacuna /opt/lacuna
 # The demo stands where models are looked for; a volume that is mounted there takes its place.
 COPY service/demo/models /models
+# Measurements of models. A named volume that is mounted here takes its owner from this folder.
+RUN mkdir -p /var/cache/lacuna && chown 10001:10001 /var/cache/lacuna
 
 # TensorFlow does not import where there is no folder for temporary files, though it writes none.
 # /dev/shm can be written to under a read-only root, whatever is mounted or not.
@@ -72,7 +74,7 @@ ENV PATH=/opt/lacuna/bin:/opt/venv/bin:$PATH \
     TMPDIR=/dev/shm \
     LACUNA_HOST=0.0.0.0 \
     LACUNA_MODEL_REPOSITORY=/models \
-    LACUNA_CACHE_FOLDER=/tmp/lacuna
+    LACUNA_CACHE_FOLDER=/var/cache/lacuna
 
 USER 10001:10001
 EXPOSE 8000

@@ -3,6 +3,7 @@
 No other module reads the environment. Each part of the settings is composed of the defaults of the
 modules that obey it. Every variable has the prefix `LACUNA_`, with two underscores between levels.
 An unknown variable with this prefix stops the start, so that a misspelt limit is not ignored.
+Variables that Kubernetes and Docker inject for a service or container of our name are ignored.
 Tracing is configured by the standard variables of OpenTelemetry.
 
 The docstring of a setting, in Markdown, is its row in docs/configuration.md; `make docs` writes the
@@ -31,7 +32,14 @@ from pydantic import (
     field_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
@@ -41,6 +49,7 @@ from service.core.versions import LATEST, VersionPolicy, is_model_name
 from service.engine.lifecycle.repository import RepositoryPolicy
 from service.engine.segmenter import EnginePolicy
 from service.engine.watchdog import WATCHDOG_S
+from service.variables import is_injected, suggest_names
 from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
 
@@ -49,6 +58,7 @@ DELIMITER = "__"
 DEMO_REPOSITORY = Path(__file__).parent / "demo" / "models"
 
 LogFormat = Literal["auto", "json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def _check_versions(text: str) -> str:
@@ -226,6 +236,27 @@ class Settings(BaseSettings):
     log_format: LogFormat = "auto"
     """format of the log: `json`, one object per line; `text`, for people; `auto`, `text` on a
     terminal and `json` otherwise"""
+    log_level: LogLevel = "info"
+    """lowest level of the log's lines: `debug`, with the requests for health and metrics; `info`;
+    `warning`, without the requests; `error`"""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic's signature)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read options first, then the environment without the variables that are injected."""
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = {
+                name: value
+                for name, value in env_settings.env_vars.items()
+                if not is_injected(name, value or "")
+            }
+        return init_settings, env_settings
 
     @field_validator("models", mode="before")
     @classmethod
@@ -268,15 +299,7 @@ def read_settings(**overrides: Any) -> Settings:
         ConfigurationError: if a value is out of range, or a variable with the prefix is unknown.
             The message names every fault.
     """
-    known = list_variables()
-    unknown = sorted(
-        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
-    )
-    if unknown:
-        raise ConfigurationError(
-            f"a variable with the prefix {PREFIX} must be one of {', '.join(known)}; "
-            f"{', '.join(unknown)} is not"
-        )
+    _check_names()
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = Settings(**given)
@@ -293,6 +316,15 @@ def read_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(f"settings must be in range: {faults}") from error
     _check_image_pixels(settings)
     return settings
+
+
+def list_injected_variables() -> list[str]:
+    """List the variables with our prefix that Kubernetes or Docker set, and that are ignored."""
+    return sorted(
+        name
+        for name, value in os.environ.items()
+        if name.upper().startswith(PREFIX) and is_injected(name, value)
+    )
 
 
 def wants_traces() -> bool:
@@ -329,6 +361,25 @@ def _read_first(*names: str) -> tuple[str, str]:
         if value:
             return name, value
     return names[-1], ""
+
+
+def _check_names() -> None:
+    """Check that each variable with the prefix names a setting."""
+    known = list_variables()
+    settings = {name for name in os.environ if name.upper().startswith(PREFIX)}
+    unknown = sorted(
+        name for name in settings.difference(list_injected_variables()) if name.upper() not in known
+    )
+    if not unknown:
+        return
+    nearest = {name: suggest_names(name, known, PREFIX) for name in unknown}
+    allowed = "a setting" if all(nearest.values()) else f"one of {', '.join(known)}"
+    faults = ", ".join(f"{name} is not{_suggest(names)}" for name, names in nearest.items())
+    raise ConfigurationError(f"a variable with the prefix {PREFIX} must be {allowed}; {faults}")
+
+
+def _suggest(names: list[str]) -> str:
+    return f" (did you mean {' or '.join(names)}?)" if names else ""
 
 
 def _check_image_pixels(settings: Settings) -> None:

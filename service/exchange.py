@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from lacuna.appearance.comparison import warn_unlike_training
 from lacuna.errors import DeadlineExceededError
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
@@ -177,12 +178,13 @@ class Exchange:
     async def _decode(
         self, model: ServedModel, parsed: ParsedRequest, record: RequestRecord
     ) -> list[Sample]:
-        limits = self.find_limits(model.name)
+        limits, manifest = self.find_limits(model.name), model.runtime.manifest
 
         def decode() -> list[Sample]:
-            samples = parsed.read_samples(model.runtime.manifest, limits)
+            samples = parsed.read_samples(manifest, limits)
             for sample in samples:
                 sample.valid_pixels  # noqa: B018 (counted here, not on the event loop)
+            record.warnings = warn_unlike_training(samples, manifest.image.familiar_range)
             return samples
 
         samples = await _run(decode, parsed.decodes_inline)
@@ -236,7 +238,9 @@ async def _render(
 ) -> Reply:
     manifest = model.runtime.manifest
     timings_s = dict(record.stages_s)
-    answer = Answer(model.name, model.version, manifest, segmented.segmentations, timings_s)
+    answer = Answer(
+        model.name, model.version, manifest, segmented.segmentations, timings_s, record.warnings
+    )
 
     def render() -> Reply:
         reply = dialect.render(parsed, answer)

@@ -10,6 +10,7 @@ import os
 import sys
 
 TIMEOUT_S = 4.0
+DEFAULT_PORT = 8000
 ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 (compared with, not bound to)
 
 
@@ -28,11 +29,16 @@ def check(host: str, port: int) -> int:
     return 0 if response.status == 200 else 1
 
 
+def read_port(text: str) -> int:
+    """Read LACUNA_PORT, which Kubernetes sets to an address for a service called `lacuna`."""
+    return DEFAULT_PORT if not text or "://" in text else int(text)
+
+
 if __name__ == "__main__":
     listens_on = os.environ.get("LACUNA_HOST", "")
     sys.exit(
         check(
             "127.0.0.1" if listens_on in ANY_ADDRESS else listens_on,
-            int(os.environ.get("LACUNA_PORT", "8000")),
+            read_port(os.environ.get("LACUNA_PORT", "")),
         )
     )

@@ -101,6 +101,11 @@ _LOCAL_CONCURRENCY = 4
 @click.option("--model", help="Name of the model, if there are several.")
 @click.option("--version", help="Version of the model.  [default: the highest]")
 @click.option("--nodata", type=float, help="Value of missing pixels in the image; may be nan.")
+@click.option(
+    "--stretch",
+    type=click.Choice(["none", "percentile"]),
+    help="percentile: stretch the values to the range that the model was trained on.",
+)
 @click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each answer.")
 def segment(
     images: tuple[str, ...],
@@ -191,7 +196,9 @@ def _run(
 
 @asynccontextmanager
 async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[SegmentJob]:
-    target = {name: options[name] for name in ("model", "version", "nodata", "timeout_s")}
+    target = {
+        name: options[name] for name in ("model", "version", "nodata", "timeout_s", "stretch")
+    }
     async with AsyncExitStack() as stack:
         if not options["url"]:
             open_models = load_local_segmenter()

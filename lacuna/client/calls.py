@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from lacuna.client.sources import Image
 
 Value = TypeVar("Value")
+Stretch = Literal["none", "percentile"]
 
 _LACKING = frozenset({400, 404, 405, 501})
 """Statuses of servers that lack a route; TensorFlow Serving's is 400."""
@@ -67,6 +68,7 @@ class Question:
         version: of the model; None for the one that is served.
         nodata: value of missing pixels in the image's own units; may be NaN.
         timeout_s: time limit for the server; None for no limit.
+        stretch: `percentile` to stretch the values to the range that the model was trained on.
     """
 
     image: Image
@@ -77,6 +79,7 @@ class Question:
     version: str | int | None = None
     nodata: float | None = None
     timeout_s: float | None = None
+    stretch: Stretch | None = None
 
 
 Steps = Generator[HttpCall, HttpReply, Value]

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import httpx2
 
-from lacuna.client.calls import HttpCall, HttpReply
+from lacuna.client.calls import HttpCall, HttpReply, Stretch
 from lacuna.client.sources import Image
 
 KEEPALIVE_S = 3.0
@@ -24,12 +24,15 @@ class Target(TypedDict, total=False):
         version: of the model; by default the one that is served.
         nodata: value of missing pixels in the image's own units; may be NaN.
         timeout_s: time limit for the server.
+        stretch: `percentile` to stretch the values of each channel to the range that the model was
+            trained on, which changes what the model is given; only in the native protocol.
     """
 
     model: str | None
     version: str | int | None
     nodata: float | None
     timeout_s: float | None
+    stretch: Stretch | None
 
 
 class MapOptions(Target, total=False):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lacuna.appearance.comparison import AnswerWarning, warn_unlike_training
 from lacuna.cli.segment_plan import Job
 from lacuna.cli.segment_run import SegmentJob
 from lacuna.client.result import Result
@@ -29,7 +30,7 @@ async def open_models(
 
     Args:
         model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
-        parameters: `model`, `version`, `nodata` and `timeout_s`; None counts as missing.
+        parameters: `model`, `version`, `nodata`, `timeout_s` and `stretch`; None counts as missing.
         probabilities: True to compute probabilities too.
 
     Raises:
@@ -55,7 +56,7 @@ async def open_models(
         with repository.lease(parsed.model, parsed.version) as model:
             manifest = model.runtime.manifest
             began_s = time.perf_counter()
-            sample = await asyncio.to_thread(_read_sample, job, manifest, parsed)
+            sample, warnings = await asyncio.to_thread(_read_sample, job, manifest, parsed)
             decode_s = time.perf_counter() - began_s
             segmented = await pipeline.segment(model, [sample], options)
         segmentation = segmented.segmentations[0]
@@ -68,6 +69,7 @@ async def open_models(
             segmentation.probabilities,
             {stage: seconds * 1e3 for stage, seconds in stages_s.items()},
             job.image,
+            warnings=warnings,
         )
 
     try:
@@ -77,9 +79,12 @@ async def open_models(
         segmenter.close()
 
 
-def _read_sample(job: Job, manifest: Manifest, parsed: Parameters) -> Sample:
+def _read_sample(
+    job: Job, manifest: Manifest, parsed: Parameters
+) -> tuple[Sample, tuple[AnswerWarning, ...]]:
     from service.wire.native.request import make_request  # noqa: PLC0415
 
     mask = None if job.mask is None else job.mask.read_bytes()
     request = make_request(job.image.read_bytes(), mask, parsed)
-    return request.read_samples(manifest, ImageLimits())[0]
+    (sample,) = samples = request.read_samples(manifest, ImageLimits())
+    return sample, warn_unlike_training(samples, manifest.image.familiar_range)

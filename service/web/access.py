@@ -45,13 +45,21 @@ class AccessControl:
     """
 
     def __init__(self, keys: KeyRing | None = None) -> None:
-        self._keys = keys or KeyRing()
-        self._has_keys = self._keys.guards_requests or self._keys.guards_control
+        self._keys = KeyRing()
+        self._has_keys = False
+        if keys is not None:
+            self.replace_keys(keys)
 
     @property
     def needs_keys(self) -> bool:
         """True if requests need a key."""
         return self._keys.guards_requests
+
+    def replace_keys(self, keys: KeyRing) -> KeyRing:
+        """Check all further requests against other keys, and return the former ones."""
+        former, self._keys = self._keys, keys
+        self._has_keys = keys.guards_requests or keys.guards_control
+        return former
 
     def check(self, scope: Scope) -> LacunaError | None:
         """Check the key of a request, and store its principal in the scope.

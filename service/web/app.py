@@ -86,9 +86,12 @@ def make_app(services: AppServices) -> FastAPI:
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watch_repository(services.repository))
+        watching = [asyncio.create_task(watch_repository(services.repository))]
+        if services.key_files is not None:
+            watching.append(asyncio.create_task(services.key_files.watch()))
         yield
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         await services.repository.close()
         await asyncio.to_thread(services.exchange.pipeline.segmenter.close)
         if tracing is not None:

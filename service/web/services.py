@@ -14,6 +14,7 @@ from service.exchange import Exchange
 from service.telemetry import Telemetry
 from service.web.access import AccessControl
 from service.web.body import BodyLimits
+from service.web.key_files import KeyFiles
 from service.web.request import HttpRequest
 from service.wire.dialect import Dialect, ModelTarget, ParsedRequest
 
@@ -40,6 +41,7 @@ class AppServices:
         watchdog: watchdog of the engine's progress.
         body_limits: limits of request bodies.
         access_control: check of API keys.
+        key_files: files of these keys, read anew when they change; None for none.
         operator_routes: routes for operators that the application serves.
     """
 
@@ -48,6 +50,7 @@ class AppServices:
     body_limits: BodyLimits = field(default_factory=BodyLimits)
     access_control: AccessControl = field(default_factory=AccessControl)
     operator_routes: OperatorRoutes = field(default_factory=OperatorRoutes)
+    key_files: KeyFiles | None = None
 
     @property
     def is_ready(self) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
+from lacuna.appearance.comparison import AnswerWarning
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample, Segmentation
 from service.runtime.manifest import Manifest
@@ -94,6 +95,7 @@ class Answer:
         manifest: manifest of the model.
         segmentations: one per image, with probabilities if the request wants them.
         timings_s: seconds spent in each stage so far.
+        warnings: reasons why the segmentations may be wrong.
     """
 
     model: str
@@ -101,6 +103,7 @@ class Answer:
     manifest: Manifest
     segmentations: Sequence[Segmentation]
     timings_s: Mapping[str, float]
+    warnings: tuple[AnswerWarning, ...] = ()
 
 
 class Reply(NamedTuple):

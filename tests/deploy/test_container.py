@@ -112,11 +112,23 @@ def test_it_is_not_killed_before_it_has_drained():
 
 def test_models_are_a_volume_that_cannot_be_written_to():
     folder = re.search(r"LACUNA_MODEL_REPOSITORY=(\S+)", IMAGE)[1]
-    (volume,) = LACUNA["volumes"]
+    (volume,) = [volume for volume in LACUNA["volumes"] if volume.endswith(":ro")]
 
     assert volume.endswith(f"}}:{folder}:ro")
     default = re.search(r":-([^}]+)\}", volume)[1]
     assert (ROOT / default / "groundcover").is_dir()
+
+
+def test_what_was_measured_is_kept_on_a_volume_of_the_images_user():
+    folder = re.search(r"LACUNA_CACHE_FOLDER=(\S+)", IMAGE)[1]
+    user, group = find_instruction("USER").split(":")
+    (volume,) = [volume for volume in LACUNA["volumes"] if not volume.endswith(":ro")]
+
+    assert volume == f"cache:{folder}"
+    assert "cache" in COMPOSE["volumes"]
+    # Engines give an empty volume the owner of the folder that it is mounted on.
+    assert f"RUN mkdir -p {folder} && chown {user}:{group} {folder}\n" in IMAGE
+    assert "tmpfs" not in LACUNA
 
 
 def test_health_is_asked_for_as_in_the_image():
@@ -146,6 +158,14 @@ def test_a_ready_server_is_healthy(tmp_path):
 
     assert done.returncode == 0
     assert json.loads(done.stdout)["status"] == "ready"
+
+
+def test_the_address_of_a_service_is_not_taken_for_the_port():
+    done = ask_health(LACUNA_PORT="tcp://10.96.0.12:8000", LACUNA_HOST="127.0.0.123")
+
+    # Whether anybody listens there does not matter here: it was asked.
+    assert done.stdout
+    assert not done.stderr
 
 
 def test_a_server_without_models_is_not_and_says_so(tmp_path):

@@ -133,6 +133,12 @@ class Visit:
         expect(self.page.locator("#result")).to_be_visible()
         expect(self.page.locator("#run")).to_be_enabled()
 
+    def stretch(self, *, on: bool = True) -> None:
+        """Let the values be stretched, and wait for the picture of that."""
+        with self.page.expect_response("**/v1/preview") as shown:
+            self.page.set_checked("#stretch", on)
+        assert shown.value.status == 200, shown.value.text()
+
     def show_actual(self) -> None:
         """One pixel of the picture on one of the screen."""
         self.page.click("#zoom-actual")

@@ -1,9 +1,16 @@
+import asyncio
 import logging
 
 import pytest
 
 from lacuna.errors import ConfigurationError
-from service.assembly import assemble_services, make_key_ring, make_server, warn_of_open_access
+from service.assembly import (
+    assemble_services,
+    check_repository,
+    make_key_ring,
+    make_server,
+    warn_of_open_access,
+)
 from service.config import list_variables, read_settings
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import make_repository_folder
@@ -115,6 +122,47 @@ def test_each_model_has_its_limit_of_pixels_and_names_that_no_model_has_do_nothi
     assert services.exchange.find_limits("fake").most_pixels == 1000
     assert services.exchange.find_limits("other").most_pixels == 4096 * 4096
     assert [status.name for status in services.repository.statuses] == ["fake"]
+
+
+@pytest.mark.parametrize("place", ["missing", "file"])
+def test_a_repository_that_is_no_folder_stops_the_start(monkeypatch, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path / place))
+    settings = read_settings()
+
+    with pytest.raises(ConfigurationError, match="must be a folder that can be read"):
+        check_repository(settings)
+
+
+def test_an_empty_repository_may_be_filled_later(monkeypatch, tmp_path):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path / "empty"))
+    check_repository(read_settings())
+
+    monkeypatch.setenv("LACUNA_REPOSITORY__POLL_S", "0")
+    with pytest.raises(ConfigurationError, match="must hold <model>/<version>"):
+        check_repository(read_settings())
+
+    # Who has the admin key may load a model.
+    monkeypatch.setenv("LACUNA_ADMIN_KEY", ADMIN)
+    check_repository(read_settings())
+
+
+def test_the_keys_of_the_settings_are_read_again(monkeypatch, tmp_path):
+    file = tmp_path / "keys"
+    file.write_text(KEY)
+    monkeypatch.setenv("LACUNA_API_KEYS_FILE", str(file))
+    services = make_services(read_settings())
+    services.exchange.pipeline.segmenter.close()
+
+    def is_known(key):
+        scope = {"headers": [(b"x-api-key", key.encode())], "path": "/v2"}
+        return services.access_control.check(scope) is None
+
+    assert (is_known(KEY), is_known(OTHER)) == (True, False)
+    file.write_text(OTHER)
+    asyncio.run(services.key_files.read_again())
+    assert (is_known(KEY), is_known(OTHER)) == (False, True)
 
 
 def test_the_server_obeys_its_settings(monkeypatch):

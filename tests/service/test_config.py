@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -6,9 +7,16 @@ from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
 from service import config
 from service.assembly import make_repository_policy
-from service.config import DEMO_REPOSITORY, Settings, list_variables, read_settings
+from service.config import (
+    DEMO_REPOSITORY,
+    Settings,
+    list_injected_variables,
+    list_variables,
+    read_settings,
+)
 from service.core.versions import VersionPolicy
 from service.engine.lifecycle.repository import RepositoryPolicy
+from service.variables import is_injected
 from service.web.body import BodyLimits
 
 
@@ -49,13 +57,94 @@ def test_an_option_goes_before_the_environment(monkeypatch):
     assert read_settings(port=9001, host=None).port == 9001
 
 
-@pytest.mark.parametrize("name", ["LACUNA_PROT", "LACUNA_LIMITS__BODYBYTES", "lacuna_hosts"])
-def test_a_misspelt_variable_stops_the_start(monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("LACUNA_PROT", "LACUNA_PORT"),
+        ("LACUNA_LIMITS__BODYBYTES", "LACUNA_LIMITS__BODY_BYTES"),
+        ("LACUNA_BODY_BYTES", "LACUNA_LIMITS__BODY_BYTES"),
+        ("lacuna_hosts", "LACUNA_HOST"),
+        ("LACUNA_METRIC_PORT", "LACUNA_METRICS_PORT"),
+    ],
+)
+def test_a_misspelt_variable_stops_the_start_and_the_nearest_setting_is_named(
+    monkeypatch, name, nearest
+):
     monkeypatch.setenv(name, "1")
 
     with pytest.raises(ConfigurationError, match=f"{name} is not") as caught:
         read_settings()
-    assert "LACUNA_PORT" in caught.value.message
+    assert re.search(rf"did you mean {nearest}\b", caught.value.message)
+
+
+def test_a_variable_that_resembles_no_setting_stops_the_start_with_all_of_them(monkeypatch):
+    monkeypatch.setenv("LACUNA_FROB", "1")
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    assert caught.value.message == (
+        f"a variable with the prefix LACUNA_ must be one of {', '.join(list_variables())}; "
+        "LACUNA_FROB is not"
+    )
+
+
+# Of a service, as Kubernetes documents it, and of a link of Docker's.
+KUBERNETES = {
+    "SERVICE_HOST": "10.96.0.12",
+    "SERVICE_PORT": "8000",
+    "SERVICE_PORT_HTTP": "8000",
+    "PORT": "tcp://10.96.0.12:8000",
+    "PORT_8000_TCP": "tcp://10.96.0.12:8000",
+    "PORT_8000_TCP_PROTO": "tcp",
+    "PORT_8000_TCP_PORT": "8000",
+    "PORT_8000_TCP_ADDR": "10.96.0.12",
+}
+DOCKER = {
+    "NAME": "/web/lacuna",
+    "PORT": "tcp://172.17.0.5:8000",
+    "PORT_8000_TCP": "tcp://172.17.0.5:8000",
+    "PORT_8000_TCP_ADDR": "172.17.0.5",
+    "ENV_PATH": "/usr/bin:/bin",
+}
+
+
+@pytest.mark.parametrize("injected", [KUBERNETES, DOCKER])
+@pytest.mark.parametrize("service", ["LACUNA", "LACUNA_WEB", "LACUNA_METRICS", "LACUNA_LIMITS__X"])
+def test_variables_of_a_service_of_our_name_are_ignored(monkeypatch, injected, service):
+    defaults = read_settings()
+    for name, value in injected.items():
+        monkeypatch.setenv(f"{service}_{name}", value)
+
+    assert read_settings() == defaults
+    assert list_injected_variables() == sorted(f"{service}_{name}" for name in injected)
+
+
+def test_an_ipv6_address_and_another_protocol_are_no_port(monkeypatch):
+    monkeypatch.setenv("LACUNA_PORT", "udp://[fd00::1]:53")
+
+    assert read_settings().port == 8000
+    assert read_settings(port=9001).port == 9001
+
+
+def test_a_port_beside_the_variables_of_a_service_is_obeyed(monkeypatch):
+    monkeypatch.setenv("LACUNA_SERVICE_HOST", "10.96.0.12")
+    monkeypatch.setenv("LACUNA_PORT", "9000")
+
+    assert read_settings().port == 9000
+
+
+@pytest.mark.parametrize("value", ["9000", "10.96.0.12:8000", "tcp:8000", "://8000"])
+def test_what_is_no_address_of_a_service_is_misspelt(monkeypatch, value):
+    monkeypatch.setenv("LACUNA_WEB_PORT", value)
+
+    with pytest.raises(ConfigurationError, match="LACUNA_WEB_PORT is not"):
+        read_settings()
+
+
+def test_no_setting_is_taken_for_a_variable_of_a_service():
+    for name in list_variables():
+        assert not is_injected(name, "9000")
+        assert not is_injected(name, "/models")
 
 
 def test_every_value_out_of_range_is_named(monkeypatch):

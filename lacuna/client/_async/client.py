@@ -94,7 +94,8 @@ class AsyncClient:
             mask: the same, of the image's size; non-zero = valid. Without one, a masked array's own
                 mask, alpha, the no-data value and finiteness decide; with one, they do as well.
             probabilities: whether the result holds probabilities, too.
-            **target: `model`, `version`, `nodata`, `timeout_s`; None is the same as leaving it out.
+            **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`; None is the same as
+                leaving it out.
 
         Raises:
             LacunaError: the error of the server: `RequestError` if the request is at fault,

@@ -70,6 +70,7 @@ def write_call(question: Question, media_type: str) -> HttpCall:
         "version": question.version,
         "nodata": question.nodata,
         "timeout_s": question.timeout_s,
+        "stretch": question.stretch,
     }
     boundary = uuid.uuid4().hex
     pieces: list[Buffer] = []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lacuna.client.arrays import CHANNELS_LAST, fill_missing
 from lacuna.client.calls import Question
 from lacuna.client.sources import Image, read_source
-from lacuna.errors import ChannelMismatchError
+from lacuna.errors import ChannelMismatchError, MalformedRequestError
 
 Dtype = Literal["uint8", "uint16", "float32"]
 
@@ -33,9 +33,12 @@ def read_tensors(
         (H, W, C) numbers, and bool (H, W), True = valid, or None if all pixels are valid.
 
     Raises:
+        MalformedRequestError: if the values must be stretched, which only the native protocol can.
         RequestError: if image or mask cannot be read, or do not fit the model.
         ModuleNotFoundError: if a file is given, and the extra is not installed.
     """
+    if question.stretch == "percentile":
+        raise MalformedRequestError("stretch=percentile needs the native protocol")
     if question.nodata is None and _is_plain(question.image) and _is_plain(question.mask):
         image = _from_array(cast("NDArray[Any]", question.image), channels)
         return image, cast("Any", question.mask)

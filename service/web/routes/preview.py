@@ -9,19 +9,29 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lacuna.errors import NotReadyError, RequestError
 from lacuna.raster.formats import list_body_types
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.preview import Preview
+from service.engine.lifecycle.repository import ModelRepository
+from service.runtime.manifest import Manifest
 from service.web.problems import describe_responses
 from service.web.request import HttpRequest
 from service.web.services import AppServices
-from service.wire.dialect import Body, RequestHead
-from service.wire.native.request import parse_request
+from service.wire.dialect import Body, ModelTarget, RequestHead
+from service.wire.native.request import STRETCHES, SegmentRequest, parse_request
 
 _FILE = {"type": "string", "format": "binary"}
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "nodata": {"type": "number"},
+    "model": {"type": "string"},
+    "version": {"type": "string"},
+    "stretch": {"type": "string", "enum": list(STRETCHES)},
+}
 _OPENAPI: dict[str, Any] = {
     "parameters": [
-        {"in": "query", "name": "nodata", "required": False, "schema": {"type": "number"}}
+        {"in": "query", "name": name, "required": False, "schema": schema}
+        for name, schema in _PARAMETERS.items()
     ],
     "requestBody": {
         "required": True,
@@ -30,7 +40,7 @@ _OPENAPI: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["image"],
-                    "properties": {"image": _FILE, "mask": _FILE, "nodata": {"type": "number"}},
+                    "properties": {"image": _FILE, "mask": _FILE, **_PARAMETERS},
                 }
             },
             **{media_type: {"schema": _FILE} for media_type in list_body_types()},
@@ -53,25 +63,46 @@ def make_router(services: AppServices) -> APIRouter:
         response_class=Response,
         responses={
             200: {"description": "invalid pixels are transparent", "content": {"image/png": {}}},
-            **describe_responses(400, 401, 408, 413, 415, 422, 429, 500, 503),
+            **describe_responses(400, 401, 404, 408, 413, 415, 422, 429, 500, 503),
         },
         openapi_extra=_OPENAPI,
     )
     async def preview(request: Request) -> Response:
         exchange = services.exchange
         incoming = HttpRequest(request, services.body_limits)
+
+        async def draw(body: Body) -> Preview:
+            parsed = await asyncio.to_thread(_parse, incoming.head, body, exchange.image_limits)
+            manifest = _find_manifest(exchange.repository, parsed.target)
+            return await asyncio.to_thread(parsed.draw_preview, exchange.image_limits, manifest)
+
         with exchange.telemetry.measure("preview"):
-            shown = await exchange.with_body(
-                incoming,
-                lambda body: asyncio.to_thread(_draw, incoming.head, body, exchange.image_limits),
-            )
+            shown = await exchange.with_body(incoming, draw)
         incoming.add_log_fields(height=shown.size[0], width=shown.size[1])
-        headers = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
+        headers = {
+            "Lacuna-Preview": "exact" if shown.exact else "approximate",
+            "Lacuna-Preview-Range": "model" if shown.in_model_range else "image",
+        }
         return Response(shown.content, media_type="image/png", headers=headers)
 
     return router
 
 
-def _draw(head: RequestHead, body: Body, limits: ImageLimits) -> Preview:
-    request = parse_request(head.headers.get("content-type"), head.query, body, limits)
-    return request.draw_preview(limits)
+def _parse(head: RequestHead, body: Body, limits: ImageLimits) -> SegmentRequest:
+    return parse_request(head.headers.get("content-type"), head.query, body, limits)
+
+
+def _find_manifest(repository: ModelRepository, target: ModelTarget) -> Manifest | None:
+    """Return the manifest of the model; None if it is not ready, or not named and not the only one.
+
+    Raises:
+        RequestError: if there is no model of the requested name and version.
+    """
+    try:
+        return repository.find(*target).runtime.manifest
+    except NotReadyError:
+        return None
+    except RequestError:
+        if target.name is not None:
+            raise
+        return None

@@ -13,6 +13,7 @@ from lacuna.raster.formats import ACCEPTED, list_body_types
 from service.web.problems import describe_responses
 from service.web.services import AppServices
 from service.wire.native.dialect import NativeDialect
+from service.wire.native.request import STRETCHES
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -30,6 +31,7 @@ _FORM = {
             "version": {"type": "string"},
             "nodata": {"type": "number", "description": "value of missing pixels"},
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+            "stretch": {"type": "string", "enum": list(STRETCHES)},
         },
     }
 }
@@ -44,6 +46,7 @@ _JSON = {
             "version": {"type": "string"},
             "nodata": {"type": "number"},
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+            "stretch": {"type": "string", "enum": list(STRETCHES)},
         },
     }
 }
@@ -54,6 +57,7 @@ _PARAMETERS = [
         ("version", "string"),
         ("nodata", "number"),
         ("timeout_s", "number"),
+        ("stretch", "string"),
     )
 ]
 _OPENAPI: dict[str, Any] = {

@@ -1,11 +1,12 @@
 /**
  * State of the page: a picture, its mask, and the answer. Changes are announced by the events
- * `opening`, `picture`, `mask`, `answer` and `stale`.
+ * `opening`, `picture`, `drawn`, `values`, `mask`, `answer` and `stale`.
  */
 
 import { preview } from "./api.js";
 import { background } from "./background.js";
 import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
+import { findRange } from "./range.js";
 
 /**
  * @typedef {object} Picture
@@ -16,6 +17,7 @@ import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
  * @property {ImageBitmap} bitmap
  * @property {ImageBitmap|null} small smaller copy of a large picture
  * @property {boolean} hasNumbers true if the page knows the pixel values, not only a preview
+ * @property {boolean} inRange true if it is drawn as the model is given it
  *
  * @typedef {object} Answer
  * @property {ArrayBuffer} content JSON of the answer
@@ -34,10 +36,20 @@ export class Session extends EventTarget {
   answer = null;
   /** As it was typed. */
   nodata = "";
+  /** Model that the picture is drawn for. */
+  target = { model: "", version: "" };
+  /** @type {import("./range.js").Range|null} */
+  range = null;
+  /** True if the server can stretch the values for the model. */
+  canStretch = false;
+  /** True if it shall. */
+  stretch = false;
   /** True if picture or mask have changed since the answer. */
   isStale = false;
   /** Name of the picture that is being opened; empty if there is none. */
   opening = "";
+  /** Number of the last drawing; an earlier one is dropped. */
+  #drawing = 0;
   /** Controller of the last opening; an earlier one is aborted. */
   #turn = new AbortController();
 
@@ -47,9 +59,12 @@ export class Session extends EventTarget {
     const { signal } = this.#turn = new AbortController();
     this.#setOpening(name);
     try {
-      const opened = await background.openPicture(blob) ?? await openUnreadable(blob, signal);
+      const { range, target } = this;
+      const opened = await background.openPicture(blob, true, range)
+        ?? await openUnreadable(blob, { ...target, signal }, range);
       signal.throwIfAborted();
-      await this.#take({ blob, name, ...opened });
+      await this.#take({ blob, name, inRange: range !== null, ...opened });
+      if (this.range !== range) await this.#draw();
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -68,6 +83,7 @@ export class Session extends EventTarget {
     this.isStale = false;
     this.#tell("picture");
     if (this.nodata) await this.setNodata(this.nodata);
+    else await this.redrawStretched();
     this.#tell("mask");
   }
 
@@ -96,29 +112,88 @@ export class Session extends EventTarget {
     const { picture, mask } = this;
     if (!picture || !mask) return;
     let found = null;
-    if (!picture.hasNumbers) found = await this.#lookAgain(picture, mask, text);
+    if (!picture.hasNumbers) found = await this.#findByPreview(picture, mask, text);
     else if (text !== "") found = await background.findNodata(readNumber(text));
     if (this.nodata === text && this.mask === mask) {
       this.changeMask(() => mask.setReason(NODATA, found));
     }
+    await this.redrawStretched();
+  }
+
+  /** @param {import("./api.js").Model} [chosen] model that will answer; none if there is none */
+  async setModel({ name = "", version = "", image } = /** @type {any} */ ({})) {
+    const range = findRange(image);
+    const same = JSON.stringify(range) === JSON.stringify(this.range);
+    const wasStretched = this.stretch;
+    if (!same) this.range = range;
+    this.target = { model: name, version };
+    this.canStretch = Boolean(image?.statistics);
+    this.stretch &&= this.canStretch;
+    this.#tell("values");
+    if (!same || wasStretched) await this.#draw();
+  }
+
+  /** @param {boolean} stretch */
+  async setStretch(stretch) {
+    this.stretch = stretch;
+    this.#tell("values");
+    this.noteStale();
+    await this.#draw();
+  }
+
+  /** Draw again if the values are stretched, because the valid pixels decide how. */
+  async redrawStretched() {
+    if (this.stretch) await this.#draw();
+  }
+
+  /** Draw the picture as the model is given it. */
+  async #draw() {
+    const { picture, range, stretch } = this;
+    if (!picture) return;
+    const mine = ++this.#drawing;
+    const drawn = stretch || !picture.hasNumbers
+      ? await this.#lookAgain(picture, { nodata: this.nodata })
+      : { ...await background.repaint(range), inRange: range !== null };
+    if (mine === this.#drawing && this.picture === picture) this.#replace(picture, drawn);
   }
 
   /**
-   * Request a new preview with another no-data value.
+   * Request a new preview.
+   *
+   * @param {Picture} picture
+   * @param {{nodata: string}} options
+   */
+  async #lookAgain({ blob }, { nodata }) {
+    const { stretch, target } = this;
+    const { picture, inRange } = await preview(blob, stretch
+      ? { ...target, nodata, stretch: "percentile", mask: await this.writeMask() }
+      : { ...target, nodata });
+    return { ...await background.lookAgain(picture), inRange };
+  }
+
+  /**
+   * @param {Picture} picture
+   * @param {{bitmap: ImageBitmap, small: ImageBitmap|null, inRange: boolean}} drawn
+   */
+  #replace(picture, { bitmap, small, inRange }) {
+    picture.bitmap.close();
+    picture.small?.close();
+    Object.assign(picture, { bitmap, small, inRange });
+    this.#tell("drawn");
+  }
+
+  /**
+   * Find missing pixels by a new preview with another no-data value.
    *
    * @param {Picture} picture
    * @param {Mask} mask
    * @param {string} nodata
    * @returns {Promise<Uint8Array|null>} not 0 where a pixel is missing by that
    */
-  async #lookAgain(picture, mask, nodata) {
-    const { bitmap, small, missing } =
-      await background.lookAgain((await preview(picture.blob, { nodata })).picture);
-    if (this.nodata === nodata && this.picture === picture) {
-      picture.bitmap.close();
-      picture.small?.close();
-      Object.assign(picture, { bitmap, small });
-    }
+  async #findByPreview(picture, mask, nodata) {
+    const drawn = await this.#lookAgain(picture, { nodata });
+    if (this.nodata === nodata && this.picture === picture) this.#replace(picture, drawn);
+    const { missing } = drawn;
     if (!missing || nodata === "") return null;
     for (let at = 0; at < missing.length; at++) if (mask.cells[at] & BY_FILE) missing[at] = 0;
     return missing;
@@ -178,12 +253,14 @@ export class Session extends EventTarget {
  * Open an image that the browser cannot read, by a preview from the server.
  *
  * @param {Blob} blob
- * @param {AbortSignal} signal
+ * @param {{model: string, version: string, signal: AbortSignal}} options
+ * @param {import("./range.js").Range|null} range
  */
-async function openUnreadable(blob, signal) {
-  const { picture, exact } = await preview(blob, { signal });
-  signal.throwIfAborted(); // the worker keeps the picture that it opened last
-  return background.openPicture(picture, exact);
+async function openUnreadable(blob, options, range) {
+  const { picture, exact, inRange } = await preview(blob, options);
+  options.signal.throwIfAborted(); // the worker keeps the picture that it opened last
+  const opened = await background.openPicture(picture, exact, range);
+  return exact ? opened : { ...opened, inRange };
 }
 
 /** @param {string} text @returns {number} NaN for nan, and for text that is not a number */

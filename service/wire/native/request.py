@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lacuna.appearance.stretching import stretch_sample
 from lacuna.errors import (
     EmptyBodyError,
     MalformedRequestError,
@@ -21,7 +22,7 @@ from lacuna.raster.adapt import add_mask, find_valid
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import decode_mask
-from lacuna.raster.preview import Preview, draw_preview
+from lacuna.raster.preview import Preview, draw_preview, draw_sample
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import ImageInput, read_samples
@@ -32,6 +33,9 @@ from service.wire.multipart import FormPart, parse_form
 
 FORM = "multipart/form-data"
 JSON = "application/json"
+
+STRETCHES = ("none", "percentile")
+"""Values of the parameter `stretch`."""
 
 _MAX_INLINE_BYTES = 256 * 1024
 
@@ -45,12 +49,14 @@ class Parameters:
         version: version of the model, digits; None for the highest in service.
         nodata: value of missing pixels in the units of the image; may be NaN; None for none.
         timeout_s: seconds that the client will wait; None for no limit.
+        stretch: `percentile` to stretch the values to the range of the training data, or `none`.
     """
 
     model: str | None = None
     version: str | None = None
     nodata: float | None = None
     timeout_s: float | None = None
+    stretch: str = "none"
 
 
 @dataclass
@@ -62,7 +68,7 @@ class SegmentRequest:
         image: image and mask.
         output: type of the answer.
         decodes_inline: True if decoding is faster on the event loop than in a thread: small arrays,
-            not compressed.
+            not compressed and not stretched.
         priority: always 0; the protocol has no priorities.
     """
 
@@ -99,23 +105,38 @@ class SegmentRequest:
 
         Raises:
             RequestError: if image or mask is damaged or too large, or they do not match each other
-                or the model.
+                or the model, or if the image cannot be stretched.
         """
-        return read_samples([self.image], manifest, limits)
+        samples = read_samples([self.image], manifest, limits)
+        if self.parameters.stretch == "none":
+            return samples
+        learnt = manifest.image.channel_statistics
+        if learnt is None:
+            raise MalformedRequestError(
+                "stretch=percentile needs a model whose manifest has statistics of its training "
+                f"images; that of model {manifest.name} has none"
+            )
+        return [stretch_sample(sample, learnt) for sample in samples]
 
-    def draw_preview(self, limits: ImageLimits) -> Preview:
-        """Decode image and mask and draw a picture for viewing.
+    def draw_preview(self, limits: ImageLimits, manifest: Manifest | None) -> Preview:
+        """Decode image and mask and draw a picture of what a model is given, for viewing.
 
         Args:
             limits: limits of the image.
+            manifest: manifest of the model; None if it is not known.
 
         Raises:
-            RequestError: if image or mask is damaged or too large, or they do not match.
+            RequestError: if image or mask is damaged or too large, or they do not match, or if the
+                image must be stretched and cannot be.
         """
+        shown = None if manifest is None else manifest.image.display_range
+        if self.parameters.stretch != "none" and manifest is not None and shown is not None:
+            (sample,) = self.read_samples(manifest, limits)
+            return draw_sample(sample, shown)
         read_mask = self.image.read_mask
         raster = self.image.read_image(limits)
         raster = add_mask(raster, None if read_mask is None else read_mask(limits))
-        return draw_preview(raster, find_valid(raster, self.image.nodata))
+        return draw_preview(raster, find_valid(raster, self.image.nodata), shown)
 
 
 def make_request(
@@ -139,7 +160,11 @@ def make_request(
         None if mask is None else lambda limits: decode_mask(mask, limits, mask_type),
         parameters.nodata,
     )
-    decodes_inline = _decodes_inline(image) and (mask is None or _decodes_inline(mask))
+    decodes_inline = (
+        parameters.stretch == "none"
+        and _decodes_inline(image)
+        and (mask is None or _decodes_inline(mask))
+    )
     return SegmentRequest(parameters, image_input, decodes_inline=decodes_inline)
 
 
@@ -226,7 +251,17 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
         _read_text(given, "version"),
         _read_number(given, "nodata"),
         timeout_s,
+        _read_stretch(given),
     )
+
+
+def _read_stretch(given: Mapping[str, Any]) -> str:
+    stretch = _read_text(given, "stretch") or "none"
+    if stretch not in STRETCHES:
+        raise MalformedRequestError(
+            f"stretch must be one of {', '.join(STRETCHES)}; it is {stretch!r:.100}"
+        )
+    return stretch
 
 
 def _merge(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:

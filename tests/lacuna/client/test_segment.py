@@ -7,7 +7,12 @@ import PIL.Image
 import pytest
 
 from lacuna.client import AsyncClient, Client, FailedError, Question, RejectedError, RetryPolicy
-from lacuna.errors import InvalidMaskError, OverloadedError, UnknownModelError
+from lacuna.errors import (
+    InvalidMaskError,
+    MalformedRequestError,
+    OverloadedError,
+    UnknownModelError,
+)
 from service.runtime.fake import FakeRuntime
 from tests.lacuna.client.scripts import FINE, Script
 from tests.support.apps import encode_image
@@ -205,3 +210,10 @@ def test_the_client_does_not_load_the_progress_bar():
     code = "import sys, lacuna.client; sys.exit('rich' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_stretch_is_asked_for_and_refused_where_it_cannot_be(client):
+    # The fake model does not tell what it was trained on.
+    with pytest.raises(MalformedRequestError, match="stretch=percentile needs"):
+        client.segment(IMAGE, MASK, stretch="percentile")
+    assert client.segment(IMAGE, MASK, stretch="none").labels.shape == (20, 30)
