@@ -20,6 +20,7 @@ from lacuna.client.protocols import PROTOCOLS, Protocol
 from lacuna.client.protocols.native import write_call
 from lacuna.client.result import Result
 from lacuna.client.retries import RetryPolicy, choose_wait
+from lacuna.client.server_warnings import pass_on, read_warnings
 from lacuna.client.sources import Image
 from lacuna.client.threads import Sleep, map_concurrently, sleep
 from lacuna.client.transport import (
@@ -88,6 +89,8 @@ class Client:
     ) -> Result:
         """Segment an image.
 
+        If the server warns that the labels may be wrong, so does this, with a `LacunaWarning`.
+
         Args:
             image: a path, a file's bytes, an open file, an array (H, W) or (H, W, C), or a PIL
                 image. A pixel of a masked array is valid if none of its channels is masked; masked
@@ -109,10 +112,12 @@ class Client:
         """Segment the image of a question; see `segment`."""
         prepared = prepare(question)
         try:
-            return self._run(self._segment(prepared, self._catalog))
+            result = self._run(self._segment(prepared, self._catalog))
         except ChannelMismatchError as error:
             add_axis_hint(error, prepared)
             raise
+        pass_on(result.warnings)
+        return result
 
     def segment_as(
         self,
@@ -134,6 +139,7 @@ class Client:
         """
         question = prepare(Question(image, mask, **target))
         reply = self._send(write_call(question, media_type))
+        pass_on(read_warnings(reply))
         return reply.content
 
     @overload

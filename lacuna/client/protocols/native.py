@@ -11,6 +11,7 @@ import io
 import json
 import re
 import uuid
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from lacuna.client.calls import HttpCall, HttpReply, Question, Steps
 from lacuna.client.catalog import Catalog, name_classes, read_classes
 from lacuna.client.result import Result
+from lacuna.client.server_warnings import parse_warnings, read_warnings
 from lacuna.client.sources import Image, read_source
 from lacuna.raster import rle
 from lacuna.raster.npy import Buffer, read_npy
@@ -39,7 +41,8 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     """
     if not (question.probabilities or question.brief):
         reply = yield write_call(question, JSON)
-        return read_json(reply.content, question.image, read_timings(reply))
+        result = read_json(reply.content, question.image, read_timings(reply))
+        return result if result.warnings else replace(result, warnings=read_warnings(reply))
     reply = yield write_call(question, NPZ if question.probabilities else NPY)
     if question.probabilities:
         labels, probabilities = read_npz(reply.content)
@@ -55,6 +58,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         probabilities,
         read_timings(reply),
         question.image,
+        warnings=read_warnings(reply),
     )
 
 
@@ -116,6 +120,7 @@ def read_json(content: bytes, image: Image | None, timings_ms: dict[str, float])
         answer["model"]["version"],
         timings_ms=timings_ms or answer["timings_ms"],
         image=image,
+        warnings=parse_warnings(answer.get("warnings")),
     )
 
 

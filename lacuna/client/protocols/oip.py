@@ -17,6 +17,7 @@ from lacuna.client.failures import FailedError
 from lacuna.client.protocols.native import read_timings
 from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
+from lacuna.client.server_warnings import read_warnings
 from lacuna.datatypes import DATATYPES
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -49,9 +50,16 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     version = str(head.get("model_version", ""))
     model = yield from catalog.find_model(name, version or None)
     probabilities = outputs["probabilities"][0] if question.probabilities else None
-    classes = name_classes(model, labels)
-    timings_ms = read_timings(reply)
-    return Result(labels, classes, name, version, probabilities, timings_ms, question.image)
+    return Result(
+        labels,
+        name_classes(model, labels),
+        name,
+        version,
+        probabilities,
+        read_timings(reply),
+        question.image,
+        warnings=read_warnings(reply),
+    )
 
 
 def write_call(

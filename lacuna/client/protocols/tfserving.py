@@ -16,6 +16,7 @@ from lacuna.client.failures import FailedError
 from lacuna.client.protocols.native import read_timings
 from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
+from lacuna.client.server_warnings import read_warnings
 
 _DEPTHS = {"DT_UINT8": "uint8", "DT_UINT16": "uint16"}
 
@@ -46,6 +47,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         probabilities,
         read_timings(reply),
         question.image,
+        warnings=read_warnings(reply),
     )
 
 
