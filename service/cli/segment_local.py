@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lacuna.appearance.comparison import AnswerWarning, warn_unlike_training
-from lacuna.cli.segment_plan import Job
-from lacuna.cli.segment_run import SegmentJob
+from lacuna.cli.segment_plan import ImagePlan
+from lacuna.cli.segment_run import SegmentImage
 from lacuna.client.result import Result
 from lacuna.raster.limits import ImageLimits
 from service.cli.loading import load_saved_model
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_models(
     model_repository: Path | None, parameters: dict[str, object], *, probabilities: bool
-) -> AsyncIterator[SegmentJob]:
+) -> AsyncIterator[SegmentImage]:
     """Load models, and yield a function that segments an image with them.
 
     Args:
@@ -52,11 +52,11 @@ async def open_models(
     pipeline = Pipeline(segmenter)
     options = SegmentOptions(probabilities, parsed.timeout_s)
 
-    async def segment_job(job: Job) -> Result:
+    async def segment_image(plan: ImagePlan) -> Result:
         with repository.lease(parsed.model, parsed.version) as model:
             manifest = model.runtime.manifest
             began_s = time.perf_counter()
-            sample, warnings = await asyncio.to_thread(_read_sample, job, manifest, parsed)
+            sample, warnings = await asyncio.to_thread(_read_sample, plan, manifest, parsed)
             decode_s = time.perf_counter() - began_s
             segmented = await pipeline.segment(model, [sample], options)
         segmentation = segmented.segmentations[0]
@@ -68,23 +68,23 @@ async def open_models(
             model.version,
             segmentation.probabilities,
             {stage: seconds * 1e3 for stage, seconds in stages_s.items()},
-            job.image,
+            plan.image,
             warnings=warnings,
         )
 
     try:
         await repository.load_all()
-        yield segment_job
+        yield segment_image
     finally:
         segmenter.close()
 
 
 def _read_sample(
-    job: Job, manifest: Manifest, parsed: Parameters
+    plan: ImagePlan, manifest: Manifest, parsed: Parameters
 ) -> tuple[Sample, tuple[AnswerWarning, ...]]:
     from service.wire.native.request import make_request  # noqa: PLC0415
 
-    mask = None if job.mask is None else job.mask.read_bytes()
-    request = make_request(job.image.read_bytes(), mask, parsed)
+    mask = None if plan.mask is None else plan.mask.read_bytes()
+    request = make_request(plan.image.read_bytes(), mask, parsed)
     (sample,) = samples = request.read_samples(manifest, ImageLimits())
     return sample, warn_unlike_training(samples, manifest.image.familiar_range)
