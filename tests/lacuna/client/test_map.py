@@ -1,4 +1,5 @@
 import asyncio
+import json
 import threading
 import tracemalloc
 import weakref
@@ -10,6 +11,7 @@ import pytest
 
 from lacuna.client import AsyncClient, Client, Question
 from lacuna.client.preparation import prepare
+from lacuna.client.protocols import tfserving
 from lacuna.client.protocols.native import write_call
 from lacuna.errors import InvalidImageError
 from tests.lacuna.client.scripts import ANSWER
@@ -107,6 +109,21 @@ def test_a_request_copies_its_image_few_times_and_keeps_one_copy(image, copies):
 
     assert len(call.content) <= held < 1.4 * image.nbytes
     assert peak < (copies + 0.1) * image.nbytes
+
+
+def test_a_request_in_json_takes_twice_the_memory_of_its_body():
+    image = LARGE[:300].astype(np.float32)
+
+    tracemalloc.start()
+    call = tfserving.write_call("", image, None, probabilities=False)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    (row,) = json.loads(call.content)["instances"]
+    assert np.array_equal(np.array(row["image"], np.float32), image)
+    assert np.array_equal(row["mask"], np.ones((300, 1000, 1), np.bool_))
+    # The last numbers that were lists take 4 MB.
+    assert peak < 2.1 * len(call.content) + (4 << 20)
 
 
 def test_the_first_error_is_raised(client):

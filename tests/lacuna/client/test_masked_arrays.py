@@ -13,6 +13,7 @@ from lacuna.errors import InvalidImageError, InvalidMaskError
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from tests.lacuna.client.scripts import FINE, Script
 from tests.support.apps import encode_image, load_repository, make_repository_folder
+from tests.support.images import npy_file
 from tests.support.live import serve_live
 
 PROTOCOLS = ("native", "oip", "tfserving")
@@ -121,6 +122,14 @@ def test_a_masked_mask_is_valid_where_it_is_neither_zero_nor_masked(client, answ
     labels = client.segment(PIXELS, np.ma.masked_array(values, hidden)).labels
 
     assert np.array_equal(labels, answer(GIVEN & ~hidden))
+
+
+def test_a_masked_mask_counts_for_files_too(client, answer):
+    values = np.ma.masked_array(np.ones((20, 30)), ~GIVEN)
+
+    labels = client.segment(npy_file(PIXELS), values).labels
+
+    assert np.array_equal(labels, answer(GIVEN))
 
 
 @pytest.mark.parametrize("mask", [np.ma.nomask, False, np.zeros(PIXELS.shape, bool)])
