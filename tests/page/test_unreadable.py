@@ -103,6 +103,7 @@ def test_a_nodata_value_is_seen_at_once_and_taken_back(visit, server):
         visit.page.fill("#nodata", value)
         visit.page.press("#nodata", "Tab")
         expect(visit.page.locator("#missing")).to_contain_text(f"{missing} px")
+    visit.await_drawn()
     # Black is the darkest valid pixel now, no longer what is missing.
     assert np.ptp(visit.read_canvas(64, 48)[VALID]) > np.ptp(dull)
     visit.run()

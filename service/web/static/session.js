@@ -1,6 +1,6 @@
 /**
  * State of the page: a picture, its mask, and the answer. Changes are announced by the events
- * `opening`, `picture`, `drawn`, `values`, `mask`, `answer` and `stale`.
+ * `opening`, `picture`, `drawing`, `drawn`, `values`, `mask`, `answer` and `stale`.
  */
 
 import { preview } from "./api.js";
@@ -48,6 +48,8 @@ export class Session extends EventTarget {
   isStale = false;
   /** Name of the picture that is being opened; empty if there is none. */
   opening = "";
+  /** True while the picture is drawn anew. */
+  isDrawing = false;
   /** Number of the last drawing; an earlier one is dropped. */
   #drawing = 0;
   /** Controller of the last opening; an earlier one is aborted. */
@@ -151,10 +153,21 @@ export class Session extends EventTarget {
     const { picture, range, stretch } = this;
     if (!picture) return;
     const mine = ++this.#drawing;
-    const drawn = stretch || !picture.hasNumbers
-      ? await this.#lookAgain(picture, { nodata: this.nodata })
-      : { ...await background.repaint(range), inRange: range !== null };
-    if (mine === this.#drawing && this.picture === picture) this.#replace(picture, drawn);
+    this.#setDrawing(true);
+    try {
+      const drawn = stretch || !picture.hasNumbers
+        ? await this.#lookAgain(picture, { nodata: this.nodata })
+        : { ...await background.repaint(range), inRange: range !== null };
+      if (mine === this.#drawing && this.picture === picture) this.#replace(picture, drawn);
+    } finally {
+      if (mine === this.#drawing) this.#setDrawing(false);
+    }
+  }
+
+  /** @param {boolean} isDrawing */
+  #setDrawing(isDrawing) {
+    this.isDrawing = isDrawing;
+    this.#tell("drawing");
   }
 
   /**
