@@ -113,9 +113,7 @@ class Task(NamedTuple):
     Attributes:
         job: Job that the window belongs to.
         tile: Tile of the job's sample.
-        cost_s: Predicted seconds on one worker.
     """
 
     job: Job
     tile: Tile
-    cost_s: float
