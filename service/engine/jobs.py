@@ -106,6 +106,14 @@ class Job:
             )
         )
 
+    def forget_windows(self) -> None:
+        """Forget the windows, once none of them is queued.
+
+        They refer to the job. Without this, its images would stay in memory until the garbage
+        collector looks for cycles.
+        """
+        self.windows = ()
+
 
 class Task(NamedTuple):
     """Payload of a queued window.

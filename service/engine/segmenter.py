@@ -121,6 +121,7 @@ class Segmenter:
         finally:
             if not job.future.done() or job.future.cancelled():
                 self._dispatcher.cancel(job)
+            job.forget_windows()
         self._count(model)
         return result
 
