@@ -12,7 +12,14 @@ from pydantic import SecretStr
 
 from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
-from service.config import RepositorySettings, Settings, wants_traces
+from service.artifacts import download_artifacts
+from service.config import (
+    RepositorySettings,
+    Settings,
+    find_artifacts,
+    read_vertex_routes,
+    wants_traces,
+)
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
@@ -35,8 +42,9 @@ from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
 from service.web.key_files import KeyFiles
 from service.web.keys import KeyRing, read_keys
+from service.web.proxies import ProxyPolicy
 from service.web.server import Server
-from service.web.services import AppServices, OperatorRoutes
+from service.web.services import AppServices, OperatorRoutes, VertexRoutes
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +59,12 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         load: Function that loads a runtime from a model's folder, for a thread allocation.
 
     Raises:
-        ConfigurationError: if traces are requested and impossible, a place for keys holds none, or
-            the model repository can never serve a model.
+        ConfigurationError: if traces are requested and impossible, a place for keys holds none,
+            the model repository can never serve a model, or a path of Vertex AI is malformed.
     """
     check_repository(settings)
     tracing = start_tracing() if wants_traces() else None
+    vertex_routes = VertexRoutes(**read_vertex_routes())
     engine, limits = settings.engine, settings.limits
     allocation = allocate_threads(engine.workers, engine.threads, count_cores())
     batch = BatchPolicy(max_pixels=settings.batch.max_pixels, max_wait_s=settings.batch.max_wait_s)
@@ -86,7 +95,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         model_pixels=settings.repository.image_pixels,
         body_bytes=limits.body_bytes,
     )
-    access_control = AccessControl()
+    access_control = AccessControl(health_path=vertex_routes.health)
     key_files = KeyFiles(
         access_control,
         lambda: make_key_ring(settings),
@@ -102,7 +111,27 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         access_control=access_control,
         key_files=key_files,
         operator_routes=OperatorRoutes(docs=settings.docs, metrics=settings.metrics_port is None),
+        proxies=ProxyPolicy(trusted=settings.proxy.trusted, root_path=settings.root_path),
+        vertex_routes=vertex_routes,
     )
+
+
+def fetch_models(settings: Settings) -> Settings:
+    """Download the models, if a platform keeps them elsewhere.
+
+    Returns:
+        The settings, with the folder that the models are in.
+
+    Raises:
+        ConfigurationError: if they cannot be downloaded.
+    """
+    artifacts = find_artifacts(settings)
+    if artifacts is None:
+        return settings
+    folder = settings.cache_folder / "artifacts"
+    log.info("downloading models", extra={"uri": artifacts.uri, "folder": str(folder)})
+    download_artifacts(artifacts, folder)
+    return settings.model_copy(update={"model_repository": folder})
 
 
 def make_server(

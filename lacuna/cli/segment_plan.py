@@ -24,6 +24,7 @@ from lacuna.cli.segment_inputs import find_images
 from lacuna.cli.segment_masks import check_masks, leave_out_masks
 from lacuna.outputs import OUTPUT_SUFFIXES
 from lacuna.raster.formats import IMAGE_SUFFIXES
+from lacuna.raster.sidecar import find_sidecar
 
 _FILE_SUFFIXES = frozenset({*OUTPUT_SUFFIXES, *IMAGE_SUFFIXES})
 
@@ -34,7 +35,7 @@ class ImagePlan:
 
     Attributes:
         image: image file.
-        mask: mask file; None for no mask.
+        mask: mask file; None for the one that GDAL keeps beside the image, if any.
         output: output file.
         overlay: file of the overlay; None for no overlay.
     """
@@ -54,7 +55,8 @@ class ImagePlan:
         """True if all outputs exist and are no older than the inputs."""
         if not all(path.is_file() for path in self.outputs):
             return False
-        inputs = [path for path in (self.image, self.mask) if path is not None]
+        mask = self.mask or find_sidecar(self.image)
+        inputs = [self.image] if mask is None else [self.image, mask]
         oldest = min(path.stat().st_mtime_ns for path in self.outputs)
         return oldest >= max(path.stat().st_mtime_ns for path in inputs)
 

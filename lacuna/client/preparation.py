@@ -1,11 +1,12 @@
 """Preparation of a question, before anything is sent.
 
-1. Open files are read, once for all tries.
-2. A masked array becomes a plain one whose invalid pixels are 0, and a mask. What stands under its
+1. The mask that GDAL keeps beside an image file is taken, if no other is given.
+2. Open files are read, once for all tries.
+3. A masked array becomes a plain one whose invalid pixels are 0, and a mask. What stands under its
    mask is never sent.
-3. A mask that is given besides is combined with it. If it is a file or a picture, only the server
+4. A mask that is given besides is combined with it. If it is a file or a picture, only the server
    reads it; the array's own invalid pixels are then sent as NaN, which is never valid.
-4. Shapes and types are checked, and the sizes of image and mask compared where both are known.
+5. Shapes and types are checked, and the sizes of image and mask compared where both are known.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def prepare(question: Question) -> Question:
         TypeError: if one is of a type that is not taken.
         OSError: if an open file cannot be read.
     """
+    question = question.with_sidecar()
     image = _read_open_file(question.image)
     mask = None if question.mask is None else _read_open_file(question.mask)
     valid = None

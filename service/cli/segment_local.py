@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from lacuna.cli.segment_plan import ImagePlan
 from lacuna.cli.segment_run import SegmentImage
 from lacuna.client.result import Result
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.sidecar import choose_mask
 from service.cli.loading import load_saved_model
 
 if TYPE_CHECKING:
@@ -84,7 +86,11 @@ def _read_sample(
 ) -> tuple[Sample, tuple[AnswerWarning, ...]]:
     from service.wire.native.request import make_request  # noqa: PLC0415
 
-    mask = None if plan.mask is None else plan.mask.read_bytes()
-    request = make_request(plan.image.read_bytes(), mask, parsed)
+    mask, nodata = choose_mask(plan.image, plan.mask, parsed.nodata)
+    request = make_request(
+        plan.image.read_bytes(),
+        None if mask is None else mask.read_bytes(),
+        replace(parsed, nodata=nodata),
+    )
     (sample,) = samples = request.read_samples(manifest, ImageLimits())
     return sample, warn_unlike_training(samples, manifest.image.familiar_range)

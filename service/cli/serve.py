@@ -91,6 +91,7 @@ def _run(options: Mapping[str, object]) -> int:
     # All of this is an extra; and --help is to answer at once.
     from service.assembly import (  # noqa: PLC0415
         assemble_services,
+        fetch_models,
         make_server,
         warn_of_open_access,
     )
@@ -103,6 +104,7 @@ def _run(options: Mapping[str, object]) -> int:
     ignored = list_injected_variables()
     if ignored:
         log.debug("variables of Kubernetes or Docker are ignored", extra={"variables": ignored})
+    settings = fetch_models(settings)
     services = assemble_services(settings, load_saved_model)
     warn_of_open_access(settings, services)
     server = make_server(settings, services, end=os._exit)

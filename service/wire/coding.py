@@ -14,6 +14,9 @@ _WINDOW_BITS: Mapping[str, int] = MappingProxyType({"gzip": 31, "deflate": 15})
 
 CODINGS = tuple(_WINDOW_BITS)
 
+_MAX_RATIO = 1032
+"""Most bytes that a byte of deflate can stand for (zlib's technical details)."""
+
 _LEVEL = 1
 """Compression level. All levels shrink label maps to a tenth; high ones take ten times as long."""
 
@@ -41,6 +44,16 @@ def read_coding(content_encoding: str | None) -> str | None:
             f"Content-Encoding must be one of {', '.join(CODINGS)}; it is {coding[:80]}"
         )
     return coding
+
+
+def estimate_decompressed_bytes(body_bytes: int, limit_bytes: int) -> int:
+    """Estimate the size of a decompressed body: the most that it can be.
+
+    Args:
+        body_bytes: size of the compressed body.
+        limit_bytes: maximum size of the result.
+    """
+    return min(_MAX_RATIO * body_bytes, limit_bytes)
 
 
 def decompress(body: bytes | bytearray, coding: str, limit_bytes: int) -> bytes:

@@ -14,9 +14,27 @@ from lacuna.raster.limits import SAMPLES_PER_PIXEL, ImageLimits
 _OTHER_MEMBERS = 10_000
 """Allowance for members that are not pixels: names, shapes, parameters."""
 
+_NUMBER_BYTES = 48
+"""Bytes of a number and its part of the lists around it, as objects of Python."""
+
+_SMALL_BYTES = 4096
+"""Shorter texts are not looked at for their estimate."""
+
 _KINDS: Mapping[type, str] = MappingProxyType(
     {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
 )
+
+
+def estimate_parse_bytes(text: bytes | bytearray) -> int:
+    """Estimate the memory that parsing a JSON text takes, in bytes.
+
+    Args:
+        text: JSON in UTF-8.
+    """
+    if len(text) < _SMALL_BYTES:
+        return _NUMBER_BYTES * len(text)
+    # Files in base64 are copied as text, and again as bytes.
+    return 2 * len(text) + _NUMBER_BYTES * text.count(b",")
 
 
 def read_object(text: bytes | bytearray, limits: ImageLimits) -> dict[str, Any]:

@@ -135,9 +135,11 @@ class Visit:
 
     def stretch(self, *, on: bool = True) -> None:
         """Let the values be stretched, and wait for the picture of that."""
-        with self.page.expect_response("**/v1/preview") as shown:
-            self.page.set_checked("#stretch", on)
-        assert shown.value.status == 200, shown.value.text()
+        self.page.set_checked("#stretch", on)
+        self.await_drawn()
+
+    def await_drawn(self) -> None:
+        expect(self.page.locator("#frame")).to_have_attribute("aria-busy", "false")
 
     def show_actual(self) -> None:
         """One pixel of the picture on one of the screen."""

@@ -2,18 +2,24 @@ import asyncio
 import logging
 
 import pytest
+from starlette.testclient import TestClient
 
 from lacuna.errors import ConfigurationError
 from service.assembly import (
     assemble_services,
     check_repository,
+    fetch_models,
     make_key_ring,
     make_server,
     warn_of_open_access,
 )
 from service.config import list_variables, read_settings
 from service.runtime.fake import FakeRuntime
+from service.web.app import make_app
+from service.web.proxies import ProxyPolicy
 from tests.support.apps import make_repository_folder
+from tests.support.cloud_storage import serve_objects
+from tests.support.waiting import wait_until
 
 KEY, OTHER, ADMIN = "a-client-key-0001", "a-client-key-0002", "the-key-of-an-admin"
 
@@ -179,3 +185,39 @@ def test_the_server_obeys_its_settings(monkeypatch):
     assert server.config.timeout_keep_alive == 7
     assert (services.body_limits.idle_s, services.body_limits.body_s) == (8, 9)
     assert (services.operator_routes.docs, services.operator_routes.metrics) == (False, False)
+
+
+def test_the_models_of_vertex_are_downloaded_and_its_paths_answered(monkeypatch, tmp_path):
+    monkeypatch.delenv("LACUNA_MODEL_REPOSITORY")
+    with serve_objects("bucket", {"models/scenes/3/saved_model.pb": b"graph"}) as storage:
+        monkeypatch.setenv("AIP_STORAGE_URI", "gs://bucket/models")
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage.url)
+        monkeypatch.setenv("GCE_METADATA_HOST", storage.url.removeprefix("http://"))
+        monkeypatch.setenv("AIP_HEALTH_ROUTE", "/health")
+        monkeypatch.setenv("AIP_PREDICT_ROUTE", "/predict")
+        monkeypatch.setenv("LACUNA_API_KEYS", KEY)
+        settings = fetch_models(read_settings())
+    services = make_services(settings)
+    with TestClient(make_app(services)) as client:
+        assert wait_until(lambda: client.get("/health").status_code == 200)
+        models = client.get("/v1/models", headers={"X-API-Key": KEY}).json()["models"]
+        unknown = client.post("/predict", json={"instances": [[[1]]]})
+
+    assert settings.model_repository == tmp_path / "cache" / "artifacts"
+    assert [(model["name"], model["version"]) for model in models] == [("scenes", "3")]
+    assert unknown.status_code == 401
+
+
+def test_models_that_are_here_are_not_downloaded():
+    settings = read_settings()
+
+    assert fetch_models(settings) is settings
+
+
+def test_proxies_and_the_prefix_reach_the_application(monkeypatch):
+    monkeypatch.setenv("LACUNA_PROXY__TRUSTED", "10.0.0.1")
+    monkeypatch.setenv("LACUNA_ROOT_PATH", "/lacuna")
+
+    services = make_services(read_settings())
+
+    assert services.proxies == ProxyPolicy(("10.0.0.1",), "/lacuna")

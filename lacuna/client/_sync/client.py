@@ -95,8 +95,9 @@ class Client:
             image: a path, a file's bytes, an open file, an array (H, W) or (H, W, C), or a PIL
                 image. A pixel of a masked array is valid if none of its channels is masked; masked
                 values are not sent.
-            mask: the same, of the image's size; non-zero = valid. Without one, a masked array's own
-                mask, alpha, the no-data value and finiteness decide; with one, they do as well.
+            mask: the same, of the image's size; non-zero = valid. Without one, the mask that GDAL
+                keeps beside an image file is taken. A masked array's own mask, alpha, the no-data
+                value and finiteness count besides.
             probabilities: whether the result holds probabilities, too.
             **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`; None is the same as
                 leaving it out.

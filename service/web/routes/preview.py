@@ -11,22 +11,32 @@ from starlette.responses import Response
 
 from lacuna.errors import NotReadyError, RequestError
 from lacuna.raster.formats import list_body_types
-from lacuna.raster.limits import ImageLimits
 from lacuna.raster.preview import Preview
+from service.engine.admission_gate import Reservation
 from service.engine.lifecycle.repository import ModelRepository
+from service.exchange import Exchange
 from service.runtime.manifest import Manifest
 from service.web.problems import describe_responses
 from service.web.request import HttpRequest
 from service.web.services import AppServices
+from service.wire.batch import estimate_sample_bytes
 from service.wire.dialect import Body, ModelTarget, RequestHead
-from service.wire.native.request import STRETCHES, SegmentRequest, parse_request
+from service.wire.native.request import (
+    NODATA_SCHEMA,
+    STRETCH_SCHEMA,
+    estimate_request_bytes,
+    parse_request,
+)
+
+_PIXEL_BYTES = 40
+"""Most bytes for each pixel while a large picture is drawn; measured."""
 
 _FILE = {"type": "string", "format": "binary"}
 _PARAMETERS: dict[str, dict[str, Any]] = {
-    "nodata": {"type": "number"},
+    "nodata": NODATA_SCHEMA,
     "model": {"type": "string"},
     "version": {"type": "string"},
-    "stretch": {"type": "string", "enum": list(STRETCHES)},
+    "stretch": STRETCH_SCHEMA,
 }
 _OPENAPI: dict[str, Any] = {
     "parameters": [
@@ -71,13 +81,11 @@ def make_router(services: AppServices) -> APIRouter:
         exchange = services.exchange
         incoming = HttpRequest(request, services.body_limits)
 
-        async def draw(body: Body) -> Preview:
-            parsed = await asyncio.to_thread(_parse, incoming.head, body, exchange.image_limits)
-            manifest = _find_manifest(exchange.repository, parsed.target)
-            return await asyncio.to_thread(parsed.draw_preview, exchange.image_limits, manifest)
-
         with exchange.telemetry.measure("preview"):
-            shown = await exchange.with_body(incoming, draw)
+            shown = await exchange.with_body(
+                incoming,
+                lambda body, reservation: _draw(incoming.head, body, exchange, reservation),
+            )
         incoming.add_log_fields(height=shown.size[0], width=shown.size[1])
         headers = {
             "Lacuna-Preview": "exact" if shown.exact else "approximate",
@@ -88,8 +96,20 @@ def make_router(services: AppServices) -> APIRouter:
     return router
 
 
-def _parse(head: RequestHead, body: Body, limits: ImageLimits) -> SegmentRequest:
-    return parse_request(head.headers.get("content-type"), head.query, body, limits)
+async def _draw(
+    head: RequestHead, body: Body, exchange: Exchange, reservation: Reservation
+) -> Preview:
+    content_type, limits = head.headers.get("content-type"), exchange.image_limits
+    await reservation.hold(await asyncio.to_thread(estimate_request_bytes, content_type, body))
+    request = await asyncio.to_thread(parse_request, content_type, head.query, body, limits)
+    manifest = _find_manifest(exchange.repository, request.target)
+    footprint = await asyncio.to_thread(request.measure, limits)
+    sample_bytes = 0
+    if manifest is not None and request.stretch != "none":
+        sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, request.stretch)
+    drawing_bytes = _PIXEL_BYTES * footprint.pixels
+    await reservation.hold(footprint.decode_bytes + sample_bytes + drawing_bytes)
+    return await asyncio.to_thread(request.draw_preview, limits, manifest)
 
 
 def _find_manifest(repository: ModelRepository, target: ModelTarget) -> Manifest | None:

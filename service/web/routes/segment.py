@@ -13,7 +13,7 @@ from lacuna.raster.formats import ACCEPTED, list_body_types
 from service.web.problems import describe_responses
 from service.web.services import AppServices
 from service.wire.native.dialect import NativeDialect
-from service.wire.native.request import STRETCHES
+from service.wire.native.request import NODATA_SCHEMA, STRETCH_SCHEMA
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -29,9 +29,9 @@ _FORM = {
             "mask": {"type": "string", "format": "binary", "description": "non-zero = valid"},
             "model": {"type": "string"},
             "version": {"type": "string"},
-            "nodata": {"type": "number", "description": "value of missing pixels"},
+            "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
-            "stretch": {"type": "string", "enum": list(STRETCHES)},
+            "stretch": STRETCH_SCHEMA,
         },
     }
 }
@@ -44,20 +44,20 @@ _JSON = {
             "mask": {"description": "nested arrays; or {b64, format}; or COCO RLE {size, counts}"},
             "model": {"type": "string"},
             "version": {"type": "string"},
-            "nodata": {"type": "number"},
+            "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
-            "stretch": {"type": "string", "enum": list(STRETCHES)},
+            "stretch": STRETCH_SCHEMA,
         },
     }
 }
 _PARAMETERS = [
-    {"in": "query", "name": name, "required": False, "schema": {"type": kind}}
-    for name, kind in (
-        ("model", "string"),
-        ("version", "string"),
-        ("nodata", "number"),
-        ("timeout_s", "number"),
-        ("stretch", "string"),
+    {"in": "query", "name": name, "required": False, "schema": schema}
+    for name, schema in (
+        ("model", {"type": "string"}),
+        ("version", {"type": "string"}),
+        ("nodata", NODATA_SCHEMA),
+        ("timeout_s", {"type": "number"}),
+        ("stretch", STRETCH_SCHEMA),
     )
 ]
 _OPENAPI: dict[str, Any] = {

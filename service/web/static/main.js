@@ -64,6 +64,8 @@ session.addEventListener("picture", () => {
   view.show(picture, mask);
 });
 session.addEventListener("drawn", () => view.request());
+session.addEventListener("drawing", () =>
+  find("frame").setAttribute("aria-busy", String(session.isDrawing)));
 const intake = setUpIntake(session, attempt);
 setUpToolbar(session, view, painter);
 setUpReadout(session, painter);

@@ -1,6 +1,6 @@
 /**
  * State of the page: a picture, its mask, and the answer. Changes are announced by the events
- * `opening`, `picture`, `drawn`, `values`, `mask`, `answer` and `stale`.
+ * `opening`, `picture`, `drawing`, `drawn`, `values`, `mask`, `answer` and `stale`.
  */
 
 import { preview } from "./api.js";
@@ -18,6 +18,9 @@ import { findRange } from "./range.js";
  * @property {ImageBitmap|null} small smaller copy of a large picture
  * @property {boolean} hasNumbers true if the page knows the pixel values, not only a preview
  * @property {boolean} inRange true if it is drawn as the model is given it
+ * @property {boolean} byServer true if the server made the picture, and knows what is missing in it
+ *
+ * @typedef {{bitmap: ImageBitmap, small: ImageBitmap|null, inRange: boolean}} Drawing
  *
  * @typedef {object} Answer
  * @property {ArrayBuffer} content JSON of the answer
@@ -48,6 +51,8 @@ export class Session extends EventTarget {
   isStale = false;
   /** Name of the picture that is being opened; empty if there is none. */
   opening = "";
+  /** True while the picture is drawn anew. */
+  isDrawing = false;
   /** Number of the last drawing; an earlier one is dropped. */
   #drawing = 0;
   /** Controller of the last opening; an earlier one is aborted. */
@@ -60,10 +65,10 @@ export class Session extends EventTarget {
     this.#setOpening(name);
     try {
       const { range, target } = this;
-      const opened = await background.openPicture(blob, true, range)
-        ?? await openUnreadable(blob, { ...target, signal }, range);
+      const read = await background.openPicture(blob, true, range);
+      const opened = read ?? await openUnreadable(blob, { ...target, signal }, range);
       signal.throwIfAborted();
-      await this.#take({ blob, name, inRange: range !== null, ...opened });
+      await this.#take({ blob, name, byServer: !read, inRange: range !== null, ...opened });
       if (this.range !== range) await this.#draw();
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -98,7 +103,8 @@ export class Session extends EventTarget {
     const { picture, mask } = this;
     if (!picture || !mask) throw new Error("A mask needs an image; open the image first.");
     const { width, height, missing } = await background.openMask(blob)
-      ?? await background.openMask((await preview(blob, { mask: blob })).picture, true);
+      ?? await background.openMask(
+        (await preview(blob, { mask: blob, nodata: "none" })).picture, true);
     if (width !== mask.width || height !== mask.height) {
       throw new Error("The mask must have the image's height and width; the image is " +
         `${mask.height}×${mask.width}, the mask is ${height}×${width}.`);
@@ -106,14 +112,14 @@ export class Session extends EventTarget {
     if (this.mask === mask) this.changeMask(() => mask.change({ found: missing }));
   }
 
-  /** @param {string} text a number, nan, or empty for none */
+  /** @param {string} text a number, nan, none, or empty for what the file says */
   async setNodata(text) {
     this.nodata = text;
     const { picture, mask } = this;
     if (!picture || !mask) return;
-    let found = null;
-    if (!picture.hasNumbers) found = await this.#findByPreview(picture, mask, text);
-    else if (text !== "") found = await background.findNodata(readNumber(text));
+    if (picture.byServer) return this.#lookAgain(picture, mask, text);
+    const isValue = text !== "" && text.toLowerCase() !== "none";
+    const found = isValue ? await background.findNodata(readNumber(text)) : null;
     if (this.nodata === text && this.mask === mask) {
       this.changeMask(() => mask.setReason(NODATA, found));
     }
@@ -148,32 +154,57 @@ export class Session extends EventTarget {
 
   /** Draw the picture as the model is given it. */
   async #draw() {
-    const { picture, range, stretch } = this;
-    if (!picture) return;
-    const mine = ++this.#drawing;
-    const drawn = stretch || !picture.hasNumbers
-      ? await this.#lookAgain(picture, { nodata: this.nodata })
-      : { ...await background.repaint(range), inRange: range !== null };
-    if (mine === this.#drawing && this.picture === picture) this.#replace(picture, drawn);
+    await this.#drawBy(async (picture) => {
+      const { range, stretch } = this;
+      if (stretch || !picture.hasNumbers) return this.#drawByServer(picture);
+      return { ...await background.repaint(range), inRange: range !== null };
+    });
   }
 
   /**
-   * Request a new preview.
+   * Draw the picture anew, unless another drawing begins meanwhile.
+   *
+   * @param {(picture: Picture) => Promise<Drawing|null>} make
+   * @returns {Promise<boolean>} true if it was drawn
+   */
+  async #drawBy(make) {
+    const { picture } = this;
+    if (!picture) return false;
+    const mine = ++this.#drawing;
+    this.#setDrawing(true);
+    try {
+      const drawing = await make(picture);
+      const isDrawn = drawing !== null && mine === this.#drawing && this.picture === picture;
+      if (isDrawn) this.#replace(picture, drawing);
+      return isDrawn;
+    } finally {
+      if (mine === this.#drawing) this.#setDrawing(false);
+    }
+  }
+
+  /** @param {boolean} isDrawing */
+  #setDrawing(isDrawing) {
+    this.isDrawing = isDrawing;
+    this.#tell("drawing");
+  }
+
+  /**
+   * Request a preview of the picture, stretched if the values are.
    *
    * @param {Picture} picture
-   * @param {{nodata: string}} options
+   * @returns {Promise<Drawing>}
    */
-  async #lookAgain({ blob }, { nodata }) {
-    const { stretch, target } = this;
+  async #drawByServer({ blob }) {
+    const { stretch, target, nodata } = this;
     const { picture, inRange } = await preview(blob, stretch
       ? { ...target, nodata, stretch: "percentile", mask: await this.writeMask() }
       : { ...target, nodata });
-    return { ...await background.lookAgain(picture), inRange };
+    return { ...await background.lookAgain(picture, false, null), inRange };
   }
 
   /**
    * @param {Picture} picture
-   * @param {{bitmap: ImageBitmap, small: ImageBitmap|null, inRange: boolean}} drawn
+   * @param {Drawing} drawing
    */
   #replace(picture, { bitmap, small, inRange }) {
     picture.bitmap.close();
@@ -183,20 +214,35 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Find missing pixels by a new preview with another no-data value.
+   * Request a new preview with another no-data value, which stands in place of the file's.
    *
    * @param {Picture} picture
    * @param {Mask} mask
    * @param {string} nodata
-   * @returns {Promise<Uint8Array|null>} not 0 where a pixel is missing by that
    */
-  async #findByPreview(picture, mask, nodata) {
-    const drawn = await this.#lookAgain(picture, { nodata });
-    if (this.nodata === nodata && this.picture === picture) this.#replace(picture, drawn);
-    const { missing } = drawn;
-    if (!missing || nodata === "") return null;
-    for (let at = 0; at < missing.length; at++) if (mask.cells[at] & BY_FILE) missing[at] = 0;
-    return missing;
+  async #lookAgain(picture, mask, nodata) {
+    const isCurrent = () => this.nodata === nodata && this.picture === picture;
+    const isDrawn = await this.#drawBy(async () => {
+      const { stretch, range, target } = this;
+      const { signal } = this.#turn;
+      const seen = await preview(picture.blob, { ...target, nodata });
+      // An exact preview has the numbers below what was missing. The worker must not take them
+      // for those of a picture that is opened meanwhile.
+      const { missing, ...drawing } =
+        await background.lookAgain(seen.picture, seen.exact && !signal.aborted, range);
+      if (!isCurrent()) return null;
+      // What was missing in the file and still is, is so for another reason than the value.
+      const still = missing?.map((found, at) =>
+        (nodata === "" || mask.cells[at] & BY_FILE ? found : 0));
+      const others = missing?.map((found, at) => (still?.[at] ? 0 : found));
+      this.changeMask(() => {
+        mask.setReason(BY_FILE, still ?? null);
+        mask.setReason(NODATA, others ?? null);
+      });
+      if (stretch) return null;
+      return { ...drawing, inRange: seen.exact ? range !== null : seen.inRange };
+    });
+    if (!isDrawn && isCurrent()) await this.#draw();
   }
 
   /** @param {number} value pixels all of whose channels are less are marked */

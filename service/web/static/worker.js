@@ -30,10 +30,16 @@ const TASKS = {
     return { ...await show(opened, exact ? range : null), hasNumbers: exact };
   },
 
-  /** @param {Blob} blob new preview of the open picture */
-  async lookAgain(blob) {
+  /**
+   * @param {Blob} blob new preview of the open picture
+   * @param {boolean} exact true if it has the image's own values, and they are to be kept
+   * @param {import("./range.js").Range|null} range range to draw them in
+   */
+  async lookAgain(blob, exact, range) {
+    const mine = turn;
     const opened = await openPicture(blob);
-    return opened && show(opened, null);
+    if (opened && exact && mine === turn) raster = opened.raster;
+    return opened && show(opened, exact ? range : null);
   },
 
   /** @param {import("./range.js").Range|null} range range to draw the open picture in */

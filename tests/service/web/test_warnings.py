@@ -7,7 +7,7 @@ import pytest
 
 from lacuna.outputs import MEDIA_TYPES
 from service.runtime.fake import FakeRuntime
-from service.web.routes.segment import STRETCHES
+from service.wire.native.request import STRETCHES
 from tests.service.web.test_metrics import scrape
 from tests.service.web.test_segment import check_problem
 from tests.support.apps import load_repository, make_repository_folder, serve
@@ -124,6 +124,24 @@ def test_tensorflow_serving_has_the_header(client):
 
     assert read_warnings(predict(DARK)) == WARNED
     assert read_warnings(predict(SCENE)) == set()
+
+
+def test_hosting_platforms_have_the_header_and_the_stretch(client):
+    def predict(**parameters):
+        instances = [{"image": (image / 255).tolist()} for image in (SCENE, DARK)]
+        body = {"signature_name": "labels", "instances": instances}
+        body["parameters"] = {"model": "trained"} | parameters
+        response = client.post("/invocations", json=body)
+        assert response.status_code == 200, response.text
+        return response
+
+    assert read_warnings(predict()) == WARNED
+    stretched = predict(stretch="percentile")
+    assert read_warnings(stretched) == set()
+    for labels, image in zip(stretched.json()["predictions"], (SCENE, DARK), strict=True):
+        by_hand = stretch_reference(image / np.float32(255), np.ones((48, 64), np.bool_))
+        expected = segment(client, npy_file(by_hand.astype(np.float32)), "application/x-npy")
+        assert np.array_equal(labels, read_labels(expected))
 
 
 def test_warned_answers_are_counted_and_logged(client, caplog):
