@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.appearance.comparison import AnswerWarning
 from lacuna.raster import rle
 from lacuna.sample import INVALID_LABEL
 
@@ -60,6 +61,7 @@ class NamedSegmentation:
         version: of the model; empty where the server does not tell.
         probabilities: float32 (H, W, K), 0 where invalid; None if they were not asked for.
         timings_ms: milliseconds of each stage, as far as they are known.
+        warnings: reasons why the labels may be wrong.
     """
 
     labels: NDArray[np.uint8]
@@ -68,6 +70,7 @@ class NamedSegmentation:
     version: str = ""
     probabilities: NDArray[np.float32] | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[AnswerWarning, ...] = field(default=(), kw_only=True)
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -92,7 +95,7 @@ class NamedSegmentation:
         return {name: Area(pixels, pixels / whole) for name, pixels in counts.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Return sizes, areas, run lengths and timings as JSON values.
+        """Return sizes, areas, run lengths, warnings and timings as JSON values.
 
         `classes[].fraction` is the share of the valid pixels; `classes[].segmentation` is COCO's
         run-length encoding.
@@ -110,6 +113,7 @@ class NamedSegmentation:
                 }
                 for entry in self.classes
             ],
+            "warnings": [warning._asdict() for warning in self.warnings],
             "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings_ms.items()},
         }
 

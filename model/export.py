@@ -91,6 +91,7 @@ def build_manifest(
     config: NetworkConfig,
     classes: Sequence[Mapping[str, Any]],
     image_dtype: str = "uint8",
+    statistics: Sequence[Mapping[str, Any]] | None = None,
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -102,6 +103,8 @@ def build_manifest(
         config: of the network.
         classes: from `describe_classes`.
         image_dtype: `"uint8"`, `"uint16"` or `"float32"`: type of the training images.
+        statistics: of the training images, one entry for each channel, as in `ChannelStatistics`;
+            None if they are not known.
         training: description of the training.
         scores: of the network.
 
@@ -119,11 +122,14 @@ def build_manifest(
             f"`classes` must have one entry for each of the {config.classes} outputs. "
             f"Received: {len(classes)}"
         )
+    image: dict[str, Any] = {"channels": config.channels, "dtype": image_dtype}
+    if statistics is not None:
+        image["statistics"] = [dict(entry) for entry in statistics]
     return {
         "schema": MANIFEST_SCHEMA,
         "name": name,
         "description": description,
-        "image": {"channels": config.channels, "dtype": image_dtype},
+        "image": image,
         "classes": [dict(entry) for entry in classes],
         "total_stride": config.total_stride,
         "receptive_radius": config.receptive_radius,

@@ -100,6 +100,12 @@ class Telemetry:
             ("kind",),
             registry=registry,
         )
+        self._warnings = Counter(
+            "lacuna_warnings",
+            "Answers with a warning.",
+            ("model", "code"),
+            registry=registry,
+        )
         # The lookup of a metric by its labels takes longer than counting, so it is done once.
         self._stage_s = {stage: stage_s.labels(stage) for stage in STAGES}
         self._pixels = {kind: pixels.labels(kind) for kind in KINDS}
@@ -148,6 +154,8 @@ class Telemetry:
         if record.pixels is not None:
             for kind, count in zip(KINDS, record.pixels, strict=True):
                 self._pixels[kind].inc(count)
+        for warning in record.warnings:
+            self._warnings.labels(record.model, warning.code).inc()
 
     def _find(self, model: str, protocol: str, outcome: str) -> tuple[Counter, Histogram]:
         key = (model, protocol, outcome)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lacuna.cli.segment_plan import Job
-from lacuna.cli.segment_run import SegmentJob
+from lacuna.appearance.comparison import AnswerWarning, warn_unlike_training
+from lacuna.cli.segment_plan import ImagePlan
+from lacuna.cli.segment_run import SegmentImage
 from lacuna.client.result import Result
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.sidecar import choose_mask
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_models(
     model_repository: Path | None, parameters: dict[str, object], *, probabilities: bool
-) -> AsyncIterator[SegmentJob]:
+) -> AsyncIterator[SegmentImage]:
     """Load models, and yield a function that segments an image with them.
 
     Args:
         model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
-        parameters: `model`, `version`, `nodata` and `timeout_s`; None counts as missing.
+        parameters: `model`, `version`, `nodata`, `timeout_s` and `stretch`; None counts as missing.
         probabilities: True to compute probabilities too.
 
     Raises:
@@ -58,11 +59,11 @@ async def open_models(
     pipeline = Pipeline(segmenter)
     options = SegmentOptions(probabilities, parsed.timeout_s)
 
-    async def segment_job(job: Job) -> Result:
+    async def segment_image(plan: ImagePlan) -> Result:
         with repository.lease(parsed.model, parsed.version) as model:
             manifest = model.runtime.manifest
             began_s = time.perf_counter()
-            sample = await asyncio.to_thread(_read_sample, job, manifest, parsed)
+            sample, warnings = await asyncio.to_thread(_read_sample, plan, manifest, parsed)
             decode_s = time.perf_counter() - began_s
             segmented = await pipeline.segment(model, [sample], options)
         segmentation = segmented.segmentations[0]
@@ -74,12 +75,13 @@ async def open_models(
             model.version,
             segmentation.probabilities,
             {stage: seconds * 1e3 for stage, seconds in stages_s.items()},
-            job.image,
+            plan.image,
+            warnings=warnings,
         )
 
     try:
         await repository.load_all()
-        yield segment_job
+        yield segment_image
     finally:
         segmenter.close()
 
@@ -93,13 +95,16 @@ def _check_layout(root: Path, model: str | None) -> None:
         raise click.ClickException(fault)
 
 
-def _read_sample(job: Job, manifest: Manifest, parsed: Parameters) -> Sample:
+def _read_sample(
+    plan: ImagePlan, manifest: Manifest, parsed: Parameters
+) -> tuple[Sample, tuple[AnswerWarning, ...]]:
     from service.wire.native.request import make_request  # noqa: PLC0415
 
-    mask, nodata = choose_mask(job.image, job.mask, parsed.nodata)
+    mask, nodata = choose_mask(plan.image, plan.mask, parsed.nodata)
     request = make_request(
-        job.image.read_bytes(),
+        plan.image.read_bytes(),
         None if mask is None else mask.read_bytes(),
         replace(parsed, nodata=nodata),
     )
-    return request.read_samples(manifest, ImageLimits())[0]
+    (sample,) = samples = request.read_samples(manifest, ImageLimits())
+    return sample, warn_unlike_training(samples, manifest.image.familiar_range)

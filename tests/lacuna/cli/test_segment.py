@@ -163,3 +163,21 @@ def test_an_output_that_cannot_be_written_is_said(image, tmp_path):
 
     assert result.exit_code == 1
     assert "labels.png must be writable; No such file or directory" in result.stderr
+
+
+def test_an_image_in_other_units_is_warned_of_and_can_be_stretched(tmp_path):
+    given = np.asarray(Image.open(SAMPLES / "stripes.png"))
+    image, mask = tmp_path / "unit.npy", SAMPLES / "stripes-mask.png"
+    np.save(image, (given / 255).astype(np.float32))
+    found = {}
+    for stretch in ("none", "percentile"):
+        output = tmp_path / f"{stretch}.json"
+        result = run(image, "--mask", mask, "--stretch", stretch, "-o", output)
+        assert result.exit_code == 0, result.output
+        found[stretch] = json.loads(output.read_text())
+
+    (warning,) = found["none"]["warnings"]
+    assert warning["code"] == "unlike_training"
+    assert found["percentile"]["warnings"] == []
+    largest = [max(entry["fraction"] for entry in found[kind]["classes"]) for kind in found]
+    assert largest[0] > 0.9 > largest[1]
