@@ -24,6 +24,7 @@
     └── ModelError                   a model cannot be served
         ├── MissingManifestError     manifest.json is missing
         ├── InvalidManifestError     manifest.json breaks its schema
+        ├── ChecksumMismatchError    a file differs from its checksum in manifest.json
         ├── InvalidGraphError        the SavedModel cannot be loaded
         ├── SignatureMismatchError   the SavedModel lacks required inputs or outputs
         └── InferenceError           the SavedModel failed, or returned wrong outputs
@@ -193,6 +194,12 @@ class InvalidManifestError(ModelError):
     """Manifest that cannot be read, or that breaks its schema."""
 
     code = "invalid_manifest"
+
+
+class ChecksumMismatchError(ModelError):
+    """File of a model that is missing, added or changed, by the checksums in the manifest."""
+
+    code = "checksum_mismatch"
 
 
 class InvalidGraphError(ModelError):

@@ -14,6 +14,9 @@ from lacuna.appearance.comparison import AnswerWarning
 from lacuna.raster import rle
 from lacuna.sample import INVALID_LABEL
 
+_BLOCK = 1 << 20
+"""Labels that are counted together."""
+
 
 class ClassInfo(NamedTuple):
     """A class of a model.
@@ -116,4 +119,9 @@ class NamedSegmentation:
 
     @cached_property
     def _counts(self) -> NDArray[np.intp]:
-        return np.bincount(self.labels.ravel(), minlength=256)
+        # NumPy counts integers of 64 bits: in blocks, the copies are small.
+        flat = self.labels.ravel()
+        blocks = (flat[start : start + _BLOCK] for start in range(0, flat.size, _BLOCK))
+        return sum(
+            (np.bincount(block, minlength=256) for block in blocks), start=np.zeros(256, np.intp)
+        )

@@ -14,6 +14,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2 as freeze,
 )
 
+from lacuna.checksums import compute_checksums
 from model.folding import fold_batch_norm
 from model.labels import IGNORE_LABEL
 from model.network import NetworkConfig
@@ -140,7 +141,7 @@ def build_manifest(
 def export_network(
     network: keras.Model, config: NetworkConfig, manifest: Mapping[str, Any], output: Path
 ) -> None:
-    """Write a SavedModel with its manifest.
+    """Write a SavedModel with its manifest, which gets the checksums of its files.
 
     Two signatures, both from `image` float32 (N, H, W, C), raw values, and `mask` bool
     (N, H, W, 1), any H and W ≥ 1: `serving_default` returns `labels` uint8 (N, H, W),
@@ -168,6 +169,7 @@ def export_network(
         options=tf.saved_model.SaveOptions(save_debug_info=False),
     )
     (unfinished / MANIFEST_FILE).parent.mkdir()
-    (unfinished / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
+    complete = {**manifest, "checksums": compute_checksums(unfinished)}
+    (unfinished / MANIFEST_FILE).write_text(json.dumps(complete, indent=2) + "\n")
     shutil.rmtree(output, ignore_errors=True)
     unfinished.rename(output)

@@ -214,11 +214,12 @@ class Exchange:
         limits, manifest = self.find_limits(model.name), model.runtime.manifest
         inline = parsed.decodes_inline
         footprint = await _run(lambda: parsed.measure(limits), inline)
-        reservation.announce(model.cost.predict(footprint.pixels), parsed.timeout_s)
+        reservation.announce(model.predict_call_s(footprint.pixels), parsed.timeout_s)
         parsed_bytes = reservation.held_bytes
         answer_bytes = _estimate_answer_bytes(model, parsed, footprint.pixels)
         sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, parsed.stretch)
-        await reservation.hold(footprint.decode_bytes + sample_bytes + answer_bytes)
+        # The answer is rendered long after decoding, when only the samples are left of that.
+        await reservation.hold(sample_bytes + max(footprint.decode_bytes, answer_bytes))
 
         def decode() -> list[Sample]:
             samples = parsed.read_samples(manifest, limits)

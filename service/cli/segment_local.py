@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from lacuna.appearance.comparison import AnswerWarning, warn_unlike_training
 from lacuna.cli.segment_plan import Job
 from lacuna.cli.segment_run import SegmentJob
@@ -17,6 +19,8 @@ from lacuna.client.result import Result
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.sidecar import choose_mask
 from service.cli.loading import load_saved_model
+from service.core.versions import is_model_name
+from service.engine.lifecycle.layout import explain_model, explain_repository
 
 if TYPE_CHECKING:
     from lacuna.sample import Sample
@@ -37,6 +41,7 @@ async def open_models(
 
     Raises:
         LacunaError: if a parameter is malformed.
+        ClickException: if the repository does not hold the model.
     """
     from service.config import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
     from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
@@ -45,11 +50,11 @@ async def open_models(
     from service.pipeline import Pipeline, SegmentOptions  # noqa: PLC0415
     from service.wire.native.request import read_parameters  # noqa: PLC0415
 
+    root = model_repository or DEMO_REPOSITORY
     parsed = read_parameters({n: value for n, value in parameters.items() if value is not None})
+    _check_layout(root, parsed.model)
     allocation = allocate_threads(None, None, count_cores())
-    repository = ModelRepository(
-        model_repository or DEMO_REPOSITORY, lambda folder: load_saved_model(folder, allocation)
-    )
+    repository = ModelRepository(root, lambda folder: load_saved_model(folder, allocation))
     segmenter = Segmenter(EnginePolicy(allocation.workers))
     pipeline = Pipeline(segmenter)
     options = SegmentOptions(probabilities, parsed.timeout_s)
@@ -79,6 +84,15 @@ async def open_models(
         yield segment_job
     finally:
         segmenter.close()
+
+
+def _check_layout(root: Path, model: str | None) -> None:
+    """Check that a repository holds a model, and the one that is named."""
+    fault = explain_repository(root)
+    if not fault and model is not None and is_model_name(model):
+        fault = explain_model(root, model)
+    if fault:
+        raise click.ClickException(fault)
 
 
 def _read_sample(

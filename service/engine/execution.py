@@ -61,7 +61,9 @@ def run_windows(
                 None if scores is None else scores[index, :height, :width],
             ),
         )
-    times_s = (assembled_s - began_s, ran_s - assembled_s, clock() - ran_s)
+    ended_s = clock()
+    model.note_call(masks.size, ended_s - began_s)
+    times_s = (assembled_s - began_s, ran_s - assembled_s, ended_s - ran_s)
     on_call(BatchRecord(model.name, model.version, len(windows), masks.size, *times_s))
 
 

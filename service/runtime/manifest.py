@@ -113,6 +113,8 @@ class Manifest(_Strict):
         receptive_radius: Distance in pixels beyond which no input pixel influences an output pixel.
         training: Description of the training, free form.
         scores: Scores of the model, free form.
+        checksums: SHA-256 of each file of the SavedModel, by path, as `lacuna.checksums` computes
+            them. Without any, the files are not compared.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -124,6 +126,7 @@ class Manifest(_Strict):
     receptive_radius: Annotated[int, Field(ge=0, le=8192)]
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}
+    checksums: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = {}
 
     @cached_property
     def class_infos(self) -> tuple[ClassInfo, ...]:

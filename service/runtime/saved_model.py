@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lacuna.errors import InferenceError, InvalidGraphError, SignatureMismatchError
+from service.runtime.checksums import verify_checksums
 from service.runtime.manifest import Manifest, read_manifest
 from service.runtime.protocol import BatchOutput
 
@@ -49,12 +50,14 @@ class SavedModelRuntime:
     Raises:
         MissingManifestError: if there is no manifest.
         InvalidManifestError: if the manifest is not valid.
+        ChecksumMismatchError: if a file is not the one that the manifest has the checksum of.
         InvalidGraphError: if TensorFlow cannot load the graph.
         SignatureMismatchError: if a signature is missing, or has other inputs or outputs.
     """
 
     def __init__(self, folder: Path) -> None:
         self._manifest = read_manifest(folder)
+        verify_checksums(folder, self._manifest)
         try:
             # Kept, because signatures reference its resources weakly.
             self._loaded = tf.saved_model.load(str(folder))

@@ -64,11 +64,12 @@ def make_services(
     body_limits = body_limits or BodyLimits()
     segmenter = Segmenter()
     dispatcher = segmenter.dispatcher
+    gate = AdmissionGate(dispatcher, admission)
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=AdmissionGate(dispatcher, admission),
-        telemetry=Telemetry(dispatcher, repository, tracing),
+        gate=gate,
+        telemetry=Telemetry(dispatcher, repository, gate.memory, tracing),
         image_limits=limits,
         model_pixels=model_pixels or {},
         body_bytes=body_limits.body_bytes,

@@ -83,6 +83,13 @@ class Preparation:
             return replace(model, cost=known.cost)
         except (ModelError, AbandonedError):
             raise
+        except OSError as error:
+            # The log has the path; clients see the reason.
+            log.exception("file cannot be read", extra={"model": name, "version": version})
+            place = Path(error.filename or version).name
+            raise InvalidGraphError(
+                f"the files of a version must be readable; {place}: {error.strerror}"
+            ) from None
         except Exception:
             log.exception("unexpected error", extra={"model": name, "version": version})
             raise InvalidGraphError("unexpected error; see the log") from None

@@ -129,7 +129,33 @@ def test_a_repository_without_models_is_said(image, tmp_path):
     result = run(image, "-o", tmp_path / "a.png", "--model-repository", tmp_path)
 
     assert result.exit_code == 1
-    assert "a model must be served; there is none" in result.stderr
+    assert "must hold <model>/<version>/saved_model.pb; " in result.stderr
+    assert result.stderr.endswith(f"{tmp_path} holds none\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        ("models/m/0001", [], "is in {}: move its files to <model>/1 in it"),
+        ("models/m", [], "0001/saved_model.pb is in {}: give its parent"),
+        ("models", [], "m/0001 is no version, which has no leading zeros: name it 1"),
+        (".", [], "the nearest is {}/models/m/0001/saved_model.pb"),
+        ("other", ["--model", "m"], "m/0001 is no version, which has no leading zeros: name it 1"),
+        ("other", ["--model", "nope"], "nope does not exist"),
+    ],
+)
+def test_a_repository_of_another_layout_is_said(image, tmp_path, given, options, message):
+    for place in ("models/m/0001", "other/good/1", "other/m/0001"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "saved_model.pb").touch()
+    if given == ".":
+        shutil.rmtree(tmp_path / "other")
+    root = tmp_path / given
+
+    result = run(image, "-o", tmp_path / "a.png", "--model-repository", root, *options)
+
+    assert result.exit_code == 1
+    assert message.format(root) in result.stderr
 
 
 def test_an_output_that_cannot_be_written_is_said(image, tmp_path):
