@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from lacuna.errors import InferenceError
+from lacuna.out_of_memory import translate_shortage
 from lacuna.sample import Segmentation
 from service.core.buckets import assemble
 from service.core.lanes import QueuedWindow
@@ -34,35 +36,69 @@ def run_windows(
     Yields:
         Each window with its segmentation, of its own size, or with the exception of its call.
     """
+    try:
+        call: _Call | None = _call(windows, bucket, clock)
+    except Exception as error:  # noqa: BLE001 (told to the caller, whatever it is)
+        # Without a traceback, if memory ran out: it would keep the arrays of the call.
+        call, failure = None, translate_shortage(error, "run the model") or error
+    if call is not None:
+        yield from _take_answers(windows, call)
+        on_call(call.describe(windows, clock()))
+    elif len(windows) == 1:
+        yield windows[0], failure
+    else:
+        del failure  # the arrays of the batch must not take memory from its halves
+        middle = len(windows) // 2
+        yield from run_windows(windows[:middle], bucket, clock, on_call)
+        yield from run_windows(windows[middle:], bucket, clock, on_call)
+
+
+class _Call(NamedTuple):
+    """Finished call: its output, and the times at which its steps began and ended."""
+
+    output: BatchOutput
+    began_s: float
+    assembled_s: float
+    ran_s: float
+
+    def describe(self, windows: Sequence[QueuedWindow], taken_s: float) -> BatchRecord:
+        model = windows[0].payload.job.key.model
+        return BatchRecord(
+            model.name,
+            model.version,
+            len(windows),
+            self.output.labels.size,
+            self.assembled_s - self.began_s,
+            self.ran_s - self.assembled_s,
+            taken_s - self.ran_s,
+        )
+
+
+def _call(windows: Sequence[QueuedWindow], bucket: tuple[int, int], clock: Clock) -> _Call:
     tasks: list[Task] = [window.payload for window in windows]
     model, probabilities = tasks[0].job.key
     began_s = clock()
-    try:
-        images, masks = assemble([crop(task.job.sample, task.tile.input) for task in tasks], bucket)
-        assembled_s = clock()
-        output = model.runtime.run(images, masks, probabilities=probabilities)
-        ran_s = clock()
-        _check_shapes(output, masks.shape, probabilities=probabilities)
-    except Exception as error:  # noqa: BLE001 (told to the caller, whatever it is)
-        if len(windows) > 1:
-            middle = len(windows) // 2
-            yield from run_windows(windows[:middle], bucket, clock, on_call)
-            yield from run_windows(windows[middle:], bucket, clock, on_call)
-            return
-        yield windows[0], error
-        return
-    for index, (window, task) in enumerate(zip(windows, tasks, strict=True)):
-        _, _, height, width = task.tile.input
-        scores = output.probabilities
+    images, masks = assemble([crop(task.job.sample, task.tile.input) for task in tasks], bucket)
+    assembled_s = clock()
+    output = model.runtime.run(images, masks, probabilities=probabilities)
+    ran_s = clock()
+    _check_shapes(output, masks.shape, probabilities=probabilities)
+    return _Call(output, began_s, assembled_s, ran_s)
+
+
+def _take_answers(
+    windows: Sequence[QueuedWindow], call: _Call
+) -> Iterator[tuple[QueuedWindow, Segmentation]]:
+    labels, scores = call.output
+    for index, window in enumerate(windows):
+        _, _, height, width = window.payload.tile.input
         yield (
             window,
             Segmentation(
-                output.labels[index, :height, :width],
+                labels[index, :height, :width],
                 None if scores is None else scores[index, :height, :width],
             ),
         )
-    times_s = (assembled_s - began_s, ran_s - assembled_s, clock() - ran_s)
-    on_call(BatchRecord(model.name, model.version, len(windows), masks.size, *times_s))
 
 
 def _check_shapes(output: BatchOutput, expected: tuple[int, ...], *, probabilities: bool) -> None:

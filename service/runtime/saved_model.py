@@ -10,7 +10,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lacuna.errors import InferenceError, InvalidGraphError, SignatureMismatchError
+from lacuna.errors import (
+    InferenceError,
+    InvalidGraphError,
+    SignatureMismatchError,
+)
+from lacuna.out_of_memory import check_address_space, is_out_of_memory, make_shortage_error
 from service.runtime.manifest import Manifest, read_manifest
 from service.runtime.protocol import BatchOutput
 
@@ -18,6 +23,15 @@ log = logging.getLogger(__name__)
 
 LABELS = "labels"
 SERVING_DEFAULT = "serving_default"
+
+_PIXEL_BYTES = 640
+"""Memory of a call for each of its pixels, as measured with the demo model."""
+
+_CALL_BYTES = 64 * 1024 * 1024
+"""Memory that must be left for a call of any size: TensorFlow's kernels crash without it."""
+
+_ONEDNN_OUT_OF_MEMORY = "exception:Status: 1,"
+"""Part of the message of an AbortedError: `dnnl_out_of_memory` is 1."""
 
 
 def set_threads(calls: int, threads: int) -> None:
@@ -50,6 +64,7 @@ class SavedModelRuntime:
         MissingManifestError: if there is no manifest.
         InvalidManifestError: if the manifest is not valid.
         InvalidGraphError: if TensorFlow cannot load the graph.
+        OutOfMemoryError: if there is no memory to load it now.
         SignatureMismatchError: if a signature is missing, or has other inputs or outputs.
     """
 
@@ -59,6 +74,8 @@ class SavedModelRuntime:
             # Kept, because signatures reference its resources weakly.
             self._loaded = tf.saved_model.load(str(folder))
         except Exception as error:
+            if _is_out_of_memory(error):
+                raise make_shortage_error("load the model") from error
             raise InvalidGraphError(
                 f"saved_model.pb must load in TensorFlow {tf.__version__}; {error}"
             ) from error
@@ -81,6 +98,7 @@ class SavedModelRuntime:
     ) -> BatchOutput:
         """Segment a batch; see `Runtime.run`."""
         signature = self._full if probabilities else self._labels
+        check_address_space(_CALL_BYTES + _PIXEL_BYTES * masks.size)
         try:
             result = signature(
                 image=tf.constant(images, tf.float32), mask=tf.constant(masks[..., None], tf.bool)
@@ -88,6 +106,8 @@ class SavedModelRuntime:
             labels = result["labels"].numpy()
             scores = result["probabilities"].numpy() if probabilities else None
         except tf.errors.OpError as error:
+            if _is_out_of_memory(error):
+                raise make_shortage_error("run the model") from error
             raise InferenceError(f"the model failed: {error.message}") from error
         _check_shape("labels", labels, masks.shape)
         if scores is not None:
@@ -106,6 +126,12 @@ class SavedModelRuntime:
         _check_specs(f"{name}: inputs", inputs, signature.structured_input_signature[1])
         _check_specs(f"{name}: outputs", outputs, signature.structured_outputs)
         return signature
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, tf.errors.ResourceExhaustedError) or is_out_of_memory(error):
+        return True
+    return isinstance(error, tf.errors.AbortedError) and _ONEDNN_OUT_OF_MEMORY in error.message
 
 
 def _check_specs(where: str, expected: dict[str, Any], found: dict[str, Any]) -> None:

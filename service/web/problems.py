@@ -34,6 +34,7 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
         errors.SlowBodyError: 408,
         errors.OverloadedError: 429,
         errors.NotReadyError: 503,
+        errors.OutOfMemoryError: 503,
         errors.DeadlineExceededError: 504,
         errors.ConfigurationError: 500,
         errors.MissingManifestError: 500,
@@ -45,7 +46,7 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
 )
 
 RETRY_LATER: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
-"""Header of every 503. The time until a model is loaded is not known, and a retry is cheap."""
+"""Header of a 503 whose end is not known: that of the load of a model. A retry is cheap."""
 
 INTERNAL_ERROR = "internal_error"
 
@@ -83,7 +84,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, (errors.BodyTooLargeError, errors.SlowBodyError)):
         # A client that is still sending the refused body reads the response only if we close.
         headers["Connection"] = "close"
-    if isinstance(error, errors.OverloadedError):
+    if isinstance(error, (errors.OverloadedError, errors.OutOfMemoryError)):
         headers["Retry-After"] = f"{error.retry_after_s:.0f}"
     if isinstance(error, errors.NotReadyError):
         headers |= RETRY_LATER

@@ -14,6 +14,9 @@ _WINDOW_BITS: Mapping[str, int] = MappingProxyType({"gzip": 31, "deflate": 15})
 
 CODINGS = tuple(_WINDOW_BITS)
 
+_OUT_OF_MEMORY = "Error -4 "
+"""Beginning of the message of a zlib.error: Z_MEM_ERROR is -4."""
+
 _LEVEL = 1
 """Compression level. All levels shrink label maps to a tenth; high ones take ten times as long."""
 
@@ -53,6 +56,7 @@ def decompress(body: bytes | bytearray, coding: str, limit_bytes: int) -> bytes:
 
     Raises:
         BodyTooLargeError: if the result would be larger.
+        MemoryError: if memory runs out, which zlib calls an error of its own.
         MalformedRequestError: if the body is damaged or truncated, or has bytes after the end of
             its stream.
     """
@@ -60,6 +64,8 @@ def decompress(body: bytes | bytearray, coding: str, limit_bytes: int) -> bytes:
     try:
         content = work.decompress(body, limit_bytes + 1)
     except zlib.error as error:
+        if str(error).startswith(_OUT_OF_MEMORY):
+            raise MemoryError(str(error)) from error
         raise MalformedRequestError(f"the body must be {coding}; {error}") from None
     if len(content) > limit_bytes:
         raise BodyTooLargeError(

@@ -9,10 +9,14 @@ from typing import Any
 import pydantic_core
 
 from lacuna.errors import EmptyBodyError, ImageTooLargeError, MalformedRequestError
+from lacuna.out_of_memory import check_address_space
 from lacuna.raster.limits import SAMPLES_PER_PIXEL, ImageLimits
 
 _OTHER_MEMBERS = 10_000
 """Allowance for members that are not pixels: names, shapes, parameters."""
+
+_NUMBER_BYTES = 128
+"""Upper bound of the memory for a number while it is parsed: 72 bytes, and a list that grows."""
 
 _KINDS: Mapping[type, str] = MappingProxyType(
     {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
@@ -32,13 +36,17 @@ def read_object(text: bytes | bytearray, limits: ImageLimits) -> dict[str, Any]:
     Raises:
         EmptyBodyError: if the text is empty.
         ImageTooLargeError: if it holds more numbers than the largest image with its mask.
+        MemoryError: if there is no memory to parse it, in a limited address space.
         MalformedRequestError: if it is not JSON, or not an object.
     """
     if not text:
         raise EmptyBodyError("the body must hold a JSON object; it has 0 bytes")
     most = (SAMPLES_PER_PIXEL + 1) * limits.image_pixels + _OTHER_MEMBERS
-    if text.count(b",") >= most:
+    commas = text.count(b",")
+    if commas >= most:
         raise ImageTooLargeError(f"the body must hold at most {most} numbers; it holds more")
+    # The parser ends the process where an allocation fails.
+    check_address_space(2 * len(text) + _NUMBER_BYTES * commas)
     try:
         content = pydantic_core.from_json(text, allow_inf_nan=True)
     except ValueError as error:

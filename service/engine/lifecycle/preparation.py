@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lacuna.errors import InvalidGraphError, ModelError
+from lacuna.out_of_memory import is_out_of_memory
 from service.core.cost import BatchCost
 from service.engine.lifecycle.calibration import Calibration, CalibrationStore
 from service.engine.lifecycle.scan import locate_version, take_snapshot
@@ -58,6 +59,7 @@ class Preparation:
 
         Raises:
             ModelError: if the version cannot be served.
+            Exception: one that means that memory ran out; see `is_out_of_memory`.
             AbandonedError: if `on_progress` raises it.
         """
         try:
@@ -83,7 +85,9 @@ class Preparation:
             return replace(model, cost=known.cost)
         except (ModelError, AbandonedError):
             raise
-        except Exception:
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
             log.exception("unexpected error", extra={"model": name, "version": version})
             raise InvalidGraphError("unexpected error; see the log") from None
 
