@@ -24,11 +24,9 @@ log = logging.getLogger(__name__)
 LABELS = "labels"
 SERVING_DEFAULT = "serving_default"
 
-_PIXEL_BYTES = 640
-"""Memory of a call for each of its pixels, as measured with the demo model."""
-
 _CALL_BYTES = 64 * 1024 * 1024
-"""Memory that must be left for a call of any size: TensorFlow's kernels crash without it."""
+"""Memory that must be left where the address space is limited. TensorFlow reports large tensors for
+which there is no memory, but crashes where there is none for small objects."""
 
 _ONEDNN_OUT_OF_MEMORY = "exception:Status: 1,"
 """Part of the message of an AbortedError: `dnnl_out_of_memory` is 1."""
@@ -98,7 +96,7 @@ class SavedModelRuntime:
     ) -> BatchOutput:
         """Segment a batch; see `Runtime.run`."""
         signature = self._full if probabilities else self._labels
-        check_address_space(_CALL_BYTES + _PIXEL_BYTES * masks.size)
+        check_address_space(_CALL_BYTES)
         try:
             result = signature(
                 image=tf.constant(images, tf.float32), mask=tf.constant(masks[..., None], tf.bool)
