@@ -70,9 +70,18 @@ class MalformedRequestError(RequestError):
 
 
 class UnsupportedMediaTypeError(RequestError):
-    """Body, or part of a body, of an unsupported type."""
+    """Body, or part of a body, of an unsupported type.
+
+    Args:
+        message: one sentence for people.
+        codings: supported content codings, if the coding is what is not supported.
+    """
 
     code = "unsupported_media_type"
+
+    def __init__(self, message: str, codings: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.codings = codings
 
 
 class NotAcceptableError(RequestError):

@@ -88,6 +88,8 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = f"{error.retry_after_s:.0f}"
     if isinstance(error, errors.NotReadyError):
         headers |= RETRY_LATER
+    if isinstance(error, errors.UnsupportedMediaTypeError) and error.codings:
+        headers["Accept-Encoding"] = ", ".join(error.codings)
     if isinstance(error, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="lacuna"'
     return make_problem(STATUSES[type(error)], error.code, error.message, headers)

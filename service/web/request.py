@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from service.engine.admission_gate import Reservation
@@ -12,6 +13,8 @@ from service.web.access import name_client
 from service.web.body import BodyLimits, read_body, read_declared_bytes
 from service.web.request_log import add_log_fields
 from service.wire.dialect import Body, ModelTarget, RequestHead
+
+_CODING = "content-encoding"
 
 
 class HttpRequest:
@@ -33,7 +36,7 @@ class HttpRequest:
         self, request: Request, limits: BodyLimits, target: ModelTarget | None = None
     ) -> None:
         query: Mapping[str, str] = request.query_params if request.scope["query_string"] else {}
-        self.head = RequestHead(request.headers, query, target)
+        self.head = RequestHead(_join_codings(request.headers), query, target)
         self.declared_bytes = read_declared_bytes(request.headers)
         self._scope = request.scope
         self._receive = request.receive
@@ -56,3 +59,11 @@ class HttpRequest:
     def add_log_fields(self, **fields: Any) -> None:
         """Add fields to the request's log line."""
         add_log_fields(self._scope, **fields)
+
+
+def _join_codings(headers: Headers) -> Headers:
+    """Join the values of a repeated Content-Encoding, of which only the first would be seen."""
+    if _CODING not in headers:
+        return headers
+    codings = headers.getlist(_CODING)
+    return headers if len(codings) == 1 else Headers({**headers, _CODING: ", ".join(codings)})

@@ -116,7 +116,9 @@ def test_valid_images_are_answered_or_refused_until_later(tmp_path, spare_bytes)
     assert count_statuses(before) == count_statuses(after) == {200: len(before)}
     statuses = count_statuses(meanwhile)
     assert statuses[503] > len(meanwhile) / 10 > statuses[0]
-    counted = re.findall(r'^lacuna_requests_total{.*outcome="out_of_memory".*} (.*)$', metrics, re.M)
+    counted = re.findall(
+        r'^lacuna_requests_total{.*outcome="out_of_memory".*} (.*)$', metrics, re.M
+    )
     # What the parser of HTTP has no memory for is refused before it is a request.
     assert 0 < sum(map(float, counted)) <= statuses[503]
 

@@ -96,7 +96,10 @@ def test_a_model_without_memory_asks_to_come_again(tmp_path, path, content, head
     assert int(refused.headers["retry-after"]) >= 1
     body = refused.json()
     assert body.get("code", "out_of_memory") == "out_of_memory"
-    assert body.get("detail") or body["error"] == "there must be memory to run the model; it has run out"
+    assert (
+        body.get("detail")
+        or body["error"] == "there must be memory to run the model; it has run out"
+    )
     assert re.search(r'^lacuna_requests_total{.*outcome="out_of_memory".*} 1.0$', metrics, re.M)
     assert answered.status_code == 200
 
