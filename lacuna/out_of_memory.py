@@ -59,7 +59,7 @@ def _find_errno() -> Any:
     """Return the function of the C library that locates `errno`; None if it is not known."""
     if sys.platform != "linux":
         return None
-    locate = ctypes.CDLL(None).__errno_location
+    locate = ctypes.CDLL(None).__errno_location  # noqa: SLF001 (its name in glibc and in musl)
     locate.restype = ctypes.POINTER(ctypes.c_int)
     return locate
 

@@ -17,6 +17,7 @@ from lacuna.distribution import VERSION
 from lacuna.errors import LacunaError
 from service.engine.lifecycle.watcher import watch_repository
 from service.web.fast_path import FastPath
+from service.web.head_requests import HeadRequests
 from service.web.protocol_errors import (
     answer_error,
     answer_http_exception,
@@ -57,7 +58,7 @@ class _Application(FastAPI):
         Raises:
             ValueError: if there are dependencies or middleware that the fast path would skip.
         """
-        ours: Any = _surround
+        ours: Any = _surround_framework
         strange = [layer for layer in self.user_middleware if layer.cls is not ours]
         if self.fast_routes and (strange or self.router.dependencies):
             raise ValueError(
@@ -109,7 +110,7 @@ def make_app(services: AppServices) -> FastAPI:
     app.add_exception_handler(LacunaError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.services = services
-    app.add_middleware(_surround, services=services)
+    app.add_middleware(_surround_framework, services=services)
     for routes in (segment, preview, models, health, oip, oip_control, tfserving, page):
         router = routes.make_router(services)
         app.include_router(router)
@@ -130,7 +131,7 @@ def make_metrics_app(services: AppServices) -> FastAPI:
     """
     app = FastAPI(openapi_url=None)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_middleware(_surround, services=services)
+    app.add_middleware(_surround_framework, services=services)
     app.include_router(metrics.make_router(services))
     return app
 
@@ -141,6 +142,11 @@ def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
         app, services.access_control, services.gate, render_error, answer_unexpected
     )
     return logged if services.telemetry.tracing is None else TraceContext(logged)
+
+
+def _surround_framework(app: ASGIApp, services: AppServices) -> ASGIApp:
+    """Wrap the framework. On the fast path there are no HEAD requests."""
+    return _surround(HeadRequests(app), services)
 
 
 def _list_posts(router: APIRouter) -> Iterator[APIRoute]:

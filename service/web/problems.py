@@ -102,7 +102,17 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
     code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
     add_log_fields(request.scope, code=code)
     detail = f"{error.detail}: {request.method} {request.url.path}"
-    return make_problem(error.status_code, code, detail, error.headers)
+    return make_problem(error.status_code, code, detail, _complete_allow(error.headers))
+
+
+def _complete_allow(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Add HEAD to the allowed methods where GET is one, in the order of the alphabet."""
+    if not headers or "Allow" not in headers:
+        return headers
+    methods = set(headers["Allow"].split(", "))
+    if "GET" in methods:
+        methods.add("HEAD")
+    return {**headers, "Allow": ", ".join(sorted(methods))}
 
 
 def describe_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -39,6 +39,12 @@ def add_log_fields(scope: Scope, **fields: Any) -> None:
     scope.setdefault(_LOG_FIELDS, {}).update(fields)
 
 
+def share_log_fields(scope: Scope) -> Scope:
+    """Return a copy of a scope whose log fields belong to the same line."""
+    scope.setdefault(_LOG_FIELDS, {})
+    return dict(scope)
+
+
 RenderError = Callable[[Scope, LacunaError], Awaitable[ASGIApp]]
 
 
