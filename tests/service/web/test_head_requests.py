@@ -31,7 +31,9 @@ HIDDEN = ["/", "/docs", "/openapi.json", "/static/about.json", "/samples/clouds.
 def list_gets(client):
     """List the paths that have GET, with their parameters filled in."""
     documented = client.get("/openapi.json").json()["paths"]
-    return HIDDEN + [path.format(**VALUES) for path, methods in documented.items() if "get" in methods]
+    return HIDDEN + [
+        path.format(**VALUES) for path, methods in documented.items() if "get" in methods
+    ]
 
 
 def strip(headers):
