@@ -29,4 +29,5 @@ class HeadRequests:
             await send(message)
 
         # A copy, because the server must still see a HEAD request, whose response has no body.
-        await self._app(share_log_fields(scope) | {"method": "GET"}, receive, send_without_body)
+        asked = {**share_log_fields(scope), "method": "GET"}
+        await self._app(asked, receive, send_without_body)

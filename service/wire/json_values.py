@@ -19,7 +19,6 @@ from lacuna.raster.masks import decode_mask
 from lacuna.raster.raster import Raster
 from service.wire.batch import ImageInput
 
-
 _DATA_URL = re.compile(r"data:([^,;]{0,100})(?:;[^,;]{0,100}){0,8}?;base64,", re.IGNORECASE)
 _BLANKS = {ord(blank): None for blank in " \t\r\n\f"}
 _URL_SAFE = str.maketrans("-_", "+/")

@@ -55,7 +55,7 @@ def strip(response):
     [
         "application/json; charset=utf-8",
         "Application/JSON;charset=UTF-8",
-        "application/json ; charset=iso-8859-1",  # JSON has no such parameter (RFC 8259, section 11)
+        "application/json ; charset=iso-8859-1",  # without a meaning (RFC 8259, section 11)
     ],
 )
 @EVERY_JSON
