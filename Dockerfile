@@ -25,6 +25,9 @@ COPY service /build/service
 RUN python -m pip --python /opt/venv/bin/python install \
         --no-build-isolation --no-deps --target /opt/lacuna /build /build/service
 COPY deploy/container/start.py deploy/container/healthcheck.py /opt/lacuna/
+# Models are looked for in /models, unless SageMaker or Vertex AI provides others. A setting would
+# have precedence over those; so /models is the folder that is served without a setting.
+RUN rm -r /opt/lacuna/service/demo/models && ln -s /models /opt/lacuna/service/demo/models
 # Nothing can write bytecode into a read-only root, and TensorFlow takes three times as long to import
 # without: it is written here, and not compared with the sources, whose times a copy may change.
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/lacuna
@@ -56,12 +59,16 @@ ARG VERSION=unknown
 LABEL org.opencontainers.image.title="lacuna" \
       org.opencontainers.image.description="Serves segmentation for images with missing pixels" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}"
+      org.opencontainers.image.version="${VERSION}" \
+      # It listens on SageMaker's SAGEMAKER_BIND_TO_PORT, as containers of a pipeline must.
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
 
 COPY --from=slim /opt/venv /opt/venv
 COPY --from=application /opt/lacuna /opt/lacuna
 # The demo stands where models are looked for; a volume that is mounted there takes its place.
 COPY service/demo/models /models
+# Measurements of models. A named volume that is mounted here takes its owner from this folder.
+RUN mkdir -p /var/cache/lacuna && chown 10001:10001 /var/cache/lacuna
 
 # TensorFlow does not import where there is no folder for temporary files, though it writes none.
 # /dev/shm can be written to under a read-only root, whatever is mounted or not.
@@ -71,11 +78,10 @@ ENV PATH=/opt/lacuna/bin:/opt/venv/bin:$PATH \
     HOME=/tmp \
     TMPDIR=/dev/shm \
     LACUNA_HOST=0.0.0.0 \
-    LACUNA_MODEL_REPOSITORY=/models \
-    LACUNA_CACHE_FOLDER=/tmp/lacuna
+    LACUNA_CACHE_FOLDER=/var/cache/lacuna
 
 USER 10001:10001
-EXPOSE 8000
+EXPOSE 8000 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-IS", "/opt/lacuna/healthcheck.py"]

@@ -25,6 +25,7 @@ class OutputType(NamedTuple):
         has_probabilities: whether it needs probabilities.
         is_compressible: True if compressing it for the network saves much at little cost.
         writes_inline: True if small ones are written faster on the event loop than in a thread.
+        pixel_bytes: most memory of labels and output for a pixel, probabilities excepted; measured.
     """
 
     key: str
@@ -34,11 +35,21 @@ class OutputType(NamedTuple):
     has_probabilities: bool = False
     is_compressible: bool = False
     writes_inline: bool = False
+    pixel_bytes: int = 2
 
     @property
     def suffix(self) -> str:
         """Suffix of file names."""
         return f".{self.key}"
+
+    def estimate_pixel_bytes(self, classes: int) -> int:
+        """Estimate the memory of labels, probabilities and output for a pixel, in bytes.
+
+        Args:
+            classes: number of classes of the model.
+        """
+        # Probabilities are float32, and the output holds them once more.
+        return self.pixel_bytes + (8 * classes if self.has_probabilities else 0)
 
     def write(self, segmentation: NamedSegmentation) -> bytes:
         """Write a segmentation.
@@ -61,6 +72,7 @@ DEFAULT_TYPE = OutputType(
     "areas and COCO run lengths",
     "lacuna.writers:write_json",
     is_compressible=True,
+    pixel_bytes=16,
 )
 """The type of an answer whose caller accepts every type."""
 
@@ -82,6 +94,7 @@ OUTPUT_TYPES = (
         "labels and probabilities",
         "lacuna.writers:write_npz",
         has_probabilities=True,
+        pixel_bytes=7,
     ),
     OutputType(
         "tif", "image/tiff", "labels, 255 tagged as the no-data value", "lacuna.writers:write_tiff"

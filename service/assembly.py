@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +12,21 @@ from pydantic import SecretStr
 
 from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
-from service.config import RepositorySettings, Settings, wants_traces
+from service.artifacts import download_artifacts
+from service.config import (
+    RepositorySettings,
+    Settings,
+    find_artifacts,
+    read_vertex_routes,
+    wants_traces,
+)
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
 from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.calibration import CalibrationStore
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
+from service.engine.lifecycle.scan import find_models
 from service.engine.lifecycle.warmup import WarmupPolicy
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.thread_allocation import ThreadAllocation, allocate_threads, count_cores
@@ -31,9 +40,11 @@ from service.web.access import AccessControl
 from service.web.app import make_app, make_metrics_app
 from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
+from service.web.key_files import KeyFiles
 from service.web.keys import KeyRing, read_keys
+from service.web.proxies import ProxyPolicy
 from service.web.server import Server
-from service.web.services import AppServices, OperatorRoutes
+from service.web.services import AppServices, OperatorRoutes, VertexRoutes
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +59,12 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         load: Function that loads a runtime from a model's folder, for a thread allocation.
 
     Raises:
-        ConfigurationError: if traces are requested and impossible, or a place for keys holds none.
+        ConfigurationError: if traces are requested and impossible, a place for keys holds none,
+            the model repository can never serve a model, or a path of Vertex AI is malformed.
     """
+    check_repository(settings)
     tracing = start_tracing() if wants_traces() else None
+    vertex_routes = VertexRoutes(**read_vertex_routes())
     engine, limits = settings.engine, settings.limits
     allocation = allocate_threads(engine.workers, engine.threads, count_cores())
     batch = BatchPolicy(max_pixels=settings.batch.max_pixels, max_wait_s=settings.batch.max_wait_s)
@@ -81,15 +95,43 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         model_pixels=settings.repository.image_pixels,
         body_bytes=limits.body_bytes,
     )
+    access_control = AccessControl(health_path=vertex_routes.health)
+    key_files = KeyFiles(
+        access_control,
+        lambda: make_key_ring(settings),
+        [file for file in (settings.api_keys_file, settings.admin_key_file) if file is not None],
+    )
+    access_control.replace_keys(make_key_ring(settings))
     return AppServices(
         exchange=exchange,
         watchdog=Watchdog(segmenter.dispatcher, engine.watchdog_s),
         body_limits=BodyLimits(
             body_bytes=limits.body_bytes, idle_s=limits.idle_s, body_s=limits.body_s
         ),
-        access_control=AccessControl(make_key_ring(settings)),
+        access_control=access_control,
+        key_files=key_files,
         operator_routes=OperatorRoutes(docs=settings.docs, metrics=settings.metrics_port is None),
+        proxies=ProxyPolicy(trusted=settings.proxy.trusted, root_path=settings.root_path),
+        vertex_routes=vertex_routes,
     )
+
+
+def fetch_models(settings: Settings) -> Settings:
+    """Download the models, if a platform keeps them elsewhere.
+
+    Returns:
+        The settings, with the folder that the models are in.
+
+    Raises:
+        ConfigurationError: if they cannot be downloaded.
+    """
+    artifacts = find_artifacts(settings)
+    if artifacts is None:
+        return settings
+    folder = settings.cache_folder / "artifacts"
+    log.info("downloading models", extra={"uri": artifacts.uri, "folder": str(folder)})
+    download_artifacts(artifacts, folder)
+    return settings.model_copy(update={"model_repository": folder})
 
 
 def make_server(
@@ -119,6 +161,8 @@ def make_server(
         metrics_app=None if port is None else make_metrics_app(services),
         metrics_port=port or 0,
         end=end,
+        reload=None if services.key_files is None else services.key_files.read_again,
+        is_loading=lambda: services.repository.is_loading,
     )
 
 
@@ -134,6 +178,30 @@ def make_key_ring(settings: Settings) -> KeyRing:
     if len(admin) > 1:
         raise ConfigurationError(f"the admin key must be one; there are {len(admin)}")
     return KeyRing(keys, admin[0] if admin else None)
+
+
+def check_repository(settings: Settings) -> None:
+    """Check that the model repository is a folder, and can serve a model now or later.
+
+    A folder without models is not an error if it is polled, because a volume may be filled later.
+
+    Raises:
+        ConfigurationError: if it is no folder, or holds no model and none can ever be loaded.
+    """
+    root = settings.model_repository
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the model repository must be a folder that can be read; {root}: {error.strerror}. "
+            "Name it with LACUNA_MODEL_REPOSITORY or --model-repository"
+        ) from None
+    may_change = settings.repository.poll_s > 0 or settings.admin_key or settings.admin_key_file
+    if not may_change and not find_models(root):
+        raise ConfigurationError(
+            "the model repository must hold <model>/<version>/saved_model.pb if it is not polled "
+            f"(LACUNA_REPOSITORY__POLL_S) and no admin key may load a model; {root} holds none"
+        )
 
 
 def warn_of_open_access(settings: Settings, services: AppServices) -> None:

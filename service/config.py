@@ -3,7 +3,9 @@
 No other module reads the environment. Each part of the settings is composed of the defaults of the
 modules that obey it. Every variable has the prefix `LACUNA_`, with two underscores between levels.
 An unknown variable with this prefix stops the start, so that a misspelt limit is not ignored.
-Tracing is configured by the standard variables of OpenTelemetry.
+Variables that Kubernetes and Docker inject for a service or container of our name are ignored.
+Tracing is configured by the standard variables of OpenTelemetry. On SageMaker and Vertex AI, the
+platform's variables and folders take the place of defaults.
 
 The docstring of a setting, in Markdown, is its row in docs/configuration.md; `make docs` writes the
 page.
@@ -12,6 +14,7 @@ page.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,24 +34,42 @@ from pydantic import (
     field_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
+from service.artifacts import SCHEME, Artifacts
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import LATEST, VersionPolicy, is_model_name
 from service.engine.lifecycle.repository import RepositoryPolicy
 from service.engine.segmenter import EnginePolicy
 from service.engine.watchdog import WATCHDOG_S
+from service.variables import is_injected, suggest_names
 from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
+from service.web.proxies import check_proxy, read_prefix
 
 PREFIX = "LACUNA_"
 DELIMITER = "__"
-DEMO_REPOSITORY = Path(__file__).parent / "demo" / "models"
+DEMO_REPOSITORY = (Path(__file__).parent / "demo" / "models").resolve()
+
+DEFAULT_PORT = 8000
+SAGEMAKER_PORT = 8080
+SAGEMAKER_FOLDER = Path("/opt/ml/model")
+"""Folder into which SageMaker unpacks a model. It exists nowhere else."""
+
+_ROUTE = re.compile(r"/[\w./~:@!$&'()*+,;=-]*", re.ASCII)
 
 LogFormat = Literal["auto", "json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def _check_versions(text: str) -> str:
@@ -71,6 +92,8 @@ VersionsText = Annotated[str, AfterValidator(_check_versions)]
 ModelName = Annotated[str, AfterValidator(_check_name)]
 TcpPort = Annotated[int, Field(ge=0, le=65535)]
 LabelName = Annotated[str, AfterValidator(_check_label)]
+ProxyAddress = Annotated[str, AfterValidator(check_proxy)]
+RootPath = Annotated[str, AfterValidator(read_prefix)]
 
 
 @dataclass(frozen=True)
@@ -149,7 +172,8 @@ class Admission(_Group):
     """largest sum of the bodies of these requests, in bytes"""
     max_share: Annotated[float, Field(gt=0, le=1)] = AdmissionPolicy.max_share
     """largest share of these three limits for one client. A client is identified by its key, or by
-    its address if the server has no keys; set 1 if all clients come through one proxy"""
+    its address if it has none (of an IPv6 address, by the first 64 bits). Name proxies in
+    `LACUNA_PROXY__TRUSTED`; set 1 where the addresses of clients stay unknown"""
 
 
 class RepositorySettings(_Group):
@@ -173,6 +197,77 @@ class RepositorySettings(_Group):
     requests are never cancelled"""
 
 
+class ProxySettings(_Group):
+    """Settings of the reverse proxies in front of the server."""
+
+    trusted: Annotated[tuple[ProxyAddress, ...], NoDecode, Unset("none")] = ()
+    """addresses and networks of proxies, separated by commas, such as `10.0.0.0/8,::1`. The server
+    obeys their `X-Forwarded-For`, `-Proto` and `-Prefix`, and nobody else's: see
+    [proxies](operations.md#reverse-proxies)"""
+
+    @field_validator("trusted", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: Any) -> Any:
+        return split_list(value)
+
+
+def split_list(value: Any) -> Any:
+    """Split text at its commas; return any other value as it is."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def find_port(sagemaker: Path = SAGEMAKER_FOLDER) -> int:
+    """Return the port that a hosting platform expects, else 8000.
+
+    Args:
+        sagemaker: folder that exists on SageMaker.
+
+    Raises:
+        ConfigurationError: if a variable of the platform is not a port.
+    """
+    name, text = _read_first("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
+    if not text:
+        return SAGEMAKER_PORT if sagemaker.is_dir() else DEFAULT_PORT
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise ConfigurationError(f"{name} must be a port; it is {text[:100]}")
+    return int(text)
+
+
+def find_repository(sagemaker: Path = SAGEMAKER_FOLDER) -> Path:
+    """Return the folder of models that a hosting platform has filled, else the demo's.
+
+    Args:
+        sagemaker: folder that SageMaker fills.
+    """
+    uri = read_storage_uri()
+    if uri and not uri.startswith(SCHEME):
+        return Path(uri)
+    return sagemaker if sagemaker.is_dir() and any(sagemaker.iterdir()) else DEMO_REPOSITORY
+
+
+def read_storage_uri() -> str:
+    """Return where Vertex AI keeps the models: a folder, or `gs://…`; empty for none."""
+    return _read_first("AIP_STORAGE_URI")[1]
+
+
+def find_artifacts(settings: Settings) -> Artifacts | None:
+    """Return the folder in Google Cloud Storage that holds the models; None if it is not there."""
+    uri = read_storage_uri()
+    if "model_repository" in settings.model_fields_set or not uri.startswith(SCHEME):
+        return None
+    # Google's own variables, for other storages and metadata servers.
+    _, storage = _read_first("STORAGE_EMULATOR_HOST")
+    _, metadata = _read_first("GCE_METADATA_HOST")
+    plain = Artifacts(uri)
+    return Artifacts(
+        uri,
+        storage.rstrip("/") or plain.api_url,
+        f"http://{metadata}" if metadata else plain.metadata_url,
+    )
+
+
 def find_cache_folder() -> Path:
     """Return the user's cache folder (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -192,8 +287,9 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     """address to listen on"""
-    port: TcpPort = 8000
-    """port to listen on, 0 for any free one"""
+    port: Annotated[TcpPort, Unset("8000")] = Field(default_factory=find_port)
+    """port to listen on, 0 for any free one; the default is another one on
+    [SageMaker](sagemaker.md) and [Vertex AI](vertex-ai.md)"""
     api_keys: Annotated[SecretStr | None, Unset("none")] = None
     """[keys](#keys) that requests need, separated by commas"""
     api_keys_file: Annotated[Path | None, Unset("none")] = None
@@ -206,8 +302,11 @@ class Settings(BaseSettings):
     """whether to serve `/docs` and `/openapi.json`"""
     metrics_port: Annotated[TcpPort | None, Unset("the port of the server")] = None
     """separate port for `/metrics`, on the same address, 0 for any free one"""
-    model_repository: Annotated[Path, Unset("the demo model")] = DEMO_REPOSITORY
-    """folder with the files `<model>/<version>/saved_model.pb`"""
+    model_repository: Annotated[Path, Unset("the demo model")] = Field(
+        default_factory=find_repository
+    )
+    """folder with the files `<model>/<version>/saved_model.pb`; the default is another one on
+    [SageMaker](sagemaker.md) and [Vertex AI](vertex-ai.md)"""
     models: Annotated[tuple[str, ...], NoDecode, Unset("all")] = ()
     """names of the models to serve, separated by commas"""
     repository: RepositorySettings = RepositorySettings()
@@ -215,6 +314,10 @@ class Settings(BaseSettings):
     engine: Engine = Engine()
     batch: BatchSettings = BatchSettings()
     admission: Admission = Admission()
+    proxy: ProxySettings = ProxySettings()
+    root_path: Annotated[RootPath, Unset("none")] = ""
+    """prefix under which a [proxy](operations.md#reverse-proxies) shows the server, such as
+    `/lacuna`; whether the proxy removes it or not"""
     cache_folder: Annotated[Path, Unset("the user's cache")] = Field(
         default_factory=find_cache_folder
     )
@@ -226,13 +329,32 @@ class Settings(BaseSettings):
     log_format: LogFormat = "auto"
     """format of the log: `json`, one object per line; `text`, for people; `auto`, `text` on a
     terminal and `json` otherwise"""
+    log_level: LogLevel = "info"
+    """lowest level of the log's lines: `debug`, with the requests for health and metrics; `info`;
+    `warning`, without the requests; `error`"""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic's signature)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read options first, then the environment without the variables that are injected."""
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = {
+                name: value
+                for name, value in env_settings.env_vars.items()
+                if not is_injected(name, value or "")
+            }
+        return init_settings, env_settings
 
     @field_validator("models", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(name.strip() for name in value.split(",") if name.strip())
-        return value
+        return split_list(value)
 
 
 def list_variables() -> list[str]:
@@ -268,15 +390,7 @@ def read_settings(**overrides: Any) -> Settings:
         ConfigurationError: if a value is out of range, or a variable with the prefix is unknown.
             The message names every fault.
     """
-    known = list_variables()
-    unknown = sorted(
-        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
-    )
-    if unknown:
-        raise ConfigurationError(
-            f"a variable with the prefix {PREFIX} must be one of {', '.join(known)}; "
-            f"{', '.join(unknown)} is not"
-        )
+    _check_names()
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = Settings(**given)
@@ -293,6 +407,31 @@ def read_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(f"settings must be in range: {faults}") from error
     _check_image_pixels(settings)
     return settings
+
+
+def list_injected_variables() -> list[str]:
+    """List the variables with our prefix that Kubernetes or Docker set, and that are ignored."""
+    return sorted(
+        name
+        for name, value in os.environ.items()
+        if name.upper().startswith(PREFIX) and is_injected(name, value)
+    )
+
+
+def read_vertex_routes() -> dict[str, str]:
+    """Return the paths at which Vertex AI calls the server: `health` and `predict`, if any.
+
+    Raises:
+        ConfigurationError: if one is not a path.
+    """
+    paths = {"health": _read_first("AIP_HEALTH_ROUTE"), "predict": _read_first("AIP_PREDICT_ROUTE")}
+    for name, text in paths.values():
+        if text and not _ROUTE.fullmatch(text):
+            raise ConfigurationError(
+                f"{name} must be a path of letters, digits and any of /._~:@!$&'()*+,;=- after a "
+                f"slash; it is {text[:100]}"
+            )
+    return {kind: text for kind, (_, text) in paths.items() if text}
 
 
 def wants_traces() -> bool:
@@ -329,6 +468,25 @@ def _read_first(*names: str) -> tuple[str, str]:
         if value:
             return name, value
     return names[-1], ""
+
+
+def _check_names() -> None:
+    """Check that each variable with the prefix names a setting."""
+    known = list_variables()
+    settings = {name for name in os.environ if name.upper().startswith(PREFIX)}
+    unknown = sorted(
+        name for name in settings.difference(list_injected_variables()) if name.upper() not in known
+    )
+    if not unknown:
+        return
+    nearest = {name: suggest_names(name, known, PREFIX) for name in unknown}
+    allowed = "a setting" if all(nearest.values()) else f"one of {', '.join(known)}"
+    faults = ", ".join(f"{name} is not{_suggest(names)}" for name, names in nearest.items())
+    raise ConfigurationError(f"a variable with the prefix {PREFIX} must be {allowed}; {faults}")
+
+
+def _suggest(names: list[str]) -> str:
+    return f" (did you mean {' or '.join(names)}?)" if names else ""
 
 
 def _check_image_pixels(settings: Settings) -> None:

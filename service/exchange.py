@@ -1,7 +1,7 @@
 """Exchange: how every request for segmentations is handled, whatever its protocol and listener.
 
     admission → body → decompression → parsing by the dialect → lease of the model → admission by
-    deadline → decoding → `Pipeline` → rendering by the dialect → compression
+    predicted work and memory → decoding → `Pipeline` → rendering by the dialect → compression
 
 Reading and writing run on threads beside the event loop. Only small work runs on the event loop,
 where it takes less time than the switch to a thread.
@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from lacuna.errors import DeadlineExceededError
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
@@ -26,7 +28,12 @@ from service.engine.served import ServedModel
 from service.pipeline import Pipeline, Segmented, SegmentOptions
 from service.request_record import RequestRecord
 from service.telemetry import Telemetry
-from service.wire.coding import compress_for, decompress, read_coding
+from service.wire.coding import (
+    compress_for,
+    decompress,
+    estimate_decompressed_bytes,
+    read_coding,
+)
 from service.wire.dialect import (
     Answer,
     Body,
@@ -35,9 +42,17 @@ from service.wire.dialect import (
     ParsedRequest,
     Reply,
     RequestHead,
+    SegmentationRequest,
 )
 
 Value = TypeVar("Value")
+
+LARGE_ANSWER_BYTES = 1 << 18
+"""Smallest answer whose memory is held until it was sent: its client may read slowly. The rest is
+bounded by the number of connections."""
+
+_MASK_BYTES = 3
+"""Bytes for each pixel of a mask, of what the file says about validity, and of both together."""
 
 
 class IncomingRequest(Protocol):
@@ -118,7 +133,10 @@ class Exchange:
         with self.telemetry.measure(dialect.name) as record:
             try:
                 reply = await self.with_body(
-                    request, lambda body: self._answer(request.head, dialect, body, record)
+                    request,
+                    lambda body, reservation: self._answer(
+                        request.head, dialect, body, record, reservation
+                    ),
                 )
             except Exception:
                 self._count_failure(record)
@@ -128,7 +146,9 @@ class Exchange:
         return reply._replace(headers={**reply.headers, **record.describe_for_client()})
 
     async def with_body(
-        self, request: IncomingRequest, work: Callable[[Body], Awaitable[Value]]
+        self,
+        request: IncomingRequest,
+        work: Callable[[Body, Reservation], Awaitable[Value]],
     ) -> Value:
         """Admit a request, read its body, decompress it, and work on it.
 
@@ -136,7 +156,7 @@ class Exchange:
 
         Args:
             request: Request, before its body is read.
-            work: Work on the decompressed body.
+            work: Work on the decompressed body, with the reservation of the request.
 
         Returns:
             The result of the work.
@@ -154,30 +174,55 @@ class Exchange:
             request.add_log_fields(received_bytes=len(body))
             async with cancel_on_disconnect(request.wait_for_disconnect):
                 if coding is not None:
-                    body = await asyncio.to_thread(decompress, body, coding, self.body_bytes)
-                    # From here on, the decompressed body takes the memory.
-                    reservation.grow(len(body))
-                return await work(body)
+                    body = await self._decompress(body, coding, reservation)
+                return await work(body, reservation)
+
+    async def _decompress(self, body: Body, coding: str, reservation: Reservation) -> Body:
+        await reservation.hold(estimate_decompressed_bytes(len(body), self.body_bytes))
+        content = await asyncio.to_thread(decompress, body, coding, self.body_bytes)
+        # From here on, the decompressed body takes the memory.
+        reservation.grow(len(content))
+        reservation.shrink(0)
+        return content
 
     async def _answer(
-        self, head: RequestHead, dialect: Dialect[ParsedRequest], body: Body, record: RequestRecord
+        self,
+        head: RequestHead,
+        dialect: Dialect[ParsedRequest],
+        body: Body,
+        record: RequestRecord,
+        reservation: Reservation,
     ) -> Reply:
         # A model that the path names is looked up before the body is parsed.
-        parsed = None if head.target else await _parse(head, dialect, body, record)
+        parsed = None if head.target else await _parse(head, dialect, body, record, reservation)
         target = head.target or (parsed and parsed.target) or ModelTarget(None)
         with self.repository.lease(*target) as model:
             record.model, record.version = model.name, model.version
             if parsed is None:
-                parsed = await _parse(head, dialect, body, record)
-            self.gate.check_timeout(parsed.timeout_s)
-            samples = await self._decode(model, parsed, record)
-            segmented = await self._segment(model, parsed, samples, record)
-            return await _render(model, parsed, segmented, head, dialect, record)
+                parsed = await _parse(head, dialect, body, record, reservation)
+            samples = await self._decode(model, parsed, record, reservation)
+            segmented = await self._segment(model, parsed, samples, record, reservation)
+            reply = await _render(model, parsed, segmented, head, dialect, record)
+        if len(reply.content) >= LARGE_ANSWER_BYTES:
+            return reply._replace(release=reservation.keep(len(reply.content)))
+        return reply
 
     async def _decode(
-        self, model: ServedModel, parsed: ParsedRequest, record: RequestRecord
+        self,
+        model: ServedModel,
+        parsed: SegmentationRequest,
+        record: RequestRecord,
+        reservation: Reservation,
     ) -> list[Sample]:
         limits = self.find_limits(model.name)
+        inline = parsed.decodes_inline
+        footprint = await _run(lambda: parsed.measure(limits), inline)
+        reservation.announce(model.cost.predict(footprint.pixels), parsed.timeout_s)
+        parsed_bytes = reservation.held_bytes
+        answer_bytes = _estimate_answer_bytes(model, parsed, footprint.pixels)
+        await reservation.hold(
+            footprint.decode_bytes + _estimate_sample_bytes(model, footprint.pixels) + answer_bytes
+        )
 
         def decode() -> list[Sample]:
             samples = parsed.read_samples(model.runtime.manifest, limits)
@@ -185,20 +230,25 @@ class Exchange:
                 sample.valid_pixels  # noqa: B018 (counted here, not on the event loop)
             return samples
 
-        samples = await _run(decode, parsed.decodes_inline)
+        samples = await _run(decode, inline)
+        sample_bytes = sum([_count_bytes(sample) for sample in samples])
+        reservation.shrink(parsed_bytes + sample_bytes + answer_bytes)
         record.end_stage("decode")
         return samples
 
     async def _segment(
         self,
         model: ServedModel,
-        parsed: ParsedRequest,
+        parsed: SegmentationRequest,
         samples: list[Sample],
         record: RequestRecord,
+        reservation: Reservation,
     ) -> Segmented:
         timeout_s = _subtract(parsed.timeout_s, record.stages_s["decode"])
-        options = SegmentOptions(parsed.wants_probabilities, timeout_s, parsed.priority)
-        segmented = await self.pipeline.segment(model, samples, options)
+        options = SegmentOptions(
+            parsed.wants_probabilities, timeout_s, parsed.priority, reservation.client
+        )
+        segmented = await self.pipeline.segment(model, samples, options, reservation.withdraw)
         record.add_stages("decode", {"queue": segmented.queue_s, "infer": segmented.infer_s})
         record.images, record.pixels = len(samples), segmented.pixels
         record.size = samples[0].size if len(samples) == 1 else None
@@ -219,10 +269,15 @@ class Exchange:
 
 
 async def _parse(
-    head: RequestHead, dialect: Dialect[ParsedRequest], body: Body, record: RequestRecord
+    head: RequestHead,
+    dialect: Dialect[ParsedRequest],
+    body: Body,
+    record: RequestRecord,
+    reservation: Reservation,
 ) -> ParsedRequest:
     record.begin_stage("decode")
     inline = dialect.parses_inline(head, len(body))
+    await reservation.hold(await _run(lambda: dialect.estimate_parse_bytes(head, body), inline))
     return await _run(lambda: dialect.parse(head, body), inline)
 
 
@@ -252,6 +307,20 @@ async def _render(
     reply = await _run(render, dialect.renders_inline(parsed, numbers))
     record.end_stage("encode")
     return reply
+
+
+def _estimate_sample_bytes(model: ServedModel, pixels: int) -> int:
+    """Estimate the memory of samples that are made of decoded images, and of their masks."""
+    image = model.runtime.manifest.image
+    return pixels * (image.channels * np.dtype(image.dtype).itemsize + _MASK_BYTES)
+
+
+def _estimate_answer_bytes(model: ServedModel, parsed: SegmentationRequest, pixels: int) -> int:
+    return parsed.estimate_answer_bytes(pixels, len(model.runtime.manifest.classes))
+
+
+def _count_bytes(sample: Sample) -> int:
+    return sample.image.nbytes + sample.mask.nbytes
 
 
 async def _run(work: Callable[[], Value], inline: bool) -> Value:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lacuna.sample import Sample, Segmentation
 from service.core.statistics import PixelCounts
 from service.engine.jobs import JobResult
-from service.engine.segmenter import Segmenter
+from service.engine.segmenter import Segmenter, ignore
 from service.engine.served import ServedModel
 
 
@@ -20,12 +20,14 @@ class SegmentOptions:
     Attributes:
         probabilities: True to compute probabilities beside the labels.
         timeout_s: Timeout in seconds; None for none.
-        priority: Priority; higher runs first, 0 is the default.
+        priority: Priority among the calls of the client; higher runs first, 0 is the default.
+        client: Client whose turn the work takes; empty if unknown.
     """
 
     probabilities: bool = False
     timeout_s: float | None = None
     priority: int = 0
+    client: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ class Pipeline:
     segmenter: Segmenter
 
     async def segment(
-        self, model: ServedModel, samples: Sequence[Sample], options: SegmentOptions
+        self,
+        model: ServedModel,
+        samples: Sequence[Sample],
+        options: SegmentOptions,
+        on_queued: Callable[[], None] = ignore,
     ) -> Segmented:
         """Segment samples with a model. If one fails, the others are cancelled.
 
@@ -64,12 +70,13 @@ class Pipeline:
             model: Model to run, leased for the duration of the call.
             samples: At least one sample, of any sizes.
             options: Options of the segmentation.
+            on_queued: Callback once the work on all samples is in the queue.
 
         Raises:
             DeadlineExceededError: if the results do not arrive in time.
             LacunaError: if the model fails.
         """
-        results = await self._run_all(model, samples, options)
+        results = await self._run_all(model, samples, options, on_queued)
         queue_s = min(result.queue_s for result in results)
         return Segmented(
             [result.segmentation for result in results],
@@ -83,8 +90,20 @@ class Pipeline:
         )
 
     async def _run_all(
-        self, model: ServedModel, samples: Sequence[Sample], options: SegmentOptions
+        self,
+        model: ServedModel,
+        samples: Sequence[Sample],
+        options: SegmentOptions,
+        on_queued: Callable[[], None],
     ) -> list[JobResult]:
+        left = len(samples)
+
+        def count_queued() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                on_queued()
+
         calls = [
             self.segmenter.segment(
                 model,
@@ -92,6 +111,8 @@ class Pipeline:
                 probabilities=options.probabilities,
                 timeout_s=options.timeout_s,
                 priority=options.priority,
+                client=options.client,
+                on_queued=count_queued,
             )
             for sample in samples
         ]

@@ -189,7 +189,6 @@ class _Snapshot(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
-        load = self._dispatcher.measure_load()
         numbers = {
             "lacuna_queue_windows": (
                 "Windows in the queue.",
@@ -197,7 +196,7 @@ class _Snapshot(Collector):
             ),
             "lacuna_queue_predicted_seconds": (
                 "Predicted time that one worker needs for the queue.",
-                load.waiting_s,
+                sum(self._dispatcher.read_waiting().values()),
             ),
             "lacuna_engine_longest_run_seconds": (
                 "Time since the oldest running model call began.",

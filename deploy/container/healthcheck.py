@@ -10,6 +10,9 @@ import os
 import sys
 
 TIMEOUT_S = 4.0
+DEFAULT_PORT = 8000
+SAGEMAKER_PORT = 8080
+SAGEMAKER_FOLDER = "/opt/ml/model"
 ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 (compared with, not bound to)
 
 
@@ -28,11 +31,22 @@ def check(host: str, port: int) -> int:
     return 0 if response.status == 200 else 1
 
 
+def find_port() -> int:
+    """Find the port that the server listens on, as service/config.py does."""
+    for name in ("LACUNA_PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"):
+        text = os.environ.get(name, "")
+        # Kubernetes sets LACUNA_PORT to an address for a service called `lacuna`.
+        if text and "://" not in text:
+            return int(text)
+    is_sagemaker = os.path.isdir(SAGEMAKER_FOLDER)  # noqa: PTH112 (starts faster than pathlib)
+    return SAGEMAKER_PORT if is_sagemaker else DEFAULT_PORT
+
+
 if __name__ == "__main__":
     listens_on = os.environ.get("LACUNA_HOST", "")
     sys.exit(
         check(
             "127.0.0.1" if listens_on in ANY_ADDRESS else listens_on,
-            int(os.environ.get("LACUNA_PORT", "8000")),
+            find_port(),
         )
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lacuna.cli.segment_plan import Job
     from lacuna.cli.segment_run import JobFailure, JobSuccess, SegmentJob
     from lacuna.client import Result
+    from lacuna.raster.nodata import NoData
 
 SOME_FAILED = 3
 """Exit status if some images were segmented and others failed."""
@@ -32,6 +33,15 @@ _SERVER_CONCURRENCY = 16
 
 _LOCAL_CONCURRENCY = 4
 """Enough to keep all cores busy; each image is decoded in memory."""
+
+
+def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> NoData | None:
+    from lacuna.raster.nodata import parse_nodata  # noqa: PLC0415 (NumPy; --help answers at once)
+
+    try:
+        return None if value is None else parse_nodata(value)
+    except ValueError:
+        raise click.BadParameter(f"must be a number, nan or none; it is {value}") from None
 
 
 @click.command()
@@ -100,7 +110,13 @@ _LOCAL_CONCURRENCY = 4
 )
 @click.option("--model", help="Name of the model, if there are several.")
 @click.option("--version", help="Version of the model.  [default: the highest]")
-@click.option("--nodata", type=float, help="Value of missing pixels in the image; may be nan.")
+@click.option(
+    "--nodata",
+    metavar="NUMBER|none",
+    callback=_read_nodata,
+    help="Value of missing pixels in the image, in place of the one that the file names; may be "
+    "nan, or none to ignore the file's.",
+)
 @click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each answer.")
 def segment(
     images: tuple[str, ...],

@@ -21,6 +21,7 @@ import click
 
 from lacuna.outputs import OUTPUT_SUFFIXES
 from lacuna.raster.formats import IMAGE_SUFFIXES
+from lacuna.raster.sidecar import find_sidecar
 
 _FIELDS = {"stem", "name", "suffix", "parent"}
 _SHOWN = 3
@@ -32,7 +33,7 @@ class Job:
 
     Attributes:
         image: image file.
-        mask: mask file; None for no mask.
+        mask: mask file; None for the one that GDAL keeps beside the image, if any.
         output: output file.
         overlay: file of the overlay; None for no overlay.
     """
@@ -48,7 +49,8 @@ class Job:
         outputs = [path for path in (self.output, self.overlay) if path is not None]
         if not all(path.is_file() for path in outputs):
             return False
-        inputs = [path for path in (self.image, self.mask) if path is not None]
+        mask = self.mask or find_sidecar(self.image)
+        inputs = [self.image] if mask is None else [self.image, mask]
         oldest = min(path.stat().st_mtime_ns for path in outputs)
         return oldest >= max(path.stat().st_mtime_ns for path in inputs)
 

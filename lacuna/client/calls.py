@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from lacuna.client.sources import Image
+from lacuna.raster.nodata import NoData
+from lacuna.raster.sidecar import choose_mask
 
 Value = TypeVar("Value")
 
@@ -51,13 +53,14 @@ class Question:
 
     Attributes:
         image: to segment.
-        mask: non-zero = valid; None for no mask.
+        mask: non-zero = valid; None for the mask that GDAL keeps beside an image file, if any.
         probabilities: whether the result holds probabilities, too.
         brief: whether answers hold only labels. The model's classes are then requested once, not
             with every answer. This is fastest, and right while the classes do not change.
         model: name; None for the only one.
         version: of the model; None for the one that is served.
-        nodata: value of missing pixels in the image's own units; may be NaN.
+        nodata: value of missing pixels in the image's own units, in place of those that the file
+            names; "none" for no such value.
         timeout_s: time limit for the server; None for no limit.
     """
 
@@ -67,8 +70,14 @@ class Question:
     brief: bool = False
     model: str | None = None
     version: str | int | None = None
-    nodata: float | None = None
+    nodata: NoData | None = None
     timeout_s: float | None = None
+
+    def with_sidecar(self) -> Question:
+        """Return the question with the mask beside its image file, if there is one and no other."""
+        mask: Image | None
+        mask, nodata = choose_mask(self.image, self.mask, self.nodata)
+        return self if mask is self.mask else replace(self, mask=mask, nodata=nodata)
 
 
 Steps = Generator[HttpCall, HttpReply, Value]

@@ -10,6 +10,7 @@ import httpx2
 
 from lacuna.client.calls import HttpCall, HttpReply
 from lacuna.client.sources import Image
+from lacuna.raster.nodata import NoData
 
 KEEPALIVE_S = 3.0
 """Seconds after which an idle connection is closed. Many servers close theirs after 5 s; a request
@@ -22,13 +23,14 @@ class Target(TypedDict, total=False):
     Attributes:
         model: name; may be left out if the server has only one.
         version: of the model; by default the one that is served.
-        nodata: value of missing pixels in the image's own units; may be NaN.
+        nodata: value of missing pixels in the image's own units, in place of those that the file
+            names; "none" for no such value.
         timeout_s: time limit for the server.
     """
 
     model: str | None
     version: str | int | None
-    nodata: float | None
+    nodata: NoData | None
     timeout_s: float | None
 
 

@@ -5,7 +5,8 @@ carry numbers, which are taken as they are; so are all numbers for a float32 mod
 Channels. The same number is taken as it is; one is repeated where three are wanted; three are
 taken for one where they are equal, which is a grey picture saved as colour.
 Validity. A pixel is valid if the mask given and the file itself say so, it does not hold the
-no-data value in all its channels, and all its channels are finite.
+no-data value in all its channels, and all its channels are finite. The no-data value is the one
+given, or else that of the file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from lacuna.errors import ChannelMismatchError
 from lacuna.raster.masks import check_mask_fits
-from lacuna.raster.raster import Raster, equals_nodata
+from lacuna.raster.nodata import NoData, equals_nodata
+from lacuna.raster.raster import Raster
 from lacuna.sample import Sample
 
 Depth = Literal["uint8", "uint16", "float32"]
@@ -31,7 +33,7 @@ def fit_to_model(
     channels: int,
     dtype: Depth,
     *,
-    nodata: float | None = None,
+    nodata: NoData | None = None,
     model: str = "the model",
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Bring an image to the channels and units of a model, and tell its valid pixels.
@@ -40,7 +42,8 @@ def fit_to_model(
         raster: the image.
         channels: how many the model takes.
         dtype: the depth whose raw values the model takes.
-        nodata: the value of missing pixels in the raster's own units; may be NaN.
+        nodata: the value of missing pixels in the raster's own units, in place of those that the
+            file names; None for these.
         model: what wants the channels, for the message: "model groundcover".
 
     Returns:
@@ -61,7 +64,7 @@ def to_sample(
     channels: int,
     dtype: Depth,
     *,
-    nodata: float | None = None,
+    nodata: NoData | None = None,
     model: str = "the model",
 ) -> Sample:
     """Make a model's sample of an image and a mask.
@@ -71,7 +74,8 @@ def to_sample(
         mask: bool (H, W), True = valid; None if none was given.
         channels: how many the model takes.
         dtype: the depth whose raw values the model takes.
-        nodata: the value of missing pixels in the raster's own units; may be NaN.
+        nodata: the value of missing pixels in the raster's own units, in place of those that the
+            file names; None for these.
         model: what wants the channels, for the message: "model groundcover".
 
     Raises:
@@ -96,16 +100,17 @@ def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
     """
     if mask is None:
         return raster
-    check_mask_fits(mask, raster.size)
+    check_mask_fits(mask, raster.size, is_turned=raster.is_turned)
     return replace(raster, valid=mask if raster.valid is None else mask & raster.valid)
 
 
-def find_valid(raster: Raster, nodata: float | None = None) -> NDArray[np.bool_]:
+def find_valid(raster: Raster, nodata: NoData | None = None) -> NDArray[np.bool_]:
     """Find the valid pixels by the file, the no-data value, and finiteness.
 
     Args:
         raster: the image.
-        nodata: the value of missing pixels in the raster's own units; may be NaN.
+        nodata: the value of missing pixels in the raster's own units, in place of those that the
+            file names; None for these.
 
     Returns:
         bool (H, W), True = valid; not to be written to.
@@ -113,8 +118,10 @@ def find_valid(raster: Raster, nodata: float | None = None) -> NDArray[np.bool_]
     valid = np.ones(raster.size, np.bool_) if raster.valid is None else raster.valid
     if raster.values.dtype.kind == "f":
         valid = valid & np.isfinite(raster.values).all(axis=2)
-    if nodata is not None:
-        numbers = raster.values if raster.wide_values is None else raster.wide_values
+    if nodata is None and raster.has_data is not None:
+        valid = valid & raster.has_data
+    if nodata is not None and not isinstance(nodata, str):
+        numbers = raster.values if raster.stored is None else raster.stored
         valid = valid & ~equals_nodata(numbers, nodata)
     return valid
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lacuna.distribution import Extra
+from lacuna.raster.damage import decode_in_memory
 
 if TYPE_CHECKING:
     from lacuna.raster.limits import ImageLimits
@@ -32,6 +33,16 @@ class Header(NamedTuple):
     width: int
     channels: int
     sample_bytes: int = 1
+
+    @property
+    def pixels(self) -> int:
+        """Height × width."""
+        return self.height * self.width
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of the decoded image."""
+        return self.pixels * self.channels * self.sample_bytes
 
 
 class Magic(NamedTuple):
@@ -65,6 +76,8 @@ class Format:
             indices among them; None for a format that cannot hold a label map.
         extra: extra of the distribution that brings the decoder's library; None if none is needed.
         needs_bytes: whether the decoder needs `bytes` rather than any buffer.
+        decode_factor: most memory that the decoder takes, the image included, in multiples of the
+            decoded image; measured with images of 4096 × 4096.
     """
 
     key: str
@@ -77,6 +90,7 @@ class Format:
     stored: str | None = None
     extra: Extra | None = "formats"
     needs_bytes: bool = True
+    decode_factor: float = 2.0
 
     def matches(self, head: bytes) -> bool:
         """Return whether the first bytes of a file are of this format."""
@@ -91,9 +105,14 @@ class Format:
         return header
 
     def decode(self, data: bytes, limits: ImageLimits) -> Raster:
-        """Decode an image."""
-        raster: Raster = _load(self.decoder)(data, limits)
-        return raster
+        """Decode an image.
+
+        Raises:
+            InvalidImageError: if it is damaged.
+            MemoryError: if there is not enough memory.
+        """
+        decoder: Callable[..., Raster] = _load(self.decoder)
+        return decode_in_memory(lambda: decoder(data, limits), lambda: self.read_header(data))
 
     def decode_stored(self, data: bytes, limits: ImageLimits) -> Any:
         """Decode the numbers of an image as they are stored."""
@@ -132,6 +151,7 @@ FORMATS = (
         header="lacuna.raster.jpeg:read_jpeg_header",
         decoder="lacuna.raster.jpeg:decode_jpeg",
         extra=None,
+        decode_factor=4.7,
     ),
     Format(
         key="webp",
@@ -160,6 +180,7 @@ FORMATS = (
         suffixes=(".jp2", ".j2k"),
         header="lacuna.raster.jpeg2000:read_jpeg2000_header",
         decoder="lacuna.raster.jpeg2000:decode_jpeg2000",
+        decode_factor=5.2,
     ),
     Format(
         key="npy",
@@ -172,6 +193,7 @@ FORMATS = (
         stored="lacuna.raster.arrays:decode_stored_npy",
         extra=None,
         needs_bytes=False,
+        decode_factor=1.0,
     ),
 )
 

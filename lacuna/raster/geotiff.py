@@ -1,18 +1,23 @@
-"""Tags of a TIFF page that tell where it lies and what its bands are."""
+"""Tags of a TIFF page that tell where it lies, what its bands are and which pixels are missing."""
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from tifffile import TiffPage
 
 from lacuna.raster.georeference import Georeference
+from lacuna.raster.nodata import parse_nodata
 
 _PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION = 33550, 33922, 34264
 _KEYS, _DOUBLES, _TEXT = 34735, 34736, 34737
-_GDAL_METADATA = 42112
+GEOREFERENCE_TAGS = frozenset({_PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION, _KEYS, _DOUBLES, _TEXT})
+"""Tags that are of use only together."""
+
+_GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 
 # By pattern and not as XML: a parser would expand what a hostile file defines.
 _ITEM = re.compile(r"<Item\b([^>]*)>([^<]*)</Item>")
@@ -50,12 +55,55 @@ def read_band_names(page: TiffPage, samples: int) -> tuple[str, ...]:
         One for each sample, empty where it has none; nothing if no sample has one.
     """
     names = [""] * samples
-    for attributes, text in _ITEM.findall(str(page.tags.valueof(_GDAL_METADATA) or "")):
-        item = dict(_ATTRIBUTE.findall(attributes))
+    for item, text in _read_items(page):
         sample = item.get("sample", "")
         if item.get("role") == "description" and sample.isdecimal() and int(sample) < samples:
-            names[int(sample)] = html.unescape(text).strip()
+            names[int(sample)] = text
     return tuple(names) if any(names) else ()
+
+
+def read_nodata(page: TiffPage) -> float | None:
+    """Read the no-data value that GDAL wrote, of all bands.
+
+    Args:
+        page: of a TIFF file.
+
+    Returns:
+        None if there is none, or a text that is no number.
+    """
+    return _parse(str(page.tags.valueof(_GDAL_NODATA, "")).strip("\0 "))
+
+
+def read_nodata_values(page: TiffPage, samples: int) -> tuple[float, ...] | None:
+    """Read the metadata item NODATA_VALUES that GDAL wrote.
+
+    Args:
+        page: of a TIFF file.
+        samples: number of samples per pixel.
+
+    Returns:
+        One value for each sample; None if there are not as many, as GDAL then ignores them.
+    """
+    for item, text in _read_items(page):
+        if item.get("name") == "NODATA_VALUES" and "sample" not in item:
+            values = [_parse(word) for word in text.split()]
+            if len(values) == samples and None not in values:
+                return tuple(value for value in values if value is not None)
+    return None
+
+
+def _read_items(page: TiffPage) -> Iterator[tuple[dict[str, str], str]]:
+    """Walk the items of GDAL's metadata: attributes and text."""
+    for attributes, text in _ITEM.findall(str(page.tags.valueof(_GDAL_METADATA) or "")):
+        yield dict(_ATTRIBUTE.findall(attributes)), html.unescape(text).strip()
+
+
+def _parse(text: str) -> float | None:
+    try:
+        nodata = parse_nodata(text)
+    except ValueError:
+        return None
+    return None if isinstance(nodata, str) else nodata
 
 
 def _read_numbers(page: TiffPage, code: int) -> tuple[float, ...]:

@@ -16,6 +16,7 @@ MAX_TAGS = 1024
 
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _BYTES_OF_TYPE = _BYTES | {16: 8, 17: 8, 18: 8}
+_HEADER_BYTES = 8
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
@@ -27,13 +28,14 @@ class Directory:
         numbers: the first value of each tag that holds unsigned integers, by tag code.
         counts: how many values each tag holds, by tag code.
         value_bytes: bytes of all values together.
-        whole: every tag is of a known type, its values lie within the data, no code comes twice.
+        damaged: codes of tags of an unknown type, with values beyond the data, or that come twice.
+            Of these, the first that is sound counts in the other attributes.
     """
 
     numbers: dict[int, int]
     counts: dict[int, int]
     value_bytes: int
-    whole: bool
+    damaged: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -87,19 +89,21 @@ def _read_directory(data: bytes, layout: _Layout, start: int, tags: int) -> Dire
     numbers: dict[int, int] = {}
     counts: dict[int, int] = {}
     value_bytes = 0
-    whole = True
+    damaged: set[int] = set()
     inline = struct.calcsize(layout.order + layout.offset)
     for position in range(start, start + tags * layout.tag_bytes, layout.tag_bytes):
         code, kind, count = struct.unpack_from(layout.order + "HH" + layout.offset, data, position)
         size = count * _BYTES_OF_TYPE.get(kind, 0)
+        is_damaged = kind not in _BYTES_OF_TYPE or code in counts
         at = position + layout.tag_bytes - inline
         if size > inline:
             (at,) = struct.unpack_from(layout.order + layout.offset, data, at)
-        if kind not in _BYTES_OF_TYPE or at + size > len(data) or code in counts:
-            whole = False
+            is_damaged |= at < _HEADER_BYTES or at + size > len(data)
+        if is_damaged:
+            damaged.add(code)
             continue
         counts[code] = count
         value_bytes += size
         if kind in _INTEGERS and count:
             (numbers[code],) = struct.unpack_from(layout.order + _INTEGERS[kind], data, at)
-    return Directory(numbers, counts, value_bytes, whole)
+    return Directory(numbers, counts, value_bytes, frozenset(damaged))

@@ -2,12 +2,96 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
+
 from lacuna.raster.damage import decoder_errors
-from lacuna.raster.formats import Format
+from lacuna.raster.formats import Format, Header
 from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.npy import Buffer
 from lacuna.raster.raster import Raster
 from lacuna.raster.sniff import sniff
+
+
+class ImageFile:
+    """Image file of any format in the table of formats, whose size is read before it is decoded.
+
+    Args:
+        data: the file.
+        media_type: what the file was declared as; its bytes count.
+    """
+
+    def __init__(self, data: Buffer, media_type: str | None = None) -> None:
+        self._data = data
+        self._media_type = media_type
+        self._header: Header | None = None
+
+    @cached_property
+    def form(self) -> Format:
+        """Format of the file.
+
+        Raises:
+            EmptyBodyError: if there are no bytes.
+            UnsupportedMediaTypeError: if it is of a format that is not read.
+            InvalidImageError: if it is not an image.
+        """
+        return sniff(self._data, self._media_type)
+
+    def read_header(self, limits: ImageLimits) -> Header:
+        """Read the size of the image, and hold it to the limits.
+
+        Args:
+            limits: the largest image that is decoded.
+
+        Raises:
+            RequestError: as in `form`.
+            InvalidImageError: if the header is damaged.
+            ImageTooLargeError: if it exceeds the limits.
+            ModuleNotFoundError: if the library that reads it is not installed.
+        """
+        if self._header is None:
+            with decoder_errors(self.form.name):
+                self._header = self.form.read_header(self._content)
+        check_size(limits, self._header.height, self._header.width, self._header.channels)
+        return self._header
+
+    def estimate_bytes(self, limits: ImageLimits) -> int:
+        """Estimate the memory that decoding takes, in bytes.
+
+        Raises:
+            RequestError: as in `read_header`.
+        """
+        decoded_bytes = self.read_header(limits).decoded_bytes
+        copied_bytes = len(self._data) if self.form.needs_bytes else 0
+        return copied_bytes + int(self.form.decode_factor * decoded_bytes)
+
+    def decode(self, limits: ImageLimits) -> Raster:
+        """Decode the image.
+
+        Raises:
+            RequestError: as in `read_header`.
+            InvalidImageError: if the image is damaged, or more than one.
+        """
+        self.read_header(limits)
+        return self.form.decode(self._content, limits)
+
+    def decode_stored(self, limits: ImageLimits) -> NDArray[Any]:
+        """Decode the numbers as they are stored, (H, W, C); see `Format.stored`.
+
+        Raises:
+            RequestError: as in `decode`.
+        """
+        self.read_header(limits)
+        stored: NDArray[Any] = self.form.decode_stored(self._content, limits)
+        return stored
+
+    @cached_property
+    def _content(self) -> bytes:
+        """The file as its decoder needs it."""
+        # A decoder that takes any buffer is given the body itself: 200 MB are not copied.
+        return bytes(self._data) if self.form.needs_bytes else self._data  # type: ignore[return-value]
 
 
 def decode_image(data: Buffer, limits: ImageLimits, media_type: str | None = None) -> Raster:
@@ -25,28 +109,4 @@ def decode_image(data: Buffer, limits: ImageLimits, media_type: str | None = Non
         ImageTooLargeError: if its header exceeds the limits.
         ModuleNotFoundError: if the library of its decoder is not installed.
     """
-    form = sniff(data, media_type)
-    return form.decode(check_header(form, data, limits), limits)
-
-
-def check_header(form: Format, data: Buffer, limits: ImageLimits) -> bytes:
-    """Hold the header of a file to the limits, before anything is allocated for its image.
-
-    Args:
-        form: of the file.
-        data: the file.
-        limits: the largest image that is decoded.
-
-    Returns:
-        The file as its decoder needs it.
-
-    Raises:
-        InvalidImageError: if the header is damaged.
-        ImageTooLargeError: if it exceeds the limits.
-    """
-    # A decoder that takes any buffer is given the body itself: 200 MB are not copied.
-    content: bytes = bytes(data) if form.needs_bytes else data  # type: ignore[assignment]
-    with decoder_errors(form.name):
-        header = form.read_header(content)
-    check_size(limits, header.height, header.width, header.channels)
-    return content
+    return ImageFile(data, media_type).decode(limits)

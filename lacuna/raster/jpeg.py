@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ MAX_SCANS = 100
 which costs time for the whole picture and no bytes to speak of."""
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN = 0xDA
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_FIRST_WITH_LENGTH = 0xC0
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+"""A marker among pixels, in which 0xff is followed by 0, by itself or by a restart marker."""
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _EXIF_SEGMENT = 0xE1
 _TAKEN_SEGMENTS = frozenset({0xE0, 0xEE})
@@ -66,12 +70,30 @@ def read_jpeg_header(data: bytes) -> Header:
 
 
 def count_scans(data: bytes, start: int, end: int) -> int:
-    """Count the scans of the JPEG stream in a part of the data, without walking it.
+    """Count the scans of a JPEG stream, up to the end of its image: phones put videos behind that.
 
-    In pixels a byte 0xff is always followed by 0 or a restart marker, so that nothing else looks
-    like the start of a scan but those of thumbnails in metadata.
+    Args:
+        data: holds the stream.
+        start: where it begins in the data.
+        end: where the data of the stream end.
+
+    Returns:
+        At least as many as libjpeg decodes; no more than that if they exceed `MAX_SCANS`.
     """
-    return data.count(b"\xff\xda", start, end)
+    found = data.count(b"\xff\xda", start, end)
+    if found <= MAX_SCANS:
+        return found
+    scans, position = 0, start + 2
+    while match := _MARKER.search(data, position, end):
+        position = match.end()
+        marker = data[position - 1]
+        if marker == _END_OF_IMAGE:
+            break
+        scans += marker == _START_OF_SCAN
+        # libjpeg passes over reserved markers in search of a restart, and knows no length of them.
+        if marker >= _FIRST_WITH_LENGTH and marker not in _STANDALONE:
+            position += int.from_bytes(data[position : position + 2], "big")
+    return scans
 
 
 def _read_segments(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
@@ -75,9 +76,10 @@ def decode_jpeg2000(data: bytes, _: ImageLimits) -> Raster:
         colours = np.delete(values, alphas, axis=2) if alphas else values
         return make_raster(
             colours,
-            valid=np.all(values[:, :, alphas] > 0, axis=2) if alphas else None,
+            valid=_read_alphas(values[:, :, alphas], stream, bits) if alphas else None,
             full_scale=None if stream.bits[0] < 0 else float(2**bits - 1),
-            is_lossy=stream.is_lossy,
+            # With the reversible wavelet the codestream may have been cut off, or not.
+            is_lossy=stream.is_lossy or None,
         )
 
 
@@ -93,7 +95,7 @@ def read_jpeg2000_header(data: bytes) -> Header:
 
 
 def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Walk the boxes, those inside the JP2 header among them.
+    """Walk the boxes up to the codestream, those inside the JP2 header among them.
 
     Yields:
         type and contents.
@@ -116,6 +118,8 @@ def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             yield from _read_boxes(data[start:end])
         else:
             yield kind, data[start:end]
+        if kind == b"jp2c":
+            return  # the header comes before it; metadata and other things may follow
         position = end
 
 
@@ -145,6 +149,11 @@ def _read_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
         yield marker, stream[position + 4 : position + 2 + length]
         position += 2 + length
         marker, length = struct.unpack_from(">HH", stream, position)
+
+
+def _read_alphas(alphas: NDArray[Any], stream: Codestream, bits: int) -> NDArray[np.bool_]:
+    least = 2 ** (bits - 1) if stream.is_lossy else 1
+    return np.asarray(np.all(alphas >= least, axis=2), np.bool_)
 
 
 def _find_alphas(definitions: bytes, channels: int) -> list[int]:

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError, UnsupportedMediaTypeError
 from lacuna.raster.formats import FORMATS
-from lacuna.raster.images import check_header
+from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import Buffer
-from lacuna.raster.sniff import sniff
 
 
 def decode_label_map(data: Buffer, limits: ImageLimits) -> NDArray[Any]:
@@ -31,11 +30,11 @@ def decode_label_map(data: Buffer, limits: ImageLimits) -> NDArray[Any]:
         InvalidImageError: if it is damaged, coloured or holds fractions.
         ImageTooLargeError: if its header exceeds the limits.
     """
-    form = sniff(data)
-    if form.stored is None:
+    file = ImageFile(data)
+    if file.form.stored is None:
         able = ", ".join(other.name for other in FORMATS if other.stored)
-        raise UnsupportedMediaTypeError(f"labels must be one of {able}; they are {form.name}")
-    values = form.decode_stored(check_header(form, data, limits), limits)
+        raise UnsupportedMediaTypeError(f"labels must be one of {able}; they are {file.form.name}")
+    values = file.decode_stored(limits)
     if values.shape[2] != 1:
         raise InvalidImageError(f"labels must have one channel; there are {values.shape[2]}")
     if values.dtype.kind not in "biu":

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError
+from lacuna.raster.damage import memory_errors
 
 Buffer = bytes | memoryview
 
@@ -139,8 +140,9 @@ def labels_npz(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) ->
         probabilities: float32 (H, W, K).
     """
     buffer = io.BytesIO()
-    np.savez(buffer, labels=labels, probabilities=probabilities)
-    return buffer.getvalue()
+    with memory_errors():  # which zipfile hides, by what it raises while it closes the file
+        np.savez(buffer, labels=labels, probabilities=probabilities)
+        return buffer.getvalue()
 
 
 def _find_header(data: Buffer) -> tuple[int, int]:

@@ -17,6 +17,8 @@ ORIENTATION_TAG = 274
 _STEPS = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 """Steps along rows and columns, forwards or backwards, after 5 to 8 have swapped them."""
 
+_SWAPPED = 5
+
 
 def read_orientation(exif: bytes) -> int:
     """Read the orientation from an EXIF blob.
@@ -50,7 +52,9 @@ def turn_upright(raster: Raster, orientation: int) -> Raster:
         raster,
         values=turn(raster.values, orientation),
         valid=None if raster.valid is None else turn(raster.valid, orientation),
-        wide_values=None if raster.wide_values is None else turn(raster.wide_values, orientation),
+        has_data=None if raster.has_data is None else turn(raster.has_data, orientation),
+        stored=None if raster.stored is None else turn(raster.stored, orientation),
+        is_turned=orientation >= _SWAPPED,
         georeference=None,  # it places the stored rows and columns
     )
 
@@ -65,5 +69,5 @@ def turn(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation not in _STEPS:
         return array
     rows, columns = _STEPS[orientation]
-    upright = array.swapaxes(0, 1) if orientation >= 5 else array
+    upright = array.swapaxes(0, 1) if orientation >= _SWAPPED else array
     return np.ascontiguousarray(upright[::rows, ::columns])

@@ -20,16 +20,20 @@ class Raster:
     Attributes:
         values: uint8, uint16 or float32 (H, W, C), H, W and C ≥ 1, in the file's own units.
         valid: bool (H, W), True = the file says that this pixel holds data (alpha, a transparent
-            colour, a no-data value); None if the file says nothing about it.
+            colour, a transparency mask); None if the file says nothing about it.
+        has_data: bool (H, W), True = the pixel does not hold the no-data value that the file names;
+            None if it names none.
         full_scale: the value that means white in a picture with integer samples; None for arrays
             and floating-point pictures, which carry numbers rather than intensities.
         is_binary: there is one channel, and it was saved as booleans; not all who write these write
             0 and 1.
         white_is_zero: the file stored 0 for white, and the values were inverted; for masks, which
             are numbers, that has to be undone.
-        is_lossy: the file was compressed with loss, so that values come back changed a little.
-        wide_values: the numbers that `values` were narrowed from, where that may have changed them:
-            no-data values are compared with these. None where `values` are the numbers stored.
+        is_lossy: the file was compressed with loss, so that values come back changed a little; None
+            if it does not tell.
+        is_turned: height and width were swapped, as the orientation in the file says.
+        stored: (H, W, S), the numbers in the file, which no-data values are compared with; None
+            where `values` are these.
         georeference: where the image lies, as the file says; None if it does not.
         band_names: descriptions of the channels, as the file gives them, empty where a channel has
             none; no entry at all if the file names none.
@@ -41,10 +45,12 @@ class Raster:
     values: NDArray[Any]
     valid: NDArray[np.bool_] | None = None
     full_scale: float | None = None
+    has_data: NDArray[np.bool_] | None = None
     white_is_zero: bool = False
     is_binary: bool = False
-    is_lossy: bool = False
-    wide_values: NDArray[Any] | None = None
+    is_lossy: bool | None = False
+    is_turned: bool = False
+    stored: NDArray[Any] | None = None
     georeference: Georeference | None = None
     band_names: tuple[str, ...] = ()
 
@@ -72,16 +78,17 @@ class Raster:
         return int(self.values.shape[2])
 
 
-def make_raster(values: NDArray[Any], **facts: Any) -> Raster:
+def make_raster(values: NDArray[Any], stored: NDArray[Any] | None = None, **facts: Any) -> Raster:
     """Make a raster of numbers of any real dtype.
 
     Args:
         values: (H, W, C).
+        stored: the numbers in the file, if `values` were made of these.
         **facts: other attributes of the raster.
     """
     narrowed = np.ascontiguousarray(narrow(values))
     is_exact = values.dtype.kind == "b" or values.dtype.newbyteorder("=") in KEPT_DTYPES
-    return Raster(narrowed, wide_values=None if is_exact else values, **facts)
+    return Raster(narrowed, stored=values if stored is None and not is_exact else stored, **facts)
 
 
 def narrow(values: NDArray[Any]) -> NDArray[Any]:
@@ -101,35 +108,6 @@ def narrow(values: NDArray[Any]) -> NDArray[Any]:
     native = values.dtype.newbyteorder("=")
     with np.errstate(over="ignore"):
         return values.astype(native if native in KEPT_DTYPES else np.float32, copy=False)
-
-
-def equals_nodata(values: NDArray[Any], nodata: float) -> NDArray[np.bool_]:
-    """Find the pixels whose channels all hold the no-data value.
-
-    Args:
-        values: (H, W, C), integer or floating point.
-        nodata: may be NaN; a value that the dtype cannot hold is found nowhere.
-
-    Returns:
-        bool (H, W), True = no data.
-    """
-    if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            wanted = values.dtype.type(nodata)
-        hits = np.isnan(values) if np.isnan(nodata) else values == wanted
-    elif values.dtype.kind == "b":
-        hits = values == bool(nodata) if nodata in (0, 1) else np.zeros_like(values)
-    elif float(nodata).is_integer() and _holds(values.dtype, int(nodata)):
-        # As an integer of the same dtype: a Python float would turn the whole image into float64.
-        hits = values == values.dtype.type(int(nodata))
-    else:
-        return np.zeros(values.shape[:2], np.bool_)
-    return np.asarray(hits.all(axis=2), np.bool_)
-
-
-def _holds(dtype: np.dtype[Any], number: int) -> bool:
-    bounds = np.iinfo(dtype)
-    return int(bounds.min) <= number <= int(bounds.max)
 
 
 def split_alpha(samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -24,6 +24,9 @@ MAX_PIXELS = 4096 * 4096
 _MAX_GROUPS = 10
 """Five-bit groups in one number: fifty bits, so that nothing here can overflow 64."""
 
+_BLOCK = 1 << 16
+"""Numbers that are compressed together."""
+
 
 def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Encode a mask in the compressed form.
@@ -40,6 +43,16 @@ def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
     starts = [0, 0] if flat.size and flat[0] else [0]
     counts = np.diff(np.concatenate([starts, edges, [flat.size]]))
     return {"size": [height, width], "counts": _compress(counts)}
+
+
+def read_pixels(encoded: Mapping[str, Any], max_pixels: int = MAX_PIXELS) -> int:
+    """Read the height × width of an encoded mask.
+
+    Raises:
+        InvalidMaskError: if its size is wrong or beyond `max_pixels`.
+    """
+    height, width = _read_size(encoded.get("size"), max_pixels)
+    return height * width
 
 
 def decode(encoded: object, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
@@ -118,6 +131,12 @@ def _character_codes(counts: str | bytes) -> NDArray[np.int64]:
 def _compress(counts: NDArray[np.int64]) -> str:
     numbers = counts.copy()
     numbers[3:] -= counts[1:-2]
+    # In blocks, because each number takes a hundred bytes on the way.
+    starts = range(0, numbers.size, _BLOCK)
+    return "".join([_write_groups(numbers[start : start + _BLOCK]) for start in starts])
+
+
+def _write_groups(numbers: NDArray[np.int64]) -> str:
     rest, groups, used = numbers, [], []
     more = np.ones(numbers.size, np.bool_)
     while more.any():

@@ -18,17 +18,23 @@ from tifffile import TiffFile, TiffPage
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
-from lacuna.raster.geotiff import read_band_names, read_georeference
+from lacuna.raster.geotiff import (
+    GEOREFERENCE_TAGS,
+    read_band_names,
+    read_georeference,
+    read_nodata,
+    read_nodata_values,
+)
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.nodata import equals_nodata
 from lacuna.raster.orientation import ORIENTATION_TAG, turn, turn_upright
-from lacuna.raster.raster import Raster, equals_nodata, make_raster
+from lacuna.raster.raster import Raster, make_raster
 from lacuna.raster.tiff_pages import JPEG, check_page, choose_pages, refuse_stack
 
 # tifffile logs what is wrong with a file, at every level, with text from the file; callers are
 # told by the error.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
-_NODATA_TAG = 42113
 _ALPHA = (1, 2)
 _MINISWHITE, _PALETTE, _CMYK, _YCBCR = 0, 3, 5, 6
 _KNOWN_COLOURS = frozenset({_MINISWHITE, 1, 2, _PALETTE, 4, _CMYK, _YCBCR, 32803, 34892})
@@ -43,7 +49,8 @@ def decode_tiff(data: bytes, limits: ImageLimits) -> Raster:
 
     Returns:
         The bands as they are, but for palettes, CMYK and YCbCr, which become RGB, and
-        white-is-zero, which is inverted. Alpha, the mask page and GDAL_NODATA become `valid`.
+        white-is-zero, which is inverted. Missing pixels are those that GDAL finds (its RFC 15),
+        except that alpha and a no-data value both count where there are both.
 
     Raises:
         InvalidImageError: if the file is damaged, cut short, of a kind that is not read, or holds
@@ -51,12 +58,14 @@ def decode_tiff(data: bytes, limits: ImageLimits) -> Raster:
         ImageTooLargeError: if its header exceeds the limits.
     """
     with decoder_errors("TIFF"):
-        main, masks = choose_pages(data)
+        pages = choose_pages(data)
         with TiffFile(BytesIO(data)) as file:
-            page = _open_page(file, main, data, limits)
-            raster = _read_raster(page)
-            for index in masks:
-                raster = _add_mask_page(raster, _open_page(file, index, data, limits))
+            page = _open_page(file, pages.image, data, limits)
+            raster = _read_raster(page, pages.damaged)
+            masks = [_open_page(file, index, data, limits) for index in pages.masks]
+            mask = _read_mask(masks, raster.size)
+            if mask is not None:
+                raster = replace(raster, valid=mask, has_data=None)
             return turn_upright(raster, _read_orientation(page))
 
 
@@ -75,9 +84,9 @@ def decode_stored_tiff(data: bytes, limits: ImageLimits) -> NDArray[Any]:
         ImageTooLargeError: as for `decode_tiff`.
     """
     with decoder_errors("TIFF"):
-        main, _ = choose_pages(data)
+        pages = choose_pages(data)
         with TiffFile(BytesIO(data)) as file:
-            page = _open_page(file, main, data, limits)
+            page = _open_page(file, pages.image, data, limits)
             return turn(_read_samples(page), _read_orientation(page))
 
 
@@ -94,29 +103,48 @@ def _open_page(file: TiffFile, index: int, data: bytes, limits: ImageLimits) -> 
     return page
 
 
-def _read_raster(page: TiffPage) -> Raster:
+def _read_raster(page: TiffPage, damaged: frozenset[int]) -> Raster:
     samples = _read_samples(page)
     names = read_band_names(page, samples.shape[2])
     alphas = _find_alphas(samples.shape[2], page.extrasamples)
     colours, valid = samples, None
     if alphas:
         colours = np.delete(samples, alphas, axis=2)
-        valid = np.all(samples[:, :, alphas] > 0, axis=2)
-    nodata = _read_nodata(page)
-    if nodata is not None:
-        has_data = ~equals_nodata(colours, nodata)
-        valid = has_data if valid is None else valid & has_data
+        valid = np.all(_is_set(page, samples[:, :, alphas]), axis=2)
     values, full_scale = _convert_colours(page, colours)
     if values.shape[2] != colours.shape[2]:
         names = ()
     return make_raster(
         values,
+        stored=None if values is colours else colours,
         valid=valid,
+        has_data=_find_data(page, samples, colours),
         full_scale=full_scale,
         white_is_zero=full_scale is not None and int(page.photometric) == _MINISWHITE,
-        georeference=read_georeference(page),
+        is_lossy=_is_lossy(page),
+        georeference=None if damaged & GEOREFERENCE_TAGS else read_georeference(page),
         band_names=tuple(name for index, name in enumerate(names) if index not in alphas),
     )
+
+
+def _is_lossy(page: TiffPage) -> bool:
+    return bool(page.compression == JPEG)
+
+
+def _is_set(page: TiffPage, samples: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return whether alpha or a mask is not 0, or after compression with loss at least half."""
+    return samples >= 2 ** (page.bitspersample - 1) if _is_lossy(page) else samples > 0
+
+
+def _find_data(
+    page: TiffPage, samples: NDArray[Any], colours: NDArray[Any]
+) -> NDArray[np.bool_] | None:
+    """Find the pixels that do not hold the no-data values that the tags name."""
+    values = read_nodata_values(page, samples.shape[2])
+    if values is not None:
+        return ~equals_nodata(samples, values)
+    nodata = read_nodata(page)
+    return None if nodata is None else ~equals_nodata(colours, nodata)
 
 
 def _read_samples(page: TiffPage) -> NDArray[Any]:
@@ -135,14 +163,6 @@ def _find_alphas(channels: int, extra: tuple[int, ...]) -> list[int]:
     """
     alphas = [channels - len(extra) + i for i, kind in enumerate(extra) if kind in _ALPHA]
     return alphas if len(alphas) < channels else []
-
-
-def _read_nodata(page: TiffPage) -> float | None:
-    text = page.tags.valueof(_NODATA_TAG)
-    try:
-        return None if text is None else float(str(text).strip("\0 "))
-    except ValueError:
-        return None
 
 
 def _convert_colours(page: TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any], float | None]:
@@ -195,11 +215,11 @@ def _ycbcr_to_rgb(values: NDArray[Any]) -> NDArray[Any]:
     return np.array(picture.convert("RGB"))
 
 
-def _add_mask_page(raster: Raster, page: TiffPage) -> Raster:
-    """Intersect with a transparency mask; one of another size belongs to an overview."""
-    if (page.imagelength, page.imagewidth) != raster.size:
-        return raster
-    valid = np.any(_read_samples(page) > 0, axis=2)
-    if raster.valid is not None:
-        valid &= raster.valid
-    return replace(raster, valid=valid)
+def _read_mask(pages: list[TiffPage], size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Intersect the transparency masks; one of another size belongs to an overview."""
+    masks = [
+        np.any(_is_set(page, _read_samples(page)), axis=2)
+        for page in pages
+        if (page.imagelength, page.imagewidth) == size
+    ]
+    return np.logical_and.reduce(masks) if masks else None

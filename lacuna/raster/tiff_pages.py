@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import NamedTuple
 
 from tifffile import TiffPage
 
@@ -47,6 +48,16 @@ _OFFSETS = (273, 279, 324, 325)
 _SUBFILE, _OLD_SUBFILE = 254, 255
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL = 256, 257, 258, 277
 _REDUCED, _MASK = 1, 4
+_KINDS = frozenset({_SUBFILE, _OLD_SUBFILE})
+_NEEDED = _KINDS | {
+    *(_WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL),
+    *(259, 262, 266, 284, 338, 339),  # compression, colours, order of bits and samples, formats
+    *(273, 278, 279, 322, 323, 324, 325, 32997, 32998),  # strips and tiles
+    *(292, 293, 317, 320, 347, 529, 530, 532),  # options of compressions and colours
+    *(274, 42113),  # orientation and no-data value
+    *(33628, 33629),  # stacks of MetaMorph
+}
+"""Tags without which an image would be another one, or none. Readers do without all others."""
 _STACKS = re.compile(r'^ImageJ=[^\0]*?\b(?:images|frames|slices)=([2-9]|1\d)|"truncated": true')
 
 
@@ -69,21 +80,39 @@ def read_tiff_header(data: bytes) -> Header:
     return Header(numbers[_HEIGHT], numbers[_WIDTH], samples, -(-bits // 8))
 
 
-def choose_pages(data: bytes) -> tuple[int, list[int]]:
+class Pages(NamedTuple):
+    """Pages of a file that are read.
+
+    Attributes:
+        image: index of the image of full resolution.
+        masks: indices of its transparency masks.
+        damaged: codes of the image's tags that cannot be read, and need not be.
+    """
+
+    image: int
+    masks: list[int]
+    damaged: frozenset[int]
+
+
+def choose_pages(data: bytes) -> Pages:
     """Find the full-resolution image and its transparency masks.
 
     Args:
         data: the file.
-
-    Returns:
-        index of the image's page, and of the masks' pages of full resolution.
 
     Raises:
         InvalidImageError: if there are several images, or directories too large to be honest.
         ValueError: if the directories are damaged.
         struct.error: likewise.
     """
-    return _choose(_read_all(data))
+    directories = _read_all(data)
+    main, masks = _choose(directories)
+    for index in (main, *masks):
+        if directories[index].damaged & _NEEDED:
+            raise ValueError(
+                "a tag that counts is repeated, of an unknown type, or beyond the file"
+            )
+    return Pages(main, masks, directories[main].damaged)
 
 
 def _read_all(data: bytes) -> list[Directory]:
@@ -110,8 +139,8 @@ def _choose(directories: list[Directory]) -> tuple[int, list[int]]:
 
 
 def _check_directory(directory: Directory) -> None:
-    if not directory.whole:
-        raise ValueError("a tag is repeated, of an unknown type, or beyond the file")
+    if directory.damaged & _KINDS:
+        raise ValueError("a tag that tells images from masks is repeated, or of an unknown type")
     if max(directory.counts.get(code, 0) for code in _OFFSETS) > MAX_SEGMENTS:
         raise ImageTooLargeError(f"TIFF must have at most {MAX_SEGMENTS} strips or tiles")
 

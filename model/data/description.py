@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lacuna.raster.nodata import NO_NODATA, NoData
+
 DESCRIPTION_FILE = "dataset.toml"
 Depth = Literal["uint8", "uint16", "float32"]
 
@@ -43,7 +45,8 @@ class DatasetDescription:
         name: of the model on the server.
         classes: in the order of their ids.
         description: one or two sentences for people.
-        nodata: value of missing pixels, in the images' own units; may be NaN.
+        nodata: value of missing pixels, in the images' own units, in place of those that the files
+            name; None for these.
         channels: of the images; if None, those of most images.
         dtype: of the images; if None, that of most images.
         validation_fraction: fraction of the images for validation.
@@ -52,7 +55,7 @@ class DatasetDescription:
     name: str
     classes: tuple[ClassDescription, ...]
     description: str = ""
-    nodata: float | None = None
+    nodata: NoData | None = None
     channels: int | None = None
     dtype: Depth | None = None
     validation_fraction: float | None = None
@@ -71,7 +74,10 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, str) and len(value) <= 2000,
         "must be a text of at most 2000 characters",
     ),
-    "nodata": (_is_number, "must be a number"),
+    "nodata": (
+        lambda value: _is_number(value) or value == NO_NODATA,
+        f'must be a number or "{NO_NODATA}"',
+    ),
     "channels": (
         lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64,
         "must be 1 to 64",

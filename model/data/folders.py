@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import RequestError
+from lacuna.raster.nodata import NoData
+from lacuna.raster.sidecar import choose_mask
 from model.data.description import DESCRIPTION_FILE, DatasetDescription, Depth, read_description
 from model.data.listing import SPLIT_FILES, Entry, list_entries, show_path, split_entries
 from model.data.reading import TrainingImage, read_image, read_labels, read_mask
@@ -141,11 +143,12 @@ def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample
         entry: from `Dataset.training` or `Dataset.validation`.
         description: the dataset's.
     """
+    mask_path, nodata = choose_mask(entry.image, entry.mask, description.nodata)
     raster, labels = _read_files(
         entry.image.read_bytes(),
         entry.labels.read_bytes(),
-        None if entry.mask is None else entry.mask.read_bytes(),
-        description.nodata,
+        None if mask_path is None else mask_path.read_bytes(),
+        nodata,
     )
     channels = description.channels or raster.values.shape[2]
     values = np.repeat(raster.values, channels // raster.values.shape[2], axis=2)
@@ -159,7 +162,7 @@ def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample
 
 
 def _read_files(
-    image: bytes, labels: bytes, mask: bytes | None, nodata: float | None
+    image: bytes, labels: bytes, mask: bytes | None, nodata: NoData | None
 ) -> tuple[TrainingImage, NDArray[Any]]:
     raster = read_image(image, nodata)
     if mask is not None:
@@ -173,16 +176,20 @@ def _inspect(
     """Read the files of one image and return the facts, or the faults."""
     faults: list[str] = []
     digest = hashlib.blake2b(entry.name.encode(), digest_size=16)
-    nodata = description.nodata if description else None
+    mask_path, nodata = choose_mask(
+        entry.image, entry.mask, description.nodata if description else None
+    )
     raster = _try(entry.image, folder, digest, faults, read_image, nodata)
     labels = _try(entry.labels, folder, digest, faults, read_labels)
-    mask = _try(entry.mask, folder, digest, faults, read_mask) if entry.mask else None
+    mask = _try(mask_path, folder, digest, faults, read_mask) if mask_path else None
     size = None if raster is None else raster.valid.shape
-    for path, found in ((entry.labels, labels), (entry.mask, mask)):
+    for path, found in ((entry.labels, labels), (mask_path, mask)):
         if path is not None and found is not None and size is not None and found.shape != size:
+            hint = "; the sides are swapped, as by an EXIF orientation of only one of them"
             faults.append(
                 f"{show_path(path, folder)}: must have the image's height and width; "
                 f"{entry.image.name} is {_times(size)}, this is {_times(found.shape)}"
+                f"{hint if found.shape == size[::-1] else ''}"
             )
     if labels is not None and description is not None:
         unknown = _find_unknown(labels, len(description.classes))

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lacuna.raster.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from lacuna.raster.sidecar import SIDECAR_SUFFIX
 from model.data.description import DESCRIPTION_FILE, DatasetDescription
 
 DEFAULT_VALIDATION_FRACTION = 0.2
 SPLIT_FILES = ("train.txt", "validation.txt")
 _FOLDERS = {"images": IMAGE_SUFFIXES, "labels": LABEL_SUFFIXES, "masks": IMAGE_SUFFIXES}
 # What geographic tools write beside an image.
-_SIDECARS = (".xml", ".tfw", ".wld", ".prj", ".pgw", ".jgw", ".ovr")
+_SIDECARS = (".xml", ".tfw", ".wld", ".prj", ".pgw", ".jgw", ".ovr", SIDECAR_SUFFIX)
 
 
 class Entry(NamedTuple):

@@ -13,6 +13,7 @@ from lacuna.raster.images import decode_image
 from lacuna.raster.label_maps import decode_label_map
 from lacuna.raster.limits import UNLIMITED
 from lacuna.raster.masks import decode_mask
+from lacuna.raster.nodata import NoData
 
 # A network is trained on the raw values of one depth, to which the server scales all others.
 _TRAINABLE = (None, 255.0, 65535.0)
@@ -30,12 +31,13 @@ class TrainingImage(NamedTuple):
     valid: NDArray[np.bool_]
 
 
-def read_image(data: bytes, nodata: float | None = None) -> TrainingImage:
+def read_image(data: bytes, nodata: NoData | None = None) -> TrainingImage:
     """Decode an image.
 
     Args:
         data: the file.
-        nodata: value of missing pixels, in all channels; may be NaN.
+        nodata: value of missing pixels, in all channels, in place of those that the file names;
+            None for these.
 
     Raises:
         RequestError: if it is damaged or of a kind that is not read.

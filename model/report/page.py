@@ -192,7 +192,7 @@ def _describe_images(dataset: Dataset) -> list[tuple[str, Any]]:
         ("smallest, largest", f"{_times(sizes[0])}, {_times(sizes[-1])} pixels"),
         ("channels", description.channels),
         ("dtype", description.dtype),
-        ("no-data value", "none" if description.nodata is None else description.nodata),
+        ("no-data value", "as the files say" if description.nodata is None else description.nodata),
         ("valid pixels", f"{dataset.valid_fraction:.1%}"),
         ("mean and scale of valid values", f"{dataset.pixel_mean:.4g}, {dataset.pixel_scale:.4g}"),
     ]

@@ -39,13 +39,20 @@ def config(as_json: bool, changed: bool) -> None:
 
     Each is an environment variable. Options of `lacuna serve` take precedence. Keys are masked.
     """
-    from service.config import PREFIX, read_settings  # noqa: PLC0415 (needs the extra)
+    from service.config import (  # noqa: PLC0415 (needs the extra)
+        PREFIX,
+        list_injected_variables,
+        read_settings,
+    )
 
     settings = [
         setting
         for setting in list_effective(read_settings(), PREFIX)
         if not changed or setting.origin != "default"
     ]
+    ignored = list_injected_variables()
+    if ignored:
+        click.echo(f"ignored, set by Kubernetes or Docker: {', '.join(ignored)}", err=True)
     if as_json:
         content = {name: {"value": value, "from": origin} for name, value, origin in settings}
         click.echo(json.dumps(content, indent=2))

@@ -6,12 +6,17 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 LogFormat = Literal["auto", "json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+# Other packages log pixels and headers at the level DEBUG.
+OUR_LOGGERS = ("lacuna", "service")
 
 # Attributes of every record. All others come from `extra`.
 _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -48,7 +53,11 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Formatter of readable lines: time, level, message, and extra fields as name=value."""
+    """Formatter of readable lines: time, level, message, and extra fields as name=value.
+
+    No text of a request can begin a line, end a field or control a terminal: characters that cannot
+    be printed are escaped as in Python, and the lines of a traceback are indented.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
@@ -56,12 +65,33 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """Format one record, without a traceback."""
         facts = [f"{name}={_quote(value)}" for name, value in _list_facts(record)]
-        return " ".join([super().formatMessage(record), *facts])
+        return " ".join([_escape(super().formatMessage(record)), *facts])
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
+        """Format a traceback, indented by four spaces."""
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(f"    {_escape(line)}" for line in lines)
+
+
+_NEEDS_QUOTES = re.compile(r'[ "\\]')
 
 
 def _quote(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
+    if text and text.isprintable() and not _NEEDS_QUOTES.search(text):
+        return text
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{_escape(quoted)}"'
+
+
+def _escape(text: str) -> str:
+    """Escape control characters, line separators, and marks that reorder text on a screen."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 class BatchingHandler(logging.StreamHandler[TextIO]):
@@ -107,21 +137,25 @@ class BatchingHandler(logging.StreamHandler[TextIO]):
                 self.handleError(record)
 
 
-def configure_logging(log_format: LogFormat) -> None:
+def configure_logging(log_format: LogFormat, log_level: LogLevel = "info") -> None:
     """Send all logs to standard error in one format.
 
     Args:
         log_format: `"json"`; `"text"`; or `"auto"`, text on a terminal and JSON elsewhere.
+        log_level: Lowest level of the lines; other packages never log below INFO.
     """
+    level: int = getattr(logging, log_level.upper())
     # A separate descriptor, so that `mute_native_stderr` does not discard log lines.
-    stream = os.fdopen(os.dup(sys.stderr.fileno()), "w")
+    stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", errors="backslashreplace")
     handler = BatchingHandler(stream)
     if log_format == "text" or (log_format == "auto" and stream.isatty()):
         handler.setFormatter(TextFormatter())
     else:
         handler.setFormatter(JsonFormatter())
     _skip_unused_record_fields()
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(level)
 
 
 def _skip_unused_record_fields() -> None:

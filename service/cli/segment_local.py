@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from lacuna.cli.segment_plan import Job
 from lacuna.cli.segment_run import SegmentJob
 from lacuna.client.result import Result
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.sidecar import choose_mask
 from service.cli.loading import load_saved_model
 
 if TYPE_CHECKING:
@@ -80,6 +82,10 @@ async def open_models(
 def _read_sample(job: Job, manifest: Manifest, parsed: Parameters) -> Sample:
     from service.wire.native.request import make_request  # noqa: PLC0415
 
-    mask = None if job.mask is None else job.mask.read_bytes()
-    request = make_request(job.image.read_bytes(), mask, parsed)
+    mask, nodata = choose_mask(job.image, job.mask, parsed.nodata)
+    request = make_request(
+        job.image.read_bytes(),
+        None if mask is None else mask.read_bytes(),
+        replace(parsed, nodata=nodata),
+    )
     return request.read_samples(manifest, ImageLimits())[0]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from service.cli.loading import load_saved_model
 from service.cli.logs import configure_logging
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -54,35 +61,65 @@ def serve(
 
     The port opens at once. /readyz answers 503 until every model is loaded and checked, then 200.
     On SIGTERM or Ctrl-C the server finishes the requests it has accepted, then ends. A second
-    signal ends it at once.
+    signal ends it at once. On SIGHUP it reads the files of keys anew.
 
     \b
     curl -F image=@scene.png -F mask=@mask.png -H 'Accept: image/png' \\
         http://127.0.0.1:8000/v1/segment -o labels.png
     """
+    options = {
+        "host": host,
+        "port": port,
+        "model_repository": model_repository,
+        "models": models,
+        "api_keys_file": api_keys_file,
+        "admin_key_file": admin_key_file,
+        "metrics_port": metrics_port,
+        "docs": docs,
+    }
+    try:
+        with _ignore_hangups():
+            status = _run(options)
+    except KeyboardInterrupt:
+        # Before the server handles signals. Nobody was promised anything, so nothing is said.
+        status = 128 + signal.SIGINT
+    sys.exit(status)
+
+
+def _run(options: Mapping[str, object]) -> int:
+    """Serve until a signal, and return the exit status."""
     # All of this is an extra; and --help is to answer at once.
     from service.assembly import (  # noqa: PLC0415
         assemble_services,
+        fetch_models,
         make_server,
         warn_of_open_access,
     )
-    from service.config import read_settings  # noqa: PLC0415
+    from service.config import list_injected_variables, read_settings  # noqa: PLC0415
     from service.engine.scheduling import set_batch_scheduling  # noqa: PLC0415
 
-    settings = read_settings(
-        host=host,
-        port=port,
-        model_repository=model_repository,
-        models=models,
-        api_keys_file=api_keys_file,
-        admin_key_file=admin_key_file,
-        metrics_port=metrics_port,
-        docs=docs,
-    )
+    settings = read_settings(**options)
     set_batch_scheduling()
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, settings.log_level)
+    ignored = list_injected_variables()
+    if ignored:
+        log.debug("variables of Kubernetes or Docker are ignored", extra={"variables": ignored})
+    settings = fetch_models(settings)
     services = assemble_services(settings, load_saved_model)
     warn_of_open_access(settings, services)
     server = make_server(settings, services, end=os._exit)
     server.run()
-    sys.exit(int(server.has_cut_off))
+    return int(server.has_cut_off)
+
+
+@contextmanager
+def _ignore_hangups() -> Iterator[None]:
+    """Ignore SIGHUP until the server handles it: the keys are not read yet, or were just read."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, former)

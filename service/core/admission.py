@@ -1,26 +1,28 @@
-"""Admission control: whether a request is admitted, decided before its body is decoded.
+"""Admission control: whether a request is admitted, first by its head and again by its size.
 
 1. A request is refused if its predicted wait in the queue exceeds the server's limit (`wait`).
    Once its timeout is known, it is refused if the predicted wait exceeds that (`deadline`). A
    caller that is refused at once can go elsewhere.
-2. A request is refused if too many requests are pending (`pending`), or if their bodies have too
+2. Clients take turns in the queue (`service.core.backlog`). So the work ahead of a request is that
+   of its own client, and as much of each other client's. A client with nothing pending waits for
+   the running calls only.
+3. A request is refused if too many requests are pending (`pending`), or if their bodies have too
    many bytes (`bytes`). This bounds memory even if the prediction is wrong.
-3. A single body is never refused here, because a later attempt would fail as well. Another limit
+4. A single body is never refused here, because a later attempt would fail as well. Another limit
    bounds the size of one body.
-4. A refusal says when to retry: when enough work will be done to admit the same request.
-5. No client takes all of the server (`share`). A client gets at most its share of the pending
-   requests and bytes. While it has more than its share of the pending requests, it is also refused
-   at its share of the wait. So other clients find room, and a queue that is not full of one
-   client's work.
+5. No client takes all of the server (`share`): a client gets at most its share of the pending
+   requests, of the bytes, and of the wait.
+6. A refusal says when to retry: when enough work will be done to admit the same request.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Reason = Literal["wait", "deadline", "pending", "bytes", "share"]
+Reason = Literal["wait", "deadline", "pending", "bytes", "memory", "share"]
 
 # Retry-After counts whole seconds. Predictions beyond a minute are not reliable.
 _MIN_RETRY_S = 1
@@ -36,12 +38,11 @@ class AdmissionPolicy:
             the timeouts of common clients and proxies, which are 15 s to 60 s.
         max_pending: Largest number of pending requests: admitted and not yet answered. Each of them
             holds a connection and a task.
-        max_pending_bytes: Largest sum of their bodies, in bytes. Decoded images take several times
-            as much memory.
-        max_share: Largest share of these three limits for one client. With one half, a single
-            client still has 512 requests and a queue of 5 s, which fills every batch, and two
-            clients can use the whole server. Set it to 1 if all clients come through the address of
-            one proxy.
+        max_pending_bytes: Largest sum of their bodies, in bytes.
+        max_share: Largest share of these limits, and of the memory for images, for one client. With
+            one half, a single client still has 512 requests and a queue of 5 s, which fills every
+            batch, and two clients can use the whole server. Set it to 1 if all clients come through
+            the address of one proxy.
 
     Raises:
         ValueError: if a limit would refuse every request.
@@ -67,12 +68,13 @@ class Load:
     """Current load of the server.
 
     Attributes:
-        waiting_s: Predicted seconds of the queued work, for one worker.
+        waiting_s: Predicted seconds of the work that waits, for one worker.
         running_s: Predicted seconds until the running calls are done, summed over all workers.
         workers: Number of workers.
         pending: Number of requests that are admitted and not yet answered.
         pending_bytes: Sum of their bodies, in bytes.
         idle: Number of idle workers.
+        ahead_s: Part of `waiting_s` that a new request of a certain client waits for; None for all.
 
     Raises:
         ValueError: if there is no worker, or there are more idle workers than workers.
@@ -84,6 +86,7 @@ class Load:
     pending: int
     pending_bytes: int
     idle: int = 0
+    ahead_s: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.idle <= self.workers or self.workers < 1:
@@ -99,10 +102,12 @@ class ClientLoad(NamedTuple):
     Attributes:
         pending: Number of its pending requests.
         pending_bytes: Sum of their bodies, in bytes.
+        waiting_s: Predicted seconds of its work that waits, for one worker.
     """
 
     pending: int
     pending_bytes: int
+    waiting_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,11 +125,26 @@ class Refusal:
     message: str
 
 
+def predict_ahead(work_s: Mapping[str, float], client: str) -> float:
+    """Predict the work that runs before a new request of a client.
+
+    Args:
+        work_s: Predicted seconds of each client's work that waits.
+        client: Client of the request.
+
+    Returns:
+        Its own work that waits, and as much of each other client's, because they take turns.
+    """
+    own_s = work_s.get(client, 0.0)
+    return sum(min(other_s, own_s) for other_s in work_s.values()) if own_s else 0.0
+
+
 def predict_wait(load: Load) -> float:
     """Predict the seconds until a worker would begin a request that is queued now."""
-    wait_s = (load.waiting_s + load.running_s) / load.workers
+    ahead_s = load.waiting_s if load.ahead_s is None else load.ahead_s
+    wait_s = (ahead_s + load.running_s) / load.workers
     # Idle workers take queued work before the busy workers are done.
-    return min(wait_s, load.waiting_s / load.idle) if load.idle else wait_s
+    return min(wait_s, ahead_s / load.idle) if load.idle else wait_s
 
 
 def admit(
@@ -151,20 +171,89 @@ def admit(
             share * _predict_drain(load),
             f"pending requests must be at most {policy.max_pending}; there are {load.pending}",
         )
-    refusal = admit_bytes(policy, load, body_bytes)
-    if refusal is None and client_load is not None and policy.max_share < 1:
-        refusal = _admit_client(policy, load, body_bytes, client_load)
-    if refusal is not None:
-        return refusal
-    wait_s = predict_wait(load)
-    if wait_s > policy.max_wait_s:
+    places = max(1, int(policy.max_pending * policy.max_share))
+    if client_load is not None and policy.max_share < 1 and client_load.pending >= places:
         return _refuse(
-            "wait",
-            wait_s - policy.max_wait_s,
-            f"the predicted wait in the queue must be at most {policy.max_wait_s:g} s; "
-            f"it is {wait_s:.3g} s",
+            "share",
+            _predict_drain(load) / client_load.pending,
+            f"the pending requests of one client must be at most {places}; "
+            f"there are {client_load.pending}",
         )
-    return None
+    return admit_bytes(policy, load, body_bytes, client_load) or admit_wait(
+        policy, load, client_load
+    )
+
+
+def admit_bytes(
+    policy: AdmissionPolicy, load: Load, body_bytes: int, client_load: ClientLoad | None = None
+) -> Refusal | None:
+    """Decide whether the bytes of a body are admitted.
+
+    Args:
+        policy: Limits of the server.
+        load: Current load, without these bytes.
+        body_bytes: Number of bytes.
+        client_load: Part of the load that the client causes, without these bytes; None if the
+            client is not known.
+
+    Returns:
+        The refusal; None if the bytes are admitted.
+    """
+    bytes_over = load.pending_bytes + body_bytes - policy.max_pending_bytes
+    if bytes_over > 0 and load.pending_bytes > 0:
+        share = min(1.0, bytes_over / load.pending_bytes)
+        return _refuse(
+            "bytes",
+            share * _predict_drain(load),
+            f"the bodies of pending requests must have at most {policy.max_pending_bytes} bytes "
+            f"together; they have {load.pending_bytes}, and this one has {body_bytes}",
+        )
+    if client_load is None or policy.max_share == 1 or client_load.pending_bytes <= 0:
+        return None
+    most_bytes = policy.max_pending_bytes * policy.max_share
+    if client_load.pending_bytes + body_bytes <= most_bytes:
+        return None
+    return _refuse(
+        "share",
+        _predict_drain(load),
+        f"the bodies of one client's pending requests must have at most {most_bytes:.0f} bytes "
+        f"together; they have {client_load.pending_bytes}, and this one has {body_bytes}",
+    )
+
+
+def admit_wait(
+    policy: AdmissionPolicy, load: Load, client_load: ClientLoad | None = None
+) -> Refusal | None:
+    """Decide whether the predicted wait of a request is admitted.
+
+    Args:
+        policy: Limits of the server.
+        load: Current load, without the work of this request.
+        client_load: Part of the load that the client causes, without the work of this request; None
+            if the client is not known.
+
+    Returns:
+        The refusal; None if the request goes on.
+    """
+    if client_load is not None and policy.max_share < 1:
+        own_s = client_load.waiting_s / load.workers
+        most_s = policy.max_wait_s * policy.max_share
+        if own_s > most_s:
+            return _refuse(
+                "share",
+                own_s - most_s,
+                f"the work of one client that waits must take at most {most_s:g} s; "
+                f"it takes {own_s:.3g} s",
+            )
+    wait_s = predict_wait(load)
+    if wait_s <= policy.max_wait_s:
+        return None
+    return _refuse(
+        "wait",
+        wait_s - policy.max_wait_s,
+        f"the predicted wait in the queue must be at most {policy.max_wait_s:g} s; "
+        f"it is {wait_s:.3g} s",
+    )
 
 
 def admit_timeout(load: Load, timeout_s: float) -> Refusal | None:
@@ -188,63 +277,24 @@ def admit_timeout(load: Load, timeout_s: float) -> Refusal | None:
     )
 
 
-def admit_bytes(policy: AdmissionPolicy, load: Load, body_bytes: int) -> Refusal | None:
-    """Decide whether more bytes of a body are admitted.
+def refuse_memory(policy: AdmissionPolicy, load: Load, need_bytes: int) -> Refusal:
+    """Return the refusal of a request that has waited too long for memory.
 
     Args:
         policy: Limits of the server.
-        load: Current load, without these bytes.
-        body_bytes: Number of bytes.
-
-    Returns:
-        The refusal; None if the bytes are admitted.
+        load: Current load.
+        need_bytes: Bytes of memory that its images need.
     """
-    bytes_over = load.pending_bytes + body_bytes - policy.max_pending_bytes
-    if bytes_over <= 0 or load.pending_bytes <= 0:
-        return None
-    share = min(1.0, bytes_over / load.pending_bytes)
     return _refuse(
-        "bytes",
-        share * _predict_drain(load),
-        f"the bodies of pending requests must have at most {policy.max_pending_bytes} bytes "
-        f"together; they have {load.pending_bytes}, and this one has {body_bytes}",
+        "memory",
+        _predict_drain(load),
+        f"memory for images must become free within {policy.max_wait_s:g} s; "
+        f"{need_bytes} bytes did not",
     )
 
 
-def _admit_client(
-    policy: AdmissionPolicy, load: Load, body_bytes: int, client_load: ClientLoad
-) -> Refusal | None:
-    """Decide whether a request stays within its client's share."""
-    share = policy.max_share
-    places = max(1, int(policy.max_pending * share))
-    if client_load.pending >= places:
-        return _refuse(
-            "share",
-            _predict_drain(load) / client_load.pending,
-            f"the pending requests of one client must be at most {places}; "
-            f"there are {client_load.pending}",
-        )
-    most_bytes = policy.max_pending_bytes * share
-    if client_load.pending_bytes and client_load.pending_bytes + body_bytes > most_bytes:
-        return _refuse(
-            "share",
-            _predict_drain(load),
-            f"the bodies of one client's pending requests must have at most {most_bytes:.0f} bytes "
-            f"together; they have {client_load.pending_bytes}, and this one has {body_bytes}",
-        )
-    wait_s = predict_wait(load)
-    if client_load.pending > share * load.pending and wait_s > share * policy.max_wait_s:
-        return _refuse(
-            "share",
-            wait_s - share * policy.max_wait_s,
-            f"the predicted wait must be at most {share * policy.max_wait_s:g} s for a client with "
-            f"more than its share of the pending requests; it is {wait_s:.3g} s",
-        )
-    return None
-
-
 def _predict_drain(load: Load) -> float:
-    """Predict the seconds until all queued and running work is done."""
+    """Predict the seconds until all waiting and running work is done."""
     return (load.waiting_s + load.running_s) / load.workers
 
 

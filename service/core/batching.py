@@ -2,10 +2,12 @@
 
 1. A lane holds the windows that may share a call: they have the same key (model, version and
    outputs) and are padded to the same bucket. Windows with different keys never share a call.
-2. A lane is ordered by priority (highest first), then by due time, then by arrival. The due time of
-   a window is when a worker would begin it if that worker served its request alone
-   (`compute_due_times`). So small requests overtake the later windows of a huge image, but only if
-   they arrive before those windows are due.
+2. Clients take turns: the one that was given the least work is next (`service.core.backlog`). So
+   one client's backlog delays another's first window by one call at most, whatever was queued
+   before. A client's windows are ordered by priority (highest first), then by due time, then by
+   arrival. The due time of a window is when a worker would begin it if that worker served its
+   request alone (`compute_due_times`). So small requests overtake the later windows of a huge
+   image, but only if they arrive before those windows are due.
 3. The number of windows in a batch is one of the policy's sizes: the largest that the lane can fill
    with n · H · W within `max_pixels`. A window that is larger than `max_pixels` is a batch of its
    own.
@@ -30,6 +32,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
+from service.core.backlog import Backlog
 from service.core.cost import BatchCost
 from service.core.lanes import Lane, LaneQueue, QueuedWindow, TicketHeap
 
@@ -111,6 +114,9 @@ class BatchQueue:
 
     Args:
         policy: Limits on batches.
+
+    Attributes:
+        backlog: Queued work of each client.
     """
 
     def __init__(self, policy: BatchPolicy) -> None:
@@ -120,6 +126,7 @@ class BatchQueue:
         self._tickets: dict[QueuedWindow, int] = {}
         self._windows: dict[int, QueuedWindow] = {}
         self._lanes: dict[Lane, LaneQueue] = {}
+        self.backlog = Backlog()
         self._deadlines = TicketHeap(self._windows)
         self._expired: list[QueuedWindow] = []
 
@@ -146,7 +153,9 @@ class BatchQueue:
         lane = self._lanes.get(window.lane)
         if lane is None:
             sizes = self._policy.choose_sizes(window.lane.bucket)
-            lane = self._lanes[window.lane] = LaneQueue(window.lane, sizes, self._windows)
+            lane = LaneQueue(window.lane, sizes, self._windows, self.backlog)
+            self._lanes[window.lane] = lane
+        self.backlog.add(window.client, window.cost_s)
         lane.add(window, ticket)
         self._pixels += lane.window_pixels
         if window.deadline_s is not None:
@@ -189,7 +198,9 @@ class BatchQueue:
         cost = costs(chosen.lane.key) if costs else None
         joining = self._choose_joining(chosen, cost) if cost else []
         own = chosen.count if joining else chosen.choose_size(chosen.count)
-        windows = [self._windows[ticket] for ticket in chosen.orders.take_first(own) + joining]
+        windows = [self._windows[ticket] for ticket in chosen.take_first(own) + joining]
+        for window in windows[own:]:
+            self.backlog.serve(window.client, window.cost_s)
         for window in windows:
             self._remove(window)
         return Batch(chosen.lane, windows)
@@ -221,7 +232,8 @@ class BatchQueue:
         del self._windows[self._tickets.pop(window)]
         lane = self._lanes[window.lane]
         self._pixels -= lane.window_pixels
-        lane.drop()
+        lane.drop(window)
+        self.backlog.remove(window.client, window.cost_s)
         if not lane.count:
             del self._lanes[window.lane]
         if window.deadline_s is not None:
@@ -236,8 +248,8 @@ class BatchQueue:
         room = host.choose_size(host.count + waiting) - host.count
         if room <= 0:
             return []
-        orders = chain.from_iterable(donor.orders.iterate() for donor in donors)
-        first = [order[-1] for order in heapq.nsmallest(room, orders)]
+        orders = chain.from_iterable(donor.iterate() for donor in donors)
+        first = [entry[-1] for _, entry in heapq.nsmallest(room, orders)]
         givers = [self._lanes[self._windows[ticket].lane] for ticket in first]
         return first[: _choose_number(host, givers, cost)]
 

@@ -13,6 +13,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from service.core.backlog import Backlog
+
 # Heaps smaller than this are not worth tidying.
 _TIDY_ENTRIES = 16
 
@@ -39,14 +41,18 @@ class QueuedWindow:
         lane: Lane that it is queued in.
         due_s: Due time in seconds, by which the lane is ordered; see `compute_due_times`.
         arrived_s: Arrival time in seconds.
+        cost_s: Predicted seconds on one worker.
+        client: Client whose turn the window takes; empty if unknown.
         deadline_s: Time in seconds after which it must not run; None if there is no deadline.
-        priority: Priority; higher runs first.
+        priority: Priority among the windows of its client; higher runs first.
         payload: Data of the caller.
     """
 
     lane: Lane
     due_s: float
     arrived_s: float
+    cost_s: float = 0.0
+    client: str = ""
     deadline_s: float | None = None
     priority: int = 0
     payload: Any = None
@@ -76,14 +82,11 @@ class TicketHeap:
         """Return the entries of queued windows, in no particular order."""
         return (entry for entry in self._entries if entry[-1] in self._windows)
 
-    def take_first(self, number: int) -> list[int]:
-        """Remove the first entries of queued windows and return their tickets."""
-        tickets: list[int] = []
-        while len(tickets) < number:
-            ticket = heapq.heappop(self._entries)[-1]
-            if ticket in self._windows:
-                tickets.append(ticket)
-        return tickets
+    def take(self) -> int:
+        """Remove the first entry and return its ticket."""
+        ticket: int = heapq.heappop(self._entries)[-1]
+        self._skip_stale()
+        return ticket
 
     def tidy(self, count: int) -> None:
         """Remove stale entries from the front, and all of them once they are the majority.
@@ -91,27 +94,55 @@ class TicketHeap:
         Args:
             count: Upper bound on the number of entries of queued windows.
         """
-        entries = self._entries
-        if len(entries) > 2 * count + _TIDY_ENTRIES:
-            self._entries = entries = list(self.iterate())
-            heapq.heapify(entries)
-        while entries and entries[0][-1] not in self._windows:
-            heapq.heappop(entries)
+        if len(self._entries) > 2 * count + _TIDY_ENTRIES:
+            self._entries = list(self.iterate())
+            heapq.heapify(self._entries)
+        self._skip_stale()
+
+    def _skip_stale(self) -> None:
+        while self._entries and self._entries[0][-1] not in self._windows:
+            heapq.heappop(self._entries)
+
+
+Order = tuple[float, tuple[Any, ...]]
+"""Sort key of a window: virtual time of its client, and its place among the client's windows."""
 
 
 class LaneQueue:
-    """Queue of the windows of one lane; never empty while the lane exists."""
+    """Queue of the windows of one lane; never empty while the lane exists.
 
-    __slots__ = ("_arrivals", "count", "lane", "orders", "sizes", "window_pixels")
+    Args:
+        lane: Lane of the windows.
+        sizes: Allowed numbers of windows in a batch, ascending from 1.
+        windows: All queued windows by their tickets.
+        backlog: Backlog of the clients, by whose virtual times the windows are ordered.
+    """
+
+    __slots__ = (
+        "_arrivals",
+        "_backlog",
+        "_orders",
+        "_windows",
+        "count",
+        "lane",
+        "sizes",
+        "window_pixels",
+    )
 
     def __init__(
-        self, lane: Lane, sizes: tuple[int, ...], windows: Mapping[int, QueuedWindow]
+        self,
+        lane: Lane,
+        sizes: tuple[int, ...],
+        windows: Mapping[int, QueuedWindow],
+        backlog: Backlog,
     ) -> None:
         self.lane = lane
         self.sizes = sizes
         self.window_pixels = lane.bucket[0] * lane.bucket[1]
         self.count = 0
-        self.orders = TicketHeap(windows)
+        self._windows = windows
+        self._backlog = backlog
+        self._orders: dict[str, TicketHeap] = {}
         self._arrivals = TicketHeap(windows)
 
     @property
@@ -125,21 +156,59 @@ class LaneQueue:
         arrived_s: float = self._arrivals.peek()[0]
         return arrived_s
 
-    def peek(self) -> tuple[Any, ...]:
+    def peek(self) -> Order:
         """Return the sort key of the first window, comparable between lanes."""
-        return self.orders.peek()
+        times_s = self._backlog.times_s
+        return min((times_s[client], heap.peek()) for client, heap in self._orders.items())
+
+    def iterate(self) -> Iterator[Order]:
+        """Return the sort keys of all windows, in no particular order."""
+        times_s = self._backlog.times_s
+        for client, heap in self._orders.items():
+            time_s = times_s[client]
+            for entry in heap.iterate():
+                yield time_s, entry
 
     def add(self, window: QueuedWindow, ticket: int) -> None:
         """Add a window under its ticket."""
-        self.orders.push((-window.priority, window.due_s, ticket))
+        heap = self._orders.get(window.client)
+        if heap is None:
+            heap = self._orders[window.client] = TicketHeap(self._windows)
+        heap.push((-window.priority, window.due_s, ticket))
         self._arrivals.push((window.arrived_s, ticket))
         self.count += 1
 
-    def drop(self) -> None:
+    def take_first(self, number: int) -> list[int]:
+        """Remove the first windows from the order and return their tickets.
+
+        Each goes to the client with the lowest virtual time, to which it is added.
+        """
+        times_s = self._backlog.times_s
+        turns = [(times_s[client], heap.peek(), client) for client, heap in self._orders.items()]
+        heapq.heapify(turns)
+        self._backlog.begin_turn(turns[0][-1])
+        tickets: list[int] = []
+        while len(tickets) < number:
+            client = turns[0][-1]
+            heap = self._orders[client]
+            ticket = heap.take()
+            tickets.append(ticket)
+            self._backlog.serve(client, self._windows[ticket].cost_s)
+            if heap:
+                heapq.heapreplace(turns, (times_s[client], heap.peek(), client))
+            else:
+                heapq.heappop(turns)
+        return tickets
+
+    def drop(self, window: QueuedWindow) -> None:
         """Count a window that has left."""
         self.count -= 1
-        self.orders.tidy(self.count)
         self._arrivals.tidy(self.count)
+        heap = self._orders.get(window.client)
+        if heap is not None:
+            heap.tidy(self.count)
+            if not heap:
+                del self._orders[window.client]
 
     def choose_size(self, count: int) -> int:
         """Return the largest allowed batch size that `count` windows can fill."""

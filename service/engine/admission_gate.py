@@ -1,19 +1,28 @@
-"""Admission gate, which requests pass before any work is done for them."""
+"""Admission gate, which requests pass before any work is done for them, and again by their size."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
-from lacuna.errors import NotReadyError, OverloadedError
+from lacuna.errors import ImageTooLargeError, NotReadyError, OverloadedError
 from service.core.admission import (
     AdmissionPolicy,
     ClientLoad,
+    Load,
     Refusal,
     admit,
     admit_bytes,
     admit_timeout,
+    admit_wait,
+    predict_ahead,
+    refuse_memory,
 )
+from service.core.memory import Claim
 from service.engine.dispatcher import Dispatcher
+from service.engine.memory import MemoryBudget
 
 
 class Reservation:
@@ -23,29 +32,106 @@ class Reservation:
         gate: Gate that admitted the request.
         client: Client of the request.
         body_bytes: Bytes of the body that are counted.
+
+    Attributes:
+        announced_s: Predicted seconds of its work that is not in the queue yet, for one worker.
     """
 
-    __slots__ = ("_gate", "body_bytes", "client")
+    __slots__ = ("_claims", "_gate", "announced_s", "body_bytes", "client")
 
     def __init__(self, gate: AdmissionGate, client: str, body_bytes: int) -> None:
         self._gate = gate
         self.client = client
         self.body_bytes = body_bytes
+        self.announced_s = 0.0
+        self._claims: list[Claim] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.withdraw()
+        for claim in self._claims:
+            self._gate.memory.pool.release(claim)
         self._gate.release(self)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that the request holds for its images, besides its body."""
+        return sum([claim.held_bytes for claim in self._claims])
 
     def grow(self, body_bytes: int) -> None:
         """Count the request with this many bytes, if it is counted with fewer.
 
         Raises:
-            OverloadedError: if the bodies of all pending requests would have too many bytes.
+            OverloadedError: if the bodies of all pending requests, or those of the client, would
+                have too many bytes.
         """
         if body_bytes > self.body_bytes:
             self._gate.add_bytes(self, body_bytes - self.body_bytes)
+
+    def announce(self, work_s: float, timeout_s: float | None = None) -> None:
+        """Admit the request again, now that its work is known, and count it until `withdraw`.
+
+        Args:
+            work_s: Predicted seconds for one worker.
+            timeout_s: Timeout of the request, in seconds; None for none.
+
+        Raises:
+            OverloadedError: if the predicted wait is too long.
+        """
+        self._gate.check_wait(self.client, timeout_s)
+        self._gate.count_announced(self.client, work_s)
+        self.announced_s = work_s
+
+    def withdraw(self) -> None:
+        """Stop counting the announced work, because it is in the queue or will not be."""
+        if self.announced_s:
+            self._gate.count_announced(self.client, -self.announced_s)
+            self.announced_s = 0.0
+
+    async def hold(self, memory_bytes: int) -> None:
+        """Hold more memory for images; wait until it is free.
+
+        Args:
+            memory_bytes: Bytes for images, labels and the answer, besides what is held.
+
+        Raises:
+            ImageTooLargeError: if the server never has so much.
+            OverloadedError: if it does not become free in time.
+        """
+        if memory_bytes:
+            await self._gate.hold(self, memory_bytes)
+
+    def shrink(self, memory_bytes: int) -> None:
+        """Give back the memory beyond this many bytes."""
+        for claim in self._claims:
+            kept_bytes = min(claim.held_bytes, memory_bytes)
+            self._gate.memory.pool.shrink(claim, kept_bytes)
+            memory_bytes -= kept_bytes
+
+    def keep(self, memory_bytes: int) -> Callable[[], None]:
+        """Keep some of the held memory beyond the end of the request.
+
+        Args:
+            memory_bytes: Bytes to keep; everything if less is held.
+
+        Returns:
+            Function that gives it back.
+        """
+        self.shrink(memory_bytes)
+        claims, self._claims = self._claims, []
+        pool = self._gate.memory.pool
+
+        def release() -> None:
+            for claim in claims:
+                pool.release(claim)
+
+        return release
+
+    def add_claim(self, claim: Claim) -> None:
+        """Release a claim at the end of the request."""
+        self._claims.append(claim)
 
 
 class AdmissionGate:
@@ -54,19 +140,29 @@ class AdmissionGate:
     Args:
         dispatcher: Dispatcher whose queue the requests wait in.
         policy: Limits on the load.
+        memory: Memory that requests may use; None for the machine's.
 
     Attributes:
         is_closed: True if no request is admitted any more.
         pending: Number of requests that are admitted and not yet answered.
+        memory: Memory that requests may use.
     """
 
-    def __init__(self, dispatcher: Dispatcher, policy: AdmissionPolicy | None = None) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        policy: AdmissionPolicy | None = None,
+        memory: MemoryBudget | None = None,
+    ) -> None:
         self._dispatcher = dispatcher
-        self._policy = policy or AdmissionPolicy()
+        self._policy = self._limits = policy or AdmissionPolicy()
+        self.memory = memory or MemoryBudget(max_share=self._policy.max_share)
         self.is_closed = False
         self.pending = 0
         self._pending_bytes = 0
         self._clients: dict[str, ClientLoad] = {}
+        self._announced_s: dict[str, float] = {}
+        self._measure_memory()
 
     def close(self) -> None:
         """Admit no more requests. Pending requests are not affected."""
@@ -81,18 +177,20 @@ class AdmissionGate:
         if self.is_closed:
             raise NotReadyError("the server must not be shutting down to begin work; it is")
 
-    def check_timeout(self, timeout_s: float | None) -> None:
-        """Check that the predicted wait is within the timeout of a request.
+    def check_wait(self, client: str, timeout_s: float | None) -> None:
+        """Check that the predicted wait of a request is short enough, and within its timeout.
 
         Args:
+            client: Client of the request; empty if unknown.
             timeout_s: Timeout of the request, in seconds; None for none.
 
         Raises:
             OverloadedError: if the predicted wait is longer.
         """
-        if timeout_s is None:
-            return
-        refusal = admit_timeout(self._dispatcher.measure_load(), timeout_s)
+        load, client_load = self._measure(client)
+        refusal = admit_wait(self._policy, load, client_load)
+        if refusal is None and timeout_s is not None:
+            refusal = admit_timeout(load, timeout_s)
         if refusal is not None:
             raise _make_error(refusal)
 
@@ -111,9 +209,10 @@ class AdmissionGate:
             NotReadyError: if the server is shutting down.
         """
         self.check_open()
-        client_load = self._clients.get(client, _NO_LOAD) if client else None
-        load = self._dispatcher.measure_load(self.pending, self._pending_bytes)
-        refusal = admit(self._policy, load, body_bytes, client_load)
+        if not self.pending:
+            self._measure_memory()
+        load, client_load = self._measure(client)
+        refusal = admit(self._limits, load, body_bytes, client_load)
         if refusal is not None:
             raise _make_error(refusal)
         self._count(client, 1, body_bytes)
@@ -127,16 +226,82 @@ class AdmissionGate:
         """Count more bytes for the body of a pending request.
 
         Raises:
-            OverloadedError: if the bodies of all pending requests would have too many bytes.
+            OverloadedError: if the bodies of all pending requests, or those of the client, would
+                have too many bytes.
         """
-        if self._pending_bytes + body_bytes > self._policy.max_pending_bytes:
-            others = self._pending_bytes - reservation.body_bytes
-            load = self._dispatcher.measure_load(self.pending, others)
-            refusal = admit_bytes(self._policy, load, reservation.body_bytes + body_bytes)
-            if refusal is not None:
-                raise _make_error(refusal)
-        reservation.body_bytes += body_bytes
+        all_bytes = reservation.body_bytes + body_bytes
+        # Counted without this request, because a single body is never refused here.
+        load, client_load = self._measure(reservation.client, reservation.body_bytes)
+        refusal = admit_bytes(self._limits, load, all_bytes, client_load)
+        if refusal is not None:
+            raise _make_error(refusal)
+        reservation.body_bytes = all_bytes
         self._count(reservation.client, 0, body_bytes)
+
+    def count_announced(self, client: str, work_s: float) -> None:
+        """Count work that is not in the queue yet; negative to stop counting it."""
+        left_s = self._announced_s.get(client, 0.0) + work_s
+        if left_s > _NO_WORK_S:
+            self._announced_s[client] = left_s
+        else:
+            self._announced_s.pop(client, None)
+
+    async def hold(self, reservation: Reservation, memory_bytes: int) -> None:
+        """Hold more memory for a request; wait until it is free.
+
+        Raises:
+            ImageTooLargeError: if the server never has so much.
+            OverloadedError: if it does not become free in time.
+        """
+        pool = self.memory.pool
+        if reservation.held_bytes + memory_bytes > pool.total_bytes:
+            raise ImageTooLargeError(
+                f"images and answer of a request must need at most {pool.total_bytes} bytes of "
+                f"memory; they need {reservation.held_bytes + memory_bytes}"
+            )
+        granted = asyncio.Event()
+        claim = pool.claim(reservation.client, memory_bytes, granted.set)
+        reservation.add_claim(claim)
+        if claim.is_granted:
+            return
+        try:
+            async with asyncio.timeout(self._policy.max_wait_s):
+                await granted.wait()
+        except TimeoutError:
+            load, _ = self._measure(reservation.client)
+            raise _make_error(refuse_memory(self._policy, load, memory_bytes)) from None
+
+    def _measure_memory(self) -> None:
+        self.memory.measure()
+        most_bytes = min(self._policy.max_pending_bytes, self.memory.body_bytes)
+        if most_bytes != self._limits.max_pending_bytes:
+            self._limits = replace(self._policy, max_pending_bytes=most_bytes)
+
+    def _measure(self, client: str, but_bytes: int = 0) -> tuple[Load, ClientLoad | None]:
+        """Measure the load, and the part of it that a client causes.
+
+        Args:
+            client: Client; empty if unknown.
+            but_bytes: Bytes of the client's bodies that do not count.
+        """
+        waiting_s = self._dispatcher.read_waiting()
+        for name, work_s in self._announced_s.items():
+            waiting_s[name] = waiting_s.get(name, 0.0) + work_s
+        running = self._dispatcher.measure_running()
+        load = Load(
+            sum(waiting_s.values()),
+            running.rest_s,
+            running.workers,
+            self.pending,
+            self._pending_bytes - but_bytes,
+            running.idle,
+            predict_ahead(waiting_s, client),
+        )
+        if not client:
+            return load, None
+        pending, pending_bytes, _ = self._clients.get(client, _NO_LOAD)
+        own = ClientLoad(pending, pending_bytes - but_bytes, waiting_s.get(client, 0.0))
+        return load, own
 
     def _count(self, client: str, requests: int, body_bytes: int) -> None:
         self.pending += requests
@@ -152,6 +317,9 @@ class AdmissionGate:
 
 
 _NO_LOAD = ClientLoad(0, 0)
+
+_NO_WORK_S = 1e-9
+"""Sums of floating-point numbers do not come back to 0 exactly."""
 
 
 def _make_error(refusal: Refusal) -> OverloadedError:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from lacuna.errors import DeadlineExceededError
-from service.core.admission import Load
 from service.core.batching import Batch, BatchPolicy, BatchQueue
 from service.core.cost import BatchCost
 from service.core.lanes import QueuedWindow
@@ -40,6 +39,20 @@ class _RunningBatch(NamedTuple):
 
     began_s: float
     cost_s: float
+
+
+class RunningWork(NamedTuple):
+    """Calls that run.
+
+    Attributes:
+        rest_s: Predicted seconds until they are done, summed over all workers.
+        workers: Number of workers.
+        idle: Number of idle workers.
+    """
+
+    rest_s: float
+    workers: int
+    idle: int
 
 
 class Dispatcher:
@@ -67,7 +80,6 @@ class Dispatcher:
         self._clock = clock
         self._condition = threading.Condition(threading.Lock())
         self._runs: dict[int, _RunningBatch] = {}
-        self._waiting_s = 0.0
         self._closing = False
         self._threads = [
             # Daemon threads, so that a model that hangs does not keep the process from ending.
@@ -77,19 +89,17 @@ class Dispatcher:
         for thread in self._threads:
             thread.start()
 
-    def measure_load(self, pending: int = 0, pending_bytes: int = 0) -> Load:
-        """Measure the queued and running work, without the lock and therefore approximately.
+    def read_waiting(self) -> dict[str, float]:
+        """Return the predicted seconds of each client's queued work, for one worker."""
+        return self._queue.backlog.work_s.copy()
 
-        Args:
-            pending: Number of requests that are admitted and not yet answered.
-            pending_bytes: Sum of their bodies, in bytes.
-        """
+    def measure_running(self) -> RunningWork:
+        """Measure the running calls, without the lock and therefore approximately."""
         now_s = self._clock()
         runs = list(self._runs.values())
-        running_s = sum([max(run.began_s + run.cost_s - now_s, 0.0) for run in runs])
+        rest_s = sum([max(run.began_s + run.cost_s - now_s, 0.0) for run in runs])
         workers = len(self._threads)
-        waiting_s = max(self._waiting_s, 0.0)
-        return Load(waiting_s, running_s, workers, pending, pending_bytes, workers - len(runs))
+        return RunningWork(rest_s, workers, workers - len(runs))
 
     @property
     def idle_workers(self) -> int:
@@ -112,7 +122,6 @@ class Dispatcher:
             job.remaining = len(job.windows)
             for window in job.windows:
                 self._queue.add(window)
-                self._waiting_s += window.payload.cost_s
             self._condition.notify(len(job.windows))
 
     def cancel(self, job: Job) -> None:
@@ -152,8 +161,7 @@ class Dispatcher:
                     self._condition.wait(None if event_s is None else max(event_s - now_s, 0.0))
                     continue
                 tasks: list[Task] = [window.payload for window in batch.windows]
-                cost_s = sum(task.cost_s for task in tasks)
-                self._waiting_s -= cost_s
+                cost_s = sum(window.cost_s for window in batch.windows)
                 self._runs[worker] = _RunningBatch(now_s, cost_s)
                 for task in tasks:
                     if task.job.began_s is None:
@@ -199,7 +207,6 @@ class Dispatcher:
     def _expire(self, now_s: float) -> None:
         expired = self._queue.drop_expired(now_s)
         if expired:
-            self._waiting_s -= sum(window.payload.cost_s for window in expired)
             late = DeadlineExceededError(
                 "the answer must arrive within timeout_s; the time was over while it was queued"
             )
@@ -217,8 +224,7 @@ class Dispatcher:
 
     def _dequeue(self, job: Job) -> None:
         for window in job.windows:
-            if self._queue.cancel(window):
-                self._waiting_s -= window.payload.cost_s
+            self._queue.cancel(window)
 
 
 def _find_cost(key: BatchKey) -> BatchCost:

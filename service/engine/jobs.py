@@ -106,6 +106,14 @@ class Job:
             )
         )
 
+    def forget_windows(self) -> None:
+        """Forget the windows, once none of them is queued.
+
+        They refer to the job. Without this, its images would stay in memory until the garbage
+        collector looks for cycles.
+        """
+        self.windows = ()
+
 
 class Task(NamedTuple):
     """Payload of a queued window.
@@ -113,9 +121,7 @@ class Task(NamedTuple):
     Attributes:
         job: Job that the window belongs to.
         tile: Tile of the job's sample.
-        cost_s: Predicted seconds on one worker.
     """
 
     job: Job
     tile: Tile
-    cost_s: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lacuna.errors import DeadlineExceededError
@@ -19,6 +19,10 @@ from service.engine.served import ServedModel
 
 _INLINE_PIXELS = 256 * 256
 """Largest H · W of an image for which planning on the event loop is faster than on a thread."""
+
+
+def ignore() -> None:
+    """Do nothing, where no callback is wanted."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Segmenter:
         probabilities: bool = False,
         timeout_s: float | None = None,
         priority: int = 0,
+        client: str = "",
+        on_queued: Callable[[], None] = ignore,
     ) -> JobResult:
         """Segment a sample.
 
@@ -74,7 +80,9 @@ class Segmenter:
             probabilities: True to compute probabilities as well.
             timeout_s: Timeout in seconds; None for none. Windows that have not begun by then are
                 never run.
-            priority: Priority; higher runs first.
+            priority: Priority among the samples of the client; higher runs first.
+            client: Client whose turn the work takes; empty if unknown.
+            on_queued: Callback once the work is in the queue, or there is none.
 
         Raises:
             DeadlineExceededError: if the result does not arrive in time.
@@ -88,6 +96,7 @@ class Segmenter:
             tiles = await asyncio.to_thread(self._plan, model, sample)
         classes = len(model.runtime.manifest.classes) if probabilities else None
         if not tiles:
+            on_queued()
             self._count(model)
             return JobResult(make_empty(sample.size, classes), 0.0, 0.0, 0)
         loop = asyncio.get_running_loop()
@@ -96,8 +105,9 @@ class Segmenter:
         if tiles != [Tile(whole, whole)]:
             job.segmentation = make_empty(sample.size, classes)
         deadline_s = None if timeout_s is None else submitted_s + timeout_s
-        job.windows = _make_windows(job, tiles, deadline_s, priority)
+        job.windows = _make_windows(job, tiles, deadline_s, priority, client)
         self._dispatcher.submit(job)
+        on_queued()
         try:
             if timeout_s is None:
                 result = await job.future
@@ -111,6 +121,7 @@ class Segmenter:
         finally:
             if not job.future.done() or job.future.cancelled():
                 self._dispatcher.cancel(job)
+            job.forget_windows()
         self._count(model)
         return result
 
@@ -132,7 +143,7 @@ class Segmenter:
 
 
 def _make_windows(
-    job: Job, tiles: Sequence[Tile], deadline_s: float | None, priority: int
+    job: Job, tiles: Sequence[Tile], deadline_s: float | None, priority: int, client: str
 ) -> list[QueuedWindow]:
     """Make the windows of a job, each with the lane of its bucket and its due time."""
     model = job.key.model
@@ -147,9 +158,11 @@ def _make_windows(
             ),
             due_s=due_s,
             arrived_s=job.submitted_s,
+            cost_s=cost_s,
+            client=client,
             deadline_s=deadline_s,
             priority=priority,
-            payload=Task(job, tile, cost_s),
+            payload=Task(job, tile),
         )
         for tile, cost_s, due_s in zip(tiles, costs_s, due, strict=True)
     ]

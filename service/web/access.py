@@ -5,12 +5,15 @@
    page. Orchestrators, Prometheus and visitors without a key need the open paths. A new path needs
    a key by default.
 3. Loading and unloading models needs the admin key. Without an admin key, nobody can do it.
-4. A client is identified by the name of its key, or by its address if it has no key.
+4. A client is identified by the name of its key, or by its address if it has no key. Of an IPv6
+   address only the network counts, its first 64 bits: a client may use all addresses of one.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -21,6 +24,7 @@ OPEN_PATHS = frozenset(
     {
         "/livez",
         "/readyz",
+        "/ping",
         "/v2/health/live",
         "/v2/health/ready",
         "/metrics",
@@ -42,16 +46,26 @@ class AccessControl:
 
     Args:
         keys: known keys; None for none.
+        health_path: path of another health check that needs no key; None for none.
     """
 
-    def __init__(self, keys: KeyRing | None = None) -> None:
-        self._keys = keys or KeyRing()
-        self._has_keys = self._keys.guards_requests or self._keys.guards_control
+    def __init__(self, keys: KeyRing | None = None, health_path: str | None = None) -> None:
+        self._health_path = health_path
+        self._keys = KeyRing()
+        self._has_keys = False
+        if keys is not None:
+            self.replace_keys(keys)
 
     @property
     def needs_keys(self) -> bool:
         """True if requests need a key."""
         return self._keys.guards_requests
+
+    def replace_keys(self, keys: KeyRing) -> KeyRing:
+        """Check all further requests against other keys, and return the former ones."""
+        former, self._keys = self._keys, keys
+        self._has_keys = keys.guards_requests or keys.guards_control
+        return former
 
     def check(self, scope: Scope) -> LacunaError | None:
         """Check the key of a request, and store its principal in the scope.
@@ -69,10 +83,16 @@ class AccessControl:
         if principal is not None:
             scope[_PRINCIPAL] = principal
             return None
-        path: str = scope["path"]
-        if not self._keys.guards_requests or path in OPEN_PATHS or path.startswith(_OPEN_FOLDERS):
+        if not self._keys.guards_requests or self._is_open(scope):
             return None
         return _make_missing_key_error(key, "a key")
+
+    def _is_open(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if path in OPEN_PATHS or path.startswith(_OPEN_FOLDERS):
+            return True
+        # The path is a setting of a platform: whatever else it leads to still needs a key.
+        return path == self._health_path and scope["method"] in ("GET", "HEAD")
 
     def check_control(self, scope: Scope) -> None:
         """Check that a request may load and unload models.
@@ -99,12 +119,31 @@ class AccessControl:
 
 
 def name_client(scope: Scope) -> str:
-    """Return the name of a client: that of its key, or its address if it has no key."""
+    """Return the name of a client: that of its key, or its address if it has no key.
+
+    Of an IPv6 address it is the network of 64 bits.
+    """
     principal: Principal | None = scope.get(_PRINCIPAL)
     if principal is not None:
         return principal.name
+    address = find_address(scope)
+    return _name_network(address) if ":" in address else address
+
+
+def find_address(scope: Scope) -> str:
+    """Return the address of a client, which a trusted proxy may have forwarded; "" for none."""
     address = scope.get("client")
     return address[0] if address else ""
+
+
+@lru_cache(maxsize=4096)
+def _name_network(address: str) -> str:
+    """Return the network of 64 bits of an IPv6 address, or the IPv4 address that it stands for."""
+    try:
+        found = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 def find_key_name(scope: Scope) -> str | None:

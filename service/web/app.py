@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lacuna.distribution import VERSION
-from lacuna.errors import LacunaError
+from lacuna.errors import ConfigurationError, LacunaError
 from service.engine.lifecycle.watcher import watch_repository
 from service.web.fast_path import FastPath
 from service.web.head_requests import HeadRequests
@@ -24,6 +25,7 @@ from service.web.protocol_errors import (
     answer_unexpected,
     render_error,
 )
+from service.web.proxies import ProxyLayer, read_prefix
 from service.web.request_log import RequestLog
 from service.web.routes import (
     docs,
@@ -34,11 +36,28 @@ from service.web.routes import (
     oip_control,
     page,
     preview,
+    sagemaker,
     segment,
     tfserving,
+    vertex,
 )
 from service.web.services import AppServices
 from service.web.trace_context import TraceContext, configure_telemetry
+
+# Vertex AI's paths come first: they are settings, and may be among the others.
+_ROUTES: tuple[ModuleType, ...] = (
+    vertex,
+    segment,
+    preview,
+    models,
+    health,
+    oip,
+    oip_control,
+    tfserving,
+    sagemaker,
+    page,
+)
+_FAST = (vertex, segment, oip)
 
 
 class _Application(FastAPI):
@@ -73,6 +92,20 @@ class _Application(FastAPI):
         )
 
 
+class _ProxiedApplication(_Application):
+    """Application that undoes what reverse proxies did to a request, before everything else.
+
+    Attributes:
+        proxy_layer: layer around the whole application.
+    """
+
+    proxy_layer: ProxyLayer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        await self.proxy_layer(scope, receive, send)
+
+
 def make_app(services: AppServices) -> FastAPI:
     """Make the application.
 
@@ -82,22 +115,29 @@ def make_app(services: AppServices) -> FastAPI:
     Args:
         services: objects that the routes work with. The segmenter is closed when the application
             ends.
+
+    Raises:
+        ConfigurationError: if the prefix of paths begins with one of the application's paths.
     """
     tracing = services.telemetry.tracing
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watch_repository(services.repository))
+        watching = [asyncio.create_task(watch_repository(services.repository))]
+        if services.key_files is not None:
+            watching.append(asyncio.create_task(services.key_files.watch()))
         yield
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         await services.repository.close()
         await asyncio.to_thread(services.exchange.pipeline.segmenter.close)
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
 
-    app = _Application(
+    proxies = services.proxies
+    app = (_ProxiedApplication if proxies.is_needed else _Application)(
         title="lacuna",
-        telemetry=configure_telemetry(tracing),
+        telemetry=configure_telemetry(tracing, services.quiet_paths),
         summary="Segmentation of images with missing pixels",
         version=VERSION,
         lifespan=live,
@@ -111,15 +151,14 @@ def make_app(services: AppServices) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.services = services
     app.add_middleware(_surround_framework, services=services)
-    for routes in (segment, preview, models, health, oip, oip_control, tfserving, page):
-        router = routes.make_router(services)
+    routers = _make_routers(services)
+    for router in routers.values():
         app.include_router(router)
-        if routes in (segment, oip):
-            app.fast_routes += tuple(_list_posts(router))
-    if services.operator_routes.metrics:
-        app.include_router(metrics.make_router(services))
-    if services.operator_routes.docs:
-        app.include_router(docs.make_router())
+    app.fast_routes = tuple(_list_posts(*[routers[module] for module in _FAST]))
+    if isinstance(app, _ProxiedApplication):
+        own = _list_segments(app, *routers.values())
+        _check_root_path(proxies.root_path, own)
+        app.proxy_layer = ProxyLayer(partial(FastAPI.__call__, app), proxies, own)
     return app
 
 
@@ -139,7 +178,12 @@ def make_metrics_app(services: AppServices) -> FastAPI:
 def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
     """Wrap an application in the layers that every request passes through."""
     logged = RequestLog(
-        app, services.access_control, services.gate, render_error, answer_unexpected
+        app,
+        services.access_control,
+        services.gate,
+        render_error,
+        answer_unexpected,
+        services.quiet_paths,
     )
     return logged if services.telemetry.tracing is None else TraceContext(logged)
 
@@ -149,7 +193,31 @@ def _surround_framework(app: ASGIApp, services: AppServices) -> ASGIApp:
     return _surround(HeadRequests(app), services)
 
 
-def _list_posts(router: APIRouter) -> Iterator[APIRoute]:
-    for route in router.routes:
-        if isinstance(route, APIRoute) and "POST" in (route.methods or ()):
-            yield route
+def _make_routers(services: AppServices) -> dict[ModuleType, APIRouter]:
+    """Make the routes of the application, by their module, in the order of precedence."""
+    routers = {module: module.make_router(services) for module in _ROUTES}
+    if services.operator_routes.metrics:
+        routers[metrics] = metrics.make_router(services)
+    if services.operator_routes.docs:
+        routers[docs] = docs.make_router()
+    return routers
+
+
+def _list_posts(*routers: APIRouter) -> Iterator[APIRoute]:
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and "POST" in (route.methods or ()):
+                yield route
+
+
+def _list_segments(*routers: FastAPI | APIRouter) -> set[str]:
+    """Return the first segments of the paths of all routes."""
+    paths = (getattr(route, "path", "") for router in routers for route in router.routes)
+    return {path.split("/")[1] for path in paths if path.startswith("/")} - {""}
+
+
+def _check_root_path(prefix: str, own: set[str]) -> None:
+    try:
+        read_prefix(prefix, own)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None

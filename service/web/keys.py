@@ -40,6 +40,7 @@ class KeyRing:
     Attributes:
         guards_requests: True if requests need a key.
         guards_control: True if there is an admin key.
+        names: names of the keys, as in the log.
 
     Raises:
         ConfigurationError: if a key is too short or too long, or has characters that a header
@@ -57,6 +58,7 @@ class KeyRing:
         if admin is not None:
             known.append((admin, True))
         self._principals = [_remember(key, is_admin=is_admin) for key, is_admin in known]
+        self.names = frozenset(principal.name for _, principal in self._principals)
 
     def find(self, key: bytes) -> Principal | None:
         """Return the holder of a key; None if the key is not known. Runs in constant time."""

@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,7 +18,7 @@ from lacuna.errors import LacunaError, NotReadyError
 from lacuna.out_of_memory import translate_shortage
 from service.disconnects import ClientDisconnectedError
 from service.engine.admission_gate import AdmissionGate
-from service.web.access import AccessControl, find_key_name
+from service.web.access import AccessControl, find_address, find_key_name
 from service.web.headers import list_missing
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,9 @@ _NUMBERS = itertools.count()
 _LOG_FIELDS = "lacuna.log_fields"
 
 # Orchestrators and Prometheus request these every few seconds. Their lines would bury the others.
-QUIET_PATHS = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics"}
+QUIET_PATHS = frozenset(
+    {"/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/metrics"}
+)
 
 
 def add_log_fields(scope: Scope, **fields: Any) -> None:
@@ -64,6 +67,7 @@ class RequestLog:
         gate: admission gate, closed while the server drains.
         render_error: function that makes the response for a `LacunaError`.
         answer_unexpected: ASGI application that answers unexpected exceptions.
+        quiet_paths: paths whose requests are logged at debug level.
     """
 
     def __init__(
@@ -73,12 +77,14 @@ class RequestLog:
         gate: AdmissionGate,
         render_error: RenderError,
         answer_unexpected: ASGIApp,
+        quiet_paths: AbstractSet[str] = QUIET_PATHS,
     ) -> None:
         self._app = app
         self._access_control = access_control
         self._gate = gate
         self._render_error = render_error
         self._answer_unexpected = answer_unexpected
+        self._quiet_paths = quiet_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -113,12 +119,13 @@ class RequestLog:
                 raise  # part of the response is sent, so only breaking the connection is left
             await instead(scope, receive, send_with_id)
         finally:
-            _write_line(
+            self._write_line(
                 scope,
                 {
                     "request_id": request_id,
                     "method": scope["method"],
                     "path": scope["path"],
+                    "client": find_address(scope),
                     "status": status,
                     "duration_ms": round((time.perf_counter() - began) * 1000, 2),
                     "sent_bytes": sent_bytes,
@@ -135,6 +142,10 @@ class RequestLog:
         if key is not None:
             add_log_fields(scope, key=key)
         await self._app(scope, receive, send)
+
+    def _write_line(self, scope: Scope, facts: dict[str, Any]) -> None:
+        level = logging.DEBUG if scope["path"] in self._quiet_paths else logging.INFO
+        log.log(level, "request", extra=facts | scope.get(_LOG_FIELDS, {}))
 
     async def _replace(self, scope: Scope, error: BaseException, request_id: str) -> ASGIApp:
         """Return an application that answers in place of one that failed."""
@@ -159,8 +170,3 @@ def _choose_id(scope: Scope) -> str:
                 return given
             break
     return f"{_PROCESS_ID}{next(_NUMBERS):012x}"
-
-
-def _write_line(scope: Scope, facts: dict[str, Any]) -> None:
-    level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
-    log.log(level, "request", extra=facts | scope.get(_LOG_FIELDS, {}))

@@ -6,26 +6,32 @@
    orchestrator has removed the server would then get no answer, instead of one that says "retry".
 3. When the last admitted request is answered, or `drain_s` is over, the port is closed and pending
    responses are sent. Then the process ends with status 0, or with 1 if a request was cut off.
-4. A second signal ends the process at once.
+4. A second signal ends the process at once. So does the first one while a model is loading and no
+   request is pending.
+5. SIGHUP reads the files of keys anew. It ends the server, like SIGTERM, if the terminal that the
+   server was started on is gone: closing a window sends it, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
-from uvicorn.config import STARTUP_FAILURE
 
 from service.engine.admission_gate import AdmissionGate
 from service.web.connection import Connection, ConnectionTimeouts, make_connection_class
+from service.web.listeners import open_listeners
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +55,8 @@ class Server(uvicorn.Server):
         metrics_port: port of `metrics_app`; 0 for any free one.
         end: function that ends the process with a status, whatever still runs; None never to end
             it that way.
+        reload: function that reads the files of keys anew; None for none.
+        is_loading: function that returns True while a thread that cannot be stopped loads a model.
 
     Attributes:
         has_cut_off: True if an admitted request was not answered.
@@ -66,15 +74,35 @@ class Server(uvicorn.Server):
         metrics_app: ASGIApp | None = None,
         metrics_port: int = 0,
         end: Callable[[int], object] | None = None,
+        reload: Callable[[], Coroutine[None, None, None]] | None = None,
+        is_loading: Callable[[], bool] = lambda: False,
     ) -> None:
         self._timeouts = timeouts or ConnectionTimeouts()
         super().__init__(_configure(app, host, port, self._timeouts))
         self._metrics = metrics_app and _configure(metrics_app, host, metrics_port, self._timeouts)
+        self._metrics_sockets: list[socket.socket] = []
         self._gate = gate
         self._drain_s = drain_s
         self._drained_by_s: float | None = None
         self._end = end
+        self._reload = reload
+        self._must_reload = False
+        self._reloading: asyncio.Task[None] | None = None
+        self._is_loading = is_loading
+        self._had_terminal = _has_terminal()
         self.has_cut_off = False
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the ports, and serve until a signal.
+
+        Raises:
+            ConfigurationError: if a port cannot be opened.
+        """
+        opened = sockets or _open_listeners(self.config, "LACUNA_PORT or --port")
+        if self._metrics is not None:
+            name = "LACUNA_METRICS_PORT or --metrics-port"
+            self._metrics_sockets = _open_listeners(self._metrics, name)
+        super().run(opened)
 
     def drain(self) -> None:
         """Admit no more requests, and end when all admitted ones are answered."""
@@ -87,11 +115,34 @@ class Server(uvicorn.Server):
             self._end(128 + sig)
         self.drain()
 
+    def handle_hangup(self, sig: int, frame: FrameType | None) -> None:
+        """Read the files of keys anew, or begin to drain if the terminal is gone."""
+        if self._had_terminal and not _has_terminal():
+            self.handle_exit(sig, frame)
+        else:
+            self._must_reload = True
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Handle SIGTERM, SIGINT and SIGHUP meanwhile, if this is the main thread."""
+        with super().capture_signals():
+            is_main = threading.current_thread() is threading.main_thread()
+            if sys.platform == "win32" or not is_main:
+                yield
+                return
+            former = signal.signal(signal.SIGHUP, self.handle_hangup)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGHUP, former)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the ports."""
+        """Begin to accept connections."""
         await super().startup(sockets)
+        for listener in sockets or ():
+            _log_address("listening on %s (Ctrl-C ends the server)", listener)
         if self._metrics is not None and self.started:
-            await self._open_metrics(self._metrics)
+            await self._start_metrics(self._metrics)
 
     async def on_tick(self, counter: int) -> bool:
         """Check the connections and the drain; return True when the server must end."""
@@ -102,17 +153,28 @@ class Server(uvicorn.Server):
                     connection.check_timeouts(now_s)
         if self._gate.is_closed:
             self._watch_drain(now_s)
+        self._reload_if_asked()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the ports, send pending responses, and end the application."""
         left_s = self.config.timeout_graceful_shutdown or 0
+        is_loading = self._is_loading()
         timer = self._end_in(left_s + CLOSING_S)
         await super().shutdown(sockets)
         self.has_cut_off |= bool(self.server_state.connections or self.server_state.tasks)
         timer.cancel()
-        # A model that is being loaded cannot be stopped, and Python would wait for its thread.
+        if is_loading and self._end is not None:
+            # The thread cannot be stopped, and Python would wait for it.
+            logging.shutdown()
+            self._end(int(self.has_cut_off))
         self._end_in(CLOSING_S)
+
+    def _reload_if_asked(self) -> None:
+        is_busy = self._reloading is not None and not self._reloading.done()
+        if self._must_reload and self._reload is not None and not is_busy:
+            self._must_reload = False
+            self._reloading = asyncio.create_task(self._reload())
 
     def _watch_drain(self, now_s: float) -> None:
         if self._drained_by_s is None:
@@ -139,7 +201,7 @@ class Server(uvicorn.Server):
         if self._end is not None:
             self._end(int(self.has_cut_off))
 
-    async def _open_metrics(self, config: uvicorn.Config) -> None:
+    async def _start_metrics(self, config: uvicorn.Config) -> None:
         config.load()
         loop = asyncio.get_running_loop()
         protocol = make_connection_class(self._timeouts)
@@ -147,15 +209,23 @@ class Server(uvicorn.Server):
         def connect() -> asyncio.Protocol:
             return protocol(config, self.server_state, {}, loop)
 
-        try:
-            listening = await loop.create_server(connect, config.host, config.port)
-        except OSError as error:
-            log.error("cannot open the metrics port", extra={"reason": str(error)})
-            await self.lifespan.shutdown()
-            sys.exit(STARTUP_FAILURE)
-        self.servers.append(listening)
-        host, port = listening.sockets[0].getsockname()[:2]
-        log.info("metrics", extra={"host": host, "port": port})
+        for listener in self._metrics_sockets:
+            self.servers.append(await loop.create_server(connect, sock=listener))
+            _log_address("metrics on %s/metrics", listener)
+
+
+def _open_listeners(config: uvicorn.Config, setting: str) -> list[socket.socket]:
+    return open_listeners(config.host, config.port, setting)
+
+
+def _log_address(message: str, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    log.info(message, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+
+def _has_terminal() -> bool:
+    """Return True if the standard error is a terminal that is still there."""
+    return os.isatty(2)
 
 
 def _configure(app: ASGIApp, host: str, port: int, timeouts: ConnectionTimeouts) -> uvicorn.Config:

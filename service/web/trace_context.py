@@ -7,8 +7,7 @@ responses.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Set as AbstractSet
 
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
@@ -20,11 +19,14 @@ from service.web.request_log import QUIET_PATHS, add_log_fields
 _HEADER = b"traceresponse"
 
 
-def configure_telemetry(tracing: Tracing | None) -> TelemetryConfig:
+def configure_telemetry(
+    tracing: Tracing | None, quiet_paths: AbstractSet[str] = QUIET_PATHS
+) -> TelemetryConfig:
     """Return FastAPI's telemetry settings: traces only, since metrics and logs are our own.
 
     Args:
         tracing: destination of spans; None to trace nothing.
+        quiet_paths: paths whose requests are not traced.
     """
     return TelemetryConfig(
         # If all three are off, FastAPI skips its telemetry for each request.
@@ -34,7 +36,7 @@ def configure_telemetry(tracing: Tracing | None) -> TelemetryConfig:
         tracer_provider=None if tracing is None else tracing.provider,
         operation_spans=False,
         auto_configure=False,
-        exclude=_is_quiet,
+        exclude=lambda scope: scope["path"] in quiet_paths,
     )
 
 
@@ -75,7 +77,3 @@ class TraceContext:
             await send(message)
 
         await self._app(scope, receive, send_with_context)
-
-
-def _is_quiet(scope: MutableMapping[str, Any]) -> bool:
-    return scope["path"] in QUIET_PATHS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,14 +16,18 @@ from lacuna.errors import (
     RequestError,
 )
 from lacuna.raster.adapt import to_sample
+from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
+from service.wire.dialect import Footprint
 
 MAX_IMAGES = 256
 """Maximum number of images in a request. Each becomes a task of the event loop."""
 
+Measure = Callable[[ImageLimits], Footprint]
 ReadImage = Callable[[ImageLimits], Raster]
 ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
 
@@ -32,14 +37,17 @@ class ImageInput:
     """Image of a request, not yet decoded.
 
     Attributes:
+        measure: function that measures image and mask by their headers, within limits.
         read_image: function that decodes the image within limits.
         read_mask: function that decodes the mask within limits; None if there is no mask.
-        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
+        nodata: value of missing pixels in the units of the image, in place of those that the file
+            names; None for these.
     """
 
+    measure: Measure
     read_image: ReadImage
     read_mask: ReadMask | None = None
-    nodata: float | None = None
+    nodata: NoData | None = None
 
 
 def check_count(count: int) -> None:
@@ -73,6 +81,47 @@ def check_pixels(limits: ImageLimits, pixels: int) -> None:
         )
 
 
+def measure_files(image: ImageFile, mask: ImageFile | None, limits: ImageLimits) -> Footprint:
+    """Measure an image file and a mask file by their headers.
+
+    Args:
+        image: image file.
+        mask: mask file; None for none.
+        limits: limits of the image and of the mask.
+
+    Raises:
+        RequestError: if the header of the image is damaged, or exceeds the limits.
+    """
+    decode_bytes = image.estimate_bytes(limits)
+    # A mask that cannot be measured is refused when it is read, before anything is allocated.
+    with contextlib.suppress(RequestError):
+        decode_bytes += 0 if mask is None else mask.estimate_bytes(limits)
+    return Footprint(image.read_header(limits).pixels, decode_bytes)
+
+
+def measure_images(images: Sequence[ImageInput], limits: ImageLimits) -> Footprint:
+    """Measure images and masks by their headers.
+
+    Args:
+        images: images to measure, at least one.
+        limits: limits of all images together.
+
+    Raises:
+        RequestError: if an image is damaged or too large. The message holds the index of the image
+            if there are several.
+    """
+    pixels = decode_bytes = 0
+    for index, image in enumerate(images):
+        try:
+            found = image.measure(limits)
+            pixels += found.pixels
+            decode_bytes += found.decode_bytes
+            check_pixels(limits, pixels)
+        except RequestError as error:
+            raise _name_image(error, index, len(images)) from error
+    return Footprint(pixels, decode_bytes)
+
+
 def read_samples(
     images: Sequence[ImageInput], manifest: Manifest, limits: ImageLimits
 ) -> list[Sample]:
@@ -96,10 +145,13 @@ def read_samples(
             check_pixels(limits, pixels)
             samples.append(_fit(image, raster, manifest, limits))
         except RequestError as error:
-            if len(images) == 1:
-                raise
-            raise type(error)(f"image {index}: {error.message}") from error
+            raise _name_image(error, index, len(images)) from error
     return samples
+
+
+def _name_image(error: RequestError, index: int, count: int) -> RequestError:
+    """Add the index of an image to an error about it, if there are several."""
+    return error if count == 1 else type(error)(f"image {index}: {error.message}")
 
 
 def _fit(image: ImageInput, raster: Raster, manifest: Manifest, limits: ImageLimits) -> Sample:

@@ -22,6 +22,9 @@ _ALIASES: Mapping[str, str] = MappingProxyType({"x-gzip": "gzip"})
 _OUT_OF_MEMORY = "Error -4 "
 """Beginning of the message of a zlib.error: Z_MEM_ERROR is -4."""
 
+_MAX_RATIO = 1032
+"""Most bytes that a byte of deflate can stand for (zlib's technical details)."""
+
 _LEVEL = 1
 """Compression level. All levels shrink label maps to a tenth; high ones take ten times as long."""
 
@@ -53,6 +56,16 @@ def read_coding(content_encoding: str | None) -> str | None:
             CODINGS,
         )
     return named[0]
+
+
+def estimate_decompressed_bytes(body_bytes: int, limit_bytes: int) -> int:
+    """Estimate the size of a decompressed body: the most that it can be.
+
+    Args:
+        body_bytes: size of the compressed body.
+        limit_bytes: maximum size of the result.
+    """
+    return min(_MAX_RATIO * body_bytes, limit_bytes)
 
 
 def decompress(body: bytes | bytearray, coding: str, limit_bytes: int) -> bytes:

@@ -5,7 +5,7 @@ A listener passes a `RequestHead` and a body. It may use HTTP, gRPC or any other
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -48,6 +48,18 @@ class RequestHead(NamedTuple):
     target: ModelTarget | None = None
 
 
+class Footprint(NamedTuple):
+    """Size of images that are not yet decoded.
+
+    Attributes:
+        pixels: height × width, of all images together.
+        decode_bytes: memory that decoding them and their masks takes, in bytes.
+    """
+
+    pixels: int
+    decode_bytes: int
+
+
 class SegmentationRequest(Protocol):
     """Parsed request for segmentations of one or more images, which are not yet decoded."""
 
@@ -74,6 +86,23 @@ class SegmentationRequest(Protocol):
     @property
     def decodes_inline(self) -> bool:
         """True if decoding on the event loop is faster than in a thread."""
+        ...
+
+    def measure(self, limits: ImageLimits) -> Footprint:
+        """Measure the images by what is known before they are decoded.
+
+        Raises:
+            RequestError: if an image is malformed or too large.
+        """
+        ...
+
+    def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
+        """Estimate the memory of labels, probabilities and the answer, in bytes.
+
+        Args:
+            pixels: height × width, of all images together.
+            classes: number of classes of the model.
+        """
         ...
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
@@ -110,11 +139,14 @@ class Reply(NamedTuple):
         headers: headers of the answer.
         content: body of the answer.
         is_compressible: True if the content may be compressed for clients that accept it.
+        release: function to call once the content was sent, which gives its memory back; None if
+            it holds none.
     """
 
     headers: Mapping[str, str]
     content: bytes
     is_compressible: bool = True
+    release: Callable[[], None] | None = None
 
 
 class Dialect(Protocol[ParsedRequest]):
@@ -131,6 +163,10 @@ class Dialect(Protocol[ParsedRequest]):
 
     def parses_inline(self, head: RequestHead, body_bytes: int) -> bool:
         """Return True if parsing on the event loop is faster than in a thread."""
+        ...
+
+    def estimate_parse_bytes(self, head: RequestHead, body: Body) -> int:
+        """Estimate the memory that parsing takes besides the body, in bytes."""
         ...
 
     def parse(self, head: RequestHead, body: Body) -> ParsedRequest:

@@ -19,12 +19,30 @@ _OTHER_MEMBERS = 10_000
 
 _BRACE = ord("{")
 
-_NUMBER_BYTES = 128
-"""Upper bound of the memory for a number while it is parsed: 72 bytes, and a list that grows."""
+_NUMBER_BYTES = 48
+"""Bytes of a number and its part of the lists around it, as objects of Python."""
+
+_SMALL_BYTES = 4096
+"""Shorter texts are not looked at for their estimate."""
+
+_PEAK_NUMBER_BYTES = 128
+"""Most bytes of a number while the lists around it grow."""
 
 _KINDS: Mapping[type, str] = MappingProxyType(
     {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
 )
+
+
+def estimate_parse_bytes(text: bytes | bytearray) -> int:
+    """Estimate the memory that parsing a JSON text takes, in bytes.
+
+    Args:
+        text: JSON in UTF-8.
+    """
+    if len(text) < _SMALL_BYTES:
+        return _NUMBER_BYTES * len(text)
+    # Files in base64 are copied as text, and again as bytes.
+    return 2 * len(text) + _NUMBER_BYTES * text.count(b",")
 
 
 def read_object(text: bytes | bytearray, limits: ImageLimits) -> dict[str, Any]:
@@ -52,7 +70,7 @@ def read_object(text: bytes | bytearray, limits: ImageLimits) -> dict[str, Any]:
     if commas >= most:
         raise ImageTooLargeError(f"the body must hold at most {most} numbers; it holds more")
     # The parser ends the process where an allocation fails.
-    check_address_space(2 * len(text) + _NUMBER_BYTES * commas)
+    check_address_space(2 * len(text) + _PEAK_NUMBER_BYTES * commas)
     try:
         content = pydantic_core.from_json(text, allow_inf_nan=True)
     except ValueError as error:

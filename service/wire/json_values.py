@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import math
 import re
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,11 +17,19 @@ from numpy.typing import NDArray
 from lacuna.errors import InvalidImageError, InvalidMaskError, RequestError
 from lacuna.raster import rle
 from lacuna.raster.arrays import array_from_nested, mask_from_nested
-from lacuna.raster.images import decode_image
-from lacuna.raster.limits import ImageLimits
-from lacuna.raster.masks import decode_mask
+from lacuna.raster.images import ImageFile
+from lacuna.raster.limits import ImageLimits, check_size
+from lacuna.raster.masks import read_mask_file
+from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster
-from service.wire.batch import ImageInput
+from service.wire.batch import ImageInput, measure_files
+from service.wire.dialect import Footprint
+
+_NUMBER_BYTES = 28
+"""Bytes for each number of nested lists while they become an array: lists, float64 and float32."""
+
+_RUN_PIXEL_BYTES = 4
+"""Most bytes for each pixel while run lengths become a mask."""
 
 _DATA_URL = re.compile(r"data:([^,;]{0,100})(?:;[^,;]{0,100}){0,8}?;base64,", re.IGNORECASE)
 _BLANKS = {ord(blank): None for blank in " \t\r\n\f"}
@@ -25,7 +37,7 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 def make_image_input(
-    image: Any, mask: Any, nodata: float | None = None, *, strict: bool
+    image: Any, mask: Any, nodata: NoData | None = None, *, strict: bool
 ) -> ImageInput:
     """Make an input of JSON values. The values are checked when the input is read.
 
@@ -33,31 +45,101 @@ def make_image_input(
         image: H×W or H×W×C numbers, null for missing ones; or `{"b64": …}` with an image file.
         mask: H×W or H×W×1 booleans or numbers; or `{"b64": …}` with an image file; None for no
             mask.
-        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
+        nodata: value of missing pixels in the units of the image, in place of those that the file
+            names; None for these.
         strict: True to allow only `b64` in an object. False also allows a `format` beside it, and
             COCO run-length encoding as a mask.
     """
+    image_value = _JsonValue(image, "image", InvalidImageError, strict=strict)
+    mask_value = _JsonValue(mask, "mask", InvalidMaskError, strict=strict)
     return ImageInput(
-        lambda limits: _read_image(image, limits, strict=strict),
-        None if mask is None else lambda limits: _read_mask(mask, limits, strict=strict),
+        lambda limits: _measure(image_value, mask_value, limits),
+        image_value.read_image,
+        None if mask is None else mask_value.read_mask,
         nodata,
     )
 
 
-def _read_image(value: Any, limits: ImageLimits, *, strict: bool) -> Raster:
-    if not isinstance(value, dict):
-        return array_from_nested(value, limits)
-    data, media_type = _decode_base64(value, "image", InvalidImageError, strict=strict)
-    return decode_image(data, limits, media_type)
+def _measure(image: _JsonValue, mask: _JsonValue, limits: ImageLimits) -> Footprint:
+    if image.is_lists:
+        height, width, channels = _measure_lists(image.value)
+        if height and width and channels:
+            check_size(limits, height, width, channels)
+        pixels, decode_bytes = height * width, height * width * channels * _NUMBER_BYTES
+    else:
+        pixels, decode_bytes = measure_files(image.file, None, limits)
+    # A mask that cannot be measured is refused when it is read, before anything is allocated.
+    with contextlib.suppress(RequestError):
+        decode_bytes += mask.estimate_mask_bytes(limits)
+    return Footprint(pixels, decode_bytes)
 
 
-def _read_mask(value: Any, limits: ImageLimits, *, strict: bool) -> NDArray[np.bool_]:
-    if not isinstance(value, dict):
-        return mask_from_nested(value)
-    if not strict and "counts" in value:
-        return rle.decode(value, limits.image_pixels)
-    data, media_type = _decode_base64(value, "mask", InvalidMaskError, strict=strict)
-    return decode_mask(data, limits, media_type)
+def _measure_lists(value: Any) -> tuple[int, int, int]:
+    """Return height, width and channels of nested lists, 0 where there are none.
+
+    Only the first lists are looked at. Others are refused when they are read.
+    """
+    height = len(value) if isinstance(value, list) else 0
+    row = value[0] if height else None
+    width = len(row) if isinstance(row, list) else 0
+    pixel = row[0] if isinstance(row, list) and row else None
+    return height, width, len(pixel) if isinstance(pixel, list) else 1
+
+
+@dataclass(frozen=True)
+class _JsonValue:
+    """JSON value of an image or a mask.
+
+    Attributes:
+        value: the value.
+        what: "image" or "mask", for messages.
+        error: class of the errors about it.
+        strict: True to allow only `b64` in an object.
+    """
+
+    value: Any
+    what: str
+    error: type[RequestError]
+    strict: bool
+
+    @property
+    def is_lists(self) -> bool:
+        """True for nested lists, False for an object."""
+        return not isinstance(self.value, dict)
+
+    @cached_property
+    def file(self) -> ImageFile:
+        """Image file of an object with base64."""
+        return ImageFile(*_decode_base64(self.value, self.what, self.error, strict=self.strict))
+
+    @property
+    def is_run_length_encoded(self) -> bool:
+        """True for COCO run-length encoding, where it is allowed."""
+        return not self.strict and "counts" in self.value
+
+    def read_image(self, limits: ImageLimits) -> Raster:
+        """Decode an image."""
+        if self.is_lists:
+            return array_from_nested(self.value, limits)
+        return self.file.decode(limits)
+
+    def read_mask(self, limits: ImageLimits) -> NDArray[np.bool_]:
+        """Decode a mask."""
+        if self.is_lists:
+            return mask_from_nested(self.value)
+        if self.is_run_length_encoded:
+            return rle.decode(self.value, limits.image_pixels)
+        return read_mask_file(self.file, limits)
+
+    def estimate_mask_bytes(self, limits: ImageLimits) -> int:
+        """Estimate the memory that decoding a mask takes, in bytes."""
+        if self.value is None:
+            return 0
+        if self.is_lists:
+            return math.prod(_measure_lists(self.value)) * _NUMBER_BYTES
+        if self.is_run_length_encoded:
+            return _RUN_PIXEL_BYTES * rle.read_pixels(self.value, limits.image_pixels)
+        return self.file.estimate_bytes(limits)
 
 
 def _decode_base64(

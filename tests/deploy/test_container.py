@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.config import Settings, list_variables
+from service.config import DEFAULT_PORT, SAGEMAKER_FOLDER, SAGEMAKER_PORT, Settings, list_variables
 from service.web.server import CLOSING_S
 from tests.support.apps import load_repository, make_repository_folder
 from tests.support.live import serve_live
@@ -111,12 +111,25 @@ def test_it_is_not_killed_before_it_has_drained():
 
 
 def test_models_are_a_volume_that_cannot_be_written_to():
-    folder = re.search(r"LACUNA_MODEL_REPOSITORY=(\S+)", IMAGE)[1]
-    (volume,) = LACUNA["volumes"]
+    # The folder of the demo, which is served where nothing else is set, stands for this one.
+    folder = re.search(r"ln -s (\S+) /opt/lacuna/service/demo/models", DOCKERFILE)[1]
+    (volume,) = [volume for volume in LACUNA["volumes"] if volume.endswith(":ro")]
 
     assert volume.endswith(f"}}:{folder}:ro")
     default = re.search(r":-([^}]+)\}", volume)[1]
     assert (ROOT / default / "groundcover").is_dir()
+
+
+def test_what_was_measured_is_kept_on_a_volume_of_the_images_user():
+    folder = re.search(r"LACUNA_CACHE_FOLDER=(\S+)", IMAGE)[1]
+    user, group = find_instruction("USER").split(":")
+    (volume,) = [volume for volume in LACUNA["volumes"] if not volume.endswith(":ro")]
+
+    assert volume == f"cache:{folder}"
+    assert "cache" in COMPOSE["volumes"]
+    # Engines give an empty volume the owner of the folder that it is mounted on.
+    assert f"RUN mkdir -p {folder} && chown {user}:{group} {folder}\n" in IMAGE
+    assert "tmpfs" not in LACUNA
 
 
 def test_health_is_asked_for_as_in_the_image():
@@ -146,6 +159,38 @@ def test_a_ready_server_is_healthy(tmp_path):
 
     assert done.returncode == 0
     assert json.loads(done.stdout)["status"] == "ready"
+
+
+@pytest.mark.parametrize("name", ["AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"])
+def test_health_is_asked_for_where_a_platform_has_the_server_listen(tmp_path, name):
+    with serve_live(load_repository(make_repository_folder(tmp_path))) as address:
+        host, port = address.split(":")
+        done = ask_health(**{"LACUNA_HOST": host, name: port})
+
+    assert done.returncode == 0
+
+
+def test_the_health_check_knows_sagemakers_folder_and_port():
+    text = HEALTHCHECK.read_text()
+
+    assert f'SAGEMAKER_FOLDER = "{SAGEMAKER_FOLDER}"' in text
+    assert f"SAGEMAKER_PORT = {SAGEMAKER_PORT}" in text
+    assert f"DEFAULT_PORT = {DEFAULT_PORT}" in text
+    assert {str(SAGEMAKER_PORT), str(DEFAULT_PORT)} == set(find_instruction("EXPOSE").split())
+
+
+def test_the_image_leaves_the_choice_of_models_and_port_to_the_platform():
+    set_by_image = dict(re.findall(r"\b(LACUNA_\w+)=(\S+)", IMAGE))
+
+    assert not {"LACUNA_MODEL_REPOSITORY", "LACUNA_PORT"} & set(set_by_image)
+
+
+def test_the_address_of_a_service_is_not_taken_for_the_port():
+    done = ask_health(LACUNA_PORT="tcp://10.96.0.12:8000", LACUNA_HOST="127.0.0.123")
+
+    # Whether anybody listens there does not matter here: it was asked.
+    assert done.stdout
+    assert not done.stderr
 
 
 def test_a_server_without_models_is_not_and_says_so(tmp_path):

@@ -20,6 +20,7 @@ from service.runtime.protocol import BatchOutput, Runtime
 from service.web.access import AccessControl
 from service.web.app import make_app
 from service.web.keys import KeyRing, read_keys
+from service.web.proxies import ProxyPolicy
 from service.web.server import Server
 from tests.support.apps import make_repository_folder, make_services
 from tests.support.live import tell_address
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--image-pixels", type=int, default=ImageLimits.image_pixels)
     parser.add_argument("--keys", type=Path)
+    parser.add_argument("--trusted", nargs="*", default=[])
     given = parser.parse_args()
     if given.demo:
         repository = ModelRepository(DEMO_REPOSITORY, _load_demo)
@@ -67,7 +69,13 @@ def main() -> None:
         repository = ModelRepository(root, lambda _: Held(given.folder / "hold"), policy=policy)
     keys = [] if given.keys is None else read_keys(given.keys.read_text())
     limits = ImageLimits(image_pixels=given.image_pixels)
-    services = make_services(repository, None, limits, access_control=AccessControl(KeyRing(keys)))
+    services = make_services(
+        repository,
+        None,
+        limits,
+        access_control=AccessControl(KeyRing(keys)),
+        proxies=ProxyPolicy(tuple(given.trusted)),
+    )
     server = Server(make_app(services), services.gate, port=given.port)
     tell_address(server)
     server.run()

@@ -55,7 +55,7 @@ def test_a_nodata_value_that_is_no_number_is_told_at_once(visit):
     visit.page.fill("#nodata", "none at all")
     visit.page.press("#nodata", "Tab")
 
-    expect(visit.page.locator("#nodata-note")).to_have_text("a number, or nan")
+    expect(visit.page.locator("#nodata-note")).to_have_text("a number, nan or none")
     expect(visit.page.locator("#nodata")).to_have_attribute("aria-invalid", "true")
 
 

@@ -1,6 +1,7 @@
 """Files that no browser shows, TIFF above all: the server shows them."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -110,6 +111,39 @@ def test_a_nodata_value_is_seen_at_once_and_taken_back(visit, server):
     assert np.array_equal(
         np.load(io.BytesIO(visit.download("npy"))), server.segment(content, nodata="9")
     )
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+def test_a_nodata_value_stands_in_place_of_the_files(visit, server, depth):
+    values = np.full((48, 64), 90, depth)
+    values[:8] = 0
+    values[42:] = 255
+    content = tiff_file(values, extratags=[(42113, "s", 0, "0", True)])
+    choose(visit, content)
+
+    for value, missing in (("255", 6 * 64), ("none", 0), ("", 8 * 64), ("255", 6 * 64)):
+        visit.page.fill("#nodata", value)
+        visit.page.press("#nodata", "Tab")
+        expect(visit.page.locator("#missing")).to_have_text(re.compile(rf"^{missing} px"))
+    visit.page.fill("#nodata", "none")
+    visit.page.press("#nodata", "Tab")
+    visit.run()
+    labels = np.load(io.BytesIO(visit.download("npy")))
+    assert np.array_equal(labels, server.segment(content, nodata="none"))
+    assert (labels != 255).all()
+
+
+def test_a_nodata_value_that_a_mask_inherited_is_ignored(visit):
+    visit.choose(IMAGE)
+    mask = tiff_file(
+        np.where(VALID, 255, 0).astype(np.uint8), extratags=[(42113, "s", 0, "255", True)]
+    )
+    visit.page.set_input_files(
+        "#mask-file", [{"name": "mask.tif", "mimeType": "image/tiff", "buffer": mask}]
+    )
+
+    expect(visit.page.locator("#missing")).to_contain_text(f"{(~VALID).sum()} px")
+    assert np.array_equal(visit.read_mask(), VALID)
 
 
 def test_a_mask_may_be_a_tiff_too(visit):

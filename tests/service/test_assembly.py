@@ -1,12 +1,25 @@
+import asyncio
 import logging
 
 import pytest
+from starlette.testclient import TestClient
 
 from lacuna.errors import ConfigurationError
-from service.assembly import assemble_services, make_key_ring, make_server, warn_of_open_access
+from service.assembly import (
+    assemble_services,
+    check_repository,
+    fetch_models,
+    make_key_ring,
+    make_server,
+    warn_of_open_access,
+)
 from service.config import list_variables, read_settings
 from service.runtime.fake import FakeRuntime
+from service.web.app import make_app
+from service.web.proxies import ProxyPolicy
 from tests.support.apps import make_repository_folder
+from tests.support.cloud_storage import serve_objects
+from tests.support.waiting import wait_until
 
 KEY, OTHER, ADMIN = "a-client-key-0001", "a-client-key-0002", "the-key-of-an-admin"
 
@@ -117,6 +130,47 @@ def test_each_model_has_its_limit_of_pixels_and_names_that_no_model_has_do_nothi
     assert [status.name for status in services.repository.statuses] == ["fake"]
 
 
+@pytest.mark.parametrize("place", ["missing", "file"])
+def test_a_repository_that_is_no_folder_stops_the_start(monkeypatch, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path / place))
+    settings = read_settings()
+
+    with pytest.raises(ConfigurationError, match="must be a folder that can be read"):
+        check_repository(settings)
+
+
+def test_an_empty_repository_may_be_filled_later(monkeypatch, tmp_path):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path / "empty"))
+    check_repository(read_settings())
+
+    monkeypatch.setenv("LACUNA_REPOSITORY__POLL_S", "0")
+    with pytest.raises(ConfigurationError, match="must hold <model>/<version>"):
+        check_repository(read_settings())
+
+    # Who has the admin key may load a model.
+    monkeypatch.setenv("LACUNA_ADMIN_KEY", ADMIN)
+    check_repository(read_settings())
+
+
+def test_the_keys_of_the_settings_are_read_again(monkeypatch, tmp_path):
+    file = tmp_path / "keys"
+    file.write_text(KEY)
+    monkeypatch.setenv("LACUNA_API_KEYS_FILE", str(file))
+    services = make_services(read_settings())
+    services.exchange.pipeline.segmenter.close()
+
+    def is_known(key):
+        scope = {"headers": [(b"x-api-key", key.encode())], "path": "/v2"}
+        return services.access_control.check(scope) is None
+
+    assert (is_known(KEY), is_known(OTHER)) == (True, False)
+    file.write_text(OTHER)
+    asyncio.run(services.key_files.read_again())
+    assert (is_known(KEY), is_known(OTHER)) == (False, True)
+
+
 def test_the_server_obeys_its_settings(monkeypatch):
     monkeypatch.setenv("LACUNA_LIMITS__KEEP_ALIVE_S", "7")
     monkeypatch.setenv("LACUNA_LIMITS__IDLE_S", "8")
@@ -131,3 +185,39 @@ def test_the_server_obeys_its_settings(monkeypatch):
     assert server.config.timeout_keep_alive == 7
     assert (services.body_limits.idle_s, services.body_limits.body_s) == (8, 9)
     assert (services.operator_routes.docs, services.operator_routes.metrics) == (False, False)
+
+
+def test_the_models_of_vertex_are_downloaded_and_its_paths_answered(monkeypatch, tmp_path):
+    monkeypatch.delenv("LACUNA_MODEL_REPOSITORY")
+    with serve_objects("bucket", {"models/scenes/3/saved_model.pb": b"graph"}) as storage:
+        monkeypatch.setenv("AIP_STORAGE_URI", "gs://bucket/models")
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage.url)
+        monkeypatch.setenv("GCE_METADATA_HOST", storage.url.removeprefix("http://"))
+        monkeypatch.setenv("AIP_HEALTH_ROUTE", "/health")
+        monkeypatch.setenv("AIP_PREDICT_ROUTE", "/predict")
+        monkeypatch.setenv("LACUNA_API_KEYS", KEY)
+        settings = fetch_models(read_settings())
+    services = make_services(settings)
+    with TestClient(make_app(services)) as client:
+        assert wait_until(lambda: client.get("/health").status_code == 200)
+        models = client.get("/v1/models", headers={"X-API-Key": KEY}).json()["models"]
+        unknown = client.post("/predict", json={"instances": [[[1]]]})
+
+    assert settings.model_repository == tmp_path / "cache" / "artifacts"
+    assert [(model["name"], model["version"]) for model in models] == [("scenes", "3")]
+    assert unknown.status_code == 401
+
+
+def test_models_that_are_here_are_not_downloaded():
+    settings = read_settings()
+
+    assert fetch_models(settings) is settings
+
+
+def test_proxies_and_the_prefix_reach_the_application(monkeypatch):
+    monkeypatch.setenv("LACUNA_PROXY__TRUSTED", "10.0.0.1")
+    monkeypatch.setenv("LACUNA_ROOT_PATH", "/lacuna")
+
+    services = make_services(read_settings())
+
+    assert services.proxies == ProxyPolicy(("10.0.0.1",), "/lacuna")

@@ -88,8 +88,8 @@ class AsyncClient:
 
         Args:
             image: a path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image.
-            mask: the same, of the image's size; non-zero = valid. Without one, alpha, the no-data
-                value and finiteness decide.
+            mask: the same, of the image's size; non-zero = valid. Without one, the mask that GDAL
+                keeps beside an image file, alpha, the no-data value and finiteness decide.
             probabilities: whether the result holds probabilities, too.
             **target: `model`, `version`, `nodata`, `timeout_s`; None is the same as leaving it out.
 
@@ -102,7 +102,7 @@ class AsyncClient:
 
     async def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
-        return await self._run(self._segment(question, self._catalog))
+        return await self._run(self._segment(question.with_sidecar(), self._catalog))
 
     async def segment_as(
         self,
@@ -122,7 +122,8 @@ class AsyncClient:
         Returns:
             The answer's bytes.
         """
-        reply = await self._send(write_call(Question(image, mask, **target), media_type))
+        question = Question(image, mask, **target).with_sidecar()
+        reply = await self._send(write_call(question, media_type))
         return reply.content
 
     @overload

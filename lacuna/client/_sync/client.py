@@ -89,8 +89,8 @@ class Client:
 
         Args:
             image: a path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image.
-            mask: the same, of the image's size; non-zero = valid. Without one, alpha, the no-data
-                value and finiteness decide.
+            mask: the same, of the image's size; non-zero = valid. Without one, the mask that GDAL
+                keeps beside an image file, alpha, the no-data value and finiteness decide.
             probabilities: whether the result holds probabilities, too.
             **target: `model`, `version`, `nodata`, `timeout_s`; None is the same as leaving it out.
 
@@ -103,7 +103,7 @@ class Client:
 
     def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
-        return self._run(self._segment(question, self._catalog))
+        return self._run(self._segment(question.with_sidecar(), self._catalog))
 
     def segment_as(
         self,
@@ -123,7 +123,8 @@ class Client:
         Returns:
             The answer's bytes.
         """
-        reply = self._send(write_call(Question(image, mask, **target), media_type))
+        question = Question(image, mask, **target).with_sidecar()
+        reply = self._send(write_call(question, media_type))
         return reply.content
 
     @overload

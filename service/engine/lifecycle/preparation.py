@@ -16,8 +16,8 @@ from service.engine.lifecycle.warmup import (
     TIMED_RUNS,
     Progress,
     WarmupPolicy,
-    plan_rectangles,
-    plan_squares,
+    plan_others,
+    plan_timed,
     warm_up,
 )
 from service.engine.served import ServedModel
@@ -73,8 +73,8 @@ class Preparation:
                 return model
             measured = warm_up(
                 runtime,
-                plan_squares(model.ladder, self.warmup),
-                plan_rectangles(model.ladder, self.warmup),
+                plan_timed(model.ladder, self.warmup),
+                plan_others(model.ladder, self.warmup),
                 self.warmup.workers,
                 on_progress,
                 TIMED_RUNS if known is None else 1,

@@ -35,6 +35,9 @@ class VersionReconciler:
     Args:
         preparation: Steps that make a version ready.
         drain_s: Seconds to wait for the requests that use a retired version.
+
+    Attributes:
+        is_loading: True while a thread prepares a version.
     """
 
     def __init__(self, preparation: Preparation, drain_s: float) -> None:
@@ -42,6 +45,7 @@ class VersionReconciler:
         self._drain_s = drain_s
         self._draining: dict[asyncio.Task[None], str] = {}
         self._is_closed = False
+        self.is_loading = False
 
     async def reconcile(
         self, versions: ModelVersions, found: Sequence[DiscoveredVersion]
@@ -133,7 +137,12 @@ class VersionReconciler:
                 raise AbandonedError
             loop.call_soon_threadsafe(lifecycle.note_progress, done / total)
 
-        return await asyncio.to_thread(self._preparation.prepare, name, lifecycle.version, report)
+        self.is_loading = True
+        try:
+            prepare = self._preparation.prepare
+            return await asyncio.to_thread(prepare, name, lifecycle.version, report)
+        finally:
+            self.is_loading = False
 
     def _start_draining(
         self, name: str, lifecycle: VersionLifecycle, former: ModelReferences

@@ -135,6 +135,11 @@ class ModelRepository:
             self._is_started and bool(required) and all(versions.serving for versions in required)
         )
 
+    @property
+    def is_loading(self) -> bool:
+        """True while a thread loads, checks or warms a version. The thread cannot be stopped."""
+        return self._reconciler.is_loading
+
     def find(
         self, name: str | None, version: str | None = None, label: str | None = None
     ) -> ServedModel:
@@ -187,7 +192,10 @@ class ModelRepository:
         """Load all models to serve. Call it once, at the start."""
         await self._refresh(take_as_is=True)
         if not self._versions:
-            log.error("no models found", extra={"repository": str(self._root)})
+            log.error(
+                "no models found, as <model>/<version>/saved_model.pb",
+                extra={"repository": str(self._root)},
+            )
         self._is_started = True
 
     async def refresh(self) -> None:

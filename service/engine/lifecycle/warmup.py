@@ -2,8 +2,9 @@
 
 A runtime prepares itself for each shape when it first meets it. This takes some milliseconds and a
 megabyte that it keeps. The warm-up does this before the first request, and before the server's
-memory is measured. Square windows are timed while all workers are busy, because only then does
-their cost decide anything. All other windows are run once.
+memory is measured. Single square windows are timed while all workers are busy, because only then
+does their cost decide anything. Batches cost what their pixels cost, so they and all other windows
+are run once.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from service.core.cost import Measurement
 from service.runtime.protocol import Runtime
 
 TIMED_RUNS = 3
-_FEW_RUNS_PIXELS = 2**18
-"""Largest n · H · W that is run more than twice. Larger calls take long and vary little."""
+"""Runs of a small timed call. The first one includes the preparation of its shape."""
+_FEWER_RUNS = ((2**16, 2), (2**18, 1))
+"""Calls of more than so many pixels n · H · W are run so often: they take long and vary little. Of
+the longest calls, preparation is a small part."""
 
 
 class WarmupCall(NamedTuple):
@@ -73,8 +76,8 @@ class WarmupPolicy:
     window_pixels: int = 1_300_000
 
 
-def plan_squares(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
-    """List the calls to time, smallest first.
+def plan_timed(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
+    """List the calls to time, smallest first: one square image of each size.
 
     Args:
         ladder: Ladder of the model.
@@ -84,20 +87,13 @@ def plan_squares(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
         Calls of at least two different numbers of pixels, which the fit of the cost needs.
     """
     largest = max(math.isqrt(policy.window_pixels) // ladder.multiple, 2) * ladder.multiple
-    sides = ladder.rungs(min(math.isqrt(policy.pixels), largest))
-    calls = {_square(1, ladder.multiple), _square(1, largest)}
-    calls |= {
-        _square(count, side)
-        for side in sides
-        for count in policy.batch.sizes
-        if count * side**2 <= min(policy.pixels, policy.batch.max_pixels)
-    }
+    sides = [side for side in ladder.rungs(math.isqrt(policy.pixels)) if side < largest]
     # Sides between the ladder's end and the largest window keep the fit from resting on two points.
-    calls |= {_square(1, side) for side in (384, 512) if max(sides, default=0) < side < largest}
-    return sorted(calls, key=lambda call: call.pixels)
+    between = [side for side in (384, 512) if max(sides, default=0) < side < largest]
+    return [_square(1, side) for side in sorted({ladder.multiple, *sides, *between, largest})]
 
 
-def plan_rectangles(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
+def plan_others(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
     """List the calls to run once, largest first so that the workers finish together.
 
     Args:
@@ -105,13 +101,20 @@ def plan_rectangles(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
         policy: Extent of the warm-up.
     """
     sides = ladder.rungs(math.isqrt(policy.pixels))
-    calls = [
+    rectangles = {
         WarmupCall(1, height, width)
         for height in sides
         for width in sides
         if height != width and height * width <= min(policy.pixels, policy.window_pixels)
-    ]
-    return sorted(calls, key=lambda call: call.pixels, reverse=True)
+    }
+    batches = {
+        _square(count, side)
+        for side in sides
+        for count in policy.batch.sizes[1:]
+        if side**2 <= policy.window_pixels
+        and count * side**2 <= min(policy.pixels, policy.batch.max_pixels)
+    }
+    return sorted(rectangles | batches, key=lambda call: (call.pixels, call), reverse=True)
 
 
 def _square(images: int, side: int) -> WarmupCall:
@@ -167,8 +170,12 @@ def _time_call(runtime: Runtime, call: WarmupCall, runs: int, clock: Callable[[]
     images = np.zeros((*shape, runtime.manifest.image.channels), np.float32)
     masks = np.ones(shape, np.bool_)
     times = []
-    for _ in range(min(runs, 2) if call.pixels > _FEW_RUNS_PIXELS else runs):
+    for _ in range(_limit_runs(runs, call.pixels)):
         began_s = clock()
         runtime.run(images, masks, probabilities=False)
         times.append(clock() - began_s)
     return min(times)
+
+
+def _limit_runs(runs: int, pixels: int) -> int:
+    return min([runs, *(fewer for limit, fewer in _FEWER_RUNS if pixels > limit)])

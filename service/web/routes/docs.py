@@ -20,7 +20,10 @@ def make_router() -> APIRouter:
     """Make the route. The OpenAPI document does not list it."""
     router = APIRouter()
     page = get_swagger_ui_html(
-        openapi_url="/openapi.json", title="lacuna", swagger_favicon_url=_ICON
+        # Relative, because a proxy may show the server under a prefix.
+        openapi_url="openapi.json",
+        title="lacuna",
+        swagger_favicon_url=_ICON,
     )
     page.headers[POLICY.decode()] = _make_policy(bytes(page.body).decode())
 

@@ -63,15 +63,33 @@ def _read_folder(folder: Path) -> dict[str, _File]:
             content = path.read_bytes()
             if path.suffix == ".html":
                 content = _fill_in(content)
-            tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-            files[path.name] = _File(content, media_type, tag)
+            files[path.name] = _make_file(content, media_type)
     return files
+
+
+def _make_file(content: bytes, media_type: str) -> _File:
+    return _File(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
 def _fill_in(page: bytes) -> bytes:
     """Fill in the image formats that are read."""
     accept = ",".join(["image/*", *IMAGE_SUFFIXES])
     return page.replace(b"@ACCEPT@", accept.encode()).replace(b"@FORMATS@", ACCEPTED.encode())
+
+
+def _root_page(page: _File, root: str) -> _File:
+    """Fill in the address of the server, to which the page's links are relative."""
+    return _make_file(page.content.replace(b"@ROOT@", root.encode()), page.media_type)
+
+
+def _find_root(request: Request) -> str:
+    """Return the address of the server, as the page at `/` can write it.
+
+    If a prefix is known, links are absolute, so that they also work from `/lacuna`, without a slash
+    at its end. If not, they are relative: a proxy may have removed a prefix without saying so.
+    """
+    root_path: str = request.scope["root_path"]
+    return f"{root_path}/" if root_path else ""
 
 
 def make_router(services: AppServices) -> APIRouter:
@@ -82,6 +100,8 @@ def make_router(services: AppServices) -> APIRouter:
     """
     router = APIRouter()
     static, samples = _read_folder(STATIC), _read_folder(SAMPLES)
+    page = static["index.html"]
+    static["index.html"] = _root_page(page, "../")
     about = {
         "samples": sorted(
             name.removesuffix(".png")
@@ -93,7 +113,7 @@ def make_router(services: AppServices) -> APIRouter:
     }
 
     async def show_page(request: Request) -> Response:
-        return _send(request, static["index.html"])
+        return _send(request, _root_page(page, _find_root(request)))
 
     async def show_about(_: Request) -> Response:
         return JSONResponse(about, headers=HEADERS)

@@ -12,17 +12,19 @@ from starlette.responses import Response
 from lacuna.raster.formats import list_body_types
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.preview import Preview
+from service.engine.admission_gate import Reservation
 from service.web.problems import describe_responses
 from service.web.request import HttpRequest
 from service.web.services import AppServices
 from service.wire.dialect import Body, RequestHead
-from service.wire.native.request import parse_request
+from service.wire.native.request import NODATA_SCHEMA, estimate_request_bytes, parse_request
+
+_PIXEL_BYTES = 32
+"""Most bytes for each pixel while a picture is drawn; measured."""
 
 _FILE = {"type": "string", "format": "binary"}
 _OPENAPI: dict[str, Any] = {
-    "parameters": [
-        {"in": "query", "name": "nodata", "required": False, "schema": {"type": "number"}}
-    ],
+    "parameters": [{"in": "query", "name": "nodata", "required": False, "schema": NODATA_SCHEMA}],
     "requestBody": {
         "required": True,
         "content": {
@@ -30,7 +32,7 @@ _OPENAPI: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["image"],
-                    "properties": {"image": _FILE, "mask": _FILE, "nodata": {"type": "number"}},
+                    "properties": {"image": _FILE, "mask": _FILE, "nodata": NODATA_SCHEMA},
                 }
             },
             **{media_type: {"schema": _FILE} for media_type in list_body_types()},
@@ -63,7 +65,9 @@ def make_router(services: AppServices) -> APIRouter:
         with exchange.telemetry.measure("preview"):
             shown = await exchange.with_body(
                 incoming,
-                lambda body: asyncio.to_thread(_draw, incoming.head, body, exchange.image_limits),
+                lambda body, reservation: _draw(
+                    incoming.head, body, exchange.image_limits, reservation
+                ),
             )
         incoming.add_log_fields(height=shown.size[0], width=shown.size[1])
         headers = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
@@ -72,6 +76,12 @@ def make_router(services: AppServices) -> APIRouter:
     return router
 
 
-def _draw(head: RequestHead, body: Body, limits: ImageLimits) -> Preview:
-    request = parse_request(head.headers.get("content-type"), head.query, body, limits)
-    return request.draw_preview(limits)
+async def _draw(
+    head: RequestHead, body: Body, limits: ImageLimits, reservation: Reservation
+) -> Preview:
+    content_type = head.headers.get("content-type")
+    await reservation.hold(await asyncio.to_thread(estimate_request_bytes, content_type, body))
+    request = await asyncio.to_thread(parse_request, content_type, head.query, body, limits)
+    footprint = await asyncio.to_thread(request.measure, limits)
+    await reservation.hold(footprint.decode_bytes + _PIXEL_BYTES * footprint.pixels)
+    return await asyncio.to_thread(request.draw_preview, limits)

@@ -13,6 +13,7 @@ from lacuna.raster.formats import ACCEPTED, list_body_types
 from service.web.problems import describe_responses
 from service.web.services import AppServices
 from service.wire.native.dialect import NativeDialect
+from service.wire.native.request import NODATA_SCHEMA
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -28,7 +29,7 @@ _FORM = {
             "mask": {"type": "string", "format": "binary", "description": "non-zero = valid"},
             "model": {"type": "string"},
             "version": {"type": "string"},
-            "nodata": {"type": "number", "description": "value of missing pixels"},
+            "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
         },
     }
@@ -42,18 +43,18 @@ _JSON = {
             "mask": {"description": "nested arrays; or {b64, format}; or COCO RLE {size, counts}"},
             "model": {"type": "string"},
             "version": {"type": "string"},
-            "nodata": {"type": "number"},
+            "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
         },
     }
 }
 _PARAMETERS = [
-    {"in": "query", "name": name, "required": False, "schema": {"type": kind}}
-    for name, kind in (
-        ("model", "string"),
-        ("version", "string"),
-        ("nodata", "number"),
-        ("timeout_s", "number"),
+    {"in": "query", "name": name, "required": False, "schema": schema}
+    for name, schema in (
+        ("model", {"type": "string"}),
+        ("version", {"type": "string"}),
+        ("nodata", NODATA_SCHEMA),
+        ("timeout_s", {"type": "number"}),
     )
 ]
 _OPENAPI: dict[str, Any] = {

@@ -23,6 +23,9 @@ import { send } from "./transfer.js";
  * @property {string} nodata as it was typed; empty for none
  */
 
+/** URL of the server, with the path prefix of a proxy if there is one. */
+export const SERVER = new URL("..", import.meta.url);
+
 let key = "";
 
 /** @param {string} text kept as long as the page is open, and nowhere else */
@@ -65,7 +68,7 @@ export async function segment(question, options = {}) {
     if (question[name]) form.append(name, question[name]);
   }
   const began = performance.now();
-  const answer = await send("/v1/segment", form, getHeaders("application/json"), options)
+  const answer = await send(new URL("v1/segment", SERVER), form, getHeaders("application/json"), options)
     .catch(explain);
   const tookMs = performance.now() - began;
   if (answer.status !== 200) {
@@ -88,45 +91,46 @@ export async function preview(image, { mask, nodata, signal } = {}) {
   body.append("image", image);
   if (mask) body.append("mask", mask);
   if (nodata) body.append("nodata", nodata);
-  const response = await ask("/v1/preview", { method: "POST", body, signal });
+  const response = await ask("v1/preview", { method: "POST", body, signal });
   const exact = response.headers.get("Lacuna-Preview") === "exact";
   return { picture: await response.blob(), exact };
 }
 
 /** @returns {Promise<Model[]>} */
 export async function listModels() {
-  const response = await ask("/v1/models");
+  const response = await ask("v1/models");
   return (await response.json()).models;
 }
 
 /** @returns {Promise<{samples: string[], docs: boolean, metrics: boolean}>} the server's features */
 export async function getAbout() {
-  return (await ask("/static/about.json")).json();
+  return (await ask("static/about.json")).json();
 }
 
-/** @param {string} path @returns {Promise<Blob>} */
+/** @param {string} path relative to the server's URL @returns {Promise<Blob>} */
 export async function getFile(path) {
   return (await ask(path)).blob();
 }
 
 /** @returns {Promise<{status: string, models: Model[]}>} */
 export async function getReadiness() {
-  const response = await ask("/readyz", {}, [503]);
+  const response = await ask("readyz", {}, [503]);
   return response.json();
 }
 
 /** @returns {Promise<string>} in Prometheus' text format */
 export async function getMetrics() {
-  return (await ask("/metrics")).text();
+  return (await ask("metrics")).text();
 }
 
 /**
- * @param {string} path
+ * @param {string} path relative to the server's URL
  * @param {RequestInit} [options]
  * @param {number[]} [expected] statuses that are no errors
  */
 async function ask(path, options = {}, expected = []) {
-  const response = await fetch(path, { headers: getHeaders("*/*"), ...options }).catch(explain);
+  const response = await fetch(new URL(path, SERVER), { headers: getHeaders("*/*"), ...options })
+    .catch(explain);
   if (!response.ok && !expected.includes(response.status)) {
     throw readProblem(response.status, await response.text(), (name) => response.headers.get(name));
   }

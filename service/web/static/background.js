@@ -2,7 +2,7 @@
 
 /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
 const waiting = new Map();
-const worker = new Worker("/static/worker.js", { type: "module" });
+const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 let last = 0;
 
 worker.addEventListener("message", ({ data: { id, value, error } }) => {

@@ -34,13 +34,13 @@ export function setUpIntake(session, attempt) {
     async offer(names) {
       if (find("samples").childElementCount) return;
       const samples = await Promise.all(names.map(async (name) => ({
-        name, image: await getFile(`/samples/${name}.png`),
+        name, image: await getFile(`samples/${name}.png`),
       })));
       if (find("samples").childElementCount) return;
       find("offer").hidden = !samples.length;
       for (const { name, image } of samples) {
         const open = () => attempt(async () =>
-          take(image, `${name}.png`, await getFile(`/samples/${name}-mask.png`)));
+          take(image, `${name}.png`, await getFile(`samples/${name}-mask.png`)));
         for (const id of ["first-samples", "samples"]) {
           find(id).append(makeSample(name, image, open));
         }

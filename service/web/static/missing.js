@@ -17,9 +17,9 @@ export function setUpMissing(session, attempt) {
   find("clear").addEventListener("click", () => change({ kept: false, inverted: false }));
   find("nodata").addEventListener("change", () => {
     const text = find("nodata").value.trim().replace("−", "-");
-    const wrong = text !== "" && Number.isNaN(readNumber(text)) && !/^[+-]?nan$/i.test(text);
+    const wrong = text !== "" && Number.isNaN(readNumber(text)) && !/^([+-]?nan|none)$/i.test(text);
     find("nodata").setAttribute("aria-invalid", String(wrong));
-    find("nodata-note").textContent = wrong ? "a number, or nan" : "0, −9999, nan …";
+    find("nodata-note").textContent = wrong ? "a number, nan or none" : "0, −9999, nan …";
     if (!wrong) attempt(() => session.setNodata(text));
   });
   const markBelow = () => {

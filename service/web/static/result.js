@@ -1,7 +1,7 @@
 /** Timings, downloads, and the same request as a curl command. */
 
 import { background } from "./background.js";
-import { hasKey } from "./api.js";
+import { SERVER, hasKey } from "./api.js";
 import { duration, find, make, bringIntoSight } from "./dom.js";
 import { MARKED } from "./mask.js";
 import { readColor } from "./tiles.js";
@@ -30,7 +30,7 @@ export function setUpResult(session, chooser, attempt) {
     showTimings(answer);
     find("curl").textContent = writeCurl({
       name: picture.name, masked: (mask?.marked ?? 0) > 0, model: chooser.model,
-      version: chooser.version, nodata, keyed: hasKey(), origin: location.origin,
+      version: chooser.version, nodata, keyed: hasKey(), server: SERVER.href,
     });
     // Only beside the picture: in a narrow window, scrolling would move the picture out of sight.
     if (isNew && WIDE.matches) bringIntoSight(find("result"), "nearest");
@@ -87,10 +87,10 @@ function save(name, file) {
 
 /**
  * @param {{name: string, masked: boolean, model: string, version: string, nodata: string,
- *   keyed: boolean, origin: string}} asked
+ *   keyed: boolean, server: string}} asked
  * @returns {string}
  */
-export function writeCurl({ name, masked, model, version, nodata, keyed, origin }) {
+export function writeCurl({ name, masked, model, version, nodata, keyed, server }) {
   const file = /[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name;
   const parts = [["-F", `image=@${file}`]];
   if (masked) parts.push(["-F", "mask=@mask.png"]);
@@ -100,7 +100,7 @@ export function writeCurl({ name, masked, model, version, nodata, keyed, origin 
   const lines = parts.map(([flag, value]) => `${flag} ${quote(value)}`);
   // A variable instead of the key, because the command may be pasted where others read it.
   if (keyed) lines.push('-H "Authorization: Bearer $LACUNA_KEY"');
-  return `curl ${lines.join(" \\\n  ")} \\\n  ${quote(`${origin}/v1/segment`)}`;
+  return `curl ${lines.join(" \\\n  ")} \\\n  ${quote(`${server}v1/segment`)}`;
 }
 
 /** @param {string} text for a POSIX shell */

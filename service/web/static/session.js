@@ -16,6 +16,7 @@ import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
  * @property {ImageBitmap} bitmap
  * @property {ImageBitmap|null} small smaller copy of a large picture
  * @property {boolean} hasNumbers true if the page knows the pixel values, not only a preview
+ * @property {boolean} byServer true if the server made the picture, and knows what is missing in it
  *
  * @typedef {object} Answer
  * @property {ArrayBuffer} content JSON of the answer
@@ -47,9 +48,10 @@ export class Session extends EventTarget {
     const { signal } = this.#turn = new AbortController();
     this.#setOpening(name);
     try {
-      const opened = await background.openPicture(blob) ?? await openUnreadable(blob, signal);
+      const read = await background.openPicture(blob);
+      const opened = read ?? await openUnreadable(blob, signal);
       signal.throwIfAborted();
-      await this.#take({ blob, name, ...opened });
+      await this.#take({ blob, name, byServer: !read, ...opened });
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -82,7 +84,8 @@ export class Session extends EventTarget {
     const { picture, mask } = this;
     if (!picture || !mask) throw new Error("A mask needs an image; open the image first.");
     const { width, height, missing } = await background.openMask(blob)
-      ?? await background.openMask((await preview(blob, { mask: blob })).picture, true);
+      ?? await background.openMask(
+        (await preview(blob, { mask: blob, nodata: "none" })).picture, true);
     if (width !== mask.width || height !== mask.height) {
       throw new Error("The mask must have the image's height and width; the image is " +
         `${mask.height}×${mask.width}, the mask is ${height}×${width}.`);
@@ -90,38 +93,40 @@ export class Session extends EventTarget {
     if (this.mask === mask) this.changeMask(() => mask.change({ found: missing }));
   }
 
-  /** @param {string} text a number, nan, or empty for none */
+  /** @param {string} text a number, nan, none, or empty for what the file says */
   async setNodata(text) {
     this.nodata = text;
     const { picture, mask } = this;
     if (!picture || !mask) return;
-    let found = null;
-    if (!picture.hasNumbers) found = await this.#lookAgain(picture, mask, text);
-    else if (text !== "") found = await background.findNodata(readNumber(text));
+    if (picture.byServer) return this.#lookAgain(picture, mask, text);
+    const isValue = text !== "" && text.toLowerCase() !== "none";
+    const found = isValue ? await background.findNodata(readNumber(text)) : null;
     if (this.nodata === text && this.mask === mask) {
       this.changeMask(() => mask.setReason(NODATA, found));
     }
   }
 
   /**
-   * Request a new preview with another no-data value.
+   * Request a new preview with another no-data value, which stands in place of the file's.
    *
    * @param {Picture} picture
    * @param {Mask} mask
    * @param {string} nodata
-   * @returns {Promise<Uint8Array|null>} not 0 where a pixel is missing by that
    */
   async #lookAgain(picture, mask, nodata) {
     const { bitmap, small, missing } =
       await background.lookAgain((await preview(picture.blob, { nodata })).picture);
-    if (this.nodata === nodata && this.picture === picture) {
-      picture.bitmap.close();
-      picture.small?.close();
-      Object.assign(picture, { bitmap, small });
-    }
-    if (!missing || nodata === "") return null;
-    for (let at = 0; at < missing.length; at++) if (mask.cells[at] & BY_FILE) missing[at] = 0;
-    return missing;
+    if (this.nodata !== nodata || this.picture !== picture) return;
+    picture.bitmap.close();
+    picture.small?.close();
+    Object.assign(picture, { bitmap, small });
+    // What was missing in the file and still is, is so for another reason than the value.
+    const still = missing?.map((found, at) => (nodata === "" || mask.cells[at] & BY_FILE ? found : 0));
+    const others = missing?.map((found, at) => (still?.[at] ? 0 : found));
+    this.changeMask(() => {
+      mask.setReason(BY_FILE, still ?? null);
+      mask.setReason(NODATA, others ?? null);
+    });
   }
 
   /** @param {number} value pixels all of whose channels are less are marked */

@@ -1,7 +1,7 @@
 /** Sending of a form with progress events, which `fetch` lacks. */
 
 /**
- * @param {string} path
+ * @param {URL} url
  * @param {FormData} form
  * @param {Record<string, string>} headers
  * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} options
@@ -9,11 +9,11 @@
  * @returns {Promise<{status: number, content: ArrayBuffer,
  *   find: (header: string) => string|null}>}
  */
-export function send(path, form, headers, { signal, onProgress = () => {} }) {
+export function send(url, form, headers, { signal, onProgress = () => {} }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const gone = () => reject(new DOMException("The request was cancelled.", "AbortError"));
-    request.open("POST", path);
+    request.open("POST", url);
     request.responseType = "arraybuffer";
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) =>

@@ -9,7 +9,7 @@ from lacuna.raster.limits import ImageLimits
 from service.wire.accept import choose_media_type
 from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
 from service.wire.native.answer import render
-from service.wire.native.request import SegmentRequest, parse_request
+from service.wire.native.request import SegmentRequest, estimate_request_bytes, parse_request
 
 _MAX_INLINE_BYTES = 256 * 1024
 """Largest body that is parsed on the event loop. For larger ones, a thread is faster."""
@@ -30,6 +30,10 @@ class NativeDialect:
     def parses_inline(self, _: RequestHead, body_bytes: int) -> bool:
         """Return True if parsing on the event loop is faster than in a thread."""
         return body_bytes <= _MAX_INLINE_BYTES
+
+    def estimate_parse_bytes(self, head: RequestHead, body: Body) -> int:
+        """Estimate the memory that parsing takes besides the body, in bytes."""
+        return estimate_request_bytes(head.headers.get("content-type"), body)
 
     def parse(self, head: RequestHead, body: Body) -> SegmentRequest:
         """Parse a request; see `parse_request`.

@@ -18,17 +18,25 @@ from lacuna.errors import (
 from lacuna.outputs import DEFAULT_TYPE, OutputType
 from lacuna.raster import npy
 from lacuna.raster.adapt import add_mask, find_valid
-from lacuna.raster.images import decode_image
+from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
-from lacuna.raster.masks import decode_mask
+from lacuna.raster.masks import read_mask_file
+from lacuna.raster.nodata import NoData, parse_nodata
 from lacuna.raster.preview import Preview, draw_preview
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import ImageInput, read_samples
-from service.wire.dialect import ModelTarget
-from service.wire.json_object import read_object
+from service.wire.batch import ImageInput, measure_files, measure_images, read_samples
+from service.wire.dialect import Footprint, ModelTarget
+from service.wire.json_object import estimate_parse_bytes, read_object
 from service.wire.json_values import make_image_input
 from service.wire.multipart import FormPart, parse_form
+
+NODATA_SCHEMA = {
+    "description": "value of missing pixels in place of those that the file names; none to ignore "
+    "these",
+    "anyOf": [{"type": "number"}, {"type": "string", "enum": ["none", "nan"]}],
+}
+"""Schema of the parameter `nodata`, for OpenAPI."""
 
 FORM = "multipart/form-data"
 JSON = "application/json"
@@ -43,13 +51,14 @@ class Parameters:
     Attributes:
         model: name of the model; None for the only one.
         version: version of the model, digits; None for the highest in service.
-        nodata: value of missing pixels in the units of the image; may be NaN; None for none.
+        nodata: value of missing pixels in the units of the image, in place of those that the file
+            names; None for these.
         timeout_s: seconds that the client will wait; None for no limit.
     """
 
     model: str | None = None
     version: str | None = None
-    nodata: float | None = None
+    nodata: NoData | None = None
     timeout_s: float | None = None
 
 
@@ -86,6 +95,23 @@ class SegmentRequest:
     def wants_probabilities(self) -> bool:
         """True if probabilities must be computed."""
         return self.output.has_probabilities
+
+    def measure(self, limits: ImageLimits) -> Footprint:
+        """Measure image and mask by their headers.
+
+        Raises:
+            RequestError: if the image is damaged or too large.
+        """
+        return measure_images([self.image], limits)
+
+    def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
+        """Estimate the memory of labels, probabilities and the answer, in bytes.
+
+        Args:
+            pixels: height × width.
+            classes: number of classes of the model.
+        """
+        return pixels * self.output.estimate_pixel_bytes(classes)
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Decode image and mask and adapt them to a model.
@@ -134,9 +160,12 @@ def make_request(
         image_type: declared media type of the image; None if there is none.
         mask_type: declared media type of the mask; None if there is none.
     """
+    image_file = ImageFile(image, image_type)
+    mask_file = None if mask is None else ImageFile(mask, mask_type)
     image_input = ImageInput(
-        lambda limits: decode_image(image, limits, image_type),
-        None if mask is None else lambda limits: decode_mask(mask, limits, mask_type),
+        lambda limits: measure_files(image_file, mask_file, limits),
+        image_file.decode,
+        None if mask_file is None else lambda limits: read_mask_file(mask_file, limits),
         parameters.nodata,
     )
     decodes_inline = _decodes_inline(image) and (mask is None or _decodes_inline(mask))
@@ -167,12 +196,27 @@ def parse_request(
     """
     if not body:
         raise EmptyBodyError("the body must hold an image; it has 0 bytes")
-    essence = (content_type or "").partition(";")[0].strip().lower()
+    essence = read_essence(content_type)
     if essence == FORM:
         return _read_form(parse_form(body, content_type or ""), query)
     if essence == JSON:
         return _read_json(body, query, limits)
     return make_request(memoryview(body), None, read_parameters(query), essence or None)
+
+
+def estimate_request_bytes(content_type: str | None, body: bytes | bytearray) -> int:
+    """Estimate the memory that parsing a body takes, in bytes. Only JSON is parsed.
+
+    Args:
+        content_type: value of the header; None for an image of unknown format.
+        body: whole body.
+    """
+    return estimate_parse_bytes(body) if read_essence(content_type) == JSON else 0
+
+
+def read_essence(content_type: str | None) -> str:
+    """Return a media type without its parameters, in lower case; empty if there is none."""
+    return (content_type or "").partition(";")[0].strip().lower()
 
 
 def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> SegmentRequest:
@@ -184,7 +228,7 @@ def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> Segme
     return make_request(
         image.data,
         None if mask is None else mask.data,
-        _merge(query, text),
+        merge_parameters(query, text),
         image.media_type,
         None if mask is None else mask.media_type,
     )
@@ -197,7 +241,7 @@ def _read_json(
     image, mask = content.pop("image", None), content.pop("mask", None)
     if image is None:
         raise EmptyBodyError(f"the JSON object must have an image; it has {_list(content)}")
-    parameters = _merge(query, content)
+    parameters = merge_parameters(query, content)
     return SegmentRequest(
         parameters, make_image_input(image, mask, parameters.nodata, strict=False)
     )
@@ -224,12 +268,22 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
     return Parameters(
         _read_text(given, "model"),
         _read_text(given, "version"),
-        _read_number(given, "nodata"),
+        _read_nodata(given),
         timeout_s,
     )
 
 
-def _merge(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:
+def merge_parameters(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:
+    """Parse parameters that may be outside of the body or in it.
+
+    Args:
+        query: values outside of the body, by name.
+        body: values in the body, by name.
+
+    Raises:
+        MalformedRequestError: if a name is unknown or in both, or a value has the wrong type or
+            range.
+    """
     for name in query:
         if name in body:
             raise MalformedRequestError(
@@ -257,6 +311,18 @@ def _read_number(given: Mapping[str, Any], name: str) -> float | None:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise MalformedRequestError(f"{name} must be a number; it is {value!r:.100}") from None
+
+
+def _read_nodata(given: Mapping[str, Any]) -> NoData | None:
+    value = given.get("nodata")
+    if value is None or value == "":
+        return None
+    try:
+        return parse_nodata(value)
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedRequestError(
+            f"nodata must be a number, nan or none; it is {value!r:.100}"
+        ) from None
 
 
 def _list(names: Mapping[str, Any]) -> str:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from lacuna.raster.limits import ImageLimits
 from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
 from service.wire.oip.answer import render_infer
-from service.wire.oip.request import HEADER_LENGTH, InferRequest, parse_infer, parses_inline
+from service.wire.oip.request import (
+    HEADER_LENGTH,
+    InferRequest,
+    estimate_infer_bytes,
+    parse_infer,
+    parses_inline,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,10 @@ class OipDialect:
     def parses_inline(self, head: RequestHead, body_bytes: int) -> bool:
         """Return True if parsing on the event loop is faster than in a thread."""
         return parses_inline(head.headers.get(HEADER_LENGTH), body_bytes)
+
+    def estimate_parse_bytes(self, head: RequestHead, body: Body) -> int:
+        """Estimate the memory that parsing takes besides the body, in bytes."""
+        return estimate_infer_bytes(head.headers.get(HEADER_LENGTH), body)
 
     def parse(self, head: RequestHead, body: Body) -> InferRequest:
         """Parse a request; see `parse_infer`."""

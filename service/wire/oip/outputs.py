@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from lacuna.errors import MalformedRequestError
 from service.wire.json_object import read_member
-from service.wire.outputs import LABELS, PROBABILITIES
+from service.wire.outputs import LABELS, PROBABILITIES, estimate_pixel_bytes
 
 OUTPUTS = (LABELS, PROBABILITIES)
 
@@ -21,6 +21,14 @@ class RequestedOutput(NamedTuple):
 
     name: str
     binary: bool
+
+    def estimate_pixel_bytes(self, classes: int) -> int:
+        """Estimate the memory of the output and of its part of the answer for a pixel, in bytes.
+
+        Args:
+            classes: number of classes of the model.
+        """
+        return estimate_pixel_bytes(self.name, classes, as_text=not self.binary)
 
 
 def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[RequestedOutput]:

@@ -18,8 +18,8 @@ from lacuna.raster.raster import Raster, narrow
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import ImageInput, check_count, check_pixels, read_samples
-from service.wire.dialect import ModelTarget
-from service.wire.json_object import read_member, read_object
+from service.wire.dialect import Footprint, ModelTarget
+from service.wire.json_object import estimate_parse_bytes, read_member, read_object
 from service.wire.oip.inputs import read_inputs
 from service.wire.oip.outputs import RequestedOutput, read_outputs
 from service.wire.oip.tensors import Tensor
@@ -68,6 +68,32 @@ class InferRequest:
         """True if probabilities are among the outputs."""
         return any(output.name == PROBABILITIES for output in self.outputs)
 
+    def measure(self, limits: ImageLimits) -> Footprint:
+        """Measure the tensors by their shapes.
+
+        Args:
+            limits: limits of all images together.
+
+        Raises:
+            RequestError: if there are too many images, or they are too large.
+        """
+        count, height, width, channels = self.image.shape
+        check_count(count)
+        check_size(limits, height, width, channels)
+        pixels = count * height * width
+        check_pixels(limits, pixels)
+        mask_bytes = 0 if self.mask is None else self.mask.estimate_bytes()
+        return Footprint(pixels, self.image.estimate_bytes() + mask_bytes)
+
+    def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
+        """Estimate the memory of labels, probabilities and the answer, in bytes.
+
+        Args:
+            pixels: height × width, of all images together.
+            classes: number of classes of the model.
+        """
+        return pixels * sum(output.estimate_pixel_bytes(classes) for output in self.outputs)
+
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Convert the tensors to samples of a model, one per image.
 
@@ -79,10 +105,8 @@ class InferRequest:
             RequestError: if a tensor is malformed or too large, or they do not match each other or
                 the model.
         """
-        count, height, width, channels = self.image.shape
-        check_count(count)
-        check_size(limits, height, width, channels)
-        check_pixels(limits, count * height * width)
+        self.measure(limits)
+        count = self.image.shape[0]
         masks = [None] * count if self.mask is None else _read_masks(self.mask, count)
         inputs = [
             _make_image_input(image, mask)
@@ -130,6 +154,12 @@ def parse_infer(
     )
 
 
+def estimate_infer_bytes(header_length: str | None, body: bytes | bytearray) -> int:
+    """Estimate the memory that parsing a body takes, in bytes. Raw tensors are not parsed."""
+    is_number = header_length is not None and header_length.isdecimal()
+    return estimate_parse_bytes(body[: int(header_length or 0)] if is_number else body)
+
+
 def parses_inline(header_length: str | None, body_bytes: int) -> bool:
     """Return True if parsing a body on the event loop is faster than in a thread."""
     return body_bytes <= (_MAX_INLINE_BYTES if header_length is None else _MAX_INLINE_RAW_BYTES)
@@ -174,7 +204,11 @@ def _read_whole(parameters: dict[str, Any], name: str) -> int:
 
 
 def _make_image_input(image: NDArray[Any], mask: NDArray[np.bool_] | None) -> ImageInput:
-    return ImageInput(lambda _: Raster(narrow(image)), None if mask is None else lambda _: mask)
+    return ImageInput(
+        lambda _: Footprint(image.shape[0] * image.shape[1], image.nbytes),
+        lambda _: Raster(narrow(image)),
+        None if mask is None else lambda _: mask,
+    )
 
 
 def _read_masks(tensor: Tensor, count: int) -> NDArray[np.bool_]:

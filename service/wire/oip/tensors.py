@@ -23,6 +23,13 @@ _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
 IMAGE_DATATYPES = tuple(name for name in _DTYPES if name != "BOOL")
 MASK_DATATYPES = tuple(name for name in _DTYPES if "FP" not in name and "BF" not in name)
 
+_VIEWED = frozenset({"BOOL", "UINT8", "UINT16", "FP32"})
+"""Datatypes whose raw bytes are taken as they are."""
+
+_CONVERTED_BYTES = 12
+_FLATTENED_BYTES = 16
+"""Bytes for each number of a tensor that is not."""
+
 _BINARY_ONLY = ("FP16", "BF16")
 _INTEGERS = frozenset({int})
 _JSON_TYPES: Mapping[str, frozenset[type]] = MappingProxyType(
@@ -50,6 +57,15 @@ class Tensor:
     datatype: str
     shape: tuple[int, ...]
     data: memoryview | list[Any]
+
+    def estimate_bytes(self) -> int:
+        """Estimate the memory that decoding takes, in bytes."""
+        is_raw = isinstance(self.data, memoryview)
+        count = math.prod(self.shape)
+        if is_raw and self.datatype in _VIEWED:
+            return 0
+        # Narrowed to float32 by way of an array of its own; lists are flattened before.
+        return count * (_CONVERTED_BYTES if is_raw else _CONVERTED_BYTES + _FLATTENED_BYTES)
 
     def read(self) -> NDArray[Any]:
         """Decode the data.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lacuna.raster.limits import ImageLimits
 from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
+from service.wire.json_object import estimate_parse_bytes
 from service.wire.tfserving.answer import render_predict
 from service.wire.tfserving.request import PredictRequest, parse_predict, parses_inline
 
@@ -27,6 +28,10 @@ class TfServingDialect:
     def parses_inline(self, _: RequestHead, body_bytes: int) -> bool:
         """Return True if parsing on the event loop is faster than in a thread."""
         return parses_inline(body_bytes)
+
+    def estimate_parse_bytes(self, _: RequestHead, body: Body) -> int:
+        """Estimate the memory that parsing takes besides the body, in bytes."""
+        return estimate_parse_bytes(body)
 
     def parse(self, _: RequestHead, body: Body) -> PredictRequest:
         """Parse a request; see `parse_predict`."""

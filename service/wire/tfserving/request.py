@@ -14,13 +14,19 @@ from typing import Any
 
 from lacuna.errors import MalformedRequestError
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.nodata import NoData
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
-from service.wire.batch import ImageInput, check_count, read_samples
-from service.wire.dialect import ModelTarget
+from service.wire.batch import (
+    ImageInput,
+    check_count,
+    measure_images,
+    read_samples,
+)
+from service.wire.dialect import Footprint, ModelTarget
 from service.wire.json_object import read_member, read_object
 from service.wire.json_values import make_image_input
-from service.wire.outputs import LABELS, PROBABILITIES
+from service.wire.outputs import LABELS, PROBABILITIES, estimate_pixel_bytes
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -62,6 +68,28 @@ class PredictRequest:
         """True if probabilities are among the outputs."""
         return PROBABILITIES in self.outputs
 
+    def measure(self, limits: ImageLimits) -> Footprint:
+        """Measure the inputs by their headers and lengths.
+
+        Args:
+            limits: limits of all images together.
+
+        Raises:
+            RequestError: if an image is malformed or too large.
+        """
+        return measure_images(self.images, limits)
+
+    def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
+        """Estimate the memory of labels, probabilities and the answer, in bytes.
+
+        Args:
+            pixels: height × width, of all images together.
+            classes: number of classes of the model.
+        """
+        return pixels * sum(
+            estimate_pixel_bytes(name, classes, as_text=True) for name in self.outputs
+        )
+
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Convert the inputs to samples of a model, one per image.
 
@@ -86,7 +114,22 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
     Raises:
         RequestError: if the request is malformed or too large.
     """
-    content = read_object(body, limits)
+    return read_predict(read_object(body, limits), len(body))
+
+
+def read_predict(
+    content: dict[str, Any], body_bytes: int, nodata: NoData | None = None
+) -> PredictRequest:
+    """Read a request from its JSON object.
+
+    Args:
+        content: JSON object.
+        body_bytes: size of the text that it was parsed from.
+        nodata: value of missing pixels, in the units of the images; None for none.
+
+    Raises:
+        RequestError: if the request is malformed or too large.
+    """
     signature = read_member(content, "signature_name", str, "the request") or DEFAULT_SIGNATURE
     if signature not in SIGNATURES:
         raise MalformedRequestError(
@@ -99,9 +142,9 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
         )
     by_rows = "instances" in content
     given = _read_rows(content["instances"]) if by_rows else _read_columns(content["inputs"])
-    images = [make_image_input(image, mask, strict=True) for image, mask in given]
+    images = [make_image_input(image, mask, nodata, strict=True) for image, mask in given]
     return PredictRequest(
-        images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(len(body))
+        images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(body_bytes)
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from lacuna.cli import main
 from lacuna.outputs import OUTPUT_SUFFIXES
 from service.config import DEMO_REPOSITORY
+from tests.support.images import tiff_file
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples"
 
@@ -41,6 +42,49 @@ def test_the_output_is_written_as_its_name_says(image, tmp_path, suffix, read):
     assert result.exit_code == 0, result.output
     assert str(output) in result.stdout
     assert read(output.read_bytes()) == (301, 403)
+
+
+@pytest.fixture
+def tagged(tmp_path):
+    """A file whose tag says that black is no data."""
+    values = np.asarray(Image.open(SAMPLES / "stripes.png").convert("RGB"))[:64, :96]
+    values = values.clip(1, 254)
+    values[8:24] = 0
+    values[40:48] = 255
+    tag = (42113, "s", 0, "0", True)
+    path = tmp_path / "tagged.tif"
+    path.write_bytes(tiff_file(values, photometric="rgb", extratags=[tag]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [([], slice(8, 24)), (["--nodata", "255"], slice(40, 48)), (["--nodata", "none"], slice(0))],
+)
+def test_a_nodata_value_stands_in_place_of_the_files(tagged, tmp_path, options, missing):
+    result = run(tagged, *options, "-o", tmp_path / "labels.npy")
+
+    assert result.exit_code == 0, result.output
+    valid = np.ones((64, 96), bool)
+    valid[missing] = False
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy") != 255, valid)
+
+
+def test_a_nodata_value_that_is_no_number_is_refused(tagged, tmp_path):
+    result = run(tagged, "--nodata", "zero", "-o", tmp_path / "labels.npy")
+
+    assert result.exit_code == 2
+    assert "must be a number, nan or none; it is zero" in result.stderr
+
+
+def test_the_mask_that_gdal_keeps_beside_a_file_is_taken(tagged, tmp_path):
+    mask = np.indices((64, 96)).sum(axis=0) > 50
+    (tmp_path / "tagged.tif.msk").write_bytes(tiff_file(255 * mask.astype(np.uint8)))
+
+    result = run(tagged, "-o", tmp_path / "labels.npy")
+
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy") != 255, mask)
 
 
 def test_another_suffix_is_refused_with_the_known_ones(image, tmp_path):

@@ -134,6 +134,17 @@ def test_a_folder_may_lie_in_the_output_folder():
     assert len(plan("scenes", output=".", form="npy")) == 3
 
 
+def test_an_image_is_not_done_when_the_mask_beside_it_is_newer(tmp_path):
+    image, output, mask = (tmp_path / name for name in ("a.tif", "a.png", "a.tif.msk"))
+    for age, path in enumerate((mask, output, image)):
+        path.touch()
+        os.utime(path, (1000 - age, 1000 - age))
+
+    assert not Job(image, None, output).is_done
+    os.utime(mask, (998, 998))
+    assert Job(image, None, output).is_done
+
+
 def test_an_image_is_done_when_its_outputs_are_no_older():
     image, mask, output, overlay = (touch(name) for name in ("i.png", "m.png", "o.png", "v.png"))
     for seconds, path in enumerate((image, mask, output, overlay)):

@@ -1,4 +1,5 @@
 import asyncio
+import io
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from lacuna.errors import InvalidMaskError, UnknownModelError
 from service.runtime.fake import FakeRuntime
 from tests.lacuna.client.scripts import FINE, Script
 from tests.support.apps import encode_image
+from tests.support.images import tiff_file
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 256, (20, 30), np.uint8)
@@ -75,6 +77,44 @@ def test_a_no_data_value_counts_in_every_protocol(client):
     result = client.segment(IMAGE, nodata=int(IMAGE[0, 0]), model="fake", version=None)
 
     assert np.array_equal(result.valid, IMAGE[0, 0] != IMAGE)
+
+
+@pytest.mark.parametrize("nodata", [None, 9, "none"])
+def test_a_no_data_value_stands_in_place_of_the_files_in_every_protocol(client, nodata):
+    data = tiff_file(IMAGE, extratags=[(42113, "s", 0, str(IMAGE[0, 0]), True)])
+    missing = {None: IMAGE[0, 0] == IMAGE, 9: IMAGE == 9, "none": np.zeros_like(IMAGE, bool)}
+
+    result = client.segment(data, nodata=nodata)
+
+    assert np.array_equal(result.valid, ~missing[nodata])
+
+
+@pytest.fixture
+def georeferenced(tmp_path):
+    """A file whose tag says that there is no data where the mask beside it says that there is."""
+    path = tmp_path / "scene.tif"
+    path.write_bytes(tiff_file(IMAGE, extratags=[(42113, "s", 0, str(IMAGE[0, 0]), True)]))
+    path.with_name("scene.tif.msk").write_bytes(tiff_file(255 * MASK.astype(np.uint8)))
+    return path
+
+
+# As `rasterio.open(path).dataset_mask()` has it: GDAL 3.10.3 takes the mask beside the file.
+def test_the_mask_beside_a_file_is_taken_by_every_protocol(client, georeferenced):
+    assert np.array_equal(client.segment(georeferenced).valid, MASK)
+    assert np.array_equal(client.segment(str(georeferenced), nodata=9).valid, MASK & (IMAGE != 9))
+
+
+def test_a_mask_that_is_given_is_taken_before_the_one_beside_a_file(client, georeferenced):
+    result = client.segment(georeferenced, ~MASK, nodata="none")
+
+    assert np.array_equal(result.valid, ~MASK)
+
+
+def test_the_mask_beside_a_file_counts_in_answers_as_the_server_writes_them(address, georeferenced):
+    with Client(f"http://{address}") as client:
+        answer = client.segment_as("application/x-npy", georeferenced)
+
+    assert np.array_equal(np.load(io.BytesIO(answer)) != 255, MASK)
 
 
 def test_classes_are_named_by_every_protocol(client):

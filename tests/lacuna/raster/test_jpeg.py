@@ -72,9 +72,30 @@ def test_twelve_bits_are_refused():
 
 def test_thousands_of_scans_are_refused_before_decoding():
     data = jpeg(smooth(8, 8), progressive=True)
-    scan = data[data.index(b"\xff\xda") :]
+    scan = data[data.index(b"\xff\xda") : -2]
     with pytest.raises(InvalidImageError, match=f"at most {MAX_SCANS} scans"):
-        decode_image(data[:-2] + 200 * scan, LIMITS)
+        decode_image(data[:-2] + 200 * scan + data[-2:], LIMITS)
+
+
+def test_a_video_behind_the_end_of_the_picture_is_no_concern():
+    data = jpeg(smooth(37, 53), progressive=True)
+    video = np.random.default_rng(0).bytes(9 << 20)
+    assert video.count(b"\xff\xda") > MAX_SCANS
+
+    raster = decode_image(data + video, LIMITS)
+
+    np.testing.assert_array_equal(raster.values, decode_image(data, LIMITS).values)
+
+
+COMMENT = b"\xff\xfe\0\x04\xff\xd9"  # a comment of the two bytes that would end the picture
+
+
+@pytest.mark.parametrize("between", [COMMENT, b"\xff\x02\xff\xff", b"\xff\xff\xff", b"\xff\xd3"])
+def test_scans_are_counted_to_the_end_of_the_picture_whatever_stands_between_them(between):
+    data = jpeg(smooth(8, 8), progressive=True)
+    scan = data[data.index(b"\xff\xda") : -2]
+    with pytest.raises(InvalidImageError, match=f"at most {MAX_SCANS} scans"):
+        decode_image(data[:-2] + 200 * (between + scan) + data[-2:], LIMITS)
 
 
 def test_a_second_header_of_another_size_is_refused():

@@ -117,6 +117,15 @@ def test_components_of_several_sizes_are_refused():
         decode_image(bytes(data), LIMITS)
 
 
+def test_what_stands_behind_the_codestream_is_no_concern():
+    values = noise(37, 53, 3)
+    metadata = struct.pack(">I4s", 12, b"uuid") + b"abcd"
+
+    for behind in (metadata, metadata[:-2], b"garbage"):
+        raster = decode_image(jp2(values) + behind, LIMITS)
+        np.testing.assert_array_equal(raster.values, values)
+
+
 @pytest.mark.parametrize("kept", [13, 40, 90, -40])
 def test_a_file_that_is_cut_short_is_refused(kept):
     with pytest.raises(InvalidImageError, match="JPEG 2000 must be whole"):

@@ -1,3 +1,4 @@
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +9,7 @@ from lacuna.errors import (
     InvalidMaskError,
     UnsupportedMediaTypeError,
 )
+from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import check_mask_fits, decode_mask
 from tests.support.images import noise, npy_file, picture_file, saved, tiff_file
@@ -135,9 +137,119 @@ def test_a_large_mask_of_booleans_is_not_copied():
     assert np.shares_memory(decode_mask(data, ImageLimits()), np.frombuffer(data, np.uint8))
 
 
-def test_a_lossy_webp_mask_is_cut_halfway():
-    stored = np.zeros((32, 32), np.uint8)
-    stored[:, 13:] = 255
-    data = picture_file(np.dstack([stored] * 3), "WEBP", quality=10)
+# A rectangle of 5,200 pixels, with edges that lie on no block of any of the formats.
+RECTANGLE = np.zeros((137, 163), bool)
+RECTANGLE[33:98, 42:122] = True
+BRIGHT = 255 * RECTANGLE.astype(np.uint8)
+TINTED = np.dstack([BRIGHT, BRIGHT, np.where(RECTANGLE, 245, 10).astype(np.uint8)])
 
-    np.testing.assert_array_equal(decode_mask(data, ImageLimits()), stored == 255)
+
+def jp2(values, **options):
+    return picture_file(values, "JPEG2000", quality_mode="rates", quality_layers=[30], **options)
+
+
+def jpeg_tiff(values, **options):
+    options.setdefault("compressionargs", {"level": 75})
+    return tiff_file(values, compression="jpeg", **options)
+
+
+LOSSY = {
+    "grey JPEG": picture_file(BRIGHT, "JPEG", quality=75),
+    "RGB JPEG of half as many colours": picture_file(np.dstack([BRIGHT] * 3), "JPEG", quality=60),
+    "tinted JPEG": picture_file(TINTED, "JPEG", quality=60),
+    "CMYK JPEG": saved(Image.fromarray(np.dstack([BRIGHT] * 3)).convert("CMYK"), "JPEG"),
+    "WebP": picture_file(np.dstack([BRIGHT] * 3), "WEBP", quality=10),
+    "WebP with alpha": picture_file(
+        np.dstack([BRIGHT] * 3 + [np.full(BRIGHT.shape, 255, np.uint8)]), "WEBP", quality=10
+    ),
+    "tinted WebP": picture_file(TINTED, "WEBP", quality=40),
+    "grey TIFF": jpeg_tiff(BRIGHT),
+    "grey TIFF in tiles": jpeg_tiff(BRIGHT, tile=(32, 48)),
+    "white-is-zero TIFF": jpeg_tiff(BRIGHT, photometric="miniswhite"),
+    "RGB TIFF": jpeg_tiff(np.dstack([BRIGHT] * 3), photometric="rgb"),
+    "YCbCr TIFF of a quarter as many colours": jpeg_tiff(
+        np.asarray(Image.fromarray(TINTED).convert("YCbCr")),
+        photometric="ycbcr",
+        subsampling=(2, 2),
+    ),
+    "TIFF of two bands": jpeg_tiff(
+        np.stack([BRIGHT] * 2), photometric="minisblack", planarconfig="separate"
+    ),
+    "TIFF of libtiff": picture_file(
+        np.dstack([BRIGHT] * 3), "TIFF", compression="jpeg", quality=75
+    ),
+    "JPEG 2000": jp2(BRIGHT, irreversible=True),
+    "RGB JPEG 2000": jp2(np.dstack([BRIGHT] * 3), irreversible=True),
+    "JPEG 2000 of 16 bits": jp2(257 * BRIGHT.astype(np.uint16), irreversible=True),
+    "JPEG 2000 of the reversible wavelet, cut off": jp2(BRIGHT),
+}
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_a_mask_that_was_compressed_with_loss_is_cut_at_half_of_white(name):
+    mask = decode_mask(LOSSY[name], LIMITS)
+
+    assert mask.sum() == 5200
+    np.testing.assert_array_equal(mask, RECTANGLE)
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_loss_did_change_the_values_of_these_masks(name):
+    assert len(np.unique(decode_image(LOSSY[name], LIMITS).values)) > 2
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_coloured_mask_is_refused_after_loss_too(kind):
+    values = np.dstack([BRIGHT, BRIGHT.T[:137, :137].repeat(2, axis=1)[:, :163], BRIGHT])
+
+    with pytest.raises(InvalidMaskError, match="it has 3 that differ"):
+        decode_mask(picture_file(values, kind), LIMITS)
+
+
+def test_a_mask_with_loss_of_signed_numbers_is_refused():
+    values = np.where(RECTANGLE, 100, -100).astype(np.int16)
+    data = imagecodecs.jpeg2k_encode(values, level=30, reversible=False)
+
+    with pytest.raises(InvalidMaskError, match="must hold unsigned numbers"):
+        decode_mask(data, LIMITS)
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_any_number_of_equal_channels_is_a_mask(channels):
+    np.testing.assert_array_equal(decode_mask(npy_file(np.dstack([MASK] * channels)), LIMITS), MASK)
+
+
+# GDAL copies the no-data value of an image to the mask that is made of it: 255 is then no data.
+@pytest.mark.parametrize(
+    "tag",
+    [
+        (42113, "s", 0, "255", True),
+        (42112, "s", 0, '<GDALMetadata><Item name="NODATA_VALUES">255</Item></GDALMetadata>', True),
+    ],
+)
+def test_a_no_data_value_that_a_mask_inherited_is_ignored(tag):
+    np.testing.assert_array_equal(
+        decode_mask(tiff_file(BRIGHT, extratags=[tag]), LIMITS), RECTANGLE
+    )
+
+
+def test_a_mask_turned_like_its_image_fits():
+    check_mask_fits(MASK, (37, 53), is_turned=True)
+
+
+def test_a_mask_that_was_not_turned_with_its_image_is_told_so():
+    with pytest.raises(InvalidMaskError) as caught:
+        check_mask_fits(MASK, (53, 37), is_turned=True)
+    assert caught.value.message == (
+        "mask must have the image's height and width; image is 53×37 "
+        "(stored as 37×53 and turned as its EXIF orientation says), mask is 37×53"
+    )
+
+
+def test_swapped_sides_of_a_mask_are_pointed_out():
+    with pytest.raises(InvalidMaskError) as caught:
+        check_mask_fits(MASK, (53, 37))
+    assert caught.value.message == (
+        "mask must have the image's height and width; image is 53×37, mask is 37×53; "
+        "the sides are swapped, as by an EXIF orientation of only one of them"
+    )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lacuna.raster.raster import Raster, equals_nodata, narrow
+from lacuna.raster.raster import Raster, narrow
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,3 @@ def test_validity_has_the_size_of_the_values(valid):
 
 def test_large_integers_are_rounded_to_float32():
     assert narrow(np.array([2**24 + 1], np.int64)).tolist() == [2.0**24]
-
-
-@pytest.mark.parametrize(("nodata", "expected"), [(1, True), (0, False), (2, False)])
-def test_booleans_are_compared_as_0_and_1(nodata, expected):
-    assert equals_nodata(np.ones((1, 1, 1), bool), nodata).item() is expected

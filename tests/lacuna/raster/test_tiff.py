@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image
 
 from lacuna.errors import ImageTooLargeError, InvalidImageError
+from lacuna.raster.adapt import find_valid
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.tiff_pages import MAX_DIRECTORIES
@@ -110,11 +111,12 @@ def test_jpeg_that_libtiff_writes_is_read():
 def test_a_jpeg_strip_of_thousands_of_scans_is_refused():
     data = tiff_file(smooth(16, 16), compression="jpeg", photometric="rgb")
     end = len(data)
-    jpeg = data[data.index(b"\xff\xd8") :]
-    longer = jpeg[:-2] + 200 * jpeg[jpeg.index(b"\xff\xda") :]
+    jpeg = data[data.index(b"\xff\xd8") : data.rindex(b"\xff\xd9")]
+    longer = jpeg + 200 * jpeg[jpeg.index(b"\xff\xda") :] + b"\xff\xd9"
     data = patched(patched(data, 273, end), 279, len(longer)) + longer
-    with pytest.raises(InvalidImageError, match="TIFF must be whole"):
+    with pytest.raises(InvalidImageError, match="TIFF must be whole") as caught:
         decode_image(data, LIMITS)
+    assert "more scans" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize("options", [{"bigtiff": True}, {"byteorder": ">"}])
@@ -239,28 +241,26 @@ def test_gdal_nodata_is_not_valid(dtype, nodata):
     raster = decode_image(tiff_file(values, extratags=[(42113, 2, 0, nodata, True)]), LIMITS)
     expected = np.ones((5, 7), bool)
     expected[1, 2:5] = False
-    np.testing.assert_array_equal(raster.valid, expected)
+    np.testing.assert_array_equal(find_valid(raster), expected)
 
 
 def test_gdal_nodata_may_be_nan():
     values = noise(5, 7, dtype=np.float32)
     values[2] = np.nan
     raster = decode_image(tiff_file(values, extratags=[(42113, 2, 0, "nan", True)]), LIMITS)
-    np.testing.assert_array_equal(raster.valid, ~np.isnan(values))
+    np.testing.assert_array_equal(find_valid(raster), ~np.isnan(values))
 
 
 def test_a_pixel_is_no_data_only_where_all_bands_say_so():
     values = np.zeros((1, 2, 3), np.uint8)
     values[0, 1, 2] = 9
     data = tiff_file(values, photometric="rgb", extratags=[(42113, 2, 0, "0", True)])
-    raster = decode_image(data, LIMITS)
-    assert raster.valid is not None
-    assert raster.valid.tolist() == [[False, True]]
+    assert find_valid(decode_image(data, LIMITS)).tolist() == [[False, True]]
 
 
 def test_a_nodata_text_that_is_no_number_says_nothing():
-    data = tiff_file(noise(5, 7), extratags=[(42113, 2, 0, "none", True)])
-    assert decode_image(data, LIMITS).valid is None
+    data = tiff_file(np.zeros((5, 7), np.uint8), extratags=[(42113, 2, 0, "none", True)])
+    assert find_valid(decode_image(data, LIMITS)).all()
 
 
 def pages(*written):
@@ -393,6 +393,90 @@ def test_a_jpeg_strip_larger_than_its_place_is_refused():
     data = patched(patched(data, 273, len(data)), 279, len(jpeg)) + jpeg
     with pytest.raises(InvalidImageError, match="TIFF must be whole"):
         decode_image(data, LIMITS)
+
+
+FIELDS = (
+    (33550, "d", 3, (10.0, 10.0, 0.0), True),
+    (33922, "d", 6, (0.0, 0.0, 0.0, 5e5, 6e6, 0.0), True),
+    (42113, "s", 0, "-9999.000", True),
+    (50001, "H", 1, 7, True),
+    (50002, "s", 0, "private", True),
+)
+
+
+def spoilt(data, code, kind=None, count=None, value=None, new_code=None):
+    """The file with parts of one entry of its first directory replaced."""
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (tags,) = struct.unpack_from("<H", data, directory)
+    changed = bytearray(data)
+    for at in range(directory + 2, directory + 2 + 12 * tags, 12):
+        entry = struct.unpack_from("<HHII", data, at)
+        if entry[0] == code:
+            given = (new_code, kind, count, value)
+            parts = [old if new is None else new for old, new in zip(entry, given, strict=True)]
+            struct.pack_into("<HHII", changed, at, *parts)
+            return bytes(changed)
+    raise KeyError(code)
+
+
+BEYOND = 1 << 30
+
+
+# GDAL 3.10.3 reads the same values from each of these files.
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code": 50001, "kind": 0},
+        {"code": 50001, "kind": 99},
+        {"code": 50001, "kind": 14, "count": BEYOND},
+        {"code": 50002, "value": BEYOND},
+        {"code": 50002, "count": BEYOND},
+        {"code": 50002, "value": 3},
+        {"code": 50002, "new_code": 50001},
+        {"code": 50002, "new_code": 34675, "kind": 7, "value": BEYOND},
+        {"code": 50001, "new_code": 34665, "kind": 4, "value": BEYOND},
+        {"code": 50001, "new_code": 330, "kind": 4, "value": BEYOND},
+        {"code": 33550, "value": BEYOND},
+    ],
+    ids=str,
+)
+def test_a_damaged_tag_that_is_not_needed_costs_nothing_else(changes):
+    values = noise(5, 7, dtype=np.float32)
+    values[2, 3] = -9999
+    data = spoilt(tiff_file(values, extratags=FIELDS), **changes)
+
+    raster = decode_image(data, LIMITS)
+
+    np.testing.assert_array_equal(raster.values[:, :, 0], values)
+    assert np.argwhere(~find_valid(raster)).tolist() == [[2, 3]]
+    assert (raster.georeference is None) == (changes["code"] == 33550)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code": 42113, "value": BEYOND},
+        {"code": 42113, "kind": 99},
+        {"code": 258, "kind": 99},
+        {"code": 339, "kind": 0},
+        {"code": 50001, "new_code": 256},
+    ],
+    ids=str,
+)
+def test_a_damaged_tag_that_changes_the_image_or_its_missing_pixels_is_refused(changes):
+    data = spoilt(tiff_file(noise(5, 7, dtype=np.float32), extratags=FIELDS), **changes)
+
+    with pytest.raises(InvalidImageError, match="TIFF must be whole"):
+        decode_image(data, LIMITS)
+
+
+def test_a_damaged_overview_is_no_concern():
+    values = noise(40, 60)
+    data = pages((values, {}), (values[::2, ::2], {"subfiletype": 1}))
+    second = data.rindex(struct.pack("<HHI", 258, 3, 1))
+    data = data[: second + 2] + b"\x63" + data[second + 3 :]
+
+    np.testing.assert_array_equal(decode_image(data, LIMITS).values[:, :, 0], values)
 
 
 def test_what_is_wrong_with_a_file_is_not_logged(caplog):

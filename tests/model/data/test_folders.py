@@ -4,6 +4,7 @@ from PIL import Image
 
 from model.data.folders import DatasetError, load_sample, read_dataset
 from tests.support.folders import draw_regions, write_description, write_folder
+from tests.support.images import tiff_file
 
 
 @pytest.fixture
@@ -158,6 +159,53 @@ def test_all_that_is_wrong_is_told_at_once(folder):
     ]
 
 
+def tag_image(folder, index, mask=None):
+    """Turn an image into a TIFF whose tag calls its brightest value no data."""
+    path = folder / "images" / f"scene{index:02}.png"
+    values = np.asarray(Image.open(path)).copy()
+    values[:3, :5] = 255
+    path.unlink()
+    tag = (42113, "s", 0, "255", True)
+    path = path.with_suffix(".tif")
+    path.write_bytes(tiff_file(values, photometric="rgb", extratags=[tag]))
+    if mask is not None:
+        path.with_name(f"{path.name}.msk").write_bytes(tiff_file(255 * mask.astype(np.uint8)))
+    return values
+
+
+def load(folder, index):
+    dataset = read_dataset(folder)
+    entries = {entry.name: entry for entry in (*dataset.training, *dataset.validation)}
+    return load_sample(entries[f"scene{index:02}"], dataset.description)
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"), [("", 15), ("nodata = 'none'", 0), ("nodata = -1", 0)]
+)
+def test_the_no_data_value_of_the_description_stands_in_place_of_the_files(folder, line, missing):
+    tag_image(folder, 2)
+    write_description(folder, line)
+
+    assert (~load(folder, 2).mask).sum() == missing
+
+
+def test_the_mask_that_gdal_keeps_beside_an_image_is_taken(folder):
+    size = np.asarray(Image.open(folder / "images" / "scene02.png")).shape[:2]
+    mask = np.indices(size).sum(axis=0) > 20
+    tag_image(folder, 2, mask)
+
+    np.testing.assert_array_equal(load(folder, 2).mask, mask)
+
+
+def test_a_mask_with_swapped_sides_may_have_been_turned(folder):
+    path = folder / "masks" / "scene01.png"
+    mask = np.asarray(Image.open(path))
+    save(mask.T.copy(), path.parent, path.name)
+
+    (fault,) = faults_of(folder)
+    assert fault.endswith("; the sides are swapped, as by an EXIF orientation of only one of them")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -167,7 +215,7 @@ def test_all_that_is_wrong_is_told_at_once(folder):
         ("name = 'a/b'", "name must be 1 to 100 letters"),
         ("classes = [{name='a', color='red'}, {name='b', color='#000000'}]", "number 0 must have"),
         ("classes = [{name='a', color='#000000'}, {name='a', color='#ffffff'}]", "a is repeated"),
-        ("nodata = 'none'", "nodata must be a number; it is 'none'"),
+        ("nodata = 'zero'", "nodata must be a number or \"none\"; it is 'zero'"),
         ("channels = 0", "channels must be 1 to 64"),
         ("dtype = 'int8'", 'dtype must be "uint8", "uint16" or "float32"'),
         ("validation_fraction = 1.5", "validation_fraction must be between 0 and 1"),

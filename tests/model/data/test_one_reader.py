@@ -10,7 +10,8 @@ from PIL import Image
 from lacuna.raster.adapt import find_valid
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
-from model.data.reading import read_image, read_labels
+from lacuna.raster.masks import decode_mask
+from model.data.reading import read_image, read_labels, read_mask
 
 LEVELS = np.array([[0, 60], [120, 250]], np.uint8)
 INDICES = np.array([[0, 1], [2, 3]], np.uint8)
@@ -50,6 +51,13 @@ def exif(orientation):
     return tags
 
 
+NODATA_VALUES = (
+    42112,
+    "s",
+    0,
+    '<GDALMetadata><Item name="NODATA_VALUES">40 50 60</Item></GDALMetadata>',
+    True,
+)
 COLOURS = PALETTE.astype(np.uint8).reshape(2, 2, 3)
 WIDE = np.array([[16777216, 16777217], [16777218, 5]], np.int32)
 KEYED = Image.fromarray(COLOURS)
@@ -64,6 +72,43 @@ CASES = {
         None,
         (255 - LEVELS)[..., None],
         [[1, 0], [1, 1]],
+    ),
+    "no-data of white-is-zero, asked for": (
+        tiff(LEVELS, photometric="miniswhite"),
+        60,
+        (255 - LEVELS)[..., None],
+        [[1, 0], [1, 1]],
+    ),
+    "no-data index of a palette, asked for": (palette_tiff(257), 3, COLOURS, [[1, 1], [1, 0]]),
+    "no-data inks of CMYK, asked for": (
+        tiff(np.array([[[0, 0, 0, 0], [255, 0, 0, 0]]], np.uint8), photometric="separated"),
+        0,
+        np.array([[[255, 255, 255], [0, 255, 255]]], np.uint8),
+        [[0, 1]],
+    ),
+    "no-data asked for in place of the file's": (
+        tiff(LEVELS, "0"),
+        250,
+        LEVELS[..., None],
+        [[1, 1], [1, 0]],
+    ),
+    "the file's no-data switched off": (
+        tiff(LEVELS, "0"),
+        "none",
+        LEVELS[..., None],
+        [[1, 1], [1, 1]],
+    ),
+    "no-data for each band": (
+        tiff(COLOURS, more=[NODATA_VALUES], photometric="rgb"),
+        None,
+        COLOURS,
+        [[1, 0], [1, 1]],
+    ),
+    "no-data turned with its image": (
+        tiff(LEVELS, "60", more=[(274, "H", 1, 6, True)]),
+        None,
+        np.rot90(LEVELS, -1)[..., None],
+        [[1, 1], [1, 0]],
     ),
     "no-data beyond float32": (
         tiff(WIDE, "16777217"),
@@ -155,3 +200,26 @@ def test_values_and_missing_pixels_are_the_same_to_both(case, read):
 )
 def test_a_label_map_is_turned_as_its_image_is(data):
     np.testing.assert_array_equal(read_labels(data), np.rot90(INDICES, -1))
+
+
+HALF = 255 * (np.indices((48, 64)).sum(axis=0) > 40).astype(np.uint8)
+
+
+def read_mask_as_server(data):
+    return decode_mask(data, ImageLimits())
+
+
+@pytest.mark.parametrize("read", [read_mask_as_server, read_mask], ids=["server", "trainer"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff(HALF, "255"),
+        tiff(HALF, "0"),
+        tiff(HALF, compression="jpeg"),
+        picture("WEBP", Image.fromarray(HALF), quality=20),
+        picture("JPEG", Image.fromarray(HALF)),
+    ],
+    ids=["tag of 255", "tag of 0", "JPEG in TIFF", "WebP with loss", "JPEG"],
+)
+def test_masks_are_the_same_to_both(data, read):
+    np.testing.assert_array_equal(read(data), HALF > 0)

@@ -68,3 +68,15 @@ def test_a_misspelt_variable_is_said_in_one_line(monkeypatch):
     assert result.exit_code == 1
     assert "LACUNA_PROT is not" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_variables_that_are_ignored_are_named_beside_the_settings(monkeypatch):
+    monkeypatch.setenv("LACUNA_PORT", "tcp://10.96.0.12:8000")
+    monkeypatch.setenv("LACUNA_SERVICE_HOST", "10.96.0.12")
+
+    result = run("--json")
+
+    assert json.loads(result.stdout)["LACUNA_PORT"] == {"value": 8000, "from": "default"}
+    assert result.stderr.splitlines() == [
+        "ignored, set by Kubernetes or Docker: LACUNA_PORT, LACUNA_SERVICE_HOST"
+    ]

@@ -1,15 +1,25 @@
+import ast
 import asyncio
 import io
 import json
 import logging
 import math
+import os
+import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from service.cli.logs import BatchingHandler, TextFormatter, configure_logging
+from service.cli.logs import (
+    OUR_LOGGERS,
+    BatchingHandler,
+    JsonFormatter,
+    TextFormatter,
+    configure_logging,
+)
 from tests.support.waiting import let_others_run
 
 
@@ -17,7 +27,10 @@ from tests.support.waiting import let_others_run
 def _restored():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    ours = {logging.getLogger(name): logging.getLogger(name).level for name in OUR_LOGGERS}
     yield
+    for logger, before in ours.items():
+        logger.setLevel(before)
     for handler in root.handlers:
         if handler not in handlers:
             handler.close()
@@ -54,6 +67,113 @@ def test_text_ends_with_the_facts():
         .format(record)
         .endswith('INFO    request status=200 detail="a rule; a fact"')
     )
+
+
+def format_text(message="request", **facts):
+    record = logging.makeLogRecord({"msg": message, "levelname": "INFO", **facts})
+    return TextFormatter().format(record)
+
+
+FORGERIES = [
+    "/v1\n12:00:00 INFO    request status=200",
+    "/v1\r\nX",
+    "/v1\x85X",  # the next line of C1
+    "/v1\u2028X",
+    "/v1\x1b[2J\x1b[1;31m",
+    "/v1\x9b2J",
+    "/v1\x00\x07\x08\x7f",
+    "/v1\u202e002=sutats",  # reads backwards
+    "/v1\udc80",
+    '/v1" status="200',
+    "/v1\\",
+    "/v1\xa0status=200",
+]
+
+
+@pytest.mark.parametrize("text", FORGERIES)
+def test_no_value_leaves_its_field_or_its_line(text):
+    line = format_text(path=text, status=404)
+
+    assert line.isprintable()
+    head, _, value = line.partition(" path=")
+    assert head.endswith("INFO    request")
+    # The value is one literal of Python, and nothing but the status follows.
+    literal, _, rest = value.rpartition(" status=")
+    assert ast.literal_eval(literal) == text
+    assert rest == "404"
+
+
+@pytest.mark.parametrize("text", FORGERIES)
+def test_no_message_leaves_its_line(text):
+    assert format_text(f"the model failed: {text}").isprintable()
+
+
+@pytest.mark.parametrize("text", ["Grün", "漢字", "a=b", "/v1/models/x", "a'b"])
+def test_what_can_be_read_is_written_as_it_is(text):
+    assert format_text(path=text).endswith(f" path={text}")
+
+
+def test_the_words_of_an_exception_begin_no_line():
+    try:
+        raise ValueError("no\n12:00:00 INFO    request status=200\n\x1b[2J")
+    except ValueError:
+        text = format_text("unexpected", exc_info=sys.exc_info())
+
+    first, *others = text.split("\n")
+    assert first.endswith("INFO    unexpected")
+    assert "    12:00:00 INFO    request status=200" in others
+    assert all(line.startswith("    ") and line.isprintable() for line in others)
+
+
+def test_json_is_one_line_whatever_it_tells():
+    for text in FORGERIES:
+        record = logging.makeLogRecord({"msg": f"no: {text}", "path": text})
+        line = JsonFormatter().format(record)
+
+        assert line.isascii()
+        assert line.isprintable()
+        assert json.loads(line)["path"] == text
+
+
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize(
+    ("level", "ours", "others"),
+    [
+        ("debug", ["DEBUG", "INFO", "WARNING"], ["INFO", "WARNING"]),
+        ("info", ["INFO", "WARNING"], ["INFO", "WARNING"]),
+        ("warning", ["WARNING"], ["WARNING"]),
+        ("error", [], []),
+    ],
+)
+def test_lines_below_the_level_are_left_out(capfd, level, ours, others):
+    configure_logging("json", level)
+    for name in ("service.web", "other"):
+        for method in ("debug", "info", "warning"):
+            getattr(logging.getLogger(name), method)(name)
+
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["level"] for line in lines if line["logger"] == "service.web"] == ours
+    assert [line["level"] for line in lines if line["logger"] == "other"] == others
+
+
+LOG_A_LETTER = r"""
+import logging
+from service.cli.logs import configure_logging
+configure_logging("text")
+logging.getLogger("service").info("request", extra={"path": "/\u6f22"})
+"""
+
+
+def test_a_letter_that_the_encoding_of_the_log_lacks_is_escaped():
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-c", LOG_A_LETTER],
+        env=os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert done.stderr.rstrip().endswith(rb" path=/\u6f22")
 
 
 @pytest.mark.usefixtures("_restored")

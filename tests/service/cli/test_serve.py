@@ -2,8 +2,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from click.testing import CliRunner
 
 from lacuna.cli import main
 from service.config import DEMO_REPOSITORY
+from service.web.server import CLOSING_S
+from tests.support.waiting import wait_until
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples"
 
@@ -107,6 +111,94 @@ def test_a_file_of_keys_that_is_not_there_stops_the_start_in_one_line(tmp_path):
     assert result.returncode == 1
     assert "LACUNA_API_KEYS_FILE must name a file that can be read" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def start(*options, **variables):
+    return subprocess.Popen(
+        [sys.executable, "-c", "from lacuna.cli import main; main()", "serve", *options],
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_to_end(*options, **variables):
+    """Run a server that must not start; give its exit status and the only line that it writes."""
+    with start(*options, **variables) as process:
+        try:
+            output, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert output == ""
+    (line,) = errors.splitlines()
+    return process.returncode, line
+
+
+def test_a_repository_that_is_not_there_ends_the_start_with_the_reason(tmp_path):
+    folder = tmp_path / "nope"
+
+    status, line = run_to_end("--port", "0", "--model-repository", str(folder))
+
+    assert status == 1
+    assert f"must be a folder that can be read; {folder}: No such file or directory" in line
+
+
+def test_a_taken_port_ends_the_start_in_one_line_that_says_what_to_do():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, line = run_to_end("--port", str(port))
+        apart = run_to_end("--port", "0", "--metrics-port", str(port))
+
+    assert status == apart[0] == 1
+    assert f"port {port} of 127.0.0.1 is in use" in line
+    assert "choose another port with LACUNA_PORT or --port" in line
+    assert "choose another port with LACUNA_METRICS_PORT or --metrics-port" in apart[1]
+
+
+def test_a_server_starts_beside_a_kubernetes_service_of_its_name():
+    injected = {"LACUNA_SERVICE_HOST": "10.96.0.12", "LACUNA_PORT": "tcp://10.96.0.12:8000"}
+    with run_server(**injected, LACUNA_LOG_LEVEL="debug") as (process, _, lines):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+    (line,) = [line for line in lines if "variables" in line]
+    assert (line["level"], line["variables"]) == ("DEBUG", sorted(injected))
+
+
+def test_an_interruption_while_a_model_loads_ends_the_server_at_once_and_in_silence(tmp_path):
+    with run_server(LACUNA_CACHE_FOLDER=str(tmp_path)) as (process, _, lines):
+        for line in process.stderr:
+            lines.append(json.loads(line))
+            if lines[-1]["message"] == "model loading":
+                break
+        began_s = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        lines += [json.loads(line) for line in process.stderr]
+        assert process.wait(20) == 0
+        took_s = time.monotonic() - began_s
+
+    assert took_s < CLOSING_S
+    assert {line["level"] for line in lines} == {"INFO"}
+    assert "model ready" not in {line["message"] for line in lines}
+
+
+def has_mapped(process, library):
+    return library in Path(f"/proc/{process.pid}/maps").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_an_interruption_before_the_server_listens_is_silent():
+    with start("--port", "0") as process:
+        try:
+            assert wait_until(lambda: has_mapped(process, "pydantic_core"))
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+
+    assert (output, errors) == ("", "")
+    assert process.returncode == 128 + signal.SIGINT
 
 
 def test_help_teaches_with_examples():

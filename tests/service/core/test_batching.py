@@ -486,6 +486,29 @@ class ReferenceQueue:
         self.policy, self.cost = policy, cost
         self.waiting = []
         self.expired = []
+        self.times_s = {}
+        self.now_s = 0.0
+
+    def add(self, window):
+        if not self.waiting:
+            self.times_s, self.now_s = {}, 0.0
+        if not any(other.client == window.client for other in self.waiting):
+            former_s = self.times_s.get(window.client, 0.0)
+            self.times_s[window.client] = max(former_s, self.now_s)
+        self.waiting.append(window)
+
+    def order(self, window, times_s):
+        return times_s[window.client], -window.priority, window.due_s, self.waiting.index(window)
+
+    def first(self, windows, number):
+        """Return the windows to serve: each time, of the client that was given least."""
+        times_s, left, served = dict(self.times_s), list(windows), []
+        for _ in range(number):
+            window = min(left, key=lambda w: self.order(w, times_s))
+            left.remove(window)
+            served.append(window)
+            times_s[window.client] += window.cost_s
+        return served
 
     def area(self, lane):
         return lane.bucket[0] * lane.bucket[1]
@@ -495,8 +518,7 @@ class ReferenceQueue:
         return [n for n in self.policy.sizes if n == 1 or n * self.area(lane) <= limit]
 
     def members(self, lane):
-        found = [window for window in self.waiting if window.lane == lane]
-        return sorted(found, key=lambda w: (-w.priority, w.due_s))
+        return [window for window in self.waiting if window.lane == lane]
 
     def expire(self, now_s):
         late = [w for w in self.waiting if w.deadline_s is not None and w.deadline_s <= now_s]
@@ -515,17 +537,21 @@ class ReferenceQueue:
         ready = [window for window in self.waiting if self.is_ready(window.lane, now_s)]
         if not ready:
             return None
-        lane = min(ready, key=lambda w: (-w.priority, w.due_s)).lane
+        first = min(ready, key=lambda w: self.order(w, self.times_s))
+        lane = first.lane
         own = self.members(lane)
-        batch = own[: max(n for n in self.sizes(lane) if n <= len(own))]
         joined = self.join(lane, own) if self.cost else None
-        batch = joined or batch
+        number = len(own) if joined else max(n for n in self.sizes(lane) if n <= len(own))
+        batch = self.first(own, number) + (joined[len(own) :] if joined else [])
+        self.now_s = max(self.now_s, self.times_s[first.client])
+        for window in batch:
+            self.times_s[window.client] += window.cost_s
         self.waiting = [window for window in self.waiting if window not in batch]
         return Batch(lane, batch)
 
     def join(self, lane, own):
         guests = [window for window in self.waiting if self.may_join(window.lane, lane)]
-        guests.sort(key=lambda w: (-w.priority, w.due_s))
+        guests.sort(key=lambda w: self.order(w, self.times_s))
         best, least = None, self.total([], own + guests)
         for number in range(1, len(guests) + 1):
             batch = own + guests[:number]
@@ -594,12 +620,16 @@ class QueueMachine(RuleBasedStateMachine):
         self.now_s = 0.0
         self.added, self.gone = [], []
 
+    def area_s(self, lane):
+        return float(lane.bucket[0] * lane.bucket[1])
+
     @rule(
         lanes=st.lists(LANES, min_size=1, max_size=3),
         places=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1)), min_size=1, max_size=12),
         patience_s=st.none() | st.integers(1, 9),
+        clients=st.lists(st.sampled_from("abc"), min_size=1, max_size=3),
     )
-    def add(self, lanes, places, patience_s):
+    def add(self, lanes, places, patience_s, clients):
         deadline_s = None if patience_s is None else self.now_s + patience_s
         for index, (delay_s, priority) in enumerate(places):
             window = QueuedWindow(
@@ -609,10 +639,12 @@ class QueueMachine(RuleBasedStateMachine):
                 arrived_s=self.now_s - delay_s,
                 deadline_s=deadline_s,
                 priority=priority,
+                cost_s=self.area_s(lanes[index % len(lanes)]),
+                client=clients[index % len(clients)],
                 payload=len(self.added),
             )
             self.queue.add(window)
-            self.reference.waiting.append(window)
+            self.reference.add(window)
             self.added.append(window)
 
     @rule(elapsed_s=st.integers(1, 4))
@@ -673,14 +705,20 @@ def test_batches_are_those_of_the_rules(policy, cost, seed):
     buckets = [(4, 4), (4, 8), (8, 4), (8, 8), (8, 12)]
     keys = rng.choices(["model", "other"], [4, 1], k=5)
     lanes = [Lane(key, rng.choice(buckets), rng.random() < 0.9) for key in keys]
-    windows = [make_window(rng.choice(lanes), rng.randrange(9)) for _ in range(rng.randrange(60))]
+    windows = [
+        make_window(
+            rng.choice(lanes), rng.randrange(9), cost_s=rng.randrange(4), client=rng.choice("abc")
+        )
+        for _ in range(rng.randrange(60))
+    ]
     queue, reference = BatchQueue(policy), ReferenceQueue(policy, cost)
     fill(queue, *windows)
     for window in windows:
+        reference.add(window)
+    for window in windows:
         if rng.random() < 0.2:
             queue.cancel(window)
-        else:
-            reference.waiting.append(window)
+            reference.waiting.remove(window)
 
     for batch in take_all(queue, 20, cost):
         assert batch == reference.take(20)

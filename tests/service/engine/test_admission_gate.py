@@ -2,10 +2,11 @@ import asyncio
 
 import pytest
 
-from lacuna.errors import NotReadyError, OverloadedError
+from lacuna.errors import ImageTooLargeError, NotReadyError, OverloadedError
 from service.core.admission import AdmissionPolicy
 from service.core.cost import BatchCost
 from service.engine.admission_gate import AdmissionGate
+from service.engine.memory import MemoryBudget
 from service.engine.segmenter import Segmenter
 from tests.service.engine.test_segmenter import (
     fill_sample,
@@ -52,7 +53,7 @@ async def fill_queue(segmenter, model):
 
 def admit(gate, timeout_s):
     with gate.reserve(1):
-        gate.check_timeout(timeout_s)
+        gate.check_wait("", timeout_s)
 
 
 @pytest.mark.parametrize(
@@ -116,29 +117,145 @@ def test_one_client_leaves_room_for_the_bodies_of_others():
     segmenter.close()
 
 
-def test_a_client_that_fills_the_queue_alone_leaves_some_of_the_wait_to_others():
-    model = serve_model(Gated(), cost=BatchCost(call_s=3.9, pixel_s=1e-9))
-    policy = AdmissionPolicy(max_wait_s=20, max_share=0.5)
+async def fill_queue_of(segmenter, model, client):
+    """Occupy the worker for 3.9 predicted seconds, and queue 7.8 s of work of a client."""
+    tasks = [await hold_worker(segmenter, model)]
+    for _ in range(2):
+        work = segmenter.segment(model, fill_sample(4, 4), client=client)
+        tasks.append(asyncio.create_task(work))
+        await let_others_run()
+    return tasks
 
-    async def scenario():
+
+def run_with_queue(policy, scenario):
+    """Run a scenario with a gate whose queue holds 7.8 s of work of the client "one"."""
+    model = serve_model(Gated(), cost=BatchCost(call_s=3.9, pixel_s=1e-9))
+
+    async def run():
         async with run_segmenter(clock=lambda: 0.0) as segmenter:
-            gate = AdmissionGate(segmenter.dispatcher, policy)
-            tasks = await fill_queue(segmenter, model)
-            with gate.reserve(1, client="one"), gate.reserve(1, client="two"):
-                with (
-                    gate.reserve(1, client="two"),
-                    pytest.raises(
-                        OverloadedError, match=r"at most 10 s for a client .*; it is 1[12]"
-                    ),
-                    gate.reserve(1, client="two"),
-                ):
-                    pytest.fail("it was taken in")
-                with gate.reserve(1, client="three"):
-                    pass
+            tasks = await fill_queue_of(segmenter, model, "one")
+            await scenario(AdmissionGate(segmenter.dispatcher, policy))
             model.runtime.go.set()
             await asyncio.gather(*tasks)
 
+    asyncio.run(run())
+
+
+def test_a_client_with_more_than_its_share_of_the_wait_is_refused_and_others_are_not():
+    async def scenario(gate):
+        with (
+            pytest.raises(OverloadedError, match=r"at most 5 s; it takes 7\.8 s") as caught,
+            gate.reserve(1, client="one"),
+        ):
+            pytest.fail("it was taken in")
+        assert (caught.value.reason, caught.value.retry_after_s) == ("share", 3)
+        with gate.reserve(1, client="two"):
+            pass
+
+    run_with_queue(AdmissionPolicy(max_wait_s=10, max_share=0.5), scenario)
+
+
+def test_the_wait_of_a_client_with_nothing_pending_is_that_of_the_running_calls():
+    async def scenario(gate):
+        with gate.reserve(1, client="two"):
+            with pytest.raises(OverloadedError, match=r"timeout of 3\.8 s; it is 3\.9 s"):
+                gate.check_wait("two", 3.8)
+            gate.check_wait("two", 4.0)
+
+    run_with_queue(AdmissionPolicy(max_wait_s=4, max_share=1), scenario)
+
+
+def test_work_that_is_announced_counts_until_it_is_withdrawn():
+    segmenter = Segmenter()
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_wait_s=10, max_share=0.5))
+
+    with gate.reserve(1, "one") as first, gate.reserve(1, "one") as second:
+        first.announce(45.0)
+        with pytest.raises(OverloadedError, match="at most 5 s; it takes 45 s") as caught:
+            second.announce(0.1)
+        assert caught.value.reason == "share"
+        with gate.reserve(1, "two") as other:
+            other.announce(45.0)
+        first.withdraw()
+        second.announce(0.1)
+    with gate.reserve(1, "one") as third:
+        third.announce(0.1)
+    segmenter.close()
+
+
+def test_a_body_of_undeclared_length_counts_towards_the_share_of_its_client():
+    segmenter = Segmenter()
+    policy = AdmissionPolicy(max_pending_bytes=1000, max_share=0.5)
+    gate = AdmissionGate(segmenter.dispatcher, policy)
+
+    with gate.reserve(0, "one") as first, gate.reserve(0, "one") as second:
+        first.grow(300)
+        second.grow(200)
+        with pytest.raises(OverloadedError, match="at most 500 bytes") as caught:
+            second.grow(201)
+        assert caught.value.reason == "share"
+        with gate.reserve(400, "two"):
+            pass
+    with gate.reserve(0, "one") as alone:
+        alone.grow(900)  # a single body is limited elsewhere
+    segmenter.close()
+
+
+def hold_pool(total_bytes):
+    """Return a gate with this much memory for images."""
+    segmenter = Segmenter()
+    memory = MemoryBudget(total_bytes * 3 // 2)
+    policy = AdmissionPolicy(max_wait_s=0.05)
+    gate = AdmissionGate(segmenter.dispatcher, policy, memory)
+    assert memory.pool.total_bytes == total_bytes
+    return segmenter, gate
+
+
+def test_memory_for_images_is_waited_for():
+    segmenter, gate = hold_pool(1000)
+
+    async def scenario():
+        with gate.reserve(1, "one") as first, gate.reserve(1, "two") as second:
+            await first.hold(900)
+            waiting = asyncio.create_task(second.hold(200))
+            await let_others_run()
+            assert not waiting.done()
+            first.shrink(800)
+            await waiting
+            assert (first.held_bytes, second.held_bytes) == (800, 200)
+        assert gate.memory.pool.held_bytes == 0
+
     asyncio.run(scenario())
+    segmenter.close()
+
+
+def test_memory_that_does_not_become_free_in_time_refuses():
+    segmenter, gate = hold_pool(1000)
+
+    async def scenario():
+        with gate.reserve(1, "one") as first, gate.reserve(1, "two") as second:
+            await first.hold(900)
+            with pytest.raises(OverloadedError, match="200 bytes did not") as caught:
+                await second.hold(200)
+        assert caught.value.reason == "memory"
+        with gate.reserve(1, "two") as second:
+            await second.hold(1000)  # what was refused waits no more
+
+    asyncio.run(scenario())
+    segmenter.close()
+
+
+def test_more_memory_than_there_is_refuses_for_good():
+    segmenter, gate = hold_pool(1000)
+
+    async def scenario():
+        with gate.reserve(1, "one") as reservation:
+            await reservation.hold(600)
+            with pytest.raises(ImageTooLargeError, match=r"at most 1000 bytes .*; they need 1001"):
+                await reservation.hold(401)
+
+    asyncio.run(scenario())
+    segmenter.close()
 
 
 def test_a_gate_that_is_closed_takes_nothing_in_and_lets_out_what_it_has():

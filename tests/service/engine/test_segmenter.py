@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import itertools
+import weakref
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -16,7 +18,7 @@ from service.engine.served import ServedModel
 from service.runtime.fake import FakeRuntime
 from service.runtime.probe import Check, ContractReport
 from tests.support.runtimes import Failing, Gated, Greedy, Poisoned, Recording
-from tests.support.waiting import let_others_run
+from tests.support.waiting import let_others_run, wait_until
 
 HOLDS = ContractReport(())
 BROKEN = ContractReport((Check("canvas", False, "7 of 9 labels differ"),))
@@ -447,3 +449,30 @@ def test_whoever_listens_is_told_of_every_call():
 
     (record,) = records
     assert record[:4] == ("fake", "1", 1, 32)
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_an_image_is_freed_with_its_answer_and_waits_for_no_collector(is_cancelled):
+    model = serve_model(Gated() if is_cancelled else FakeRuntime(), cost=EAGER)
+
+    async def scenario():
+        async with run_segmenter(EnginePolicy(window_pixels=64)) as segmenter:
+            sample = fill_sample(32, 32)
+            gone = weakref.ref(sample)
+            task = asyncio.create_task(segmenter.segment(model, sample))
+            del sample
+            if is_cancelled:
+                await asyncio.to_thread(model.runtime.begun.wait, 30)
+                task.cancel()
+                model.runtime.go.set()
+            await asyncio.wait([task])
+            del task
+            # The worker's last call has ended, and it waits for another.
+            assert await asyncio.to_thread(wait_until, lambda: gone() is None)
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(scenario())
+    finally:
+        gc.enable()

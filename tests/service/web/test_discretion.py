@@ -2,11 +2,13 @@
 
 import json
 import logging
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 
 from lacuna.raster.npy import write_npy
+from service.cli.logs import TextFormatter
 from service.web.access import AccessControl
 from service.web.keys import KeyRing
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
@@ -56,6 +58,35 @@ def test_neither_keys_nor_what_was_sent_are_logged(client, caplog, name):
     assert 500 not in {answer.status_code for answer in answers}
     for secret in (KEY, WRONG, ADMIN, str(PIXEL), TEXT):
         assert secret not in logged
+
+
+FORGED = "\n12:00:00 INFO    request status=200\x1b[2J\x9b2J\u2028\u202e"
+
+
+def forge_lines(client, text):
+    quoted = quote(text)
+    headers = {"X-API-Key": KEY, "X-Request-ID": text.encode(), "User-Agent": text.encode()}
+    yield client.get(f"/v1/{quoted}", headers=headers)
+    yield client.post(f"/v1/models/{quoted}:predict", content=b"{}", headers=headers)
+    yield client.post(
+        f"/v2/models/{quoted}/versions/{quoted}/infer", content=b"{}", headers=headers
+    )
+    yield client.post("/v1/segment", params={"model": text}, content=b"x", headers=headers)
+    files = {"image": (text, b"x", "image/png")}
+    yield client.post("/v1/segment", params={"nodata": text}, files=files, headers=headers)
+    admin = headers | {"X-API-Key": ADMIN}
+    yield client.post(f"/v2/repository/models/{quoted}/load", headers=admin)
+
+
+def test_nothing_in_a_request_forges_a_line_of_the_log(client, caplog):
+    with caplog.at_level(logging.DEBUG):
+        answers = list(forge_lines(client, FORGED))
+
+    formatter = TextFormatter()
+    lines = [formatter.format(record) for record in caplog.records if record.name != "httpx2"]
+    assert all(400 <= answer.status_code < 500 for answer in answers)
+    assert len([line for line in lines if " request " in line]) == len(answers)
+    assert [line for line in lines if not line.isprintable()] == []
 
 
 def test_a_requests_line_tells_whose_key_it_came_with(client, caplog):

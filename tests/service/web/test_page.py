@@ -30,9 +30,9 @@ def client(tmp_path_factory):
         yield client
 
 
-def read_file(name):
-    """Bytes of a file of the page, with the image formats filled in."""
-    content = (STATIC / name).read_bytes()
+def read_file(name, root="../"):
+    """Bytes of a file of the page, with the image formats and its links' root filled in."""
+    content = (STATIC / name).read_bytes().replace(b"@ROOT@", root.encode())
     return content.replace(b"@ACCEPT@", ACCEPT.encode()).replace(b"@FORMATS@", ACCEPTED.encode())
 
 
@@ -55,7 +55,7 @@ def test_every_file_of_the_page_is_served_with_its_type_and_a_strict_policy(clie
 def test_the_page_is_at_the_root(client):
     answer = client.get("/")
 
-    assert answer.content == read_file("index.html")
+    assert answer.content == read_file("index.html", root="")
     assert answer.headers["cache-control"] == "no-cache"
 
 

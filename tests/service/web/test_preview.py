@@ -69,6 +69,18 @@ def test_a_nodata_value_is_transparent_and_left_out_of_the_stretch(client):
     assert with_nodata.content == client.post("/v1/preview", content=npy_file(FLOATS)).content
 
 
+@pytest.mark.parametrize(("nodata", "missing"), [("", 0), ("255", 255), ("none", None)])
+def test_a_nodata_value_stands_in_place_of_the_files_tag(client, nodata, missing):
+    values = np.where(HOLE, 0, 255).astype(np.uint8)
+    data = tiff_file(values, extratags=[(42113, "s", 0, "0", True)])
+
+    response = client.post("/v1/preview", files={"image": data}, data={"nodata": nodata})
+
+    expected = values if missing is None else np.where(values == missing, 0, 255)
+    shown = read(response)
+    np.testing.assert_array_equal(shown if missing is None else shown[:, :, 1], expected)
+
+
 def test_a_mask_is_intersected(client):
     files = {"image": tiff_file(SCENE, photometric="rgb"), "mask": tiff_file(HOLE)}
 

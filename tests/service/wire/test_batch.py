@@ -12,6 +12,7 @@ from lacuna.raster.raster import Raster
 from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.batch import MAX_IMAGES, ImageInput, check_count, read_samples
+from service.wire.dialect import Footprint
 from service.wire.outputs import choose_output
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
@@ -19,7 +20,11 @@ MASK = IMAGE[:, :, 0] % 2 == 0
 
 
 def make_image_input(image=IMAGE, mask=None):
-    return ImageInput(lambda _: Raster(image), None if mask is None else lambda _: mask)
+    return ImageInput(
+        lambda _: Footprint(image.shape[0] * image.shape[1], image.nbytes),
+        lambda _: Raster(image),
+        None if mask is None else lambda _: mask,
+    )
 
 
 def read(*images, image_pixels=100):

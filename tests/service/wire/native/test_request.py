@@ -25,6 +25,7 @@ from lacuna.raster.npy import write_npy
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.native.request import Parameters, parse_request, read_parameters
 from tests.support.apps import encode_image
+from tests.support.images import exif_orientation, noise, picture_file, tiff_file
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 MASK = np.array([[1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 0]], bool)
@@ -42,6 +43,15 @@ def make_json(**content):
 
 def encode_base64(data):
     return base64.b64encode(data).decode()
+
+
+FORM_TYPE = "multipart/form-data; boundary=cut"
+
+
+def make_form(**fields):
+    head = b'--cut\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    parts = [head % (name.encode(), content) for name, content in fields.items()]
+    return b"".join(parts) + b"--cut--\r\n"
 
 
 MASKS = {
@@ -159,6 +169,42 @@ def test_a_parameter_in_both_query_and_body_is_refused():
         read(make_json(image=[[1]], nodata=1), query={"nodata": "1"})
 
 
+# The tag says 0, which 64 of the pixels hold; 32 hold 255.
+TAGGED = np.full((16, 16), 90, np.uint8)
+TAGGED[:4] = 0
+TAGGED[14:] = 255
+TAGGED_FILE = tiff_file(TAGGED, extratags=[(42113, "s", 0, "0", True)])
+
+
+@pytest.mark.parametrize(
+    ("nodata", "missing"),
+    [(None, TAGGED == 0), (255, TAGGED == 255), ("none", TAGGED < 0), (0, TAGGED == 0)],
+)
+def test_the_parameter_nodata_stands_in_place_of_the_files_tag(nodata, missing):
+    given = {} if nodata is None else {"nodata": nodata}
+    text = {name: str(value) for name, value in given.items()}
+    fields = {name: value.encode() for name, value in text.items()}
+    bodies = [
+        (TAGGED_FILE, "image/tiff", text),
+        (make_json(image={"b64": encode_base64(TAGGED_FILE)}, **given), "application/json", None),
+        (make_form(image=TAGGED_FILE, **fields), FORM_TYPE, None),
+    ]
+    for body in bodies:
+        np.testing.assert_array_equal(read(*body).mask, ~missing)
+
+
+def test_a_mask_of_another_size_than_an_image_that_exif_turned_is_told_so():
+    image = picture_file(noise(10, 16), "PNG", exif=exif_orientation(6))
+    body = make_form(image=image, mask=write_npy(np.ones((10, 16), bool)))
+
+    with pytest.raises(InvalidMaskError) as caught:
+        read(body, FORM_TYPE)
+    assert caught.value.message == (
+        "mask must have the image's height and width; image is 16×10 "
+        "(stored as 10×16 and turned as its EXIF orientation says), mask is 10×16"
+    )
+
+
 @pytest.mark.parametrize("content_type", ["image/png", "application/json", None])
 def test_an_empty_body_is_refused(content_type):
     with pytest.raises(EmptyBodyError, match="it has 0 bytes"):
@@ -250,8 +296,8 @@ def test_nodata_may_be_nan():
     ("given", "message"),
     [
         ({"timeout": "1"}, "one of model, version, nodata, timeout_s; it is timeout"),
-        ({"nodata": "none"}, "nodata must be a number; it is 'none'"),
-        ({"nodata": True}, "nodata must be a number; it is True"),
+        ({"nodata": "zero"}, "nodata must be a number, nan or none; it is 'zero'"),
+        ({"nodata": True}, "nodata must be a number, nan or none; it is True"),
         ({"nodata": [1]}, "nodata must be a number"),
         ({"nodata": 10**400}, "nodata must be a number"),
         ({"timeout_s": 0}, "timeout_s must be positive and finite; it is 0"),

@@ -1,0 +1,140 @@
+"""Memory for decoded images, their labels and their answers, shared by all requests.
+
+1. A request claims what it will take before its image is decoded. What does not fit waits.
+2. No client holds more than its share, unless it holds nothing else.
+3. Among the clients that wait, the one that holds least is next, and its claims are granted in
+   order. Nobody overtakes it, so that small claims do not starve a large one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+# Claims hold bytes until they are released. They must not refer to each other's requests.
+OnGrant = Callable[[], object]
+
+
+class Claim:
+    """Claim to memory.
+
+    Attributes:
+        client: Client of the request; empty if unknown.
+        held_bytes: Bytes claimed.
+        is_granted: True if the bytes are held, False while the claim waits.
+    """
+
+    __slots__ = ("_number", "_on_grant", "client", "held_bytes", "is_granted")
+
+    def __init__(self, client: str, held_bytes: int, number: int, on_grant: OnGrant) -> None:
+        self.client = client
+        self.held_bytes = held_bytes
+        self.is_granted = False
+        self._number = number
+        self._on_grant = on_grant
+
+    def grant(self) -> None:
+        """Grant the claim."""
+        self.is_granted = True
+        self._on_grant()
+
+
+class MemoryPool:
+    """Memory that claims share. It knows no clock and is not thread-safe.
+
+    Args:
+        total_bytes: Bytes of all claims together.
+        max_share: Largest share of them for one client.
+
+    Attributes:
+        held_bytes: Bytes of the granted claims.
+    """
+
+    def __init__(self, total_bytes: int, max_share: float = 1.0) -> None:
+        self._total_bytes = total_bytes
+        self._max_share = max_share
+        self._clients: dict[str, int] = {}
+        self._waiting: dict[str, deque[Claim]] = {}
+        self._claims = 0
+        self.held_bytes = 0
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all claims together; a larger claim is never granted."""
+        return self._total_bytes
+
+    def resize(self, total_bytes: int) -> None:
+        """Change the size. Granted claims keep what they hold."""
+        self._total_bytes = total_bytes
+        self._grant()
+
+    def claim(self, client: str, claim_bytes: int, on_grant: OnGrant) -> Claim:
+        """Claim memory. Release the claim in the end, even if it was never granted.
+
+        Args:
+            client: Client of the request; empty if unknown.
+            claim_bytes: Number of bytes.
+            on_grant: Callback when the claim is granted, perhaps before this method returns.
+
+        Raises:
+            ValueError: if the claim could never be granted.
+        """
+        if not 0 <= claim_bytes <= self._total_bytes:
+            raise ValueError(
+                f"a claim must have from 0 to {self._total_bytes} bytes; it has {claim_bytes}"
+            )
+        self._claims += 1
+        claim = Claim(client, claim_bytes, self._claims, on_grant)
+        self._waiting.setdefault(client, deque()).append(claim)
+        self._grant()
+        return claim
+
+    def shrink(self, claim: Claim, claim_bytes: int) -> None:
+        """Give back what a granted claim no longer needs."""
+        if claim.is_granted and claim_bytes < claim.held_bytes:
+            self._count(claim.client, claim_bytes - claim.held_bytes)
+            claim.held_bytes = claim_bytes
+            self._grant()
+
+    def release(self, claim: Claim) -> None:
+        """Give back all memory of a claim, or withdraw it."""
+        if claim.is_granted:
+            self.shrink(claim, 0)
+            return
+        queue = self._waiting[claim.client]
+        queue.remove(claim)
+        if not queue:
+            del self._waiting[claim.client]
+        self._grant()
+
+    def _grant(self) -> None:
+        while (claim := self._find_next()) is not None and self._fits(claim):
+            queue = self._waiting[claim.client]
+            queue.popleft()
+            if not queue:
+                del self._waiting[claim.client]
+            self._count(claim.client, claim.held_bytes)
+            claim.grant()
+
+    def _find_next(self) -> Claim | None:
+        heads = [queue[0] for queue in self._waiting.values() if self._has_share(queue[0])]
+        return min(heads, key=self._rank, default=None)
+
+    def _rank(self, claim: Claim) -> tuple[int, int]:
+        return self._clients.get(claim.client, 0), claim._number  # noqa: SLF001
+
+    def _has_share(self, claim: Claim) -> bool:
+        held_bytes = self._clients.get(claim.client, 0)
+        most_bytes = self._max_share * self._total_bytes
+        return not (claim.client and held_bytes) or held_bytes + claim.held_bytes <= most_bytes
+
+    def _fits(self, claim: Claim) -> bool:
+        return self.held_bytes + claim.held_bytes <= self._total_bytes
+
+    def _count(self, client: str, change_bytes: int) -> None:
+        self.held_bytes += change_bytes
+        held_bytes = self._clients.get(client, 0) + change_bytes
+        if held_bytes:
+            self._clients[client] = held_bytes
+        else:
+            self._clients.pop(client, None)

@@ -1,0 +1,43 @@
+"""Names of environment variables: those that others inject, and those that are misspelt."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+# Kubernetes describes each service of the namespace in variables that begin with the service's
+# name, and Docker each linked container. A service called `lacuna` has the prefix of our settings:
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_INJECTED_NAME = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_[A-Z]+(_\w+)?|ENV_\w+)"
+)
+_INJECTED_VALUES = {"_PORT": re.compile(r"[a-z]+://.*"), "_NAME": re.compile(r"/[^/]+/[^/]+")}
+
+_MOST_SUGGESTIONS = 2
+
+
+def is_injected(name: str, value: str) -> bool:
+    """Return True if Kubernetes or Docker injects such a variable for a service or a container.
+
+    Args:
+        name: Name of the variable, in any case.
+        value: Its value, which tells the address of a service from a port.
+    """
+    if _INJECTED_NAME.fullmatch(name.upper()):
+        return True
+    shape = _INJECTED_VALUES.get(name[-5:].upper())
+    return shape is not None and shape.fullmatch(value) is not None
+
+
+def suggest_names(name: str, known: Iterable[str], prefix: str) -> list[str]:
+    """Return the known names that a misspelt one resembles most, the nearest first.
+
+    Args:
+        name: Misspelt name.
+        known: Names to choose from.
+        prefix: Prefix of all names, which says nothing about their resemblance.
+    """
+    bare = [candidate.removeprefix(prefix) for candidate in known]
+    found = difflib.get_close_matches(name.upper().removeprefix(prefix), bare, _MOST_SUGGESTIONS)
+    return [prefix + candidate for candidate in found]

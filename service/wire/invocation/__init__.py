@@ -1,0 +1,1 @@
+"""Dialect of platforms that have one route for all requests: SageMaker and Vertex AI."""
