@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lacuna.distribution import VERSION
-from lacuna.errors import LacunaError, RequestError, UnavailableError
+from lacuna.errors import LacunaError, LacunaWarning, RequestError, UnavailableError
 
 if TYPE_CHECKING:
     from lacuna.client import (
@@ -43,6 +43,7 @@ __all__ = [
     "FailedError",
     "Image",
     "LacunaError",
+    "LacunaWarning",
     "Question",
     "RejectedError",
     "RequestError",

@@ -25,9 +25,12 @@
     └── ModelError                   a model cannot be served
         ├── MissingManifestError     manifest.json is missing
         ├── InvalidManifestError     manifest.json breaks its schema
+        ├── ChecksumMismatchError    a file differs from its checksum in manifest.json
         ├── InvalidGraphError        the SavedModel cannot be loaded
         ├── SignatureMismatchError   the SavedModel lacks required inputs or outputs
         └── InferenceError           the SavedModel failed, or returned wrong outputs
+
+LacunaWarning is no error: an answer comes with it.
 
 Each class has a stable `code` for programs. Its message is for people: it states the rule, then
 what came. `service.web.problems` alone maps classes to HTTP statuses.
@@ -51,6 +54,19 @@ class LacunaError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class LacunaWarning(UserWarning):
+    """Warning of the server about an answer that may be wrong. It is no error.
+
+    Attributes:
+        code: stable name of the kind of warning, for programs.
+        message: one or two sentences for people.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
 
 
 class RequestError(LacunaError):
@@ -219,6 +235,12 @@ class InvalidManifestError(ModelError):
     """Manifest that cannot be read, or that breaks its schema."""
 
     code = "invalid_manifest"
+
+
+class ChecksumMismatchError(ModelError):
+    """File of a model that is missing, added or changed, by the checksums in the manifest."""
+
+    code = "checksum_mismatch"
 
 
 class InvalidGraphError(ModelError):

@@ -72,7 +72,7 @@ DEFAULT_TYPE = OutputType(
     "areas and COCO run lengths",
     "lacuna.writers:write_json",
     is_compressible=True,
-    pixel_bytes=16,
+    pixel_bytes=12,
 )
 """The type of an answer whose caller accepts every type."""
 

@@ -23,13 +23,16 @@ class Sample:
         mask: bool (H, W), True = valid.
 
     Raises:
-        ValueError: if the arrays do not have these shapes and dtypes.
+        ValueError: if the arrays do not have these shapes and dtypes, or are masked arrays, whose
+            masks would be lost.
     """
 
     image: NDArray[Any]
     mask: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
+        if hasattr(self.image, "mask") or hasattr(self.mask, "mask"):
+            raise ValueError("image and mask must be plain arrays; one is a masked array")
         if self.image.ndim != 3 or 0 in self.image.shape:
             raise ValueError(f"image must be (H, W, C), no side 0; it is {self.image.shape}")
         if self.image.dtype not in (np.uint8, np.uint16, np.float32):

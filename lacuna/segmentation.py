@@ -10,8 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.appearance.comparison import AnswerWarning
 from lacuna.raster import rle
 from lacuna.sample import INVALID_LABEL
+
+_BLOCK = 1 << 20
+"""Labels that are counted together."""
 
 
 class ClassInfo(NamedTuple):
@@ -57,6 +61,7 @@ class NamedSegmentation:
         version: of the model; empty where the server does not tell.
         probabilities: float32 (H, W, K), 0 where invalid; None if they were not asked for.
         timings_ms: milliseconds of each stage, as far as they are known.
+        warnings: reasons why the labels may be wrong.
     """
 
     labels: NDArray[np.uint8]
@@ -65,6 +70,7 @@ class NamedSegmentation:
     version: str = ""
     probabilities: NDArray[np.float32] | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[AnswerWarning, ...] = field(default=(), kw_only=True)
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -89,7 +95,7 @@ class NamedSegmentation:
         return {name: Area(pixels, pixels / whole) for name, pixels in counts.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Return sizes, areas, run lengths and timings as JSON values.
+        """Return sizes, areas, run lengths, warnings and timings as JSON values.
 
         `classes[].fraction` is the share of the valid pixels; `classes[].segmentation` is COCO's
         run-length encoding.
@@ -107,9 +113,15 @@ class NamedSegmentation:
                 }
                 for entry in self.classes
             ],
+            "warnings": [warning._asdict() for warning in self.warnings],
             "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings_ms.items()},
         }
 
     @cached_property
     def _counts(self) -> NDArray[np.intp]:
-        return np.bincount(self.labels.ravel(), minlength=256)
+        # NumPy counts integers of 64 bits: in blocks, the copies are small.
+        flat = self.labels.ravel()
+        blocks = (flat[start : start + _BLOCK] for start in range(0, flat.size, _BLOCK))
+        return sum(
+            (np.bincount(block, minlength=256) for block in blocks), start=np.zeros(256, np.intp)
+        )

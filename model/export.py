@@ -14,6 +14,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2 as freeze,
 )
 
+from lacuna.checksums import compute_checksums
 from model.folding import fold_batch_norm
 from model.labels import IGNORE_LABEL
 from model.network import NetworkConfig
@@ -90,6 +91,7 @@ def build_manifest(
     config: NetworkConfig,
     classes: Sequence[Mapping[str, Any]],
     image_dtype: str = "uint8",
+    statistics: Sequence[Mapping[str, Any]] | None = None,
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -101,6 +103,8 @@ def build_manifest(
         config: of the network.
         classes: from `describe_classes`.
         image_dtype: `"uint8"`, `"uint16"` or `"float32"`: type of the training images.
+        statistics: of the training images, one entry for each channel, as in `ChannelStatistics`;
+            None if they are not known.
         training: description of the training.
         scores: of the network.
 
@@ -118,11 +122,14 @@ def build_manifest(
             f"`classes` must have one entry for each of the {config.classes} outputs. "
             f"Received: {len(classes)}"
         )
+    image: dict[str, Any] = {"channels": config.channels, "dtype": image_dtype}
+    if statistics is not None:
+        image["statistics"] = [dict(entry) for entry in statistics]
     return {
         "schema": MANIFEST_SCHEMA,
         "name": name,
         "description": description,
-        "image": {"channels": config.channels, "dtype": image_dtype},
+        "image": image,
         "classes": [dict(entry) for entry in classes],
         "total_stride": config.total_stride,
         "receptive_radius": config.receptive_radius,
@@ -134,7 +141,7 @@ def build_manifest(
 def export_network(
     network: keras.Model, config: NetworkConfig, manifest: Mapping[str, Any], output: Path
 ) -> None:
-    """Write a SavedModel with its manifest.
+    """Write a SavedModel with its manifest, which gets the checksums of its files.
 
     Two signatures, both from `image` float32 (N, H, W, C), raw values, and `mask` bool
     (N, H, W, 1), any H and W ≥ 1: `serving_default` returns `labels` uint8 (N, H, W),
@@ -162,6 +169,7 @@ def export_network(
         options=tf.saved_model.SaveOptions(save_debug_info=False),
     )
     (unfinished / MANIFEST_FILE).parent.mkdir()
-    (unfinished / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
+    complete = {**manifest, "checksums": compute_checksums(unfinished)}
+    (unfinished / MANIFEST_FILE).write_text(json.dumps(complete, indent=2) + "\n")
     shutil.rmtree(output, ignore_errors=True)
     unfinished.rename(output)

@@ -14,6 +14,7 @@ from lacuna.errors import ConfigurationError
 from lacuna.raster.limits import ImageLimits
 from service.artifacts import download_artifacts
 from service.config import (
+    Admission,
     RepositorySettings,
     Settings,
     find_artifacts,
@@ -24,10 +25,12 @@ from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
 from service.engine.admission_gate import AdmissionGate
+from service.engine.dispatcher import Dispatcher
 from service.engine.lifecycle.calibration import CalibrationStore
+from service.engine.lifecycle.layout import explain_level, explain_repository
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
-from service.engine.lifecycle.scan import find_models
 from service.engine.lifecycle.warmup import WarmupPolicy
+from service.engine.memory import MemoryBudget
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.thread_allocation import ThreadAllocation, allocate_threads, count_cores
 from service.engine.watchdog import Watchdog
@@ -84,11 +87,12 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         policy=make_repository_policy(settings.repository),
         store=CalibrationStore(folder=settings.cache_folder, allocation=allocation),
     )
+    gate = make_admission_gate(settings.admission, segmenter.dispatcher)
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=AdmissionGate(segmenter.dispatcher, AdmissionPolicy(**dict(settings.admission))),
-        telemetry=Telemetry(segmenter.dispatcher, repository, tracing),
+        gate=gate,
+        telemetry=Telemetry(segmenter.dispatcher, repository, gate.memory, tracing),
         image_limits=ImageLimits(
             image_pixels=limits.image_pixels, image_channels=limits.image_channels
         ),
@@ -132,6 +136,13 @@ def fetch_models(settings: Settings) -> Settings:
     log.info("downloading models", extra={"uri": artifacts.uri, "folder": str(folder)})
     download_artifacts(artifacts, folder)
     return settings.model_copy(update={"model_repository": folder})
+
+
+def make_admission_gate(settings: Admission, dispatcher: Dispatcher) -> AdmissionGate:
+    """Create the admission gate in front of a dispatcher."""
+    limits = settings.model_dump(exclude={"memory_bytes"})
+    memory = MemoryBudget(settings.memory_bytes, settings.max_share)
+    return AdmissionGate(dispatcher, AdmissionPolicy(**limits), memory)
 
 
 def make_server(
@@ -184,6 +195,7 @@ def check_repository(settings: Settings) -> None:
     """Check that the model repository is a folder, and can serve a model now or later.
 
     A folder without models is not an error if it is polled, because a volume may be filled later.
+    The folder of a model or a version is one, because no file that is added makes it a repository.
 
     Raises:
         ConfigurationError: if it is no folder, or holds no model and none can ever be loaded.
@@ -197,11 +209,11 @@ def check_repository(settings: Settings) -> None:
             "Name it with LACUNA_MODEL_REPOSITORY or --model-repository"
         ) from None
     may_change = settings.repository.poll_s > 0 or settings.admin_key or settings.admin_key_file
-    if not may_change and not find_models(root):
-        raise ConfigurationError(
-            "the model repository must hold <model>/<version>/saved_model.pb if it is not polled "
-            f"(LACUNA_REPOSITORY__POLL_S) and no admin key may load a model; {root} holds none"
-        )
+    fault = explain_level(root) if may_change else explain_repository(root)
+    if fault and not may_change:
+        fault += ". It is not polled (LACUNA_REPOSITORY__POLL_S), and no admin key may load a model"
+    if fault:
+        raise ConfigurationError(fault)
 
 
 def warn_of_open_access(settings: Settings, services: AppServices) -> None:

@@ -169,9 +169,13 @@ class Admission(_Group):
     max_pending: PositiveInt = AdmissionPolicy.max_pending
     """largest number of requests that are admitted and not yet answered"""
     max_pending_bytes: PositiveInt = AdmissionPolicy.max_pending_bytes
-    """largest sum of the bodies of these requests, in bytes"""
+    """largest sum of the bodies of these requests, in bytes; at most a third of
+    `LACUNA_ADMISSION__MEMORY_BYTES`"""
+    memory_bytes: Annotated[PositiveInt | None, Unset("measured")] = None
+    """memory for all requests, in bytes: their bodies, images, labels and answers. By default it is
+    85 % of what the container's or the machine's memory leaves beside the models"""
     max_share: Annotated[float, Field(gt=0, le=1)] = AdmissionPolicy.max_share
-    """largest share of these three limits for one client. A client is identified by its key, or by
+    """largest share of these limits for one client. A client is identified by its key, or by
     its address if it has none (of an IPv6 address, by the first 64 bits). Name proxies in
     `LACUNA_PROXY__TRUSTED`; set 1 where the addresses of clients stay unknown"""
 

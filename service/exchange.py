@@ -15,8 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-
+from lacuna.appearance.comparison import warn_unlike_training
 from lacuna.errors import DeadlineExceededError
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
@@ -28,6 +27,7 @@ from service.engine.served import ServedModel
 from service.pipeline import Pipeline, Segmented, SegmentOptions
 from service.request_record import RequestRecord
 from service.telemetry import Telemetry
+from service.wire.batch import estimate_sample_bytes
 from service.wire.coding import (
     compress_for,
     decompress,
@@ -50,9 +50,6 @@ Value = TypeVar("Value")
 LARGE_ANSWER_BYTES = 1 << 18
 """Smallest answer whose memory is held until it was sent: its client may read slowly. The rest is
 bounded by the number of connections."""
-
-_MASK_BYTES = 3
-"""Bytes for each pixel of a mask, of what the file says about validity, and of both together."""
 
 
 class IncomingRequest(Protocol):
@@ -214,20 +211,21 @@ class Exchange:
         record: RequestRecord,
         reservation: Reservation,
     ) -> list[Sample]:
-        limits = self.find_limits(model.name)
+        limits, manifest = self.find_limits(model.name), model.runtime.manifest
         inline = parsed.decodes_inline
         footprint = await _run(lambda: parsed.measure(limits), inline)
-        reservation.announce(model.cost.predict(footprint.pixels), parsed.timeout_s)
+        reservation.announce(model.predict_call_s(footprint.pixels), parsed.timeout_s)
         parsed_bytes = reservation.held_bytes
         answer_bytes = _estimate_answer_bytes(model, parsed, footprint.pixels)
-        await reservation.hold(
-            footprint.decode_bytes + _estimate_sample_bytes(model, footprint.pixels) + answer_bytes
-        )
+        sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, parsed.stretch)
+        # The answer is rendered long after decoding, when only the samples are left of that.
+        await reservation.hold(sample_bytes + max(footprint.decode_bytes, answer_bytes))
 
         def decode() -> list[Sample]:
-            samples = parsed.read_samples(model.runtime.manifest, limits)
+            samples = parsed.read_samples(manifest, limits)
             for sample in samples:
                 sample.valid_pixels  # noqa: B018 (counted here, not on the event loop)
+            record.warnings = warn_unlike_training(samples, manifest.image.familiar_range)
             return samples
 
         samples = await _run(decode, inline)
@@ -291,7 +289,9 @@ async def _render(
 ) -> Reply:
     manifest = model.runtime.manifest
     timings_s = dict(record.stages_s)
-    answer = Answer(model.name, model.version, manifest, segmented.segmentations, timings_s)
+    answer = Answer(
+        model.name, model.version, manifest, segmented.segmentations, timings_s, record.warnings
+    )
 
     def render() -> Reply:
         reply = dialect.render(parsed, answer)
@@ -307,12 +307,6 @@ async def _render(
     reply = await _run(render, dialect.renders_inline(parsed, numbers))
     record.end_stage("encode")
     return reply
-
-
-def _estimate_sample_bytes(model: ServedModel, pixels: int) -> int:
-    """Estimate the memory of samples that are made of decoded images, and of their masks."""
-    image = model.runtime.manifest.image
-    return pixels * (image.channels * np.dtype(image.dtype).itemsize + _MASK_BYTES)
 
 
 def _estimate_answer_bytes(model: ServedModel, parsed: SegmentationRequest, pixels: int) -> int:

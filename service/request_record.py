@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
+from lacuna.appearance.comparison import AnswerWarning, write_warnings
 from service.core.statistics import PixelCounts
+
+WARNINGS_HEADER = "X-Lacuna-Warnings"
+"""Header of an answer that may be wrong: a JSON array of objects with `code` and `message`."""
 
 
 class RequestRecord:
@@ -24,6 +28,7 @@ class RequestRecord:
         images: Number of images; None while unknown.
         size: Height and width in pixels, if there is only one image.
         pixels: Numbers of pixels of all images; None until they are segmented.
+        warnings: Warnings about the answer.
         stages_s: Seconds spent in each stage.
         starts_s: Start time of each stage, by `time.perf_counter`.
         began_s: Arrival time of the request, by the same clock.
@@ -40,6 +45,7 @@ class RequestRecord:
         "stages_s",
         "starts_s",
         "version",
+        "warnings",
     )
 
     def __init__(
@@ -50,6 +56,7 @@ class RequestRecord:
         self.images: int | None = None
         self.size: tuple[int, int] | None = None
         self.pixels: PixelCounts | None = None
+        self.warnings: tuple[AnswerWarning, ...] = ()
         self.stages_s: dict[str, float] = {}
         self.starts_s: dict[str, float] = {}
         self.began_s = 0.0
@@ -101,12 +108,14 @@ class RequestRecord:
         if self.pixels is not None:
             facts["valid_pixels"] = self.pixels.valid
             facts["computed_pixels"] = self.pixels.computed
+        if self.warnings:
+            facts["warnings"] = self._list_warnings()
         for stage, seconds in self.stages_s.items():
             facts[f"{stage}_ms"] = round(seconds * 1000, 2)
         return facts
 
     def describe_for_client(self) -> dict[str, str]:
-        """Return headers of the response: timings and computed pixels."""
+        """Return headers of the response: timings, computed pixels and warnings."""
         headers = {
             "Server-Timing": ", ".join(
                 [f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in self.stages_s.items()]
@@ -114,6 +123,8 @@ class RequestRecord:
         }
         if self.pixels is not None:
             headers["Lacuna-Computed-Pixels"] = str(self.pixels.computed)
+        if self.warnings:
+            headers[WARNINGS_HEADER] = write_warnings(self.warnings)
         return headers
 
     def describe_for_trace(self) -> dict[str, str | int]:
@@ -125,6 +136,11 @@ class RequestRecord:
             facts["image.height"], facts["image.width"] = self.size
         elif self.images is not None:
             facts["images"] = self.images
+        if self.warnings:
+            facts["warnings"] = self._list_warnings()
         if self.pixels is not None:
             facts |= {f"pixels.{kind}": n for kind, n in self.pixels._asdict().items()}
         return facts
+
+    def _list_warnings(self) -> str:
+        return ",".join(warning.code for warning in self.warnings)

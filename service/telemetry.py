@@ -28,6 +28,7 @@ from service.core.statistics import STAGES, BatchRecord, PixelCounts
 from service.disconnects import ClientDisconnectedError
 from service.engine.dispatcher import Dispatcher
 from service.engine.lifecycle.repository import ModelRepository, ModelState
+from service.engine.memory import MemoryBudget
 from service.request_record import RequestRecord
 from service.tracing import Tracing
 
@@ -56,6 +57,7 @@ class Telemetry:
     Args:
         dispatcher: Dispatcher whose queue and calls are measured.
         repository: Repository of the models.
+        memory: Memory that requests may use.
         tracing: Traces of the server; None if it has none.
 
     Attributes:
@@ -63,7 +65,11 @@ class Telemetry:
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, repository: ModelRepository, tracing: Tracing | None = None
+        self,
+        dispatcher: Dispatcher,
+        repository: ModelRepository,
+        memory: MemoryBudget,
+        tracing: Tracing | None = None,
     ) -> None:
         self.tracing = tracing
         self._registry = registry = CollectorRegistry()
@@ -96,6 +102,12 @@ class Telemetry:
             ("kind",),
             registry=registry,
         )
+        self._warnings = Counter(
+            "lacuna_warnings",
+            "Answers with a warning.",
+            ("model", "code"),
+            registry=registry,
+        )
         # The lookup of a metric by its labels takes longer than counting, so it is done once.
         self._stage_s = {stage: stage_s.labels(stage) for stage in STAGES}
         self._pixels = {kind: pixels.labels(kind) for kind in KINDS}
@@ -111,7 +123,7 @@ class Telemetry:
             buckets=_PIXELS,
             registry=registry,
         )
-        registry.register(_Snapshot(dispatcher, repository))
+        registry.register(_Snapshot(dispatcher, repository, memory))
         dispatcher.on_batch = self._note_batch
 
     def render(self) -> bytes:
@@ -144,6 +156,8 @@ class Telemetry:
         if record.pixels is not None:
             for kind, count in zip(KINDS, record.pixels, strict=True):
                 self._pixels[kind].inc(count)
+        for warning in record.warnings:
+            self._warnings.labels(record.model, warning.code).inc()
 
     def _find(self, model: str, protocol: str, outcome: str) -> tuple[Counter, Histogram]:
         key = (model, protocol, outcome)
@@ -183,9 +197,12 @@ def _describe_end(error: BaseException | None) -> dict[str, str]:
 class _Snapshot(Collector):
     """Gauges, measured when the metrics are scraped."""
 
-    def __init__(self, dispatcher: Dispatcher, repository: ModelRepository) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, repository: ModelRepository, memory: MemoryBudget
+    ) -> None:
         self._dispatcher = dispatcher
         self._repository = repository
+        self._memory = memory
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
@@ -197,6 +214,14 @@ class _Snapshot(Collector):
             "lacuna_queue_predicted_seconds": (
                 "Predicted time that one worker needs for the queue.",
                 sum(self._dispatcher.read_waiting().values()),
+            ),
+            "lacuna_image_memory_bytes": (
+                "Memory that requests hold for images, labels and answers.",
+                self._memory.held_bytes,
+            ),
+            "lacuna_image_memory_limit_bytes": (
+                "Memory that requests may hold for images, labels and answers.",
+                self._memory.image_bytes,
             ),
             "lacuna_engine_longest_run_seconds": (
                 "Time since the oldest running model call began.",
@@ -215,6 +240,14 @@ class _Snapshot(Collector):
                 labels = (status.name, status.version, state.value)
                 states.add_metric(labels, float(status.state is state))
         yield states
+        factors = GaugeMetricFamily(
+            "lacuna_model_cost_factor",
+            "Measured time of a model's last calls per calibrated time, as a median.",
+            labels=("model", "version"),
+        )
+        for model in self._repository.models:
+            factors.add_metric((model.name, model.version), model.correction.factor)
+        yield factors
         build = GaugeMetricFamily(
             "lacuna_build_info", "Version of the server; always 1.", labels=("version",)
         )

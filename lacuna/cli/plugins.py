@@ -19,9 +19,9 @@ import click
 from lacuna.distribution import describe_extra
 
 if TYPE_CHECKING:
-    from lacuna.cli.segment_run import SegmentJob
+    from lacuna.cli.segment_run import SegmentImage
 
-    OpenModels = Callable[..., AbstractAsyncContextManager[SegmentJob]]
+    OpenModels = Callable[..., AbstractAsyncContextManager[SegmentImage]]
 
 SERVER_COMMANDS = ("bench", "check", "config", "serve")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,14 +15,15 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from lacuna.cli.plugins import load_local_segmenter
+from lacuna.errors import LacunaWarning
 from lacuna.outputs import OUTPUT_TYPES, describe, find_by_suffix
 from lacuna.raster.formats import ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lacuna.cli.segment_plan import Job
-    from lacuna.cli.segment_run import JobFailure, JobSuccess, SegmentJob
+    from lacuna.cli.segment_plan import ImagePlan
+    from lacuna.cli.segment_run import ImageFailure, ImageSuccess, SegmentImage
     from lacuna.client import Result
     from lacuna.raster.nodata import NoData
 
@@ -49,12 +51,15 @@ def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> No
 @click.option(
     "--mask",
     type=click.Path(),
-    metavar="FILE|PATTERN",
+    metavar="FILE|PATTERN|none",
     help="Image or NPY of the same size; non-zero = valid. Or a pattern of its path, relative to "
-    "the image's folder, with {stem}, {name}, {suffix} or {parent} of the image.",
+    "the image's folder, with {stem}, {name}, {suffix} or {parent} of the image. Or none, to leave "
+    "out files that are named like masks.",
 )
 @click.option(
-    "--mask-optional", is_flag=True, help="Also segment images whose mask does not exist."
+    "--mask-optional",
+    is_flag=True,
+    help="Also segment images whose mask does not exist, and leave out masks without an image.",
 )
 @click.option(
     "-o",
@@ -70,7 +75,12 @@ def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> No
     help="Format of the files in that folder.  [default: png]",
 )
 @click.option("--overlay", is_flag=True, help="Also write NAME-overlay.png next to each output.")
-@click.option("--resume", is_flag=True, help="Skip images whose outputs are up to date.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Skip images whose outputs are up to date, and replace outputs that are not.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 @click.option("--url", help="Server to use, e.g. http://127.0.0.1:8000, instead of this machine.")
 @click.option(
     "--protocol",
@@ -117,6 +127,11 @@ def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> No
     help="Value of missing pixels in the image, in place of the one that the file names; may be "
     "nan, or none to ignore the file's.",
 )
+@click.option(
+    "--stretch",
+    type=click.Choice(["none", "percentile"]),
+    help="percentile: stretch the values to the range that the model was trained on.",
+)
 @click.option("--timeout", "timeout_s", type=float, help="Seconds to wait for each answer.")
 def segment(
     images: tuple[str, ...],
@@ -126,6 +141,7 @@ def segment(
     mask_optional: bool,
     overlay: bool,
     resume: bool,
+    overwrite: bool,
     model_repository: Path | None,
     concurrency: int | None,
     **options: Any,
@@ -150,64 +166,75 @@ def segment(
         raise click.UsageError("--url and --model-repository must not be combined; both were given")
     if options["protocol"] != "native" and not options["url"]:
         raise click.UsageError("--protocol is for servers; it needs --url")
-    from lacuna.cli.segment_plan import plan_jobs  # noqa: PLC0415 (NumPy; --help answers at once)
+    if resume and overwrite:
+        raise click.UsageError("--resume and --overwrite must not be combined; both were given")
+    # NumPy is imported here: --help answers at once.
+    from lacuna.cli.segment_plan import check_existing, plan_images  # noqa: PLC0415
 
-    jobs = plan_jobs(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
-    todo = [job for job in jobs if not (resume and job.is_done)]
-    if len(jobs) > 1 or jobs[0].output != output:
-        for folder in {job.output.parent for job in todo}:
+    plans = plan_images(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
+    todo = [plan for plan in plans if not (resume and plan.is_done)]
+    check_existing(todo, may_replace=resume or overwrite)
+    if len(plans) > 1 or plans[0].output != output:
+        for folder in {plan.output.parent for plan in todo}:
             folder.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
     concurrency = concurrency or (_SERVER_CONCURRENCY if options["url"] else _LOCAL_CONCURRENCY)
     succeeded, failed = _run(todo, concurrency, {**options, "model_repository": model_repository})
     seconds = time.monotonic() - began_s
-    order = {job: place for place, job in enumerate(jobs)}
-    succeeded.sort(key=lambda outcome: order[outcome.job])
-    failed.sort(key=lambda outcome: order[outcome.job])
-    _report(jobs, todo, succeeded, failed, seconds)
+    order = {plan: place for place, plan in enumerate(plans)}
+    succeeded.sort(key=lambda outcome: order[outcome.plan])
+    failed.sort(key=lambda outcome: order[outcome.plan])
+    _report(plans, todo, succeeded, failed, seconds)
 
 
 segment.help = (segment.help or "").replace("FORMATS", ACCEPTED)
 
 
 def _run(
-    jobs: Sequence[Job], concurrency: int, options: dict[str, Any]
-) -> tuple[list[JobSuccess], list[JobFailure]]:
-    from lacuna.cli.segment_run import JobSuccess, run_jobs  # noqa: PLC0415
+    plans: Sequence[ImagePlan], concurrency: int, options: dict[str, Any]
+) -> tuple[list[ImageSuccess], list[ImageFailure]]:
+    from lacuna.cli.segment_run import ImageSuccess, run_plans  # noqa: PLC0415
 
-    succeeded: list[JobSuccess] = []
-    failed: list[JobFailure] = []
+    succeeded: list[ImageSuccess] = []
+    failed: list[ImageFailure] = []
     console = Console(stderr=True)
     columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task("segmenting", total=len(jobs))
+    task = bar.add_task("segmenting", total=len(plans))
 
-    def on_outcome(outcome: JobSuccess | JobFailure) -> None:
+    def on_outcome(outcome: ImageSuccess | ImageFailure) -> None:
         bar.advance(task)
-        if isinstance(outcome, JobSuccess):
+        if isinstance(outcome, ImageSuccess):
             succeeded.append(outcome)
         else:
             failed.append(outcome)
 
     async def run() -> None:
-        if jobs:
-            probabilities = any(find_by_suffix(job.output.suffix).has_probabilities for job in jobs)
-            async with _open(options, probabilities=probabilities) as segment_job:
-                await run_jobs(jobs, segment_job, concurrency, on_outcome)
+        if plans:
+            probabilities = any(
+                find_by_suffix(plan.output.suffix).has_probabilities for plan in plans
+            )
+            async with _open(options, probabilities=probabilities) as segment_image:
+                await run_plans(plans, segment_image, concurrency, on_outcome)
 
-    with bar:
+    with bar, warnings.catch_warnings():
+        # They are told in the end, once for all images.
+        warnings.simplefilter("ignore", LacunaWarning)
         try:
             asyncio.run(run())
         except KeyboardInterrupt:
+            done = f"{len(succeeded)} of {len(plans)} images"
             raise click.ClickException(
-                f"stopped after {len(succeeded)} of {len(jobs)} images; --resume goes on from there"
+                f"stopped after {done}; --resume goes on from there"
             ) from None
     return succeeded, failed
 
 
 @asynccontextmanager
-async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[SegmentJob]:
-    target = {name: options[name] for name in ("model", "version", "nodata", "timeout_s")}
+async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[SegmentImage]:
+    target = {
+        name: options[name] for name in ("model", "version", "nodata", "timeout_s", "stretch")
+    }
     async with AsyncExitStack() as stack:
         if not options["url"]:
             open_models = load_local_segmenter()
@@ -226,28 +253,34 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
             )
         )
 
-        async def segment_job(job: Job) -> Result:
+        async def segment_image(plan: ImagePlan) -> Result:
             # Only JSON names the version of the model that answered.
-            brief = job.output.suffix.lower() != ".json"
-            return await client.ask(Question(job.image, job.mask, probabilities, brief, **target))
+            brief = plan.output.suffix.lower() != ".json"
+            return await client.ask(Question(plan.image, plan.mask, probabilities, brief, **target))
 
-        yield segment_job
+        yield segment_image
 
 
 def _report(
-    jobs: Sequence[Job],
-    todo: Sequence[Job],
-    succeeded: Sequence[JobSuccess],
-    failed: Sequence[JobFailure],
+    plans: Sequence[ImagePlan],
+    todo: Sequence[ImagePlan],
+    succeeded: Sequence[ImageSuccess],
+    failed: Sequence[ImageFailure],
     seconds: float,
 ) -> None:
-    from lacuna.cli.segment_summary import describe, draw_table  # noqa: PLC0415
+    from lacuna.cli.segment_summary import (  # noqa: PLC0415
+        describe,
+        describe_warnings,
+        draw_table,
+    )
 
-    if len(jobs) == 1 and failed:
+    for line in describe_warnings(succeeded):
+        click.echo(line, err=True)
+    if len(plans) == 1 and failed:
         raise failed[0].error
     for failure in failed:
-        click.echo(f"{failure.job.image}: {_explain(failure.error)}", err=True)
-    if len(jobs) == 1 and succeeded:
+        click.echo(f"{failure.plan.image}: {_explain(failure.error)}", err=True)
+    if len(plans) == 1 and succeeded:
         click.echo(describe(succeeded[0]))
         return
     if succeeded:
@@ -255,7 +288,7 @@ def _report(
     left = len(todo) - len(succeeded) - len(failed)
     counts = {
         "segmented": len(succeeded),
-        "done before": len(jobs) - len(todo),
+        "done before": len(plans) - len(todo),
         "failed": len(failed),
         "not started": left,
     }
@@ -264,7 +297,7 @@ def _report(
     click.echo(f"{summary}{pace}")
     if failed:
         click.echo("run it again with --resume for the rest", err=True)
-        raise SystemExit(SOME_FAILED if len(jobs) - len(failed) - left else 1)
+        raise SystemExit(SOME_FAILED if len(plans) - len(failed) - left else 1)
 
 
 def _explain(error: Exception) -> str:

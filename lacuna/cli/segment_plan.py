@@ -1,35 +1,37 @@
-"""Jobs of `lacuna segment`: from files, folders and globs to images, their masks and their outputs.
+"""Plans of `lacuna segment`: the images, their masks and their outputs.
 
 1. A folder stands for all images in it and below. The output folder has the same structure.
-2. In a folder or glob, the mask of another image is not an image. In a folder, files in an output
-   folder within it are not images either.
+2. Masks are not images; `segment_masks` tells them apart.
 3. No output may be an input, and no two images may have the same output.
-4. An image is done if its outputs exist and are no older than image and mask. Files are written
+4. A name like that of a file stands for a file, and is no folder of outputs.
+5. Outputs that exist are replaced only if the user says so, or if they are older than their inputs
+   and the user resumes.
+6. An image is done if its outputs exist and are no older than image and mask. Files are written
    whole or not at all, so no other record is needed.
 """
 
 from __future__ import annotations
 
-import glob
-import os
-import string
+import mimetypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from lacuna.cli.mask_patterns import find_mask
+from lacuna.cli.segment_inputs import find_images
+from lacuna.cli.segment_masks import check_masks, leave_out_masks
 from lacuna.outputs import OUTPUT_SUFFIXES
 from lacuna.raster.formats import IMAGE_SUFFIXES
 from lacuna.raster.sidecar import find_sidecar
 
-_FIELDS = {"stem", "name", "suffix", "parent"}
-_SHOWN = 3
+_FILE_SUFFIXES = frozenset({*OUTPUT_SUFFIXES, *IMAGE_SUFFIXES})
 
 
 @dataclass(frozen=True)
-class Job:
-    """Image to segment.
+class ImagePlan:
+    """Files of an image that is to be segmented.
 
     Attributes:
         image: image file.
@@ -44,18 +46,22 @@ class Job:
     overlay: Path | None = None
 
     @property
+    def outputs(self) -> list[Path]:
+        """Files that are written."""
+        return [path for path in (self.output, self.overlay) if path is not None]
+
+    @property
     def is_done(self) -> bool:
         """True if all outputs exist and are no older than the inputs."""
-        outputs = [path for path in (self.output, self.overlay) if path is not None]
-        if not all(path.is_file() for path in outputs):
+        if not all(path.is_file() for path in self.outputs):
             return False
         mask = self.mask or find_sidecar(self.image)
         inputs = [self.image] if mask is None else [self.image, mask]
-        oldest = min(path.stat().st_mtime_ns for path in outputs)
+        oldest = min(path.stat().st_mtime_ns for path in self.outputs)
         return oldest >= max(path.stat().st_mtime_ns for path in inputs)
 
 
-def plan_jobs(
+def plan_images(
     inputs: Sequence[str],
     mask: str | None,
     output: Path,
@@ -63,17 +69,17 @@ def plan_jobs(
     *,
     overlay: bool,
     mask_optional: bool,
-) -> list[Job]:
-    """Plan a job for each image.
+) -> list[ImagePlan]:
+    """Plan the files of each image.
 
     Args:
         inputs: files, folders and globs.
-        mask: mask file; or a pattern with `{stem}`, `{name}`, `{suffix}` or `{parent}` of the
-            image, relative to its folder; None for no masks.
+        mask: as for `find_mask`.
         output: output file of a single image, or output folder.
         form: format of the outputs in a folder; None for png.
         overlay: True to write overlays too.
-        mask_optional: True to segment images whose mask file is missing.
+        mask_optional: True to segment images whose mask file is missing, and to leave out masks
+            whose image is.
 
     Raises:
         click.UsageError: if the command line is wrong; nothing has been written then.
@@ -81,45 +87,46 @@ def plan_jobs(
     single = len(inputs) == 1 and Path(inputs[0]).is_file()
     to_file = single and bool(output.suffix) and not output.is_dir()
     suffix = _choose_suffix(output if to_file else None, form)
-    found = _leave_out_masks(_find_images(inputs, output), mask)
+    found = find_images(inputs, output)
+    if not to_file:
+        _check_folder(output)
+    found = leave_out_masks(found, mask, optional=mask_optional)
     if not found:
         raise click.UsageError(
             f"IMAGES must hold files with {', '.join(IMAGE_SUFFIXES)}; {', '.join(inputs)} has none"
         )
-    jobs = []
-    for image, below in found:
-        target = output if to_file else (output / below).with_suffix(suffix)
+    check_masks((image.path for image in found), mask, optional=mask_optional)
+    plans = []
+    for image in found:
+        target = output if to_file else (output / image.below).with_suffix(suffix)
         beside = target.with_name(f"{target.stem}-overlay.png") if overlay else None
-        jobs.append(Job(image, find_mask(image, mask), target, beside))
-    _check_masks(jobs, optional=mask_optional)
-    jobs = [_drop_missing_mask(job) for job in jobs]
-    _check_outputs(jobs)
-    return jobs
+        own = find_mask(image.path, mask)
+        existing = own if own is not None and own.is_file() else None
+        plans.append(ImagePlan(image.path, existing, target, beside))
+    _check_outputs(plans)
+    return plans
 
 
-def find_mask(image: Path, pattern: str | None) -> Path | None:
-    """Return the path of an image's mask, whether the file exists or not.
+def check_existing(plans: Sequence[ImagePlan], *, may_replace: bool) -> None:
+    """Hold the outputs not to exist.
+
+    Args:
+        plans: images that are to be segmented.
+        may_replace: True if files may be replaced.
 
     Raises:
-        click.UsageError: if the pattern has other fields than those of `plan_jobs`.
+        click.UsageError: if one exists and must not be replaced, or is a folder.
     """
-    if pattern is None:
-        return None
-    try:
-        fields = {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
-        if not fields:
-            return Path(pattern)
-        if not fields <= _FIELDS:
-            raise ValueError(
-                f"it has {', '.join(sorted(fields - _FIELDS)) or 'a field of no name'}"
-            )
-    except ValueError as error:
-        known = ", ".join(f"{{{name}}}" for name in sorted(_FIELDS))
-        raise click.UsageError(f"--mask must be a file or a pattern of {known}; {error}") from None
-    name = pattern.format(
-        stem=image.stem, name=image.name, suffix=image.suffix, parent=image.parent.name
-    )
-    return image.parent / name
+    existing = [path for path in _list_outputs(plans) if path.exists()]
+    for path in existing:
+        if path.is_dir():
+            raise click.UsageError(f"an output must be a file; {path} is a folder")
+    if existing and not may_replace:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise click.UsageError(
+            f"an output must not exist; {existing[0]}{more} exists (--overwrite replaces outputs, "
+            "--resume only those that are older than their images)"
+        )
 
 
 def _choose_suffix(output: Path | None, form: str | None) -> str:
@@ -137,89 +144,41 @@ def _choose_suffix(output: Path | None, form: str | None) -> str:
     return suffix
 
 
-def _find_images(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path, bool]]:
-    """Return each image, its path relative to the input, and whether it is an input itself."""
-    found: dict[Path, tuple[Path, Path, bool]] = {}
-    for text in inputs:
-        for image, below, named in _expand(text, output):
-            found.setdefault(image.absolute(), (image, below, named))
-    return list(found.values())
-
-
-def _expand(text: str, output: Path) -> Iterator[tuple[Path, Path, bool]]:
-    path = Path(text)
-    if path.is_file():
-        yield path, Path(path.name), True
-    elif path.is_dir():
-        folder, apart = path.absolute(), output.absolute()
-        within = folder in apart.parents
-        for image in sorted(filter(_is_image, path.rglob("*"))):
-            if not (within and apart in image.absolute().parents):
-                yield image, image.relative_to(path), False
-    elif glob.has_magic(text):
-        for name in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 (any root, as typed)
-            if _is_image(Path(name)):
-                yield Path(name), Path(Path(name).name), False
-    else:
-        raise click.UsageError(f"IMAGES must exist; {text} does not exist")
-
-
-def _is_image(path: Path) -> bool:
-    return (
-        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
-
-
-def _leave_out_masks(
-    found: Sequence[tuple[Path, Path, bool]], pattern: str | None
-) -> list[tuple[Path, Path]]:
-    masks: set[str] = set()
-    if pattern is not None:
-        # A glob may find the mask of an image that it does not find.
-        for folder in {image.parent for image, _, named in found if not named}:
-            near = filter(_is_image, folder.iterdir())
-            masks |= {_place(mask) for image in near if (mask := find_mask(image, pattern))}
-    return [(image, below) for image, below, named in found if named or _place(image) not in masks]
-
-
-def _place(path: Path) -> str:
-    """Return the same path for all spellings of it, except through links."""
-    return os.path.abspath(path)  # noqa: PTH100 (pathlib keeps .. or follows links, slowly)
-
-
-def _check_masks(jobs: Sequence[Job], *, optional: bool) -> None:
-    without = [job for job in jobs if job.mask is not None and not job.mask.is_file()]
-    if without and not optional:
-        shown = ", ".join(f"{job.mask} of {job.image}" for job in without[:_SHOWN])
+def _check_folder(output: Path) -> None:
+    for path in (output, *output.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise click.UsageError(f"--output must be a folder; {path} is a file")
+            break
+    if not output.is_dir() and _looks_like_file(output):
         raise click.UsageError(
-            f"every image must have its mask; missing are {shown}{_count_rest(len(without))} "
-            "(--mask-optional segments images without one)"
+            "--output must be a folder, unless IMAGES is a single file; "
+            f"{output.name} is named like a file"
         )
 
 
-def _drop_missing_mask(job: Job) -> Job:
-    if job.mask is None or job.mask.is_file():
-        return job
-    return Job(job.image, None, job.output, job.overlay)
+def _looks_like_file(path: Path) -> bool:
+    kind, _ = mimetypes.guess_type(path.name)
+    return path.suffix.lower() in _FILE_SUFFIXES or (kind or "").startswith("image/")
 
 
-def _check_outputs(jobs: Sequence[Job]) -> None:
-    inputs = {path.resolve() for job in jobs for path in (job.image, job.mask) if path is not None}
+def _list_outputs(plans: Sequence[ImagePlan]) -> Iterator[Path]:
+    return (path for plan in plans for path in plan.outputs)
+
+
+def _check_outputs(plans: Sequence[ImagePlan]) -> None:
+    inputs = {
+        path.resolve() for plan in plans for path in (plan.image, plan.mask) if path is not None
+    }
     owners: dict[Path, Path] = {}
-    for job in jobs:
-        for path in (job.output, job.overlay):
-            if path is None:
-                continue
+    for plan in plans:
+        for path in plan.outputs:
             target = path.resolve()
             if target in inputs:
                 raise click.UsageError(f"an output must not be an input; {path} is one")
             if target in owners:
                 raise click.UsageError(
-                    f"each image must have its own output; {owners[target]} and {job.image} "
+                    f"each image must have its own output; {owners[target]} and {plan.image} "
                     f"both have {path}"
                 )
-            owners[target] = job.image
-
-
-def _count_rest(count: int) -> str:
-    return f" and {count - _SHOWN} more" if count > _SHOWN else ""
+            owners[target] = plan.image

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lacuna.cli.segment_plan import Job
+from lacuna.appearance.comparison import AnswerWarning
+from lacuna.cli.segment_plan import ImagePlan
 from lacuna.client import Area, Result, UnreachableError
 from lacuna.client.saving import write_atomically
 from lacuna.errors import (
@@ -25,7 +26,7 @@ from lacuna.errors import (
     UnknownVersionError,
 )
 
-SegmentJob = Callable[[Job], Awaitable[Result]]
+SegmentImage = Callable[[ImagePlan], Awaitable[Result]]
 
 _OVERLAY_COMPRESSION = 1
 """PNG compression level of overlays."""
@@ -56,42 +57,44 @@ _FATAL_ERRORS = (
 
 
 @dataclass(frozen=True)
-class JobSuccess:
+class ImageSuccess:
     """Outcome of an image that was segmented and written.
 
     Attributes:
-        job: job of the image.
+        plan: files of the image.
         size: height and width in pixels.
         valid_pixels: number of valid pixels.
         areas: area of each class, by its name.
         seconds: time until the result arrived.
+        warnings: reasons why the labels may be wrong.
     """
 
-    job: Job
+    plan: ImagePlan
     size: tuple[int, int]
     valid_pixels: int
     areas: Mapping[str, Area]
     seconds: float
+    warnings: tuple[AnswerWarning, ...] = ()
 
 
 @dataclass(frozen=True)
-class JobFailure:
+class ImageFailure:
     """Outcome of an image that was not segmented.
 
     Attributes:
-        job: job of the image.
+        plan: files of the image.
         error: reason of the failure.
     """
 
-    job: Job
+    plan: ImagePlan
     error: LacunaError | OSError
 
 
-async def run_jobs(
-    jobs: Sequence[Job],
-    segment_job: SegmentJob,
+async def run_plans(
+    plans: Sequence[ImagePlan],
+    segment_image: SegmentImage,
     concurrency: int,
-    on_outcome: Callable[[JobSuccess | JobFailure], None],
+    on_outcome: Callable[[ImageSuccess | ImageFailure], None],
 ) -> None:
     """Segment images and write the results.
 
@@ -99,50 +102,52 @@ async def run_jobs(
     server or an unknown model.
 
     Args:
-        jobs: images to segment.
-        segment_job: function that segments an image.
+        plans: files of the images to segment.
+        segment_image: function that segments an image.
         concurrency: number of images that are segmented at once.
         on_outcome: function that is called with the outcome of each image.
     """
-    rest = iter(jobs)
+    rest = iter(plans)
     stop = asyncio.Event()
 
     async def work() -> None:
-        for job in rest:
-            outcome = await _run_job(job, segment_job)
-            if isinstance(outcome, JobFailure) and _is_fatal(outcome.error):
+        for plan in rest:
+            outcome = await _run_plan(plan, segment_image)
+            if isinstance(outcome, ImageFailure) and _is_fatal(outcome.error):
                 stop.set()
             on_outcome(outcome)
             if stop.is_set():
                 return
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(concurrency, len(jobs))):
+        for _ in range(min(concurrency, len(plans))):
             group.create_task(work())
 
 
-async def _run_job(job: Job, segment_job: SegmentJob) -> JobSuccess | JobFailure:
+async def _run_plan(plan: ImagePlan, segment_image: SegmentImage) -> ImageSuccess | ImageFailure:
     began_s = time.monotonic()
     try:
-        result = await segment_job(job)
+        result = await segment_image(plan)
         seconds = time.monotonic() - began_s
-        if job.overlay is None and result.labels.size <= _MAX_INLINE_PIXELS:
-            _write(job, result)
+        if plan.overlay is None and result.labels.size <= _MAX_INLINE_PIXELS:
+            _write(plan, result)
         else:
-            await asyncio.to_thread(_write, job, result)
+            await asyncio.to_thread(_write, plan, result)
     except (LacunaError, OSError) as error:
-        return JobFailure(job, error)
+        return ImageFailure(plan, error)
     height, width = result.labels.shape
-    return JobSuccess(job, (height, width), result.valid_pixels, result.areas, seconds)
+    return ImageSuccess(
+        plan, (height, width), result.valid_pixels, result.areas, seconds, result.warnings
+    )
 
 
-def _write(job: Job, result: Result) -> None:
+def _write(plan: ImagePlan, result: Result) -> None:
     # The labels are written last: an image without them is not done.
-    if job.overlay is not None:
+    if plan.overlay is not None:
         buffer = io.BytesIO()
         result.overlay().save(buffer, "PNG", compress_level=_OVERLAY_COMPRESSION)
-        _put(job.overlay, lambda path: write_atomically(path, buffer.getvalue()))
-    _put(job.output, result.save)
+        _put(plan.overlay, lambda path: write_atomically(path, buffer.getvalue()))
+    _put(plan.output, result.save)
 
 
 def _put(path: Path, write: Callable[[Path], object]) -> None:

@@ -6,22 +6,38 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from lacuna.cli.segment_run import JobSuccess
+from lacuna.cli.segment_run import ImageSuccess
 
 _MOST_ROWS = 20
 
 
-def describe(image: JobSuccess) -> str:
+def describe(image: ImageSuccess) -> str:
     """Describe the result of one image in a line."""
     height, width = image.size
     whole = max(image.valid_pixels, 1)
     areas = ", ".join(f"{name} {area.pixels / whole:.1%}" for name, area in image.areas.items())
     return (
-        f"{image.job.output}: {height}×{width}, {_share(image.valid_pixels, image)} valid; {areas}"
+        f"{image.plan.output}: {height}×{width}, {_share(image.valid_pixels, image)} valid; {areas}"
     )
 
 
-def draw_table(images: Sequence[JobSuccess]) -> Table:
+def describe_warnings(images: Sequence[ImageSuccess]) -> Iterator[str]:
+    """Describe the warnings about images, in a line for each kind.
+
+    Args:
+        images: segmented images.
+    """
+    kinds: dict[str, list[tuple[ImageSuccess, str]]] = {}
+    for image in images:
+        for warning in image.warnings:
+            kinds.setdefault(warning.code, []).append((image, warning.message))
+    for code, found in kinds.items():
+        first, message = found[0]
+        whose = f"{len(found)} of {len(images)} images, first {first.plan.image}"
+        yield f"warning ({code}): {whose if len(images) > 1 else first.plan.image}: {message}"
+
+
+def draw_table(images: Sequence[ImageSuccess]) -> Table:
     """Make a table with a row for each of the first 20 images, and a row of totals.
 
     Args:
@@ -35,7 +51,7 @@ def draw_table(images: Sequence[JobSuccess]) -> Table:
         height, width = image.size
         row = _list_shares(names, image.valid_pixels, {n: a.pixels for n, a in image.areas.items()})
         valid = _share(image.valid_pixels, image)
-        table.add_row(image.job.image.name, f"{height}×{width}", valid, *row)
+        table.add_row(image.plan.image.name, f"{height}×{width}", valid, *row)
     if len(images) > _MOST_ROWS:
         table.add_row(f"… {len(images) - _MOST_ROWS} more")
     table.add_section()
@@ -58,5 +74,5 @@ def _list_shares(
         yield f"{areas[name] / max(valid_pixels, 1):.1%}" if name in areas else ""
 
 
-def _share(pixels: int, image: JobSuccess) -> str:
+def _share(pixels: int, image: ImageSuccess) -> str:
     return f"{pixels / (image.size[0] * image.size[1]):.1%}"

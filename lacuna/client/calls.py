@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from lacuna.client.sources import Image
 from lacuna.raster.nodata import NoData
 from lacuna.raster.sidecar import choose_mask
 
 Value = TypeVar("Value")
+Stretch = Literal["none", "percentile"]
+
+_LACKING = frozenset({400, 404, 405, 501})
+"""Statuses of servers that lack a route; TensorFlow Serving's is 400."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +26,19 @@ class HttpCall:
         path: below the server's URL.
         headers: in addition to those of all requests.
         content: the body; None for none.
-        raises: whether a status of 400 or more raises an error; if not, the reply is returned.
+        may_lack: whether the server may lack the route. The reply that says so is returned then;
+            all others of 400 and more raise an error.
     """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
-    raises: bool = True
+    may_lack: bool = False
+
+    def accepts(self, status: int) -> bool:
+        """Return whether a reply of this status is returned, not raised as an error."""
+        return status < 400 or (self.may_lack and status in _LACKING)
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ class Question:
         nodata: value of missing pixels in the image's own units, in place of those that the file
             names; "none" for no such value.
         timeout_s: time limit for the server; None for no limit.
+        stretch: `percentile` to stretch the values to the range that the model was trained on.
     """
 
     image: Image
@@ -72,6 +82,7 @@ class Question:
     version: str | int | None = None
     nodata: NoData | None = None
     timeout_s: float | None = None
+    stretch: Stretch | None = None
 
     def with_sidecar(self) -> Question:
         """Return the question with the mask beside its image file, if there is one and no other."""

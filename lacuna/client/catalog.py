@@ -14,7 +14,7 @@ from lacuna.client.result import ClassInfo
 from lacuna.errors import UnknownModelError
 from lacuna.sample import INVALID_LABEL
 
-MODELS = HttpCall("GET", "/v1/models", raises=False)
+MODELS = HttpCall("GET", "/v1/models", may_lack=True)
 
 # Paul Tol's bright scheme, whose colours are distinct with any colour vision.
 _COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")

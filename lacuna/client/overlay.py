@@ -22,6 +22,8 @@ def draw_overlay(
     labels: NDArray[np.uint8],
     colors: Mapping[int, tuple[int, int, int]],
     opacity: float,
+    *,
+    stretch: bool = True,
 ) -> PIL.Image.Image:
     """Draw labels over an image; invalid pixels are hatched.
 
@@ -30,6 +32,8 @@ def draw_overlay(
         labels: uint8 (H, W); 255 = invalid.
         colors: red, green and blue, 0 to 255, by class id.
         opacity: of the labels, from 0 to 1.
+        stretch: whether values that have not 8 bits are stretched by their percentiles. If not,
+            unsigned integers of 16 bits are drawn from 0 to 65535, all others from 0 to 255.
 
     Returns:
         An RGB picture.
@@ -49,13 +53,15 @@ def draw_overlay(
     table = np.zeros((256, 3), np.float32)
     for number, color in colors.items():
         table[number] = color
-    shown = _to_rgb(picture, valid)
+    shown = _to_rgb(picture, valid, stretch=stretch)
     shown += opacity * (table[labels] - shown)
     shown[~valid] = _hatch(labels.shape)[~valid, None]
     return PIL.Image.fromarray(shown.round().astype(np.uint8))
 
 
-def _to_rgb(picture: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _to_rgb(
+    picture: NDArray[Any], valid: NDArray[np.bool_], *, stretch: bool
+) -> NDArray[np.float32]:
     """Return the picture as float32 (H, W, 3) from 0 to 255."""
     channels = picture.reshape(*picture.shape[:2], -1)
     # One or two channels are grey and alpha; of three or more the first three are shown.
@@ -65,7 +71,11 @@ def _to_rgb(picture: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float
         return values * 255
     if picture.dtype == np.uint8:
         return values
-    return _stretch(values, valid)
+    if stretch:
+        return _stretch(values, valid)
+    white = np.float32(65535 if picture.dtype == np.uint16 else 255)
+    shown = np.nan_to_num(values, nan=0.0) * (np.float32(255) / white)
+    return np.asarray(np.clip(shown, 0, 255), np.float32)
 
 
 def _stretch(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

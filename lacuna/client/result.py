@@ -30,6 +30,9 @@ class Result(NamedSegmentation):
     def overlay(self, image: Image | None = None, opacity: float = 0.5) -> PIL.Image.Image:
         """Draw the labels over the image; invalid pixels are hatched.
 
+        If the answer has a warning, the image is not stretched, so that one that the model was
+        given nearly black looks nearly black.
+
         Args:
             image: to draw on; the segmented one by default.
             opacity: of the labels, from 0 to 1.
@@ -41,7 +44,9 @@ class Result(NamedSegmentation):
         if source is None:
             raise ValueError("an overlay must have an image; none was given or kept")
         colors = {entry.id: entry.rgb for entry in self.classes}
-        return draw_overlay(read_picture(source), self.labels, colors, opacity)
+        return draw_overlay(
+            read_picture(source), self.labels, colors, opacity, stretch=not self.warnings
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the result to a file, whole or not at all.

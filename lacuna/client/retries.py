@@ -5,7 +5,7 @@
 2. A request that is at fault, or that took too long, is not tried again: it would fail again.
 3. The next try is never sooner than the server's `Retry-After`, and a random time later, so that
    clients that were refused together do not come back together.
-4. Without `Retry-After`, waits double from the first to the longest.
+4. Without `Retry-After`, or with one of 0, waits double from the first to the longest.
 5. The time of all tries is limited, from the start of the first. A wait that would go beyond the
    limit is not begun.
 6. If the server has never answered, the URL is probably wrong, and the limit is short.
@@ -28,7 +28,7 @@ class RetryPolicy:
     Attributes:
         patience_s: seconds after the start of the first try in which another one may begin; 0 for
             one try. A server takes about 60 s to restart: it loads, checks and warms its model.
-        stranger_s: the same for a server that has never answered this client.
+        first_answer_s: the same for a server that has never answered this client.
         first_wait_s: seconds before the second try.
         max_wait_s: longest wait before a try, unless the server's `Retry-After` is longer.
 
@@ -37,12 +37,12 @@ class RetryPolicy:
     """
 
     patience_s: float = 60.0
-    stranger_s: float = 2.0
+    first_answer_s: float = 2.0
     first_wait_s: float = 0.1
     max_wait_s: float = 5.0
 
     def __post_init__(self) -> None:
-        if min(self.patience_s, self.stranger_s, self.first_wait_s, self.max_wait_s) < 0:
+        if min(self.patience_s, self.first_answer_s, self.first_wait_s, self.max_wait_s) < 0:
             raise ValueError(f"seconds to retry must be at least 0; they are {self}")
 
 
@@ -53,7 +53,7 @@ def choose_wait(
     elapsed_s: float,
     chance: float,
     *,
-    stranger: bool = False,
+    has_answered: bool = True,
 ) -> float | None:
     """Decide whether and when to try again after a failure.
 
@@ -63,18 +63,20 @@ def choose_wait(
         tries: so far, at least 1.
         elapsed_s: since the first one began.
         chance: random number, uniform from 0 to 1.
-        stranger: whether the server has never answered this client.
+        has_answered: whether the server has ever answered this client.
 
     Returns:
         Seconds to wait before the next try; None to stop trying.
     """
     if not failure.may_pass:
         return None
-    if failure.retry_after_s is not None:
+    if failure.retry_after_s:
         wait_s = failure.retry_after_s * (1 + _SPREAD * chance)
     else:
         # The power is bounded so that no float overflows; the wait is bounded long before.
         longest_s = min(policy.first_wait_s * 2.0 ** min(tries - 1, 63), policy.max_wait_s)
         wait_s = longest_s * (1 + chance) / 2
-    patience_s = min(policy.patience_s, policy.stranger_s) if stranger else policy.patience_s
+    patience_s = policy.patience_s
+    if not has_answered:
+        patience_s = min(patience_s, policy.first_answer_s)
     return wait_s if elapsed_s + wait_s <= patience_s else None

@@ -2,53 +2,101 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from lacuna.client.arrays import fill_missing, is_masked, read_image_array
+from lacuna.client.pictures import write_picture
+from lacuna.errors import EmptyBodyError
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import UNLIMITED
-from lacuna.raster.npy import write_npy
+from lacuna.raster.npy import Buffer, write_npy
 from lacuna.raster.pillow import decode_for_display, to_array
 
-Image = str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[Any] | PIL.Image.Image
-"""A file's path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image."""
 
-_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
-_QUICK = 1
-"""PNG compression level. Higher levels take longer than sending the bytes that they save."""
+class BinaryFile(Protocol):
+    """A file that is open for reading bytes."""
+
+    def read(self) -> bytes:
+        """Return the bytes from the current position to the end."""
+        ...
 
 
-def read_source(source: Image) -> bytes:
+Image = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryFile
+    | NDArray[Any]
+    | PIL.Image.Image
+)
+"""A file's path, its bytes, an open file, an array (H, W) or (H, W, C), or a PIL image."""
+
+
+def read_source(source: Image) -> Buffer:
     """Return an image as the bytes of a file that the server reads.
 
     Arrays become NPY, which keeps their values. PIL images become PNG with their palette and alpha;
-    those in a mode that PNG lacks become NPY.
+    those of 32-bit numbers become NPY.
 
     Args:
-        source: the image.
+        source: the image; an array must not be a masked one.
 
     Raises:
         OSError: if a file cannot be read.
-        TypeError: if it is none of these types.
     """
     if isinstance(source, PIL.Image.Image):
-        return _write_picture(source)
+        return write_picture(source)
     if isinstance(source, np.ndarray):
         return write_npy(source)
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
+    if isinstance(source, bytearray | memoryview):
+        return memoryview(source)
     if isinstance(source, str | os.PathLike):
         return Path(source).read_bytes()
-    raise TypeError(
-        "an image must be a path, bytes, a NumPy array or a PIL image; "
-        f"it is a {type(source).__name__}"
-    )
+    return source if isinstance(source, bytes) else read_file(source)
+
+
+def read_file(source: BinaryFile) -> bytes:
+    """Return the rest of an open file.
+
+    Raises:
+        TypeError: if it is not a file, or yields text.
+        EmptyBodyError: if nothing is left to read.
+    """
+    if not hasattr(source, "read"):
+        hint = ": numpy.asarray makes an array of it" if hasattr(source, "__array__") else ""
+        raise TypeError(
+            "an image must be a path, bytes, an open file, a NumPy array or a PIL image; "
+            f"it is a {type(source).__name__}{hint}"
+        )
+    content = source.read()
+    if not isinstance(content, bytes):
+        raise TypeError(
+            f"a file must be open for reading bytes; reading it gives a {type(content).__name__}"
+        )
+    if not content:
+        raise EmptyBodyError("an open file must stand before its content; nothing is left to read")
+    return content
+
+
+def check_bytes(source: memoryview) -> None:
+    """Hold a buffer to be bytes.
+
+    Raises:
+        TypeError: if it is a view of numbers, such as those of an array.
+    """
+    if source.ndim != 1 or source.itemsize != 1:
+        raise TypeError(
+            "a memoryview must be of the bytes of a file; "
+            f"it has {source.ndim} axes of {source.format!r}: numpy.asarray makes an array of it"
+        )
 
 
 def read_picture(source: Image) -> NDArray[Any]:
@@ -65,10 +113,10 @@ def read_picture(source: Image) -> NDArray[Any]:
         OSError: if a file cannot be read.
     """
     if isinstance(source, np.ndarray):
-        return source
+        return _read_array(source)
     if isinstance(source, PIL.Image.Image):
         return to_array(source)
-    data = read_source(source)
+    data = bytes(read_source(source))
     try:
         values = decode_image(data, UNLIMITED).values
     except ModuleNotFoundError:
@@ -76,9 +124,8 @@ def read_picture(source: Image) -> NDArray[Any]:
     return values[:, :, 0] if values.shape[2] == 1 else values
 
 
-def _write_picture(picture: PIL.Image.Image) -> bytes:
-    if picture.mode not in _PNG_MODES:
-        return write_npy(to_array(picture))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=_QUICK)
-    return buffer.getvalue()
+def _read_array(array: NDArray[Any]) -> NDArray[Any]:
+    if not is_masked(array):
+        return array
+    values, valid = read_image_array(array)
+    return values if valid is None else fill_missing(values, valid)

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import httpx2
 
-from lacuna.client.calls import HttpCall, HttpReply
+from lacuna.client.calls import HttpCall, HttpReply, Stretch
 from lacuna.client.sources import Image
 from lacuna.raster.nodata import NoData
 
@@ -26,12 +26,15 @@ class Target(TypedDict, total=False):
         nodata: value of missing pixels in the image's own units, in place of those that the file
             names; "none" for no such value.
         timeout_s: time limit for the server.
+        stretch: `percentile` to stretch the values of each channel to the range that the model was
+            trained on, which changes what the model is given; only in the native protocol.
     """
 
     model: str | None
     version: str | int | None
     nodata: NoData | None
     timeout_s: float | None
+    stretch: Stretch | None
 
 
 class MapOptions(Target, total=False):

@@ -59,7 +59,7 @@ def fit_to_model(
     """
     valid = find_valid(raster, nodata)
     values = _fit_channels(raster.values, valid, channels, model)
-    return _scale(values, raster.full_scale, dtype), valid
+    return scale_to_depth(values, raster.full_scale, dtype), valid
 
 
 def to_sample(
@@ -160,7 +160,14 @@ def _fit_channels(
     )
 
 
-def _scale(values: NDArray[Any], full_scale: float | None, dtype: Depth) -> NDArray[Any]:
+def scale_to_depth(values: NDArray[Any], full_scale: float | None, dtype: Depth) -> NDArray[Any]:
+    """Scale intensities to the depth of a model; numbers are returned as they are.
+
+    Args:
+        values: numbers.
+        full_scale: the value that means white; None for numbers.
+        dtype: the depth whose raw values the model takes.
+    """
     white = _WHITE[dtype]
     if full_scale is None or white is None or white == full_scale:
         return values

@@ -11,7 +11,7 @@ import click
 
 from model.cli.folder_runs import count_flips_on_folder, score_on_folder
 from model.cli.loading import RUN, load_run, read_dataset
-from model.cli.printing import print_comparison, print_flips, print_scores
+from model.cli.printing import print_comparison, print_flips, print_notes, print_scores
 from model.cli.progress import make_progress
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def _evaluate(run: Path) -> None:
 
 def _evaluate_on_folder(run: Path, record: Mapping[str, Any]) -> None:
     dataset = read_dataset(Path(record["dataset"]["folder"]))
+    print_notes(dataset)
     scores, _ = score_on_folder(dataset, run)
     print_scores(scores, [entry["name"] for entry in record["dataset"]["classes"]])
     print_flips(count_flips_on_folder(dataset, run))

@@ -25,6 +25,11 @@ def print_dataset(dataset: Dataset) -> None:
         f"{len(dataset.validation)} validation images; {description.channels} channels of "
         f"{description.dtype}, {dataset.valid_fraction:.1%} valid"
     )
+    print_notes(dataset)
+
+
+def print_notes(dataset: Dataset) -> None:
+    """Print the remarks on a folder of images that are not faults."""
     for note in dataset.notes:
         click.echo(f"note: {note}", err=True)
 

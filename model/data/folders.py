@@ -20,6 +20,13 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.appearance.comparison import FamiliarRange
+from lacuna.appearance.statistics import (
+    ChannelStatistics,
+    ImageStatistics,
+    combine,
+    measure_image,
+)
 from lacuna.errors import RequestError
 from lacuna.raster.nodata import NoData
 from lacuna.raster.sidecar import choose_mask
@@ -75,6 +82,7 @@ class Dataset:
         validation: the images for validation.
         pixel_mean: of the valid values of the training images.
         pixel_scale: their standard deviation, 1 if they are all the same.
+        statistics: of each channel of the valid values of the training images.
         class_pixels: labelled valid pixels of each class, in the training and validation images.
         sizes: height and width of each image, by name.
         valid_fraction: of all pixels.
@@ -88,6 +96,7 @@ class Dataset:
     validation: tuple[Entry, ...]
     pixel_mean: float
     pixel_scale: float
+    statistics: tuple[ChannelStatistics, ...]
     class_pixels: Mapping[str, tuple[int, ...]]
     sizes: Mapping[str, tuple[int, int]]
     valid_fraction: float
@@ -106,6 +115,7 @@ class _Facts:
     valid: int
     total: float
     squares: float
+    statistics: ImageStatistics
     class_pixels: tuple[int, ...]
 
 
@@ -244,6 +254,7 @@ def _measure(
         int(valid.sum()),
         float(inside.sum()),
         float(np.square(inside).sum()),
+        measure_image(values, valid),
         tuple(np.bincount(known, minlength=256).tolist()),
     )
 
@@ -303,6 +314,8 @@ def _take_stock(
         for entry, pixel_count in zip(description.classes, counts, strict=True)
         if not pixel_count
     ]
+    statistics = combine((found.statistics for found in learnt), description.channels or 1)
+    notes += _note_unlike(FamiliarRange(statistics), validation, facts)
     left_out = len(facts) - len(used)
     if left_out:
         notes.append(f"{left_out} images are in neither {' nor '.join(SPLIT_FILES)}")
@@ -318,12 +331,25 @@ def _take_stock(
         validation=validation,
         pixel_mean=mean,
         pixel_scale=variance**0.5 or 1.0,
+        statistics=statistics,
         class_pixels=pixels,
         sizes={entry.name: facts[entry.name].size for entry in (*training, *validation)},
         valid_fraction=sum(f.valid for f in used) / sum(f.size[0] * f.size[1] for f in used),
         digest=hashlib.blake2b("\n".join(order).encode(), digest_size=16).hexdigest(),
         notes=tuple(notes),
     )
+
+
+def _note_unlike(
+    familiar: FamiliarRange, validation: Sequence[Entry], facts: Mapping[str, _Facts]
+) -> list[str]:
+    """Note the validation images whose values are unlike those of the training images."""
+    notes = []
+    for entry in validation:
+        difference = familiar.check_image(facts[entry.name].statistics)
+        if difference:
+            notes.append(f"{entry.image.name} is unlike the training images: {difference}")
+    return notes
 
 
 def _count_classes(facts: Sequence[_Facts], classes: int) -> tuple[int, ...]:

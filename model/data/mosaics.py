@@ -11,11 +11,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from lacuna.appearance.statistics import ChannelStatistics, combine, measure_image
 from model.data.nodata import draw_missing, smooth_noise
-from model.data.textures import CLASSES, draw_crop
+from model.data.textures import CLASSES, draw_crop, load_textures
 from model.labels import IGNORE_LABEL
 
 Tinting = Literal["random", "natural"]
+
+_MEASURED_MOSAICS = 256
 
 
 class Mosaic(NamedTuple):
@@ -131,6 +134,18 @@ def iterate_mosaics(
     rng = np.random.default_rng(seed)
     while True:
         yield draw_mosaic(rng, textures, config)
+
+
+def measure_mosaics(config: MosaicConfig, seed: int) -> tuple[ChannelStatistics, ...]:
+    """Return statistics of the valid values of a training's first 256 mosaics.
+
+    Args:
+        config: of the mosaics.
+        seed: determines every mosaic.
+    """
+    mosaics = islice(iterate_mosaics(load_textures("train"), config, seed), _MEASURED_MOSAICS)
+    measured = [measure_image(m.image, m.mask) for m in mosaics if m.mask.any()]
+    return combine(measured, channels=3)
 
 
 def mosaic_dataset(

@@ -7,16 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.errors import InvalidImageError
 from lacuna.raster.adapt import find_valid
 from lacuna.raster.images import decode_image
 from lacuna.raster.label_maps import decode_label_map
 from lacuna.raster.limits import UNLIMITED
 from lacuna.raster.masks import decode_mask
 from lacuna.raster.nodata import NoData
-
-# A network is trained on the raw values of one depth, to which the server scales all others.
-_TRAINABLE = (None, 255.0, 65535.0)
 
 
 class TrainingImage(NamedTuple):
@@ -34,6 +30,9 @@ class TrainingImage(NamedTuple):
 def read_image(data: bytes, nodata: NoData | None = None) -> TrainingImage:
     """Decode an image.
 
+    A network is trained on the raw values of one depth, to which the server scales all others.
+    Pictures of less than 8 bits a sample are scaled to 8 bits here, those of 9 to 15 bits to 16.
+
     Args:
         data: the file.
         nodata: value of missing pixels, in all channels, in place of those that the file names;
@@ -43,10 +42,11 @@ def read_image(data: bytes, nodata: NoData | None = None) -> TrainingImage:
         RequestError: if it is damaged or of a kind that is not read.
     """
     raster = decode_image(data, UNLIMITED)
-    if raster.full_scale not in _TRAINABLE:
-        bits = int(raster.full_scale or 0).bit_length()
-        raise InvalidImageError(f"image must have 8 or 16 bits a sample; it has {bits}")
-    return TrainingImage(raster.values, find_valid(raster, nodata))
+    values, white = raster.values, raster.full_scale
+    if white not in (None, 255, 65535):
+        depth = np.iinfo(np.uint8 if white < 255 else np.uint16)
+        values = np.rint(values * (depth.max / white)).astype(depth.dtype)
+    return TrainingImage(values, find_valid(raster, nodata))
 
 
 def read_labels(data: bytes) -> NDArray[Any]:

@@ -117,6 +117,7 @@ def train_on_folder(
     record = {
         "config": plan["config"],
         "dataset": {**plan["dataset"], "folder": str(dataset.folder.resolve())},
+        "statistics": [channel._asdict() for channel in dataset.statistics],
         "history": loop.progress.history,
     }
     write_run(output, loop.network, record, ("keras", "numpy"))

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from model.baselines import FILLS, BaselineNetwork, Fill
-from model.data.mosaics import MosaicConfig, mosaic_dataset
+from model.data.mosaics import MosaicConfig, measure_mosaics, mosaic_dataset
 from model.data.textures import CLASSES, load_textures
 from model.network import NetworkConfig, build_network
 from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer
@@ -116,7 +116,8 @@ def train_on_mosaics(
     parts = BaselineNetwork(config.network, config.twin) if config.twin else None
     network = build_network(config.network, parts)
     history = fit(network, config, on_step, steps_per_epoch, checkpoints=output)
-    record = {"config": config.to_json(), "history": history}
+    statistics = [channel._asdict() for channel in measure_mosaics(config.mosaics, config.seed)]
+    record = {"config": config.to_json(), "statistics": statistics, "history": history}
     write_run(output, network, record, ("keras", "numpy", "scikit-image"))
     release_folder(output)
     return network

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lacuna.errors import InvalidGraphError
 from lacuna.native_stderr import mute_native_stderr
+from service.engine.lifecycle.layout import explain_version
 
 if TYPE_CHECKING:
     from service.engine.thread_allocation import ThreadAllocation
@@ -31,6 +33,9 @@ def load_saved_model(folder: Path, allocation: ThreadAllocation | None = None) -
     Raises:
         ModelError: if the model cannot be served.
     """
+    fault = explain_version(folder)
+    if fault:
+        raise InvalidGraphError(fault)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KEPT_PRIMITIVES)
     with mute_native_stderr():

@@ -10,12 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lacuna.cli.segment_plan import Job
-from lacuna.cli.segment_run import SegmentJob
+import click
+
+from lacuna.appearance.comparison import AnswerWarning, warn_unlike_training
+from lacuna.cli.segment_plan import ImagePlan
+from lacuna.cli.segment_run import SegmentImage
 from lacuna.client.result import Result
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.sidecar import choose_mask
 from service.cli.loading import load_saved_model
+from service.core.versions import is_model_name
+from service.engine.lifecycle.layout import explain_model, explain_repository
 
 if TYPE_CHECKING:
     from lacuna.sample import Sample
@@ -26,16 +31,17 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_models(
     model_repository: Path | None, parameters: dict[str, object], *, probabilities: bool
-) -> AsyncIterator[SegmentJob]:
+) -> AsyncIterator[SegmentImage]:
     """Load models, and yield a function that segments an image with them.
 
     Args:
         model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
-        parameters: `model`, `version`, `nodata` and `timeout_s`; None counts as missing.
+        parameters: `model`, `version`, `nodata`, `timeout_s` and `stretch`; None counts as missing.
         probabilities: True to compute probabilities too.
 
     Raises:
         LacunaError: if a parameter is malformed.
+        ClickException: if the repository does not hold the model.
     """
     from service.config import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
     from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
@@ -44,20 +50,20 @@ async def open_models(
     from service.pipeline import Pipeline, SegmentOptions  # noqa: PLC0415
     from service.wire.native.request import read_parameters  # noqa: PLC0415
 
+    root = model_repository or DEMO_REPOSITORY
     parsed = read_parameters({n: value for n, value in parameters.items() if value is not None})
+    _check_layout(root, parsed.model)
     allocation = allocate_threads(None, None, count_cores())
-    repository = ModelRepository(
-        model_repository or DEMO_REPOSITORY, lambda folder: load_saved_model(folder, allocation)
-    )
+    repository = ModelRepository(root, lambda folder: load_saved_model(folder, allocation))
     segmenter = Segmenter(EnginePolicy(allocation.workers))
     pipeline = Pipeline(segmenter)
     options = SegmentOptions(probabilities, parsed.timeout_s)
 
-    async def segment_job(job: Job) -> Result:
+    async def segment_image(plan: ImagePlan) -> Result:
         with repository.lease(parsed.model, parsed.version) as model:
             manifest = model.runtime.manifest
             began_s = time.perf_counter()
-            sample = await asyncio.to_thread(_read_sample, job, manifest, parsed)
+            sample, warnings = await asyncio.to_thread(_read_sample, plan, manifest, parsed)
             decode_s = time.perf_counter() - began_s
             segmented = await pipeline.segment(model, [sample], options)
         segmentation = segmented.segmentations[0]
@@ -69,23 +75,36 @@ async def open_models(
             model.version,
             segmentation.probabilities,
             {stage: seconds * 1e3 for stage, seconds in stages_s.items()},
-            job.image,
+            plan.image,
+            warnings=warnings,
         )
 
     try:
         await repository.load_all()
-        yield segment_job
+        yield segment_image
     finally:
         segmenter.close()
 
 
-def _read_sample(job: Job, manifest: Manifest, parsed: Parameters) -> Sample:
+def _check_layout(root: Path, model: str | None) -> None:
+    """Check that a repository holds a model, and the one that is named."""
+    fault = explain_repository(root)
+    if not fault and model is not None and is_model_name(model):
+        fault = explain_model(root, model)
+    if fault:
+        raise click.ClickException(fault)
+
+
+def _read_sample(
+    plan: ImagePlan, manifest: Manifest, parsed: Parameters
+) -> tuple[Sample, tuple[AnswerWarning, ...]]:
     from service.wire.native.request import make_request  # noqa: PLC0415
 
-    mask, nodata = choose_mask(job.image, job.mask, parsed.nodata)
+    mask, nodata = choose_mask(plan.image, plan.mask, parsed.nodata)
     request = make_request(
-        job.image.read_bytes(),
+        plan.image.read_bytes(),
         None if mask is None else mask.read_bytes(),
         replace(parsed, nodata=nodata),
     )
-    return request.read_samples(manifest, ImageLimits())[0]
+    (sample,) = samples = request.read_samples(manifest, ImageLimits())
+    return sample, warn_unlike_training(samples, manifest.image.familiar_range)

@@ -21,22 +21,34 @@ class Claim:
     Attributes:
         client: Client of the request; empty if unknown.
         held_bytes: Bytes claimed.
+        number: Number of the claim, in order.
         is_granted: True if the bytes are held, False while the claim waits.
     """
 
-    __slots__ = ("_number", "_on_grant", "client", "held_bytes", "is_granted")
+    __slots__ = ("_on_grant", "_pool", "client", "held_bytes", "is_granted", "number")
 
-    def __init__(self, client: str, held_bytes: int, number: int, on_grant: OnGrant) -> None:
+    def __init__(
+        self, pool: MemoryPool, client: str, held_bytes: int, number: int, on_grant: OnGrant
+    ) -> None:
+        self._pool = pool
         self.client = client
         self.held_bytes = held_bytes
         self.is_granted = False
-        self._number = number
+        self.number = number
         self._on_grant = on_grant
 
     def grant(self) -> None:
         """Grant the claim."""
         self.is_granted = True
         self._on_grant()
+
+    def shrink(self, claim_bytes: int) -> None:
+        """Give back what the claim no longer needs, if it is granted."""
+        self._pool.shrink(self, claim_bytes)
+
+    def release(self) -> None:
+        """Give back everything, or withdraw the claim."""
+        self._pool.release(self)
 
 
 class MemoryPool:
@@ -84,7 +96,7 @@ class MemoryPool:
                 f"a claim must have from 0 to {self._total_bytes} bytes; it has {claim_bytes}"
             )
         self._claims += 1
-        claim = Claim(client, claim_bytes, self._claims, on_grant)
+        claim = Claim(self, client, claim_bytes, self._claims, on_grant)
         self._waiting.setdefault(client, deque()).append(claim)
         self._grant()
         return claim
@@ -121,7 +133,7 @@ class MemoryPool:
         return min(heads, key=self._rank, default=None)
 
     def _rank(self, claim: Claim) -> tuple[int, int]:
-        return self._clients.get(claim.client, 0), claim._number  # noqa: SLF001
+        return self._clients.get(claim.client, 0), claim.number
 
     def _has_share(self, claim: Claim) -> bool:
         held_bytes = self._clients.get(claim.client, 0)

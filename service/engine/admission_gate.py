@@ -52,7 +52,7 @@ class Reservation:
     def __exit__(self, *_: object) -> None:
         self.withdraw()
         for claim in self._claims:
-            self._gate.memory.pool.release(claim)
+            claim.release()
         self._gate.release(self)
 
     @property
@@ -107,7 +107,7 @@ class Reservation:
         """Give back the memory beyond this many bytes."""
         for claim in self._claims:
             kept_bytes = min(claim.held_bytes, memory_bytes)
-            self._gate.memory.pool.shrink(claim, kept_bytes)
+            claim.shrink(kept_bytes)
             memory_bytes -= kept_bytes
 
     def keep(self, memory_bytes: int) -> Callable[[], None]:
@@ -121,11 +121,10 @@ class Reservation:
         """
         self.shrink(memory_bytes)
         claims, self._claims = self._claims, []
-        pool = self._gate.memory.pool
 
         def release() -> None:
             for claim in claims:
-                pool.release(claim)
+                claim.release()
 
         return release
 
@@ -253,13 +252,14 @@ class AdmissionGate:
             ImageTooLargeError: if the server never has so much.
             OverloadedError: if it does not become free in time.
         """
-        pool = self.memory.pool
-        if reservation.held_bytes + memory_bytes > pool.total_bytes:
+        most_bytes = self.memory.pool.total_bytes
+        if reservation.held_bytes + memory_bytes > most_bytes:
             raise ImageTooLargeError(
-                f"images and answer of a request must need at most {pool.total_bytes} bytes of "
+                f"images and answer of a request must need at most {most_bytes} bytes of "
                 f"memory; they need {reservation.held_bytes + memory_bytes}"
             )
         granted = asyncio.Event()
+        pool = self.memory.choose_pool(memory_bytes)
         claim = pool.claim(reservation.client, memory_bytes, granted.set)
         reservation.add_claim(claim)
         if claim.is_granted:

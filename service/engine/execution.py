@@ -43,7 +43,7 @@ def run_windows(
         call, failure = None, translate_shortage(error, "run the model") or error
     if call is not None:
         yield from _take_answers(windows, call)
-        on_call(call.describe(windows, clock()))
+        _record(windows, call, clock(), on_call)
     elif len(windows) == 1:
         yield windows[0], failure
     else:
@@ -60,18 +60,6 @@ class _Call(NamedTuple):
     began_s: float
     assembled_s: float
     ran_s: float
-
-    def describe(self, windows: Sequence[QueuedWindow], taken_s: float) -> BatchRecord:
-        model = windows[0].payload.job.key.model
-        return BatchRecord(
-            model.name,
-            model.version,
-            len(windows),
-            self.output.labels.size,
-            self.assembled_s - self.began_s,
-            self.ran_s - self.assembled_s,
-            taken_s - self.ran_s,
-        )
 
 
 def _call(windows: Sequence[QueuedWindow], bucket: tuple[int, int], clock: Clock) -> _Call:
@@ -99,6 +87,23 @@ def _take_answers(
                 None if scores is None else scores[index, :height, :width],
             ),
         )
+
+
+def _record(
+    windows: Sequence[QueuedWindow],
+    call: _Call,
+    ended_s: float,
+    on_call: Callable[[BatchRecord], None],
+) -> None:
+    """Tell what a call took, once its answers have been taken."""
+    model, pixels = windows[0].payload.job.key.model, call.output.labels.size
+    model.note_call(pixels, ended_s - call.began_s)
+    times_s = (
+        call.assembled_s - call.began_s,
+        call.ran_s - call.assembled_s,
+        ended_s - call.ran_s,
+    )
+    on_call(BatchRecord(model.name, model.version, len(windows), pixels, *times_s))
 
 
 def _check_shapes(output: BatchOutput, expected: tuple[int, ...], *, probabilities: bool) -> None:

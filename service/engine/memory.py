@@ -22,7 +22,14 @@ _LEAST_BYTES = 128 << 20
 _BODIES = 1 / 3
 """Part of this memory for bodies. They wait for the other part, and must not fill it."""
 
+_SMALL = 1 / 8
+"""Part of the memory for images that only small claims use."""
+
+_SMALL_CLAIM = 1 / 8
+"""Largest small claim, as a part of this part."""
+
 _MEASURE_S = 5.0
+"""Shortest time between two measurements, in seconds."""
 
 
 class MemoryBudget:
@@ -38,6 +45,7 @@ class MemoryBudget:
 
     Attributes:
         pool: Memory for images, labels and answers.
+        small_pool: Part of it that only small claims use, so that they do not wait for large ones.
         body_bytes: Memory for bodies.
     """
 
@@ -52,9 +60,24 @@ class MemoryBudget:
         self._read_free = read_free or measure_free_bytes
         self._clock = clock
         self._measured_s = clock()
-        total_bytes = self._read_free() if total_bytes is None else total_bytes
-        self.body_bytes = int(total_bytes * _BODIES)
-        self.pool = MemoryPool(total_bytes - self.body_bytes, max_share)
+        self.pool = MemoryPool(0, max_share)
+        self.small_pool = MemoryPool(0, max_share)
+        self._divide(self._read_free() if total_bytes is None else total_bytes)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that requests hold for images, labels and answers."""
+        return self.pool.held_bytes + self.small_pool.held_bytes
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes that requests may hold for images, labels and answers."""
+        return self.pool.total_bytes + self.small_pool.total_bytes
+
+    def choose_pool(self, claim_bytes: int) -> MemoryPool:
+        """Return the pool for a claim of this size."""
+        is_small = claim_bytes <= self.small_pool.total_bytes * _SMALL_CLAIM
+        return self.small_pool if is_small else self.pool
 
     def measure(self) -> None:
         """Measure the memory again, unless that was just done. Call it between requests only."""
@@ -62,9 +85,14 @@ class MemoryBudget:
         if self._is_fixed or now_s < self._measured_s + _MEASURE_S:
             return
         self._measured_s = now_s
-        total_bytes = self._read_free()
+        self._divide(self._read_free())
+
+    def _divide(self, total_bytes: int) -> None:
         self.body_bytes = int(total_bytes * _BODIES)
-        self.pool.resize(total_bytes - self.body_bytes)
+        image_bytes = total_bytes - self.body_bytes
+        small_bytes = int(image_bytes * _SMALL)
+        self.small_pool.resize(small_bytes)
+        self.pool.resize(image_bytes - small_bytes)
 
 
 def measure_free_bytes() -> int:

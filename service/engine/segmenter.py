@@ -139,7 +139,7 @@ class Segmenter:
             return [Tile(whole, whole)] if sample.mask.any() else []
         tiling = model.make_tiling(self._policy.window_pixels)
         idle = self._dispatcher.idle_workers
-        return plan_windows(sample.mask, tiling, model.predict_s, max(idle, 1))
+        return plan_windows(sample.mask, tiling, model.price_window, max(idle, 1))
 
 
 def _make_windows(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from service.core.buckets import Ladder
 from service.core.cost import BatchCost
+from service.core.cost_correction import CostCorrection
 from service.core.windows import Tiling
 from service.runtime.probe import ContractReport
 from service.runtime.protocol import Runtime
@@ -25,7 +26,8 @@ class ServedModel:
         runtime: Runtime that runs the model.
         contract: Report of the contract check. Only if the contract holds are images padded, tiled
             and batched with windows of other sizes.
-        cost: Cost of a call.
+        cost: Cost of a call, as it was calibrated.
+        correction: Correction of this cost by the calls that have run.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ServedModel:
     runtime: Runtime
     contract: ContractReport
     cost: BatchCost = UNCALIBRATED
+    correction: CostCorrection = field(default_factory=CostCorrection)
 
     @cached_property
     def ladder(self) -> Ladder:
@@ -51,10 +54,30 @@ class ServedModel:
             self.ladder.choose_bucket((height, width)) if self.contract.holds else (height, width)
         )
 
-    def predict_s(self, height: int, width: int) -> float:
-        """Predict the seconds of one worker for this window alone."""
+    def price_window(self, height: int, width: int) -> float:
+        """Return the calibrated seconds of one worker for this window alone.
+
+        They compare windows with each other. `predict_s` says how long a window will take.
+        """
         bucket_height, bucket_width = self.choose_bucket(height, width)
         return self.cost.predict(bucket_height * bucket_width)
+
+    def predict_s(self, height: int, width: int) -> float:
+        """Predict the seconds of one worker for this window alone."""
+        return self.price_window(height, width) * self.correction.factor
+
+    def predict_call_s(self, pixels: int) -> float:
+        """Predict the seconds of one worker for a call of so many pixels n · H · W."""
+        return self.cost.predict(pixels) * self.correction.factor
+
+    def note_call(self, pixels: int, seconds: float) -> None:
+        """Correct later predictions by a finished call; from any thread.
+
+        Args:
+            pixels: Number of computed pixels n · H · W.
+            seconds: Seconds that it occupied a worker.
+        """
+        self.correction.note(self.cost.predict(pixels), seconds)
 
     def make_tiling(self, max_pixels: int) -> Tiling:
         """Return the rules for the tiles of this model.

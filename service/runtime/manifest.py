@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic_core
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from lacuna.appearance.comparison import FamiliarRange
+from lacuna.appearance.statistics import ChannelStatistics
 from lacuna.errors import InvalidManifestError, MissingManifestError
+from lacuna.raster.preview import DisplayRange
 from lacuna.segmentation import ClassInfo
+from service.runtime.channel_statistics import ChannelStatisticsSpec
 
 MANIFEST_FILE = Path("assets.extra") / "manifest.json"
 
@@ -26,10 +37,46 @@ class ImageSpec(_Strict):
         channels: Number of channels.
         dtype: Value range that the model was trained on. Images of another integer type are scaled
             to it; with `float32`, values are used as they are.
+        statistics: Statistics of the training images, one entry for each channel; None if they are
+            not known. Then no image is compared with them, and none can be stretched.
     """
 
     channels: Annotated[int, Field(ge=1, le=64)]
     dtype: Literal["uint8", "uint16", "float32"]
+    statistics: tuple[ChannelStatisticsSpec, ...] | None = None
+
+    @model_validator(mode="after")
+    def _check_count(self) -> Self:
+        if self.statistics is not None and len(self.statistics) != self.channels:
+            raise ValueError(
+                f"statistics must have an entry for each of the {self.channels} channels; they "
+                f"have {len(self.statistics)}"
+            )
+        return self
+
+    @cached_property
+    def channel_statistics(self) -> tuple[ChannelStatistics, ...] | None:
+        """Statistics of each channel of the training images; None if they are not known."""
+        if self.statistics is None:
+            return None
+        return tuple(entry.unwrap() for entry in self.statistics)
+
+    @cached_property
+    def familiar_range(self) -> FamiliarRange | None:
+        """Range of the training images; None if it is not known."""
+        learnt = self.channel_statistics
+        return None if learnt is None else FamiliarRange(learnt)
+
+    @property
+    def display_range(self) -> DisplayRange | None:
+        """Range to draw images in; None if it is not known."""
+        learnt = self.channel_statistics
+        if self.dtype == "uint8":
+            return DisplayRange("uint8", (0,), (255,))
+        if learnt is not None:
+            lows = tuple(channel.low for channel in learnt)
+            return DisplayRange(self.dtype, lows, tuple(channel.high for channel in learnt))
+        return DisplayRange("uint16", (0,), (65535,)) if self.dtype == "uint16" else None
 
 
 class ClassSpec(_Strict):
@@ -66,6 +113,8 @@ class Manifest(_Strict):
         receptive_radius: Distance in pixels beyond which no input pixel influences an output pixel.
         training: Description of the training, free form.
         scores: Scores of the model, free form.
+        checksums: SHA-256 of each file of the SavedModel, by path, as `lacuna.checksums` computes
+            them. Without any, the files are not compared.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -77,6 +126,7 @@ class Manifest(_Strict):
     receptive_radius: Annotated[int, Field(ge=0, le=8192)]
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}
+    checksums: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = {}
 
     @cached_property
     def class_infos(self) -> tuple[ClassInfo, ...]:

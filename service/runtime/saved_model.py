@@ -16,6 +16,7 @@ from lacuna.errors import (
     SignatureMismatchError,
 )
 from lacuna.out_of_memory import check_address_space, is_out_of_memory, make_shortage_error
+from service.runtime.checksums import verify_checksums
 from service.runtime.manifest import Manifest, read_manifest
 from service.runtime.protocol import BatchOutput
 
@@ -61,6 +62,7 @@ class SavedModelRuntime:
     Raises:
         MissingManifestError: if there is no manifest.
         InvalidManifestError: if the manifest is not valid.
+        ChecksumMismatchError: if a file is not the one that the manifest has the checksum of.
         InvalidGraphError: if TensorFlow cannot load the graph.
         OutOfMemoryError: if there is no memory to load it now.
         SignatureMismatchError: if a signature is missing, or has other inputs or outputs.
@@ -68,6 +70,7 @@ class SavedModelRuntime:
 
     def __init__(self, folder: Path) -> None:
         self._manifest = read_manifest(folder)
+        verify_checksums(folder, self._manifest)
         try:
             # Kept, because signatures reference its resources weakly.
             self._loaded = tf.saved_model.load(str(folder))

@@ -39,6 +39,7 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
         errors.ConfigurationError: 500,
         errors.MissingManifestError: 500,
         errors.InvalidManifestError: 500,
+        errors.ChecksumMismatchError: 500,
         errors.InvalidGraphError: 500,
         errors.SignatureMismatchError: 500,
         errors.InferenceError: 500,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.appearance.statistics import ChannelStatistics
+from lacuna.appearance.stretching import stretch_sample
 from lacuna.errors import (
     EmptyBodyError,
     ImageTooLargeError,
@@ -21,11 +23,17 @@ from lacuna.raster.limits import ImageLimits
 from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster
 from lacuna.sample import Sample
-from service.runtime.manifest import Manifest
+from service.runtime.manifest import ImageSpec, Manifest
 from service.wire.dialect import Footprint
 
 MAX_IMAGES = 256
 """Maximum number of images in a request. Each becomes a task of the event loop."""
+
+_MASK_BYTES = 3
+"""Bytes for each pixel of a mask, of what the file says about validity, and of both together."""
+
+_STRETCH_BYTES = 24
+"""Most bytes for each pixel while one channel is stretched, besides the result; measured."""
 
 Measure = Callable[[ImageLimits], Footprint]
 ReadImage = Callable[[ImageLimits], Raster]
@@ -122,8 +130,22 @@ def measure_images(images: Sequence[ImageInput], limits: ImageLimits) -> Footpri
     return Footprint(pixels, decode_bytes)
 
 
+def estimate_sample_bytes(image: ImageSpec, pixels: int, stretch: str) -> int:
+    """Estimate the memory of samples that are made of decoded images, and of their masks, in bytes.
+
+    Args:
+        image: images that the model takes.
+        pixels: height × width, of all images together.
+        stretch: `percentile` if the values are stretched, or `none`.
+    """
+    pixel_bytes = image.channels * np.dtype(image.dtype).itemsize + _MASK_BYTES
+    if stretch != "none":
+        pixel_bytes += image.channels * np.dtype(np.float32).itemsize + _STRETCH_BYTES
+    return pixels * pixel_bytes
+
+
 def read_samples(
-    images: Sequence[ImageInput], manifest: Manifest, limits: ImageLimits
+    images: Sequence[ImageInput], manifest: Manifest, limits: ImageLimits, stretch: str = "none"
 ) -> list[Sample]:
     """Decode images and masks and adapt them to a model.
 
@@ -131,11 +153,14 @@ def read_samples(
         images: images to decode, at least one.
         manifest: manifest of the model.
         limits: limits of all images together.
+        stretch: `percentile` to stretch the values to the range of the training data, or `none`.
 
     Raises:
         RequestError: if an image is damaged, too large, or does not match its mask or the model.
-            The message holds the index of the image if there are several.
+            The message holds the index of the image if there are several. Or if the values cannot
+            be stretched, because the model does not state its training data.
     """
+    learnt = None if stretch == "none" else _find_statistics(manifest)
     samples: list[Sample] = []
     pixels = 0
     for index, image in enumerate(images):
@@ -146,7 +171,17 @@ def read_samples(
             samples.append(_fit(image, raster, manifest, limits))
         except RequestError as error:
             raise _name_image(error, index, len(images)) from error
-    return samples
+    return samples if learnt is None else [stretch_sample(sample, learnt) for sample in samples]
+
+
+def _find_statistics(manifest: Manifest) -> Sequence[ChannelStatistics]:
+    learnt = manifest.image.channel_statistics
+    if learnt is None:
+        raise MalformedRequestError(
+            "stretch=percentile needs a model whose manifest has statistics of its training "
+            f"images; that of model {manifest.name} has none"
+        )
+    return learnt
 
 
 def _name_image(error: RequestError, index: int, count: int) -> RequestError:

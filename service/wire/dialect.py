@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
+from lacuna.appearance.comparison import AnswerWarning
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample, Segmentation
 from service.runtime.manifest import Manifest
@@ -84,6 +85,11 @@ class SegmentationRequest(Protocol):
         ...
 
     @property
+    def stretch(self) -> str:
+        """`percentile` to stretch the values to the range of the training data, or `none`."""
+        ...
+
+    @property
     def decodes_inline(self) -> bool:
         """True if decoding on the event loop is faster than in a thread."""
         ...
@@ -123,6 +129,7 @@ class Answer:
         manifest: manifest of the model.
         segmentations: one per image, with probabilities if the request wants them.
         timings_s: seconds spent in each stage so far.
+        warnings: reasons why the segmentations may be wrong.
     """
 
     model: str
@@ -130,6 +137,7 @@ class Answer:
     manifest: Manifest
     segmentations: Sequence[Segmentation]
     timings_s: Mapping[str, float]
+    warnings: tuple[AnswerWarning, ...] = ()
 
 
 class Reply(NamedTuple):

@@ -25,6 +25,7 @@ LABELS = {
     "kind": set(KINDS),
     "reason": None,
     "version": None,
+    "code": None,
     "state": {state.value for state in ModelState},
     "le": None,
     "job": {"lacuna"},

@@ -16,6 +16,8 @@ def test_size_is_height_and_width():
         (np.zeros((2, 2, 1), np.int32), np.ones((2, 2), bool), "it is int32"),
         (np.zeros((2, 2, 1), np.uint8), np.ones((2, 3), bool), "mask must be bool"),
         (np.zeros((2, 2, 1), np.uint8), np.ones((2, 2), np.uint8), "it is uint8"),
+        (np.ma.zeros((2, 2, 1), np.uint8), np.ones((2, 2), bool), "one is a masked array"),
+        (np.zeros((2, 2, 1), np.uint8), np.ma.ones((2, 2), bool), "one is a masked array"),
     ],
 )
 def test_arrays_of_another_shape_or_dtype_are_refused(image, mask, message):

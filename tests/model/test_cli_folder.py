@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from model.cli import main
+from model.data.folders import read_dataset
 from service.runtime.manifest import read_manifest
 from service.runtime.probe import check_contract
 from service.runtime.saved_model import SavedModelRuntime
@@ -83,6 +84,12 @@ def test_the_manifest_tells_the_folders_classes_and_the_scores(trained):
     assert manifest.scores["mean_iou"]["missing_0"] > 0.9
     assert manifest.scores == json.loads((trained[0] / "scores.json").read_text())
     assert manifest.training["data"].startswith("9 images")
+
+
+def test_the_manifest_tells_the_values_of_the_training_images(trained, folder):
+    manifest = read_manifest(trained[0] / "model" / "regions" / "1")
+
+    assert manifest.image.channel_statistics == read_dataset(folder).statistics
 
 
 class Reader(HTMLParser):

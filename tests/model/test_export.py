@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -133,6 +134,17 @@ def test_the_manifest_is_one_that_the_service_reads(exported_folder):
         (2, "brick"),
     ]
     assert (manifest.total_stride, manifest.receptive_radius) == (8, 51)
+
+
+def test_the_manifest_has_the_checksums_of_all_other_files(exported_folder):
+    expected = {
+        path.as_posix(): hashlib.sha256(data).hexdigest()
+        for path, data in contents(exported_folder).items()
+        if path.name != "manifest.json"
+    }
+
+    assert read_manifest(exported_folder).checksums == expected
+    assert "saved_model.pb" in expected
 
 
 def test_the_manifest_says_how_the_network_was_trained_and_what_it_scored(tmp_path):

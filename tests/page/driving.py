@@ -133,6 +133,14 @@ class Visit:
         expect(self.page.locator("#result")).to_be_visible()
         expect(self.page.locator("#run")).to_be_enabled()
 
+    def stretch(self, *, on: bool = True) -> None:
+        """Let the values be stretched, and wait for the picture of that."""
+        self.page.set_checked("#stretch", on)
+        self.await_drawn()
+
+    def await_drawn(self) -> None:
+        expect(self.page.locator("#frame")).to_have_attribute("aria-busy", "false")
+
     def show_actual(self) -> None:
         """One pixel of the picture on one of the screen."""
         self.page.click("#zoom-actual")

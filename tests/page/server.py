@@ -24,11 +24,12 @@ from service.web.proxies import ProxyPolicy
 from service.web.server import Server
 from tests.support.apps import make_repository_folder, make_services
 from tests.support.live import tell_address
+from tests.support.trained import BYTE_STATISTICS
 
 COLORS = {"dark": "#1d4e89", "medium": "#e07a1f", "bright": "#7fb800"}
 _MANIFEST = FAKE_MANIFEST.model_dump(by_alias=True) | {
     "name": "three",
-    "image": {"channels": 3, "dtype": "uint8"},
+    "image": {"channels": 3, "dtype": "uint8", "statistics": [BYTE_STATISTICS] * 3},
     "classes": [
         {"id": number, "name": name, "color": color}
         for number, (name, color) in enumerate(COLORS.items())

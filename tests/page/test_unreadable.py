@@ -70,14 +70,12 @@ def test_a_tiff_of_bytes_is_shown_painted_on_segmented_and_proven(visit, server,
     assert prove(visit) == f"0 of {painted.sum():,} labels changed"
 
 
-def test_a_tiff_of_one_band_of_16_bits_is_shown_stretched_and_segmented(visit, server):
+def test_a_tiff_of_one_band_of_16_bits_is_shown_as_the_model_is_given_it(visit, server):
     content = tiff_file(DEEP, compression="deflate", predictor=2)
     choose(visit, content)
 
-    low, high = np.percentile(DEEP, (2, 98))
-    expected = np.clip((DEEP - low) / (high - low), 0, 1) * 255
     shown = visit.read_canvas(64, 48)
-    np.testing.assert_allclose(shown, expected[:, :, None].repeat(3, axis=2), atol=1)
+    np.testing.assert_allclose(shown, (DEEP / 257)[:, :, None].repeat(3, axis=2), atol=0.51)
     painted = paint_and_run(visit)
     check_overlay(visit, server.segment(content, encode_mask(painted)))
     expect(visit.page.locator("#prove")).to_be_disabled()
@@ -99,18 +97,19 @@ def test_not_a_number_is_missing_in_a_tiff_of_floating_point(visit, server):
 def test_a_nodata_value_is_seen_at_once_and_taken_back(visit, server):
     content = tiff_file(np.where(VALID, DEEP, 9).astype(np.uint16))
     choose(visit, content)
+    visit.stretch()
     dull = visit.read_canvas(64, 48)[VALID]
 
     for value, missing in (("9", (~VALID).sum()), ("", 0), ("9", (~VALID).sum())):
         visit.page.fill("#nodata", value)
         visit.page.press("#nodata", "Tab")
         expect(visit.page.locator("#missing")).to_contain_text(f"{missing} px")
+    visit.await_drawn()
     # Black is the darkest valid pixel now, no longer what is missing.
     assert np.ptp(visit.read_canvas(64, 48)[VALID]) > np.ptp(dull)
     visit.run()
-    assert np.array_equal(
-        np.load(io.BytesIO(visit.download("npy"))), server.segment(content, nodata="9")
-    )
+    expected = server.segment(content, nodata="9", stretch="percentile")
+    assert np.array_equal(np.load(io.BytesIO(visit.download("npy"))), expected)
 
 
 @pytest.mark.parametrize("depth", ["uint8", "uint16"])
@@ -131,6 +130,24 @@ def test_a_nodata_value_stands_in_place_of_the_files(visit, server, depth):
     labels = np.load(io.BytesIO(visit.download("npy")))
     assert np.array_equal(labels, server.segment(content, nodata="none"))
     assert (labels != 255).all()
+
+
+def test_pixels_that_are_missing_no_more_have_their_own_values(visit):
+    values = np.full((48, 64), 90, np.uint8)
+    values[42:] = 255
+    choose(visit, tiff_file(values, extratags=[(42113, "s", 0, "255", True)]))
+    visit.page.fill("#nodata", "none")
+    visit.page.press("#nodata", "Tab")
+    expect(visit.page.locator("#missing")).to_have_text(re.compile("^0 px"))
+    visit.await_drawn()
+
+    assert np.array_equal(visit.read_canvas(64, 48)[:, :, 0], values)
+    visit.run()
+    assert prove(visit) == f"0 of {values.size:,} labels changed"
+    visit.page.click("#proof-close")
+    visit.page.fill("#below", "100")
+    visit.page.click("#mark-below")
+    expect(visit.page.locator("#missing")).to_have_text(re.compile(rf"^{42 * 64:,} px"))
 
 
 def test_a_nodata_value_that_a_mask_inherited_is_ignored(visit):
@@ -157,12 +174,13 @@ def test_a_mask_may_be_a_tiff_too(visit):
     assert np.array_equal(visit.read_mask(), VALID)
 
 
-@pytest.mark.parametrize("values", [DEEP.astype(np.int64), np.asfortranarray(SCENE)])
+@pytest.mark.parametrize("values", [(DEEP >> 8).astype(np.int64), np.asfortranarray(SCENE)])
 def test_arrays_of_other_kinds_are_shown_as_well(visit, server, values):
     content = npy_file(values)
     choose(visit, content, "scene.npy")
 
-    assert np.ptp(visit.read_canvas(64, 48)) > 200
+    shown = visit.read_canvas(64, 48)
+    assert np.array_equal(shown, np.broadcast_to(np.atleast_3d(values), shown.shape))
     visit.run()
     assert np.array_equal(np.load(io.BytesIO(visit.download("npy"))), server.segment(content))
 

@@ -19,6 +19,7 @@ from service.web.app import make_app
 from service.web.proxies import ProxyPolicy
 from tests.support.apps import make_repository_folder
 from tests.support.cloud_storage import serve_objects
+from tests.support.repositories import write_version
 from tests.support.waiting import wait_until
 
 KEY, OTHER, ADMIN = "a-client-key-0001", "a-client-key-0002", "the-key-of-an-admin"
@@ -138,6 +139,25 @@ def test_a_repository_that_is_no_folder_stops_the_start(monkeypatch, tmp_path, p
 
     with pytest.raises(ConfigurationError, match="must be a folder that can be read"):
         check_repository(settings)
+
+
+@pytest.mark.parametrize("given", ["m", "m/1"])
+def test_a_model_or_a_version_that_is_given_for_its_repository_stops_the_start(
+    monkeypatch, tmp_path, given
+):
+    write_version(tmp_path, "m/1")
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path / given))
+
+    with pytest.raises(ConfigurationError, match=r"saved_model\.pb is in .*: give its parent"):
+        check_repository(read_settings())
+
+
+def test_a_repository_with_a_model_stops_no_start_whatever_else_it_holds(monkeypatch, tmp_path):
+    for place in ("m/1", "2", "n/0001"):
+        write_version(tmp_path, place)
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path))
+
+    check_repository(read_settings())
 
 
 def test_an_empty_repository_may_be_filled_later(monkeypatch, tmp_path):

@@ -9,16 +9,19 @@ import pytest
 
 from lacuna.errors import (
     BodyTooLargeError,
+    ImageTooLargeError,
+    InvalidImageError,
     OverloadedError,
     UnknownModelError,
     UnsupportedMediaTypeError,
 )
 from lacuna.raster.npy import read_npy, write_npy
+from service.engine.memory import MemoryBudget
 from service.wire.dialect import ModelTarget
 from service.wire.native.dialect import NativeDialect
 from service.wire.oip.dialect import OipDialect
 from service.wire.tfserving.dialect import TfServingDialect
-from tests.support.apps import load_repository, make_repository_folder, make_services
+from tests.support.apps import encode_image, load_repository, make_repository_folder, make_services
 from tests.support.incoming import DirectRequest
 from tests.support.runtimes import Gated
 from tests.support.waiting import let_others_run
@@ -29,6 +32,7 @@ ROWS = json.dumps({"instances": [{"image": IMAGE.tolist()}], "signature_name": "
 TENSOR = {"name": "image", "datatype": "UINT8", "shape": [1, 2, 2, 1], "data": [0, 90, 180, 250]}
 INFER = json.dumps({"inputs": [TENSOR]}).encode()
 FAKE = ModelTarget("fake")
+MiB = 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +155,57 @@ def test_a_request_whose_time_is_shorter_than_the_queue_is_refused_at_once(tmp_p
     exchange.pipeline.segmenter.close()
     assert error.reason == "deadline"
     assert error.retry_after_s >= 1
+
+
+def make_exchange(folder, **options):
+    return make_services(load_repository(make_repository_folder(folder)), **options).exchange
+
+
+def test_an_image_that_needs_more_memory_than_there_is_is_refused_before_it_is_decoded(tmp_path):
+    exchange = make_exchange(tmp_path, memory=MemoryBudget(12 * MiB))
+    # Only its header is there: decoding it would find it damaged.
+    header = encode_image(np.zeros((2000, 2000), np.uint8))[:100]
+
+    with pytest.raises(ImageTooLargeError, match="7340032 bytes of memory; they need"):
+        answer(exchange, NativeDialect, DirectRequest(header, NPY))
+    assert exchange.gate.memory.held_bytes == 0
+    exchange.pipeline.segmenter.close()
+
+
+def test_numbers_in_json_are_counted_before_they_become_objects(tmp_path):
+    exchange = make_exchange(tmp_path, memory=MemoryBudget(12 * MiB))
+    rows = [[0] * 500] * 500
+    body = json.dumps({"instances": [{"image": rows}]}).encode()
+
+    with pytest.raises(ImageTooLargeError, match="bytes of memory"):
+        answer(exchange, TfServingDialect, DirectRequest(body, target=FAKE))
+    exchange.pipeline.segmenter.close()
+
+
+def test_a_body_that_could_unfold_to_more_than_there_is_is_not_unfolded(tmp_path):
+    exchange = make_exchange(tmp_path, memory=MemoryBudget(12 * MiB))
+    body = gzip.compress(bytes(8 * MiB), mtime=0)
+
+    with pytest.raises(ImageTooLargeError, match="bytes of memory"):
+        answer(exchange, NativeDialect, DirectRequest(body, {"content-encoding": "gzip"}))
+    exchange.pipeline.segmenter.close()
+
+
+def test_nothing_is_held_after_an_answer_or_a_failure(exchange):
+    answer(exchange, NativeDialect, DirectRequest(write_npy(IMAGE), NPY))
+    with pytest.raises(InvalidImageError):
+        answer(exchange, NativeDialect, DirectRequest(encode_image(IMAGE)[:-20], NPY))
+
+    assert exchange.gate.memory.held_bytes == 0
+    assert exchange.gate.pending == 0
+
+
+def test_the_memory_of_a_large_answer_is_held_until_it_was_sent(exchange):
+    reply = answer(
+        exchange, NativeDialect, DirectRequest(write_npy(np.zeros((600, 600), "u1")), NPY)
+    )
+
+    assert reply.release is not None
+    assert exchange.gate.memory.held_bytes == len(reply.content)
+    reply.release()
+    assert exchange.gate.memory.held_bytes == 0

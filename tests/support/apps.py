@@ -17,6 +17,7 @@ from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
 from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.repository import ModelRepository
+from service.engine.memory import MemoryBudget
 from service.engine.segmenter import Segmenter
 from service.engine.watchdog import WATCHDOG_S, Watchdog
 from service.exchange import Exchange
@@ -54,6 +55,7 @@ def make_services(
     body_limits: BodyLimits | None = None,
     image_limits: ImageLimits | None = None,
     admission: AdmissionPolicy | None = None,
+    memory: MemoryBudget | None = None,
     watchdog_s: float = WATCHDOG_S,
     model_pixels: Mapping[str, int] | None = None,
     tracing: Tracing | None = None,
@@ -64,11 +66,12 @@ def make_services(
     body_limits = body_limits or BodyLimits()
     segmenter = Segmenter()
     dispatcher = segmenter.dispatcher
+    gate = AdmissionGate(dispatcher, admission, memory)
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=AdmissionGate(dispatcher, admission),
-        telemetry=Telemetry(dispatcher, repository, tracing),
+        gate=gate,
+        telemetry=Telemetry(dispatcher, repository, gate.memory, tracing),
         image_limits=limits,
         model_pixels=model_pixels or {},
         body_bytes=body_limits.body_bytes,

@@ -13,11 +13,13 @@ import httpx2
 from lacuna.client.calls import HttpCall, HttpReply, Question, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
+from lacuna.client.preparation import add_axis_hint, prepare
 from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
 from lacuna.client.protocols.native import write_call
 from lacuna.client.result import Result
 from lacuna.client.retries import RetryPolicy, choose_wait
+from lacuna.client.server_warnings import pass_on, read_warnings
 from lacuna.client.sources import Image
 from lacuna.client.tasks import Sleep, map_concurrently, sleep
 from lacuna.client.transport import (
@@ -29,7 +31,7 @@ from lacuna.client.transport import (
     make_reply,
     pair_up,
 )
-from lacuna.errors import LacunaError
+from lacuna.errors import ChannelMismatchError, LacunaError
 
 
 class AsyncClient:
@@ -73,7 +75,7 @@ class AsyncClient:
         self._retry = RetryPolicy() if retry is None else retry
         self._segment = PROTOCOLS[protocol]
         self._catalog = Catalog()
-        self._stranger = True
+        self._has_answered = False
         self._clock, self._sleep = clock, sleep
 
     async def segment(
@@ -86,12 +88,18 @@ class AsyncClient:
     ) -> Result:
         """Segment an image.
 
+        If the server warns that the labels may be wrong, so does this, with a `LacunaWarning`.
+
         Args:
-            image: a path, a file's bytes, an array (H, W) or (H, W, C), or a PIL image.
+            image: a path, a file's bytes, an open file, an array (H, W) or (H, W, C), or a PIL
+                image. A pixel of a masked array is valid if none of its channels is masked; masked
+                values are not sent.
             mask: the same, of the image's size; non-zero = valid. Without one, the mask that GDAL
-                keeps beside an image file, alpha, the no-data value and finiteness decide.
+                keeps beside an image file is taken. A masked array's own mask, alpha, the no-data
+                value and finiteness count besides.
             probabilities: whether the result holds probabilities, too.
-            **target: `model`, `version`, `nodata`, `timeout_s`; None is the same as leaving it out.
+            **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`; None is the same as
+                leaving it out.
 
         Raises:
             LacunaError: the error of the server: `RequestError` if the request is at fault,
@@ -102,7 +110,14 @@ class AsyncClient:
 
     async def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
-        return await self._run(self._segment(question.with_sidecar(), self._catalog))
+        prepared = prepare(question)
+        try:
+            result = await self._run(self._segment(prepared, self._catalog))
+        except ChannelMismatchError as error:
+            add_axis_hint(error, prepared)
+            raise
+        pass_on(result.warnings)
+        return result
 
     async def segment_as(
         self,
@@ -122,8 +137,9 @@ class AsyncClient:
         Returns:
             The answer's bytes.
         """
-        question = Question(image, mask, **target).with_sidecar()
+        question = prepare(Question(image, mask, **target))
         reply = await self._send(write_call(question, media_type))
+        pass_on(read_warnings(reply))
         return reply.content
 
     @overload
@@ -227,7 +243,7 @@ class AsyncClient:
                 tries,
                 elapsed_s,
                 random.random(),  # noqa: S311
-                stranger=self._stranger,
+                has_answered=self._has_answered,
             )
             if wait_s is None:
                 raise outcome.error
@@ -238,5 +254,5 @@ class AsyncClient:
             reply = make_reply(await self._http.send(build_request(self._http, call)))
         except httpx2.HTTPError as fault:
             return explain_silence(self._url, fault)
-        self._stranger = False
-        return read_failure(reply) if reply.status >= 400 and call.raises else reply
+        self._has_answered = True
+        return reply if call.accepts(reply.status) else read_failure(reply)

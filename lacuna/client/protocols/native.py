@@ -11,6 +11,7 @@ import io
 import json
 import re
 import uuid
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from lacuna.client.calls import HttpCall, HttpReply, Question, Steps
 from lacuna.client.catalog import Catalog, name_classes, read_classes
 from lacuna.client.result import Result
+from lacuna.client.server_warnings import parse_warnings, read_warnings
 from lacuna.client.sources import Image, read_source
 from lacuna.raster import rle
-from lacuna.raster.npy import read_npy
+from lacuna.raster.npy import Buffer, read_npy
 from lacuna.sample import INVALID_LABEL
 
 JSON = "application/json"
@@ -39,7 +41,8 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     """
     if not (question.probabilities or question.brief):
         reply = yield write_call(question, JSON)
-        return read_json(reply.content, question.image, read_timings(reply))
+        result = read_json(reply.content, question.image, read_timings(reply))
+        return result if result.warnings else replace(result, warnings=read_warnings(reply))
     reply = yield write_call(question, NPZ if question.probabilities else NPY)
     if question.probabilities:
         labels, probabilities = read_npz(reply.content)
@@ -55,6 +58,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         probabilities,
         read_timings(reply),
         question.image,
+        warnings=read_warnings(reply),
     )
 
 
@@ -70,29 +74,29 @@ def write_call(question: Question, media_type: str) -> HttpCall:
         "version": question.version,
         "nodata": question.nodata,
         "timeout_s": question.timeout_s,
+        "stretch": question.stretch,
     }
-    parts = [
-        _write_part(name, str(value).encode())
-        for name, value in parameters.items()
-        if value is not None
-    ]
-    parts.append(_write_part("image", read_source(question.image), is_file=True))
-    if question.mask is not None:
-        parts.append(_write_part("mask", read_source(question.mask), is_file=True))
-    # The body is one piece. HTTP libraries send the parts of a form one by one, which costs client
-    # and server more than the rest of a small request.
     boundary = uuid.uuid4().hex
-    line = b"--%b\r\n" % boundary.encode()
-    body = b"".join([*(line + part for part in parts), b"--%b--\r\n" % boundary.encode()])
+    pieces: list[Buffer] = []
+    for name, value in parameters.items():
+        if value is not None:
+            pieces += [_write_head(boundary, name), str(value).encode(), b"\r\n"]
+    for name, source in (("image", question.image), ("mask", question.mask)):
+        if source is not None:
+            head = _write_head(boundary, name, is_file=True)
+            pieces += [head, read_source(source), b"\r\n"]
+    # The body is one piece. HTTP libraries send the parts of a form one by one, which costs client
+    # and server more than the rest of a small request. It is joined once: images may be huge.
+    body = b"".join([*pieces, f"--{boundary}--\r\n".encode()])
     kind = f"multipart/form-data; boundary={boundary}"
     return HttpCall("POST", "/v1/segment", {"Accept": media_type, "Content-Type": kind}, body)
 
 
-def _write_part(name: str, content: bytes, *, is_file: bool = False) -> bytes:
-    head = f'Content-Disposition: form-data; name="{name}"'
+def _write_head(boundary: str, name: str, *, is_file: bool = False) -> bytes:
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
     if is_file:
         head += f'; filename="{name}"\r\nContent-Type: application/octet-stream'
-    return b"%b\r\n\r\n%b\r\n" % (head.encode(), content)
+    return f"{head}\r\n\r\n".encode()
 
 
 def read_json(content: bytes, image: Image | None, timings_ms: dict[str, float]) -> Result:
@@ -116,6 +120,7 @@ def read_json(content: bytes, image: Image | None, timings_ms: dict[str, float])
         answer["model"]["version"],
         timings_ms=timings_ms or answer["timings_ms"],
         image=image,
+        warnings=parse_warnings(answer.get("warnings")),
     )
 
 

@@ -17,6 +17,7 @@ from lacuna.client.failures import FailedError
 from lacuna.client.protocols.native import read_timings
 from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
+from lacuna.client.server_warnings import read_warnings
 from lacuna.datatypes import DATATYPES
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -49,9 +50,16 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     version = str(head.get("model_version", ""))
     model = yield from catalog.find_model(name, version or None)
     probabilities = outputs["probabilities"][0] if question.probabilities else None
-    classes = name_classes(model, labels)
-    timings_ms = read_timings(reply)
-    return Result(labels, classes, name, version, probabilities, timings_ms, question.image)
+    return Result(
+        labels,
+        name_classes(model, labels),
+        name,
+        version,
+        probabilities,
+        read_timings(reply),
+        question.image,
+        warnings=read_warnings(reply),
+    )
 
 
 def write_call(
@@ -71,7 +79,7 @@ def write_call(
     if mask is not None:
         tensors["mask"] = ((mask != 0).astype(np.uint8), "BOOL")
     raw = [
-        np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<")).tobytes()
+        np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<"))
         for tensor, _ in tensors.values()
     ]
     wanted = ("labels", "probabilities") if question.probabilities else ("labels",)
@@ -81,7 +89,7 @@ def write_call(
                 "name": name,
                 "shape": [1, *tensor.shape],
                 "datatype": datatype,
-                "parameters": {"binary_data_size": len(data)},
+                "parameters": {"binary_data_size": data.nbytes},
             }
             for (name, (tensor, datatype)), data in zip(tensors.items(), raw, strict=True)
         ],
@@ -91,7 +99,7 @@ def write_call(
         head["parameters"] = {"timeout": round(question.timeout_s * 1e6)}
     text = json.dumps(head).encode()
     headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
-    return HttpCall("POST", path, headers, content=b"".join([text, *raw]))
+    return HttpCall("POST", path, headers, content=b"".join([text, *(data.data for data in raw)]))
 
 
 def read_outputs(reply: HttpReply) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -1,7 +1,7 @@
 """Images as the tensors that a model takes, for protocols that send arrays.
 
 An array is sent unchanged. A file is decoded as the server decodes it, by `lacuna.raster`, which
-needs the extra `formats`.
+needs the extra `formats`; invalid pixels become 0, which servers that know no mask can read, too.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any, Literal, cast
 
 import numpy as np
-import PIL.Image
 from numpy.typing import NDArray
 
+from lacuna.client.arrays import CHANNELS_LAST, fill_missing
 from lacuna.client.calls import Question
 from lacuna.client.sources import Image, read_source
+from lacuna.errors import ChannelMismatchError, MalformedRequestError
 
 Dtype = Literal["uint8", "uint16", "float32"]
 
@@ -30,9 +31,17 @@ def read_tensors(
 
     Returns:
         (H, W, C) numbers, and bool (H, W), True = valid, or None if all pixels are valid.
+
+    Raises:
+        MalformedRequestError: if the values must be stretched, which only the native protocol can.
+        RequestError: if image or mask cannot be read, or do not fit the model.
+        ModuleNotFoundError: if a file is given, and the extra is not installed.
     """
+    if question.stretch == "percentile":
+        raise MalformedRequestError("stretch=percentile needs the native protocol")
     if question.nodata is None and _is_plain(question.image) and _is_plain(question.mask):
-        return _from_array(cast("NDArray[Any]", question.image)), cast("Any", question.mask)
+        image = _from_array(cast("NDArray[Any]", question.image), channels)
+        return image, cast("Any", question.mask)
     from lacuna.raster.adapt import to_sample  # noqa: PLC0415 (needs the extra)
     from lacuna.raster.images import decode_image  # noqa: PLC0415
     from lacuna.raster.limits import ImageLimits  # noqa: PLC0415
@@ -43,14 +52,19 @@ def read_tensors(
     mask = None if question.mask is None else decode_mask(read_source(question.mask), limits)
     kind = cast("Dtype", dtype)
     sample = to_sample(raster, mask, channels, kind, nodata=question.nodata)
-    return sample.image, sample.mask
+    return fill_missing(sample.image, sample.mask), sample.mask
 
 
 def _is_plain(source: Image | None) -> bool:
-    return source is None or (
-        isinstance(source, np.ndarray) and not isinstance(source, PIL.Image.Image)
-    )
+    return source is None or isinstance(source, np.ndarray)
 
 
-def _from_array(image: NDArray[Any]) -> NDArray[Any]:
-    return image[:, :, None] if image.ndim == 2 else image
+def _from_array(image: NDArray[Any], channels: int) -> NDArray[Any]:
+    if image.ndim == 2:
+        return image[:, :, None]
+    if len(image) == channels and image.shape[2] not in (1, 3, channels):
+        raise ChannelMismatchError(
+            f"the model takes {channels} channels; the image has {image.shape[2]}. An array must "
+            f"have its channels last; it is {image.shape}: {CHANNELS_LAST}"
+        )
+    return image

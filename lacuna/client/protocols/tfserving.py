@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,9 @@ from lacuna.client.failures import FailedError
 from lacuna.client.protocols.native import read_timings
 from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
+from lacuna.client.server_warnings import read_warnings
+
+_CHUNK_NUMBERS = 1 << 16
 
 _DEPTHS = {"DT_UINT8": "uint8", "DT_UINT16": "uint16"}
 
@@ -46,6 +50,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         probabilities,
         read_timings(reply),
         question.image,
+        warnings=read_warnings(reply),
     )
 
 
@@ -61,13 +66,29 @@ def write_call(
         probabilities: whether the answer holds probabilities.
     """
     valid = np.ones(image.shape[:2], np.bool_) if mask is None else mask != 0
-    row = {"image": image.tolist(), "mask": valid[:, :, None].tolist()}
-    body = {
-        "signature_name": "serving_default" if probabilities else "labels",
-        "instances": [row],
-    }
+    signature = b"serving_default" if probabilities else b"labels"
+    pieces = [
+        b'{"signature_name": "%b", "instances": [{"image": ' % signature,
+        *_write_nested(image),
+        b', "mask": ',
+        *_write_nested(valid[:, :, None]),
+        b"}]}",
+    ]
     headers = {"Content-Type": "application/json"}
-    return HttpCall("POST", path, headers, content=json.dumps(body).encode())
+    return HttpCall("POST", path, headers, content=b"".join(pieces))
+
+
+def _write_nested(array: NDArray[Any]) -> Iterator[bytes]:
+    """Write an array as nested lists, some rows at a time.
+
+    A list of numbers takes up to ten times the memory of its array.
+    """
+    rows = max(1, _CHUNK_NUMBERS // max(math.prod(array.shape[1:]), 1))
+    yield b"["
+    for start in range(0, len(array), rows):
+        chunk = json.dumps(array[start : start + rows].tolist())
+        yield f"{', ' if start else ''}{chunk[1:-1]}".encode()
+    yield b"]"
 
 
 def read_prediction(

@@ -89,13 +89,14 @@ class CalibrationStore:
             return None
         try:
             content = json.loads((self._folder / f"{key}.json").read_text())
-            return Calibration(
-                ContractReport(tuple(Check(**check) for check in content["contract"])),
-                BatchCost(**content["cost"]),
-            )
+            checks = tuple(Check(**check) for check in content["contract"])
+            if not checks or any(not isinstance(check.passed, bool) for check in checks):
+                # Without this, no check or one of another type would count as passed.
+                raise ValueError("the contract must have checks that passed or failed")
+            return Calibration(ContractReport(checks), BatchCost(**content["cost"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             log.warning(
                 "calibration cannot be read; it is measured again", extra={"reason": str(error)}
             )

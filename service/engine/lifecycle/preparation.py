@@ -83,13 +83,10 @@ class Preparation:
                 known = Calibration(contract, BatchCost.fit(measured))
                 self.store.write(key, known)
             return replace(model, cost=known.cost)
-        except (ModelError, AbandonedError):
-            raise
         except Exception as error:
-            if is_out_of_memory(error):
+            if isinstance(error, (ModelError, AbandonedError)) or is_out_of_memory(error):
                 raise
-            log.exception("unexpected error", extra={"model": name, "version": version})
-            raise InvalidGraphError("unexpected error; see the log") from None
+            raise _explain(error, name, version) from None
 
     def _load(self, folder: Path) -> Runtime:
         """Load a version, and reject it if a file changed meanwhile: a mixture might load."""
@@ -98,3 +95,16 @@ class Preparation:
         if take_snapshot(folder) != before:
             raise InvalidGraphError("files must not change while they are loaded; they did")
         return runtime
+
+
+def _explain(error: Exception, name: str, version: str) -> InvalidGraphError:
+    """Log an error that was not expected, and return the one for clients."""
+    if isinstance(error, OSError):
+        # The log has the path; clients see the reason.
+        log.error("file cannot be read", extra={"model": name, "version": version}, exc_info=error)
+        place = Path(error.filename or version).name
+        return InvalidGraphError(
+            f"the files of a version must be readable; {place}: {error.strerror}"
+        )
+    log.error("unexpected error", extra={"model": name, "version": version}, exc_info=error)
+    return InvalidGraphError("unexpected error; see the log")

@@ -27,12 +27,14 @@ from service.core.versions import (
     find_unchanged,
 )
 from service.engine.lifecycle.calibration import CalibrationStore
+from service.engine.lifecycle.layout import explain_model, explain_repository
 from service.engine.lifecycle.model_versions import (
     NO_VERSION_FOUND,
     ModelLease,
     ModelPolicy,
     ModelVersions,
 )
+from service.engine.lifecycle.near_misses import list_ignored
 from service.engine.lifecycle.preparation import Preparation
 from service.engine.lifecycle.reconciler import VersionReconciler
 from service.engine.lifecycle.scan import ModelScan, find_models, scan_model
@@ -191,11 +193,7 @@ class ModelRepository:
     async def load_all(self) -> None:
         """Load all models to serve. Call it once, at the start."""
         await self._refresh(take_as_is=True)
-        if not self._versions:
-            log.error(
-                "no models found, as <model>/<version>/saved_model.pb",
-                extra={"repository": str(self._root)},
-            )
+        await asyncio.to_thread(self._log_layout)
         self._is_started = True
 
     async def refresh(self) -> None:
@@ -283,9 +281,10 @@ class ModelRepository:
                 f"the model must be one that is served: {', '.join(self._names)}; not {name:.100}"
             )
         async with self._lock:
-            scan = await asyncio.to_thread(scan_model, self._root, name)
+            scan = await asyncio.to_thread(self._scan_model, name)
             if name not in self._versions and not scan.snapshots:
-                return UnknownModelError(f"the model must be in the repository; {name:.100} is not")
+                reason = scan.hint or f"{name:.100} is not"
+                return UnknownModelError(f"the model must be in the repository; {reason}")
             found = self._record_scan(name, scan, take_as_is=True)
             versions = self._versions[name]
             if not scan.snapshots:
@@ -307,7 +306,25 @@ class ModelRepository:
             fields = {"repository": str(self._root), "reason": error.strerror}
             log.warning("the repository cannot be read", extra=fields)
             return {}
-        return {name: scan_model(self._root, name) for name in names}
+        return {name: self._scan_model(name) for name in names}
+
+    def _scan_model(self, name: str) -> ModelScan:
+        """Scan the folder of a model, and say what it holds instead of a version."""
+        scan = scan_model(self._root, name)
+        is_explained = scan.snapshots or scan.error
+        return scan if is_explained else scan._replace(hint=explain_model(self._root, name))
+
+    def _log_layout(self) -> None:
+        """Log what looks like a model and is none: a typing error in a name is easily made."""
+        fields = {"repository": str(self._root)}
+        try:
+            if not self._versions:
+                reason = explain_repository(self._root)
+                log.error("no models found", extra=fields | {"reason": reason})
+            for reason in [] if self._names else list_ignored(self._root):
+                log.warning("ignored in the repository", extra=fields | {"reason": reason})
+        except OSError:
+            pass  # the scan has logged it
 
     def _record_scan(
         self, name: str, scan: ModelScan, take_as_is: bool, *, is_required: bool = False
@@ -317,7 +334,7 @@ class ModelRepository:
         if versions is None:
             versions = ModelVersions(name, self.policy.choose_for(name), is_required=is_required)
             self._versions[name] = versions
-        versions.error = scan.error or NO_VERSION_FOUND
+        versions.error = scan.error or "; ".join(filter(None, (NO_VERSION_FOUND, scan.hint)))
         if scan.error:
             return []
         before, self._last_snapshots[name] = self._last_snapshots.get(name, {}), scan.snapshots

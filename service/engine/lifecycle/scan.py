@@ -15,7 +15,15 @@ from typing import NamedTuple
 from lacuna.errors import InvalidGraphError
 from service.core.versions import Snapshot, is_model_name, is_version
 
-_GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
+GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
+
+
+def has_graph(folder: Path) -> bool:
+    """Return True if a folder holds the graph of a SavedModel; False also if it cannot be read."""
+    try:
+        return any((folder / name).is_file() for name in GRAPH_FILES)
+    except OSError:
+        return False
 
 
 def find_versions(folder: Path) -> list[str]:
@@ -55,10 +63,12 @@ class ModelScan(NamedTuple):
     Attributes:
         snapshots: Snapshot of each version.
         error: Reason why the folder cannot be read; empty if it can.
+        hint: What it holds instead of versions; empty if it has one.
     """
 
     snapshots: Mapping[str, Snapshot]
     error: str = ""
+    hint: str = ""
 
 
 def scan_model(root: Path, name: str) -> ModelScan:
@@ -92,7 +102,7 @@ def take_snapshot(folder: Path) -> Snapshot:
             continue
         place = path.relative_to(folder).as_posix()
         digest.update(f"{place}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return Snapshot(digest.hexdigest(), any((folder / file).is_file() for file in _GRAPH_FILES))
+    return Snapshot(digest.hexdigest(), has_graph(folder))
 
 
 def locate_version(root: Path, name: str, version: str) -> Path:

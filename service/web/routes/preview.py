@@ -9,22 +9,40 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lacuna.errors import NotReadyError, RequestError
 from lacuna.raster.formats import list_body_types
-from lacuna.raster.limits import ImageLimits
 from lacuna.raster.preview import Preview
 from service.engine.admission_gate import Reservation
+from service.engine.lifecycle.repository import ModelRepository
+from service.exchange import Exchange
+from service.runtime.manifest import Manifest
 from service.web.problems import describe_responses
 from service.web.request import HttpRequest
 from service.web.services import AppServices
-from service.wire.dialect import Body, RequestHead
-from service.wire.native.request import NODATA_SCHEMA, estimate_request_bytes, parse_request
+from service.wire.batch import estimate_sample_bytes
+from service.wire.dialect import Body, ModelTarget, RequestHead
+from service.wire.native.request import (
+    NODATA_SCHEMA,
+    STRETCH_SCHEMA,
+    estimate_request_bytes,
+    parse_request,
+)
 
-_PIXEL_BYTES = 32
-"""Most bytes for each pixel while a picture is drawn; measured."""
+_PIXEL_BYTES = 40
+"""Most bytes for each pixel while a large picture is drawn; measured."""
 
 _FILE = {"type": "string", "format": "binary"}
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "nodata": NODATA_SCHEMA,
+    "model": {"type": "string"},
+    "version": {"type": "string"},
+    "stretch": STRETCH_SCHEMA,
+}
 _OPENAPI: dict[str, Any] = {
-    "parameters": [{"in": "query", "name": "nodata", "required": False, "schema": NODATA_SCHEMA}],
+    "parameters": [
+        {"in": "query", "name": name, "required": False, "schema": schema}
+        for name, schema in _PARAMETERS.items()
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -32,7 +50,7 @@ _OPENAPI: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["image"],
-                    "properties": {"image": _FILE, "mask": _FILE, "nodata": NODATA_SCHEMA},
+                    "properties": {"image": _FILE, "mask": _FILE, **_PARAMETERS},
                 }
             },
             **{media_type: {"schema": _FILE} for media_type in list_body_types()},
@@ -55,33 +73,56 @@ def make_router(services: AppServices) -> APIRouter:
         response_class=Response,
         responses={
             200: {"description": "invalid pixels are transparent", "content": {"image/png": {}}},
-            **describe_responses(400, 401, 408, 413, 415, 422, 429, 500, 503),
+            **describe_responses(400, 401, 404, 408, 413, 415, 422, 429, 500, 503),
         },
         openapi_extra=_OPENAPI,
     )
     async def preview(request: Request) -> Response:
         exchange = services.exchange
         incoming = HttpRequest(request, services.body_limits)
+
         with exchange.telemetry.measure("preview"):
             shown = await exchange.with_body(
                 incoming,
-                lambda body, reservation: _draw(
-                    incoming.head, body, exchange.image_limits, reservation
-                ),
+                lambda body, reservation: _draw(incoming.head, body, exchange, reservation),
             )
         incoming.add_log_fields(height=shown.size[0], width=shown.size[1])
-        headers = {"Lacuna-Preview": "exact" if shown.exact else "approximate"}
+        headers = {
+            "Lacuna-Preview": "exact" if shown.exact else "approximate",
+            "Lacuna-Preview-Range": "model" if shown.in_model_range else "image",
+        }
         return Response(shown.content, media_type="image/png", headers=headers)
 
     return router
 
 
 async def _draw(
-    head: RequestHead, body: Body, limits: ImageLimits, reservation: Reservation
+    head: RequestHead, body: Body, exchange: Exchange, reservation: Reservation
 ) -> Preview:
-    content_type = head.headers.get("content-type")
+    content_type, limits = head.headers.get("content-type"), exchange.image_limits
     await reservation.hold(await asyncio.to_thread(estimate_request_bytes, content_type, body))
     request = await asyncio.to_thread(parse_request, content_type, head.query, body, limits)
+    manifest = _find_manifest(exchange.repository, request.target)
     footprint = await asyncio.to_thread(request.measure, limits)
-    await reservation.hold(footprint.decode_bytes + _PIXEL_BYTES * footprint.pixels)
-    return await asyncio.to_thread(request.draw_preview, limits)
+    sample_bytes = 0
+    if manifest is not None and request.stretch != "none":
+        sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, request.stretch)
+    drawing_bytes = _PIXEL_BYTES * footprint.pixels
+    await reservation.hold(footprint.decode_bytes + sample_bytes + drawing_bytes)
+    return await asyncio.to_thread(request.draw_preview, limits, manifest)
+
+
+def _find_manifest(repository: ModelRepository, target: ModelTarget) -> Manifest | None:
+    """Return the manifest of the model; None if it is not ready, or not named and not the only one.
+
+    Raises:
+        RequestError: if there is no model of the requested name and version.
+    """
+    try:
+        return repository.find(*target).runtime.manifest
+    except NotReadyError:
+        return None
+    except RequestError:
+        if target.name is not None:
+            raise
+        return None

@@ -13,7 +13,7 @@ from lacuna.raster.formats import ACCEPTED, list_body_types
 from service.web.problems import describe_responses
 from service.web.services import AppServices
 from service.wire.native.dialect import NativeDialect
-from service.wire.native.request import NODATA_SCHEMA
+from service.wire.native.request import NODATA_SCHEMA, STRETCH_SCHEMA
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -31,6 +31,7 @@ _FORM = {
             "version": {"type": "string"},
             "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+            "stretch": STRETCH_SCHEMA,
         },
     }
 }
@@ -45,6 +46,7 @@ _JSON = {
             "version": {"type": "string"},
             "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+            "stretch": STRETCH_SCHEMA,
         },
     }
 }
@@ -55,6 +57,7 @@ _PARAMETERS = [
         ("version", {"type": "string"}),
         ("nodata", NODATA_SCHEMA),
         ("timeout_s", {"type": "number"}),
+        ("stretch", STRETCH_SCHEMA),
     )
 ]
 _OPENAPI: dict[str, Any] = {

@@ -10,7 +10,7 @@ import { send } from "./transfer.js";
  * @property {string} state
  * @property {string} reason reason why the model is not ready
  * @property {string} [description]
- * @property {{channels: number, dtype: string}} [image]
+ * @property {{channels: number, dtype: string, statistics?: {low: number, high: number}[]}} [image]
  * @property {Class[]} [classes]
  * @property {{padding_invariant: boolean}} [contract]
  *
@@ -21,6 +21,7 @@ import { send } from "./transfer.js";
  * @property {string} model
  * @property {string} version
  * @property {string} nodata as it was typed; empty for none
+ * @property {string} stretch percentile, or empty for none
  */
 
 /** URL of the server, with the path prefix of a proxy if there is one. */
@@ -64,7 +65,7 @@ export async function segment(question, options = {}) {
   const form = new FormData();
   form.append("image", question.image, question.imageName);
   if (question.mask) form.append("mask", question.mask, "mask.png");
-  for (const name of /** @type {const} */ (["model", "version", "nodata"])) {
+  for (const name of /** @type {const} */ (["model", "version", "nodata", "stretch"])) {
     if (question[name]) form.append(name, question[name]);
   }
   const began = performance.now();
@@ -79,21 +80,24 @@ export async function segment(question, options = {}) {
 }
 
 /**
- * Request a picture of an image that the browser cannot show.
+ * Request a picture of an image that the browser cannot show, as a model is given it.
  *
  * @param {Blob} image
- * @param {{mask?: Blob, nodata?: string, signal?: AbortSignal}} [options]
- * @returns {Promise<{picture: Blob, exact: boolean}>} PNG of the image's size, transparent where
- *   pixels are missing; exact is true if its values are those of the image
+ * @param {{mask?: Blob|null, nodata?: string, model?: string, version?: string, stretch?: string,
+ *   signal?: AbortSignal}} [options]
+ * @returns {Promise<{picture: Blob, exact: boolean, inRange: boolean}>} PNG of the image's size,
+ *   transparent where pixels are missing; exact is true if its values are those of the image,
+ *   inRange if they are drawn in the model's range
  */
-export async function preview(image, { mask, nodata, signal } = {}) {
+export async function preview(image, { mask, signal, ...fields } = {}) {
   const body = new FormData();
   body.append("image", image);
   if (mask) body.append("mask", mask);
-  if (nodata) body.append("nodata", nodata);
+  for (const [name, value] of Object.entries(fields)) if (value) body.append(name, value);
   const response = await ask("v1/preview", { method: "POST", body, signal });
   const exact = response.headers.get("Lacuna-Preview") === "exact";
-  return { picture: await response.blob(), exact };
+  const inRange = response.headers.get("Lacuna-Preview-Range") === "model";
+  return { picture: await response.blob(), exact, inRange };
 }
 
 /** @returns {Promise<Model[]>} */

@@ -4,8 +4,13 @@ import { listModels } from "./api.js";
 import { find, make } from "./dom.js";
 
 export class Chooser {
-  /** @param {() => void} onChange */
-  constructor(onChange) {
+  /**
+   * @param {() => void} onChange is called when the user has chosen another
+   * @param {(chosen: import("./api.js").Model|undefined) => void} onDescribe is called with the
+   *   version that will answer, whenever it may have changed
+   */
+  constructor(onChange, onDescribe) {
+    this.onDescribe = onDescribe;
     /** @type {import("./api.js").Model[]} */
     this.models = [];
     this.modelSelect = find("model");
@@ -50,6 +55,7 @@ export class Chooser {
     const mine = this.models.filter(({ name }) => name === this.model);
     const chosen = mine.find(({ version }) => version === this.version) ??
       mine.find(({ state }) => state === "ready") ?? mine[0];
+    this.onDescribe(chosen);
     const note = find("model-note");
     if (!chosen) note.textContent = "The server has no models.";
     else if (chosen.state !== "ready" && !chosen.description) {

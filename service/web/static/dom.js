@@ -28,6 +28,11 @@ export function bringIntoSight(element, block) {
   element.scrollIntoView({ behavior: calm ? "auto" : "smooth", block });
 }
 
+/** @param {string} text @returns {string} */
+export function toSentence(text) {
+  return text[0].toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
+}
+
 /** @param {number} number @returns {string} */
 export function count(number) {
   return number.toLocaleString("en-US");

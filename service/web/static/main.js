@@ -14,6 +14,7 @@ import { Runner, describeError } from "./run.js";
 import { Session } from "./session.js";
 import { setUpStatus } from "./status.js";
 import { setUpToolbar } from "./toolbar.js";
+import { setUpValues } from "./values.js";
 import { View } from "./view.js";
 
 /** @param {Error|null} error */
@@ -46,8 +47,9 @@ find("alert-close").addEventListener("click", () => showError(null));
 const session = new Session();
 const view = new View(find("picture"));
 const painter = new Painter(view, () => session.mask);
-const chooser = new Chooser(() => session.noteStale());
-new Runner(session, chooser, showError);
+const chooser = new Chooser(() => session.noteStale(),
+  (chosen) => session.setModel(chosen).catch(showError));
+const runner = new Runner(session, chooser, showError);
 
 session.addEventListener("opening", () => {
   find("opening").hidden = !session.opening;
@@ -61,10 +63,14 @@ session.addEventListener("picture", () => {
   find("image-name").textContent = picture.name;
   view.show(picture, mask);
 });
+session.addEventListener("drawn", () => view.request());
+session.addEventListener("drawing", () =>
+  find("frame").setAttribute("aria-busy", String(session.isDrawing)));
 const intake = setUpIntake(session, attempt);
 setUpToolbar(session, view, painter);
 setUpReadout(session, painter);
 setUpMissing(session, attempt);
+setUpValues(session, runner, attempt);
 setUpLegend(session, view);
 setUpResult(session, chooser, attempt);
 setUpProof(session, chooser);

@@ -37,7 +37,14 @@ export function setUpMissing(session, attempt) {
   session.addEventListener("picture", () => {
     find("missing-controls").disabled = false;
     find("below").disabled = find("mark-below").disabled = !session.picture?.hasNumbers;
-    find("file-note").textContent = describeFile(session);
+  });
+  let byFile = 0;
+  session.addEventListener("picture", () => {
+    byFile = session.mask?.missing ?? 0; // a new picture has no marks yet
+    find("file-note").textContent = describeFile(session, byFile);
+  });
+  session.addEventListener("drawn", () => {
+    find("file-note").textContent = describeFile(session, byFile);
   });
   session.addEventListener("mask", () => showCount(session));
 }
@@ -56,14 +63,17 @@ function fillNumbers(session, marked) {
   });
 }
 
-/** @param {import("./session.js").Session} session */
-function describeFile({ picture, mask }) {
-  const missing = mask?.missing ?? 0; // a new picture has no marks yet
+/** @param {import("./session.js").Session} session @param {number} missing pixels, by the file */
+function describeFile({ picture }, missing) {
   const notes = [];
   if (missing) notes.push(`Missing in the file (transparent or no data): ${count(missing)} px.`);
   if (!picture?.hasNumbers) {
     notes.push("This is a preview by the server, of 8 bits and at most three bands. The model " +
       "receives the original values.");
+  }
+  if (!picture?.inRange) {
+    notes.push("The range of the model's values is not known, so this picture may be brighter or " +
+      "darker than what the model receives.");
   }
   return notes.join(" ");
 }

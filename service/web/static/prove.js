@@ -57,7 +57,7 @@ export function setUpProof(session, chooser) {
  * @param {import("./chooser.js").Chooser} chooser
  * @param {AbortSignal} signal
  */
-async function compare({ picture, mask }, chooser, signal) {
+async function compare({ picture, mask, stretch }, chooser, signal) {
   if (!picture || !mask) return;
   const { width, height } = picture;
   const [right, bottom] = [choosePadding(), choosePadding()];
@@ -65,7 +65,7 @@ async function compare({ picture, mask }, chooser, signal) {
   const ask = async ({ image, mask: file }) => {
     const question = {
       image, imageName: "image", mask: file, model: chooser.model, version: chooser.version,
-      nodata: "",
+      nodata: "", stretch: stretch ? "percentile" : "",
     };
     const { content } = await segment(question, { signal });
     const { labels, summary } = await background.readAnswer(content);

@@ -16,9 +16,12 @@ import { isNpy, readNpy } from "./npy.js";
 /** Of classic TIFF and BigTIFF. */
 const TIFF_MARKS = ["II*\0", "MM\0*", "II+\0", "MM\0+"];
 
+/** @typedef {import("./range.js").Range} Range */
+
 /**
  * @typedef {{width: number, height: number, raster: Raster, missing: Uint8Array|null,
- *   canvas: OffscreenCanvas}} Opened missing is not 0 where the file itself says so
+ *   canvas: OffscreenCanvas|null}} Opened missing is not 0 where the file itself says so; canvas is
+ *   the picture as the browser draws it, null if it cannot
  */
 
 /**
@@ -75,9 +78,7 @@ function openArray(buffer) {
   const [height, width, channels = 1] = shape;
   const raster = { width, height, channels, step: channels, kind, values, picture: false };
   const missing = findMissing(raster, (value) => !Number.isFinite(value), "any");
-  const canvas = new OffscreenCanvas(width, height);
-  getContext(canvas).putImageData(paint(raster), 0, 0);
-  return { width, height, raster, missing, canvas };
+  return { width, height, raster, missing, canvas: null };
 }
 
 /**
@@ -102,14 +103,53 @@ export function findMissing({ width, height, channels, step, values }, test, whi
 }
 
 /**
- * Draw values as a picture. Values other than bytes are stretched from the smallest to the largest.
+ * Draw an opened picture in the range of a model. If no range is known, pictures are drawn as they
+ * are, and arrays are stretched from the smallest to the largest value.
  *
  * @param {Raster} raster
+ * @param {Range|null} range
+ * @param {OffscreenCanvas|null} drawn by the browser
+ * @returns {OffscreenCanvas}
  */
-function paint({ width, height, channels, values, kind }) {
+export function draw(raster, range, drawn = null) {
+  if (drawn && (!range || range.dtype === "uint8")) return drawn;
+  const canvas = new OffscreenCanvas(raster.width, raster.height);
+  getContext(canvas).putImageData(paint(raster, range), 0, 0);
+  return canvas;
+}
+
+/** @param {Raster} raster @param {Range|null} range */
+function paint(raster, range) {
+  const { width, height, channels, step, values, picture } = raster;
+  const { lows, highs } = chooseLimits(raster, range);
+  // The server scales intensities to the model's depth.
+  const unit = picture && range?.dtype === "uint16" ? 257 : 1;
+  const image = new ImageData(width, height);
+  for (let color = 0; color < 3; color++) {
+    const channel = channels < 3 ? 0 : color;
+    const low = lows[channel];
+    const scale = 255 / (highs[channel] - low || 1);
+    for (let at = 0; at < width * height; at++) {
+      image.data[at * 4 + color] = (values[at * step + channel] * unit - low) * scale;
+    }
+  }
+  for (let at = 0; at < width * height; at++) image.data[at * 4 + 3] = 255;
+  return image;
+}
+
+/**
+ * @param {Raster} raster
+ * @param {Range|null} range
+ * @returns {{lows: number[], highs: number[]}} of each channel
+ */
+function chooseLimits({ channels, values, kind, picture }, range) {
+  if (range?.lows.length === channels) return range;
   let low = 0;
   let high = kind === "|b1" ? 1 : 255;
-  if (values.BYTES_PER_ELEMENT > 1) {
+  if (range) {
+    low = Math.min(...range.lows);
+    high = Math.max(...range.highs);
+  } else if (!picture && values.BYTES_PER_ELEMENT > 1) {
     low = Infinity;
     high = -Infinity;
     for (const value of values) {
@@ -117,16 +157,7 @@ function paint({ width, height, channels, values, kind }) {
       if (value > high && value !== Infinity) high = value;
     }
   }
-  const scale = 255 / (high - low || 1);
-  const picture = new ImageData(width, height);
-  const source = channels < 3 ? [0, 0, 0] : [0, 1, 2];
-  for (let at = 0; at < width * height; at++) {
-    for (let color = 0; color < 3; color++) {
-      picture.data[at * 4 + color] = (values[at * channels + source[color]] - low) * scale;
-    }
-    picture.data[at * 4 + 3] = 255;
-  }
-  return picture;
+  return { lows: Array(channels).fill(low), highs: Array(channels).fill(high) };
 }
 
 /** @param {OffscreenCanvas} canvas */

@@ -22,7 +22,7 @@ export function setUpResult(session, chooser, attempt) {
     find("stale").hidden = false;
   });
   session.addEventListener("answer", () => {
-    const { answer, picture, mask, nodata } = session;
+    const { answer, picture, mask, nodata, stretch } = session;
     if (!answer || !picture) return;
     const isNew = find("result").hidden;
     find("result").hidden = false;
@@ -30,7 +30,7 @@ export function setUpResult(session, chooser, attempt) {
     showTimings(answer);
     find("curl").textContent = writeCurl({
       name: picture.name, masked: (mask?.marked ?? 0) > 0, model: chooser.model,
-      version: chooser.version, nodata, keyed: hasKey(), server: SERVER.href,
+      version: chooser.version, nodata, stretch, keyed: hasKey(), server: SERVER.href,
     });
     // Only beside the picture: in a narrow window, scrolling would move the picture out of sight.
     if (isNew && WIDE.matches) bringIntoSight(find("result"), "nearest");
@@ -87,16 +87,17 @@ function save(name, file) {
 
 /**
  * @param {{name: string, masked: boolean, model: string, version: string, nodata: string,
- *   keyed: boolean, server: string}} asked
+ *   stretch: boolean, keyed: boolean, server: string}} asked
  * @returns {string}
  */
-export function writeCurl({ name, masked, model, version, nodata, keyed, server }) {
+export function writeCurl({ name, masked, model, version, nodata, stretch, keyed, server }) {
   const file = /[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name;
   const parts = [["-F", `image=@${file}`]];
   if (masked) parts.push(["-F", "mask=@mask.png"]);
   if (model) parts.push(["-F", `model=${model}`]);
   if (version) parts.push(["-F", `version=${version}`]);
   if (nodata) parts.push(["-F", `nodata=${nodata}`]);
+  if (stretch) parts.push(["-F", "stretch=percentile"]);
   const lines = parts.map(([flag, value]) => `${flag} ${quote(value)}`);
   // A variable instead of the key, because the command may be pasted where others read it.
   if (keyed) lines.push('-H "Authorization: Bearer $LACUNA_KEY"');

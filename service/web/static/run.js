@@ -2,7 +2,7 @@
 
 import { Problem, segment } from "./api.js";
 import { background } from "./background.js";
-import { duration, find, bringIntoSight } from "./dom.js";
+import { duration, find, bringIntoSight, toSentence } from "./dom.js";
 
 const AGAIN = "Segment again";
 
@@ -56,6 +56,7 @@ export class Runner {
           `read ${height}×${width}, the browser ${mask.height}×${mask.width}.`);
       }
       session.setAnswer({ content, labels, summary, timings, tookMs });
+      await session.redrawStretched(); // the mask may have changed since it was drawn
     } catch (error) {
       if (error.name !== "AbortError") this.showError(error);
     } finally {
@@ -67,7 +68,7 @@ export class Runner {
 
   /** @returns {Promise<import("./api.js").Question>} */
   async makeQuestion() {
-    const { picture, nodata } = this.session;
+    const { picture, nodata, stretch } = this.session;
     if (!picture) throw new Error("There is no image yet.");
     return {
       image: picture.blob,
@@ -76,6 +77,7 @@ export class Runner {
       model: this.chooser.model,
       version: this.chooser.version,
       nodata,
+      stretch: stretch ? "percentile" : "",
     };
   }
 
@@ -134,7 +136,7 @@ class Progress {
 /** @param {Error} error @returns {string} for people */
 export function describeError(error) {
   const text = error.message || "Something went wrong.";
-  const sentence = text[0].toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
+  const sentence = toSentence(text);
   if (error instanceof Problem && error.retryAfterS) {
     return `${sentence} Try again in ${error.retryAfterS} s.`;
   }

@@ -1,11 +1,12 @@
 /**
  * State of the page: a picture, its mask, and the answer. Changes are announced by the events
- * `opening`, `picture`, `mask`, `answer` and `stale`.
+ * `opening`, `picture`, `drawing`, `drawn`, `values`, `mask`, `answer` and `stale`.
  */
 
 import { preview } from "./api.js";
 import { background } from "./background.js";
 import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
+import { findRange } from "./range.js";
 
 /**
  * @typedef {object} Picture
@@ -16,7 +17,10 @@ import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
  * @property {ImageBitmap} bitmap
  * @property {ImageBitmap|null} small smaller copy of a large picture
  * @property {boolean} hasNumbers true if the page knows the pixel values, not only a preview
+ * @property {boolean} inRange true if it is drawn as the model is given it
  * @property {boolean} byServer true if the server made the picture, and knows what is missing in it
+ *
+ * @typedef {{bitmap: ImageBitmap, small: ImageBitmap|null, inRange: boolean}} Drawing
  *
  * @typedef {object} Answer
  * @property {ArrayBuffer} content JSON of the answer
@@ -35,10 +39,22 @@ export class Session extends EventTarget {
   answer = null;
   /** As it was typed. */
   nodata = "";
+  /** Model that the picture is drawn for. */
+  target = { model: "", version: "" };
+  /** @type {import("./range.js").Range|null} */
+  range = null;
+  /** True if the server can stretch the values for the model. */
+  canStretch = false;
+  /** True if it shall. */
+  stretch = false;
   /** True if picture or mask have changed since the answer. */
   isStale = false;
   /** Name of the picture that is being opened; empty if there is none. */
   opening = "";
+  /** True while the picture is drawn anew. */
+  isDrawing = false;
+  /** Number of the last drawing; an earlier one is dropped. */
+  #drawing = 0;
   /** Controller of the last opening; an earlier one is aborted. */
   #turn = new AbortController();
 
@@ -48,10 +64,12 @@ export class Session extends EventTarget {
     const { signal } = this.#turn = new AbortController();
     this.#setOpening(name);
     try {
-      const read = await background.openPicture(blob);
-      const opened = read ?? await openUnreadable(blob, signal);
+      const { range, target } = this;
+      const read = await background.openPicture(blob, true, range);
+      const opened = read ?? await openUnreadable(blob, { ...target, signal }, range);
       signal.throwIfAborted();
-      await this.#take({ blob, name, byServer: !read, ...opened });
+      await this.#take({ blob, name, byServer: !read, inRange: range !== null, ...opened });
+      if (this.range !== range) await this.#draw();
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -70,6 +88,7 @@ export class Session extends EventTarget {
     this.isStale = false;
     this.#tell("picture");
     if (this.nodata) await this.setNodata(this.nodata);
+    else await this.redrawStretched();
     this.#tell("mask");
   }
 
@@ -104,6 +123,94 @@ export class Session extends EventTarget {
     if (this.nodata === text && this.mask === mask) {
       this.changeMask(() => mask.setReason(NODATA, found));
     }
+    await this.redrawStretched();
+  }
+
+  /** @param {import("./api.js").Model} [chosen] model that will answer; none if there is none */
+  async setModel({ name = "", version = "", image } = /** @type {any} */ ({})) {
+    const range = findRange(image);
+    const same = JSON.stringify(range) === JSON.stringify(this.range);
+    const wasStretched = this.stretch;
+    if (!same) this.range = range;
+    this.target = { model: name, version };
+    this.canStretch = Boolean(image?.statistics);
+    this.stretch &&= this.canStretch;
+    this.#tell("values");
+    if (!same || wasStretched) await this.#draw();
+  }
+
+  /** @param {boolean} stretch */
+  async setStretch(stretch) {
+    this.stretch = stretch;
+    this.#tell("values");
+    this.noteStale();
+    await this.#draw();
+  }
+
+  /** Draw again if the values are stretched, because the valid pixels decide how. */
+  async redrawStretched() {
+    if (this.stretch) await this.#draw();
+  }
+
+  /** Draw the picture as the model is given it. */
+  async #draw() {
+    await this.#drawBy(async (picture) => {
+      const { range, stretch } = this;
+      if (stretch || !picture.hasNumbers) return this.#drawByServer(picture);
+      return { ...await background.repaint(range), inRange: range !== null };
+    });
+  }
+
+  /**
+   * Draw the picture anew, unless another drawing begins meanwhile.
+   *
+   * @param {(picture: Picture) => Promise<Drawing|null>} make
+   * @returns {Promise<boolean>} true if it was drawn
+   */
+  async #drawBy(make) {
+    const { picture } = this;
+    if (!picture) return false;
+    const mine = ++this.#drawing;
+    this.#setDrawing(true);
+    try {
+      const drawing = await make(picture);
+      const isDrawn = drawing !== null && mine === this.#drawing && this.picture === picture;
+      if (isDrawn) this.#replace(picture, drawing);
+      return isDrawn;
+    } finally {
+      if (mine === this.#drawing) this.#setDrawing(false);
+    }
+  }
+
+  /** @param {boolean} isDrawing */
+  #setDrawing(isDrawing) {
+    this.isDrawing = isDrawing;
+    this.#tell("drawing");
+  }
+
+  /**
+   * Request a preview of the picture, stretched if the values are.
+   *
+   * @param {Picture} picture
+   * @returns {Promise<Drawing>}
+   */
+  async #drawByServer({ blob }) {
+    const { stretch, target, nodata } = this;
+    const { picture, inRange } = await preview(blob, stretch
+      ? { ...target, nodata, stretch: "percentile", mask: await this.writeMask() }
+      : { ...target, nodata });
+    return { ...await background.lookAgain(picture, false, null), inRange };
+  }
+
+  /**
+   * @param {Picture} picture
+   * @param {Drawing} drawing
+   */
+  #replace(picture, { bitmap, small, inRange }) {
+    picture.bitmap.close();
+    picture.small?.close();
+    Object.assign(picture, { bitmap, small, inRange });
+    this.#tell("drawn");
   }
 
   /**
@@ -114,19 +221,28 @@ export class Session extends EventTarget {
    * @param {string} nodata
    */
   async #lookAgain(picture, mask, nodata) {
-    const { bitmap, small, missing } =
-      await background.lookAgain((await preview(picture.blob, { nodata })).picture);
-    if (this.nodata !== nodata || this.picture !== picture) return;
-    picture.bitmap.close();
-    picture.small?.close();
-    Object.assign(picture, { bitmap, small });
-    // What was missing in the file and still is, is so for another reason than the value.
-    const still = missing?.map((found, at) => (nodata === "" || mask.cells[at] & BY_FILE ? found : 0));
-    const others = missing?.map((found, at) => (still?.[at] ? 0 : found));
-    this.changeMask(() => {
-      mask.setReason(BY_FILE, still ?? null);
-      mask.setReason(NODATA, others ?? null);
+    const isCurrent = () => this.nodata === nodata && this.picture === picture;
+    const isDrawn = await this.#drawBy(async () => {
+      const { stretch, range, target } = this;
+      const { signal } = this.#turn;
+      const seen = await preview(picture.blob, { ...target, nodata });
+      // An exact preview has the numbers below what was missing. The worker must not take them
+      // for those of a picture that is opened meanwhile.
+      const { missing, ...drawing } =
+        await background.lookAgain(seen.picture, seen.exact && !signal.aborted, range);
+      if (!isCurrent()) return null;
+      // What was missing in the file and still is, is so for another reason than the value.
+      const still = missing?.map((found, at) =>
+        (nodata === "" || mask.cells[at] & BY_FILE ? found : 0));
+      const others = missing?.map((found, at) => (still?.[at] ? 0 : found));
+      this.changeMask(() => {
+        mask.setReason(BY_FILE, still ?? null);
+        mask.setReason(NODATA, others ?? null);
+      });
+      if (stretch) return null;
+      return { ...drawing, inRange: seen.exact ? range !== null : seen.inRange };
     });
+    if (!isDrawn && isCurrent()) await this.#draw();
   }
 
   /** @param {number} value pixels all of whose channels are less are marked */
@@ -183,12 +299,14 @@ export class Session extends EventTarget {
  * Open an image that the browser cannot read, by a preview from the server.
  *
  * @param {Blob} blob
- * @param {AbortSignal} signal
+ * @param {{model: string, version: string, signal: AbortSignal}} options
+ * @param {import("./range.js").Range|null} range
  */
-async function openUnreadable(blob, signal) {
-  const { picture, exact } = await preview(blob, { signal });
-  signal.throwIfAborted(); // the worker keeps the picture that it opened last
-  return background.openPicture(picture, exact);
+async function openUnreadable(blob, options, range) {
+  const { picture, exact, inRange } = await preview(blob, options);
+  options.signal.throwIfAborted(); // the worker keeps the picture that it opened last
+  const opened = await background.openPicture(picture, exact, range);
+  return exact ? opened : { ...opened, inRange };
 }
 
 /** @param {string} text @returns {number} NaN for nan, and for text that is not a number */

@@ -6,7 +6,7 @@
 import { writeNpy } from "./npy.js";
 import { writeLabelsPng, writeMaskPng } from "./png.js";
 import { compareLabels, disturb, plain } from "./disturb.js";
-import { findMissing, openMask, openPicture } from "./raster.js";
+import { draw, findMissing, openMask, openPicture } from "./raster.js";
 import { fillRuns } from "./rle.js";
 
 const SMALL_SIDE = 1536;
@@ -17,20 +17,33 @@ let turn = 0;
 
 /** @type {Record<string, (...given: any[]) => any>} */
 const TASKS = {
-  /** @param {Blob} blob @param {boolean} exact true if the blob has the image's own values */
-  async openPicture(blob, exact = true) {
+  /**
+   * @param {Blob} blob
+   * @param {boolean} exact true if the blob has the image's own values
+   * @param {import("./range.js").Range|null} range range to draw them in
+   */
+  async openPicture(blob, exact, range) {
     const mine = ++turn;
     const opened = await openPicture(blob);
     if (!opened) return null;
     if (mine === turn) raster = exact ? opened.raster : null;
-    return { ...await show(opened), hasNumbers: exact };
+    return { ...await show(opened, exact ? range : null), hasNumbers: exact };
   },
 
-  /** @param {Blob} blob new preview of the open picture */
-  async lookAgain(blob) {
+  /**
+   * @param {Blob} blob new preview of the open picture
+   * @param {boolean} exact true if it has the image's own values, and they are to be kept
+   * @param {import("./range.js").Range|null} range range to draw them in
+   */
+  async lookAgain(blob, exact, range) {
+    const mine = turn;
     const opened = await openPicture(blob);
-    return opened && show(opened);
+    if (opened && exact && mine === turn) raster = opened.raster;
+    return opened && show(opened, exact ? range : null);
   },
+
+  /** @param {import("./range.js").Range|null} range range to draw the open picture in */
+  repaint: (range) => raster && show({ ...raster, raster, missing: null, canvas: null }, range),
 
   openMask,
 
@@ -82,9 +95,12 @@ const TASKS = {
   compareLabels,
 };
 
-/** @param {import("./raster.js").Opened} opened */
-async function show({ width, height, missing, canvas }) {
-  const bitmap = canvas.transferToImageBitmap();
+/**
+ * @param {import("./raster.js").Opened} opened
+ * @param {import("./range.js").Range|null} range
+ */
+async function show({ width, height, raster: opened, missing, canvas }, range) {
+  const bitmap = draw(opened, range, canvas).transferToImageBitmap();
   const longest = Math.max(width, height);
   const small = longest > 2 * SMALL_SIDE
     ? await createImageBitmap(bitmap, {

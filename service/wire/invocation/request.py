@@ -48,7 +48,13 @@ def parse_instances(body: Body, query: Mapping[str, str], limits: ImageLimits) -
         content["signature_name"] = given.pop("signature_name")
     parameters = merge_parameters(query, given)
     request = read_predict(content, len(body), parameters.nodata)
-    return replace(request, target=_find_target(parameters), timeout_s=parameters.timeout_s)
+    return replace(
+        request,
+        target=_find_target(parameters),
+        timeout_s=parameters.timeout_s,
+        stretch=parameters.stretch,
+        decodes_inline=request.decodes_inline and parameters.stretch == "none",
+    )
 
 
 def read_attributes(text: str | None) -> dict[str, str]:

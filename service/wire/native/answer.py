@@ -26,5 +26,6 @@ def render(answer: Answer, kind: OutputType) -> bytes:
             answer.version,
             segmentation.probabilities,
             {stage: seconds * 1000 for stage, seconds in answer.timings_s.items()},
+            warnings=answer.warnings,
         )
     )

@@ -22,7 +22,7 @@ from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import read_mask_file
 from lacuna.raster.nodata import NoData, parse_nodata
-from lacuna.raster.preview import Preview, draw_preview
+from lacuna.raster.preview import Preview, draw_preview, draw_sample
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import ImageInput, measure_files, measure_images, read_samples
@@ -41,6 +41,12 @@ NODATA_SCHEMA = {
 FORM = "multipart/form-data"
 JSON = "application/json"
 
+STRETCHES = ("none", "percentile")
+"""Values of the parameter `stretch`."""
+
+STRETCH_SCHEMA = {"type": "string", "enum": list(STRETCHES)}
+"""Schema of the parameter `stretch`, for OpenAPI."""
+
 _MAX_INLINE_BYTES = 256 * 1024
 
 
@@ -54,12 +60,14 @@ class Parameters:
         nodata: value of missing pixels in the units of the image, in place of those that the file
             names; None for these.
         timeout_s: seconds that the client will wait; None for no limit.
+        stretch: `percentile` to stretch the values to the range of the training data, or `none`.
     """
 
     model: str | None = None
     version: str | None = None
     nodata: NoData | None = None
     timeout_s: float | None = None
+    stretch: str = "none"
 
 
 @dataclass
@@ -71,7 +79,7 @@ class SegmentRequest:
         image: image and mask.
         output: type of the answer.
         decodes_inline: True if decoding is faster on the event loop than in a thread: small arrays,
-            not compressed.
+            not compressed and not stretched.
         priority: always 0; the protocol has no priorities.
     """
 
@@ -90,6 +98,11 @@ class SegmentRequest:
     def timeout_s(self) -> float | None:
         """Seconds that the client will wait; None for no limit."""
         return self.parameters.timeout_s
+
+    @property
+    def stretch(self) -> str:
+        """`percentile` to stretch the values to the range of the training data, or `none`."""
+        return self.parameters.stretch
 
     @property
     def wants_probabilities(self) -> bool:
@@ -125,23 +138,29 @@ class SegmentRequest:
 
         Raises:
             RequestError: if image or mask is damaged or too large, or they do not match each other
-                or the model.
+                or the model, or if the image cannot be stretched.
         """
-        return read_samples([self.image], manifest, limits)
+        return read_samples([self.image], manifest, limits, self.stretch)
 
-    def draw_preview(self, limits: ImageLimits) -> Preview:
-        """Decode image and mask and draw a picture for viewing.
+    def draw_preview(self, limits: ImageLimits, manifest: Manifest | None) -> Preview:
+        """Decode image and mask and draw a picture of what a model is given, for viewing.
 
         Args:
             limits: limits of the image.
+            manifest: manifest of the model; None if it is not known.
 
         Raises:
-            RequestError: if image or mask is damaged or too large, or they do not match.
+            RequestError: if image or mask is damaged or too large, or they do not match, or if the
+                image must be stretched and cannot be.
         """
+        shown = None if manifest is None else manifest.image.display_range
+        if self.parameters.stretch != "none" and manifest is not None and shown is not None:
+            (sample,) = self.read_samples(manifest, limits)
+            return draw_sample(sample, shown)
         read_mask = self.image.read_mask
         raster = self.image.read_image(limits)
         raster = add_mask(raster, None if read_mask is None else read_mask(limits))
-        return draw_preview(raster, find_valid(raster, self.image.nodata))
+        return draw_preview(raster, find_valid(raster, self.image.nodata), shown)
 
 
 def make_request(
@@ -168,7 +187,11 @@ def make_request(
         None if mask_file is None else lambda limits: read_mask_file(mask_file, limits),
         parameters.nodata,
     )
-    decodes_inline = _decodes_inline(image) and (mask is None or _decodes_inline(mask))
+    decodes_inline = (
+        parameters.stretch == "none"
+        and _decodes_inline(image)
+        and (mask is None or _decodes_inline(mask))
+    )
     return SegmentRequest(parameters, image_input, decodes_inline=decodes_inline)
 
 
@@ -270,7 +293,17 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
         _read_text(given, "version"),
         _read_nodata(given),
         timeout_s,
+        _read_stretch(given),
     )
+
+
+def _read_stretch(given: Mapping[str, Any]) -> str:
+    stretch = _read_text(given, "stretch") or "none"
+    if stretch not in STRETCHES:
+        raise MalformedRequestError(
+            f"stretch must be one of {', '.join(STRETCHES)}; it is {stretch!r:.100}"
+        )
+    return stretch
 
 
 def merge_parameters(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:

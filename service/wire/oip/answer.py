@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.appearance.comparison import AnswerWarning, write_warnings
 from lacuna.sample import Segmentation
 from service.wire.dialect import Reply
 from service.wire.json_numbers import write_flat
@@ -21,7 +22,11 @@ BINARY = "application/octet-stream"
 
 
 def render_infer(
-    model: str, version: str, request: InferRequest, segmentations: Sequence[Segmentation]
+    model: str,
+    version: str,
+    request: InferRequest,
+    segmentations: Sequence[Segmentation],
+    warnings: Sequence[AnswerWarning] = (),
 ) -> Reply:
     """Render an answer.
 
@@ -31,10 +36,14 @@ def render_infer(
         request: request to answer.
         segmentations: one per image, all of equal size, with probabilities if the request wants
             them.
+        warnings: reasons why the segmentations may be wrong. The protocol's parameters are single
+            values, so all warnings are one of them, as JSON.
     """
     head: dict[str, Any] = {"model_name": model, "model_version": version}
     if request.id is not None:
         head["id"] = request.id
+    if warnings:
+        head["parameters"] = {"warnings": write_warnings(warnings)}
     outputs = [
         (output, [choose_output(segmentation, output.name) for segmentation in segmentations])
         for output in request.outputs

@@ -46,4 +46,6 @@ class OipDialect:
 
     def render(self, request: InferRequest, answer: Answer) -> Reply:
         """Render an answer; see `render_infer`."""
-        return render_infer(answer.model, answer.version, request, answer.segmentations)
+        return render_infer(
+            answer.model, answer.version, request, answer.segmentations, answer.warnings
+        )

@@ -52,6 +52,7 @@ class InferRequest:
         priority: priority; larger numbers run first, 0 is the default.
         decodes_inline: True if decoding is faster on the event loop than in a thread.
         target: always None, because the path names the model.
+        stretch: always `none`; the protocol has no parameter for it.
     """
 
     image: Tensor
@@ -62,6 +63,7 @@ class InferRequest:
     priority: int = 0
     decodes_inline: bool = False
     target: ModelTarget | None = None
+    stretch: str = "none"
 
     @property
     def wants_probabilities(self) -> bool:

@@ -53,6 +53,7 @@ class PredictRequest:
         priority: always 0; the protocol has no priorities.
         decodes_inline: True if decoding is faster on the event loop than in a thread.
         target: always None, because the path names the model.
+        stretch: `none`, because the protocol has no parameter for it; a platform's may.
     """
 
     images: Sequence[ImageInput]
@@ -62,6 +63,7 @@ class PredictRequest:
     priority: int = 0
     decodes_inline: bool = False
     target: ModelTarget | None = None
+    stretch: str = "none"
 
     @property
     def wants_probabilities(self) -> bool:
@@ -99,9 +101,9 @@ class PredictRequest:
 
         Raises:
             RequestError: if an image or mask is malformed or too large, or they do not match each
-                other or the model.
+                other or the model, or if the images cannot be stretched.
         """
-        return read_samples(self.images, manifest, limits)
+        return read_samples(self.images, manifest, limits, self.stretch)
 
 
 def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictRequest:

@@ -29,12 +29,23 @@ def test_debug_shows_where_an_error_comes_from():
     assert isinstance(result.exception, client.UnreachableError)
 
 
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
-    output = tmp_path / "file" / "labels"
-    output.parent.touch()
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    output = tmp_path / ("long" * 100)
 
     result = CliRunner().invoke(main, ["segment", "docs/pictures", "-o", str(output)])
 
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert "Not a directory" in line
+    assert line.endswith("File name too long")
+
+
+def test_a_file_in_the_place_of_a_folder_is_a_wrong_command_line(tmp_path):
+    output = tmp_path / "file" / "labels"
+    output.parent.touch()
+
+    result = CliRunner().invoke(main, ["segment", "docs/pictures", "-o", str(output)])
+
+    assert result.exit_code == 2
+    assert f"--output must be a folder; {output.parent} is a file" in " ".join(
+        result.stderr.split()
+    )

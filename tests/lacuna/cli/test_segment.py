@@ -129,7 +129,33 @@ def test_a_repository_without_models_is_said(image, tmp_path):
     result = run(image, "-o", tmp_path / "a.png", "--model-repository", tmp_path)
 
     assert result.exit_code == 1
-    assert "a model must be served; there is none" in result.stderr
+    assert "must hold <model>/<version>/saved_model.pb; " in result.stderr
+    assert result.stderr.endswith(f"{tmp_path} holds none\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        ("models/m/0001", [], "is in {}: move its files to <model>/1 in it"),
+        ("models/m", [], "0001/saved_model.pb is in {}: give its parent"),
+        ("models", [], "m/0001 is no version, which has no leading zeros: name it 1"),
+        (".", [], "the nearest is {}/models/m/0001/saved_model.pb"),
+        ("other", ["--model", "m"], "m/0001 is no version, which has no leading zeros: name it 1"),
+        ("other", ["--model", "nope"], "nope does not exist"),
+    ],
+)
+def test_a_repository_of_another_layout_is_said(image, tmp_path, given, options, message):
+    for place in ("models/m/0001", "other/good/1", "other/m/0001"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "saved_model.pb").touch()
+    if given == ".":
+        shutil.rmtree(tmp_path / "other")
+    root = tmp_path / given
+
+    result = run(image, "-o", tmp_path / "a.png", "--model-repository", root, *options)
+
+    assert result.exit_code == 1
+    assert message.format(root) in result.stderr
 
 
 def test_an_output_that_cannot_be_written_is_said(image, tmp_path):
@@ -137,3 +163,21 @@ def test_an_output_that_cannot_be_written_is_said(image, tmp_path):
 
     assert result.exit_code == 1
     assert "labels.png must be writable; No such file or directory" in result.stderr
+
+
+def test_an_image_in_other_units_is_warned_of_and_can_be_stretched(tmp_path):
+    given = np.asarray(Image.open(SAMPLES / "stripes.png"))
+    image, mask = tmp_path / "unit.npy", SAMPLES / "stripes-mask.png"
+    np.save(image, (given / 255).astype(np.float32))
+    found = {}
+    for stretch in ("none", "percentile"):
+        output = tmp_path / f"{stretch}.json"
+        result = run(image, "--mask", mask, "--stretch", stretch, "-o", output)
+        assert result.exit_code == 0, result.output
+        found[stretch] = json.loads(output.read_text())
+
+    (warning,) = found["none"]["warnings"]
+    assert warning["code"] == "unlike_training"
+    assert found["percentile"]["warnings"] == []
+    largest = [max(entry["fraction"] for entry in found[kind]["classes"]) for kind in found]
+    assert largest[0] > 0.9 > largest[1]

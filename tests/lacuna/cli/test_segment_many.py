@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from lacuna.cli import main
 from service.runtime.fake import FakeRuntime
@@ -80,7 +81,7 @@ def test_every_protocol_writes_the_same_files(scenes, address, protocol):
     _, output = ask(scenes, url)
     expected = {path.name: path.read_bytes() for path in output.iterdir()}
 
-    result, _ = ask(scenes, url, "--protocol", protocol)
+    result, _ = ask(scenes, url, "--protocol", protocol, "--overwrite")
 
     assert result.exit_code == 0, result.output
     assert {path.name: path.read_bytes() for path in output.iterdir()} == expected
@@ -114,6 +115,49 @@ def test_what_is_done_is_not_asked_again(scenes, address, runtime):
     assert runtime.images == 1
     assert f"1 segmented, {COUNT - 1} done before" in result.stdout
     assert len(list(output.iterdir())) == COUNT
+
+
+def test_outputs_that_exist_are_replaced_only_if_the_user_says_so(scenes, address, runtime):
+    output = scenes.parent / "out"
+    output.mkdir()
+    (output / "s07.png").write_bytes(b"somebody's only copy")
+
+    result, _ = ask(scenes, f"http://{address}")
+
+    assert result.exit_code == 2
+    assert "s07.png exists (--overwrite replaces outputs" in " ".join(result.stderr.split())
+    assert runtime.images == 0
+    assert [path.read_bytes() for path in output.iterdir()] == [b"somebody's only copy"]
+
+    result, _ = ask(scenes, f"http://{address}", "--overwrite")
+    assert result.exit_code == 0, result.output
+    assert (output / "s07.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_resuming_and_overwriting_exclude_each_other(scenes):
+    result = run(scenes, "-o", scenes.parent / "out", "--resume", "--overwrite")
+
+    assert result.exit_code == 2
+    assert "must not be combined" in result.stderr
+
+
+def test_a_folder_with_masks_is_not_segmented_by_mistake(scenes, address, runtime):
+    result = run(scenes, "-o", scenes.parent / "out", "--url", f"http://{address}")
+
+    assert result.exit_code == 2
+    assert "--mask '{stem}-mask.png' uses masks" in " ".join(result.stderr.split())
+    assert runtime.images == 0
+    assert not (scenes.parent / "out").exists()
+
+
+def test_without_masks_only_the_images_are_segmented(scenes, address):
+    output = scenes.parent / "out"
+
+    result = run(scenes, "--mask", "none", "-o", output, "--url", f"http://{address}")
+
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in output.iterdir()) == [f"s{n:02}.png" for n in range(COUNT)]
+    assert (np.asarray(Image.open(output / "s00.png")) != 255).all()
 
 
 def test_one_bad_image_costs_no_other(scenes, address):

@@ -1,15 +1,22 @@
 import asyncio
+import json
 import threading
+import tracemalloc
+import weakref
 from itertools import count, islice
 
 import httpx2
 import numpy as np
 import pytest
 
-from lacuna.client import AsyncClient, Client
+from lacuna.client import AsyncClient, Client, Question
+from lacuna.client.preparation import prepare
+from lacuna.client.protocols import tfserving
+from lacuna.client.protocols.native import write_call
 from lacuna.errors import InvalidImageError
 from tests.lacuna.client.scripts import ANSWER
 
+LARGE = np.arange(6_000_000).astype(np.uint8).reshape(2000, 1000, 3)
 IMAGES = [np.full((2, 3 + index), 20 * index, np.uint8) for index in range(12)]
 
 
@@ -44,6 +51,79 @@ def test_images_may_be_endless(client):
     endless = (np.zeros((1, width), np.uint8) for width in count(1))
 
     assert list_widths(islice(client.map(endless), 30)) == list(range(1, 31))
+
+
+class Images:
+    """Endless images, and the most of them that were in memory at once."""
+
+    def __init__(self):
+        self.alive, self.most = weakref.WeakSet(), 0
+
+    def __iter__(self):
+        while True:
+            image = np.zeros((2, 3), np.uint8).view(Held)
+            self.alive.add(image)
+            self.most = max(self.most, len(self.alive))
+            yield image
+
+
+class Held(np.ndarray):
+    """An array that is hashed by its identity, as weak sets need it."""
+
+    def __hash__(self):
+        return id(self)
+
+
+def test_a_map_holds_no_more_images_than_twice_its_concurrency(client):
+    images = Images()
+
+    for _ in islice(client.map(images, concurrency=3), 50):
+        pass
+
+    # One more is being made, one is in the result that was given last, and one with its consumer.
+    assert 6 <= images.most <= 2 * 3 + 3
+
+
+def test_an_async_map_holds_as_many(address):
+    images = Images()
+
+    async def run():
+        async with AsyncClient(f"http://{address}") as client:
+            done = 0
+            async for _ in client.map(images, concurrency=3):
+                done += 1
+                if done == 50:
+                    break
+
+    asyncio.run(run())
+
+    assert 6 <= images.most <= 2 * 3 + 3
+
+
+@pytest.mark.parametrize(("image", "copies"), [(LARGE, 2), (np.ma.masked_less(LARGE, 9), 4)])
+def test_a_request_copies_its_image_few_times_and_keeps_one_copy(image, copies):
+    tracemalloc.start()
+    call = write_call(prepare(Question(image)), "application/json")
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(call.content) <= held < 1.4 * image.nbytes
+    assert peak < (copies + 0.1) * image.nbytes
+
+
+def test_a_request_in_json_takes_twice_the_memory_of_its_body():
+    image = LARGE[:300].astype(np.float32)
+
+    tracemalloc.start()
+    call = tfserving.write_call("", image, None, probabilities=False)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    (row,) = json.loads(call.content)["instances"]
+    assert np.array_equal(np.array(row["image"], np.float32), image)
+    assert np.array_equal(row["mask"], np.ones((300, 1000, 1), np.bool_))
+    # The last numbers that were lists take 4 MB.
+    assert peak < 2.1 * len(call.content) + (4 << 20)
 
 
 def test_the_first_error_is_raised(client):

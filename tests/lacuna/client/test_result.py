@@ -4,6 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from lacuna.appearance.comparison import AnswerWarning
 from lacuna.client import Area, ClassInfo, Result
 from lacuna.raster import rle
 
@@ -60,6 +61,18 @@ def test_an_overlay_stretches_what_is_not_8_bits(dtype):
     pixels = np.asarray(result.overlay(opacity=0))[0, :, 0]
 
     assert pixels.tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shown"), [(np.uint16, [4, 8, 12]), (np.float32, [0, 1, 2]), (np.int32, [0, 1, 2])]
+)
+def test_an_overlay_of_an_answer_with_a_warning_looks_as_dark_as_the_image_is(dtype, shown):
+    image = np.array([[0, 1, 2]]).astype(dtype)
+    image = image * 1028 + 1028 if dtype == np.uint16 else image
+    warning = AnswerWarning("unlike_training", "the image is dark")
+    result = Result(np.zeros((1, 3), np.uint8), CLASSES, image=image, warnings=(warning,))
+
+    assert np.asarray(result.overlay(opacity=0))[0, :, 0].tolist() == shown
 
 
 def test_an_overlay_bears_missing_values():

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from lacuna.client import AsyncClient, Client, RetryPolicy, TimedOutError, UnreachableError
 from lacuna.client.failures import Failure
 from lacuna.client.retries import choose_wait
-from lacuna.errors import InvalidImageError, LacunaError, NotReadyError, OverloadedError
+from lacuna.errors import (
+    InvalidImageError,
+    LacunaError,
+    MalformedRequestError,
+    NotReadyError,
+    OverloadedError,
+)
 from tests.lacuna.client.scripts import FINE, Script, Time, refuse
 
 IMAGE = np.zeros((1, 2), np.uint8)
@@ -35,6 +41,36 @@ def test_a_refusal_is_asked_again_no_sooner_than_the_server_says():
     assert 7 <= sleeps[0] <= 7.7
     assert 3 <= sleeps[1] <= 3.3
     assert len(sleeps) == 2
+
+
+@pytest.mark.parametrize("protocol", ["native", "oip", "tfserving"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_every_protocol_waits_as_long_as_the_server_says(protocol, status):
+    time, script = Time(), Script(refuse(status, retry_after="7"), refuse(400, "malformed_request"))
+
+    with (
+        Client(
+            "http://server",
+            protocol=protocol,
+            transport=script,
+            clock=time.clock,
+            sleep=time.sleep,
+        ) as client,
+        pytest.raises(MalformedRequestError),
+    ):
+        client.segment(IMAGE, model="fake", version=1)
+    assert len(time.sleeps) == 1
+    assert 7 <= time.sleeps[0] <= 7.7
+
+
+@pytest.mark.parametrize("text", ["0", "Sun, 06 Nov 1994 08:49:37 GMT"])
+def test_a_server_that_says_at_once_is_not_hammered(text):
+    script = Script(*[refuse(429, retry_after=text)] * 5, FINE)
+
+    _, sleeps = ask(script)
+
+    assert all(seconds >= RetryPolicy().first_wait_s / 2 for seconds in sleeps)
+    assert sum(sleeps) > 1
 
 
 def test_the_same_bytes_are_sent_again():
@@ -103,7 +139,7 @@ def test_a_server_that_never_was_there_is_given_up_soon():
 
     with client, pytest.raises(UnreachableError, match="http://typo does not: nobody there"):
         client.segment(IMAGE)
-    assert 0 < sum(time.sleeps) <= RetryPolicy().stranger_s
+    assert 0 < sum(time.sleeps) <= RetryPolicy().first_answer_s
 
 
 @pytest.mark.parametrize(
@@ -139,7 +175,7 @@ def test_no_wait_goes_beyond_patience_nor_before_the_servers_word(
     if wait_s is not None:
         assert 0 <= elapsed_s + wait_s <= patience_s
         assert wait_s >= (retry_after_s or 0)
-        assert retry_after_s is not None or wait_s <= policy.max_wait_s
+        assert retry_after_s or policy.first_wait_s / 2 <= wait_s <= policy.max_wait_s
 
 
 def test_waits_double_up_to_the_longest():

@@ -7,8 +7,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from lacuna.client import AsyncClient, Client, Question
-from lacuna.errors import InvalidMaskError, UnknownModelError
+from lacuna.client import AsyncClient, Client, FailedError, Question, RejectedError, RetryPolicy
+from lacuna.errors import (
+    InvalidMaskError,
+    MalformedRequestError,
+    OverloadedError,
+    UnknownModelError,
+)
 from service.runtime.fake import FakeRuntime
 from tests.lacuna.client.scripts import FINE, Script
 from tests.support.apps import encode_image
@@ -172,6 +177,32 @@ def test_models_are_listed(address):
     assert (model["name"], model["state"]) == ("fake", "ready")
 
 
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_server_that_lists_no_models_is_used_by_their_names(status):
+    script = Script((status, {}, {"error": "no such route"}))
+
+    with Client("http://server", transport=script) as client:
+        assert client.models() == []
+    with (
+        Client("http://server", transport=script, protocol="tfserving") as client,
+        pytest.raises(UnknownModelError, match="must be named"),
+    ):
+        client.segment(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, RejectedError), (429, OverloadedError), (500, FailedError)]
+)
+def test_a_refusal_to_list_the_models_is_not_taken_for_none(status, error):
+    script = Script((status, {}, {"error": "no"}))
+
+    with (
+        Client("http://server", transport=script, retry=RetryPolicy(0)) as client,
+        pytest.raises(error, match="no"),
+    ):
+        client.models()
+
+
 def test_an_async_client_answers_the_same(address, expected):
     async def run():
         async with AsyncClient(f"http://{address}") as client:
@@ -219,3 +250,10 @@ def test_the_client_does_not_load_the_progress_bar():
     code = "import sys, lacuna.client; sys.exit('rich' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_stretch_is_asked_for_and_refused_where_it_cannot_be(client):
+    # The fake model does not tell what it was trained on.
+    with pytest.raises(MalformedRequestError, match="stretch=percentile needs"):
+        client.segment(IMAGE, MASK, stretch="percentile")
+    assert client.segment(IMAGE, MASK, stretch="none").labels.shape == (20, 30)

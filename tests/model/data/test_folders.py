@@ -308,3 +308,23 @@ def test_a_sample_holds_nothing_under_its_mask(folder):
     assert not sample.mask.all()
     assert (sample.image[~sample.mask] == 0).all()
     assert (sample.labels[~sample.mask] == 255).all()
+
+
+def test_statistics_are_those_of_the_training_images_as_they_are_trained_on(folder):
+    dataset = read_dataset(folder)
+    samples = [load_sample(entry, dataset.description) for entry in dataset.training]
+    values = np.concatenate([sample.image[sample.mask] for sample in samples]).astype(float)
+
+    found = dataset.statistics
+    assert [entry.mean for entry in found] == pytest.approx(values.mean(axis=0), rel=1e-4)
+    assert [entry.deviation for entry in found] == pytest.approx(values.std(axis=0), rel=1e-4)
+    assert [entry.maximum for entry in found] == values.max(axis=0).tolist()
+
+
+def test_a_validation_image_unlike_the_training_images_is_noted(folder):
+    name = read_dataset(folder).validation[0].image.name
+    image = np.asarray(Image.open(folder / "images" / name))
+    save(image // 40, folder, "images", name)
+
+    (note,) = read_dataset(folder).notes
+    assert note.startswith(f"{name} is unlike the training images: in channel 0")

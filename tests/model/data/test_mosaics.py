@@ -10,6 +10,7 @@ from model.data.mosaics import (
     draw_labels,
     draw_mosaic,
     iterate_mosaics,
+    measure_mosaics,
     mosaic_dataset,
 )
 from model.data.textures import CLASSES, load_textures
@@ -115,3 +116,12 @@ def test_a_mosaic_can_be_drawn_of_any_size(textures):
     for size in ((1, 1), (5, 130), (700, 20)):
         mosaic = draw_mosaic(rng, textures, MosaicConfig(size=size, cell=(10, 20)))
         assert mosaic.image.shape == (*size, 3)
+
+
+def test_mosaics_are_measured_as_they_are_trained_on():
+    found = measure_mosaics(CONFIG, seed=3)
+
+    values = [mosaic.image[mosaic.mask] for mosaic in take(load_textures("train"), 256, seed=3)]
+    inside = np.concatenate(values).astype(float)
+    assert [entry.mean for entry in found] == pytest.approx(inside.mean(axis=0), rel=1e-4)
+    assert [entry.deviation for entry in found] == pytest.approx(inside.std(axis=0), rel=1e-4)

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lacuna.errors import RequestError
+from lacuna.raster.adapt import fit_to_model
+from lacuna.raster.images import decode_image
+from lacuna.raster.limits import UNLIMITED
 from model.data.reading import read_image, read_labels, read_mask
 
 RNG = np.random.default_rng(0)
@@ -216,3 +219,16 @@ def test_damage_ends_in_one_kind_of_error(whole, patches, kept):
         for read in (read_image, read_labels, read_mask):
             with contextlib.suppress(RequestError):
                 read(bytes(data))
+
+
+@pytest.mark.parametrize(("bits", "white"), [(5, 255), (10, 65535), (12, 65535)])
+def test_pictures_of_other_depths_are_scaled_as_the_server_scales_them(bits, white):
+    values = DEEP[..., 0] >> (16 - bits)
+    stored = values.astype(np.uint8 if bits < 8 else np.uint16)
+    data = imagecodecs.jpeg2k_encode(stored, level=0, bitspersample=bits)
+
+    read = read_image(data).values[..., 0]
+    assert read.dtype == (np.uint8 if white == 255 else np.uint16)
+    np.testing.assert_array_equal(read, np.rint(values / (2**bits - 1) * white))
+    served, _ = fit_to_model(decode_image(data, UNLIMITED), 1, str(read.dtype))
+    np.testing.assert_allclose(read, served[..., 0], atol=0.51)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.baselines import FILLS
-from model.data.mosaics import MosaicConfig
+from model.data.mosaics import MosaicConfig, measure_mosaics
 from model.data.textures import CLASSES
 from model.layers import MaskedBatchNormalization
 from model.network import NetworkConfig, build_network
@@ -68,6 +68,8 @@ def test_a_run_records_its_configuration_its_history_and_its_versions(run):
     assert record["history"]["loss"] == pytest.approx(losses)
     assert len(record["history"]["mean_iou"]) == 4
     assert record["versions"]["keras"] == keras.__version__
+    measured = [entry._asdict() for entry in measure_mosaics(CONFIG.mosaics, CONFIG.seed)]
+    assert record["statistics"] == json.loads(json.dumps(measured))
 
 
 def test_training_moves_the_statistics_of_the_batch_normalisation(run):

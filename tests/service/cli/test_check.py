@@ -1,5 +1,8 @@
 import json
+import os
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -11,8 +14,8 @@ from service.runtime.manifest import MANIFEST_FILE
 DEMO = DEMO_REPOSITORY / "groundcover" / "1"
 
 
-def run(folder):
-    return CliRunner().invoke(main, ["check", str(folder)])
+def run(folder, *options):
+    return CliRunner().invoke(main, ["check", str(folder), *options])
 
 
 @pytest.fixture
@@ -52,7 +55,78 @@ def test_a_folder_without_a_manifest_is_said(copied):
     assert "must hold assets.extra/manifest.json" in result.stderr
 
 
+def read_manifest(folder):
+    return json.loads((folder / MANIFEST_FILE).read_text())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image": {"channels": 4, "dtype": "uint8"}}, r"inputs must be image float32 .* 4\)"),
+        (
+            {"classes": [{"id": 0, "name": "a", "color": "#000000"}]},
+            r"probabilities float32 .* 1\)",
+        ),
+    ],
+)
+def test_a_manifest_of_another_graph_is_said(copied, changes, message):
+    edit_manifest(copied, **changes)
+
+    result = run(copied)
+
+    assert result.exit_code == 1
+    assert re.search(message, result.stderr)
+
+
+@pytest.mark.parametrize("stride", [3, 4, 12])
+def test_a_stride_that_is_not_the_graphs_fails(copied, stride):
+    edit_manifest(copied, total_stride=stride)
+
+    result = run(copied)
+
+    assert result.exit_code == 1
+    assert f"the manifest says {stride}" in result.stdout
+    assert "broken" in next(line for line in result.stdout.splitlines() if "total stride" in line)
+
+
+@pytest.mark.parametrize("cut", [2, 400, 1500])
+def test_a_manifest_that_is_cut_short_is_said(copied, cut):
+    path = copied / MANIFEST_FILE
+    path.write_bytes(path.read_bytes()[:-cut])
+
+    result = run(copied)
+
+    assert result.exit_code == 1
+    assert "manifest.json must be JSON" in result.stderr
+
+
+def test_a_changed_byte_is_said(copied):
+    path = copied / "saved_model.pb"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+    result = run(copied)
+
+    assert result.exit_code == 1
+    assert "must have the checksums in manifest.json; changed: saved_model.pb" in result.stderr
+
+
+def test_checksums_are_written_where_there_are_none(copied):
+    expected = read_manifest(copied)["checksums"]
+    edit_manifest(copied, checksums={})
+
+    without = run(copied)
+    written = run(copied, "--write-checksums")
+
+    assert (without.exit_code, written.exit_code) == (0, 0)
+    assert f"lacuna check --write-checksums {copied}" in without.stdout
+    assert "checksums" not in written.stdout
+    assert read_manifest(copied)["checksums"] == expected
+
+
 def test_a_corrupt_graph_is_said(copied):
+    edit_manifest(copied, checksums={})
     (copied / "saved_model.pb").write_bytes(b"not a graph")
 
     result = run(copied)
@@ -60,6 +134,36 @@ def test_a_corrupt_graph_is_said(copied):
     assert result.exit_code == 1
     assert "saved_model.pb must load in TensorFlow" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("..", "the nearest is {}/1/saved_model.pb"),
+        ("../..", "the nearest is {}/groundcover/1/saved_model.pb"),
+        ("variables", "it is in the parent of {}: give that"),
+        ("saved_model.pb", "{} is the graph itself: give its folder"),
+        ("../model.keras", "{} is a Keras model: export it as a SavedModel"),
+    ],
+)
+def test_another_folder_or_file_than_a_version_is_said(copied, given, message):
+    (copied.parent / "model.keras").touch()
+    folder = Path(os.path.normpath(copied / given))
+
+    result = run(folder)
+
+    assert result.exit_code == 1
+    assert "the folder of a version must hold saved_model.pb; " in result.stderr
+    assert message.format(folder) in result.stderr
+
+
+def test_a_link_to_nothing_is_refused(tmp_path):
+    (tmp_path / "1").symlink_to(tmp_path / "gone")
+
+    result = run(tmp_path / "1")
+
+    assert result.exit_code == 2
+    assert f"{tmp_path / '1'} is a link to nothing" in result.stderr
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

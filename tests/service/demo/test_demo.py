@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lacuna.raster.npy import write_npy
-from model.data.mosaics import MosaicConfig, iterate_mosaics
+from model.data.mosaics import MosaicConfig, iterate_mosaics, measure_mosaics
 from model.data.textures import load_textures
 from model.metrics import class_iou, confusion_matrix
+from model.training.mosaics import PRESETS
 from service.config import DEMO_REPOSITORY
 from service.runtime.manifest import read_manifest
 from service.runtime.saved_model import SavedModelRuntime
@@ -55,6 +56,16 @@ def test_the_manifest_tells_what_the_model_scored():
 
     assert scores["missing_0"] > 0.85
     assert scores["missing_0"] > scores["missing_30"] > scores["missing_60"] > 0.8
+
+
+def test_the_manifest_tells_the_values_of_the_mosaics_that_it_was_trained_on():
+    manifest, preset = read_manifest(DEMO), PRESETS["groundcover"]
+
+    stated = manifest.image.channel_statistics
+    assert stated is not None
+    assert manifest.training["seed"] == preset.seed
+    for found, expected in zip(stated, measure_mosaics(preset.mosaics, preset.seed), strict=True):
+        np.testing.assert_allclose(np.hstack(found), np.hstack(expected), rtol=1e-3)
 
 
 def test_the_model_is_as_good_as_its_manifest_says():

@@ -204,7 +204,7 @@ def test_a_body_of_undeclared_length_counts_towards_the_share_of_its_client():
 def hold_pool(total_bytes):
     """Return a gate with this much memory for images."""
     segmenter = Segmenter()
-    memory = MemoryBudget(total_bytes * 3 // 2)
+    memory = MemoryBudget(total_bytes * 12 // 7)
     policy = AdmissionPolicy(max_wait_s=0.05)
     gate = AdmissionGate(segmenter.dispatcher, policy, memory)
     assert memory.pool.total_bytes == total_bytes
@@ -212,47 +212,80 @@ def hold_pool(total_bytes):
 
 
 def test_memory_for_images_is_waited_for():
-    segmenter, gate = hold_pool(1000)
+    segmenter, gate = hold_pool(7000)
 
     async def scenario():
         with gate.reserve(1, "one") as first, gate.reserve(1, "two") as second:
-            await first.hold(900)
-            waiting = asyncio.create_task(second.hold(200))
+            await first.hold(6000)
+            waiting = asyncio.create_task(second.hold(2000))
             await let_others_run()
             assert not waiting.done()
-            first.shrink(800)
+            first.shrink(5000)
             await waiting
-            assert (first.held_bytes, second.held_bytes) == (800, 200)
-        assert gate.memory.pool.held_bytes == 0
+            assert (first.held_bytes, second.held_bytes) == (5000, 2000)
+        assert gate.memory.held_bytes == 0
 
     asyncio.run(scenario())
     segmenter.close()
 
 
 def test_memory_that_does_not_become_free_in_time_refuses():
-    segmenter, gate = hold_pool(1000)
+    segmenter, gate = hold_pool(7000)
 
     async def scenario():
         with gate.reserve(1, "one") as first, gate.reserve(1, "two") as second:
-            await first.hold(900)
-            with pytest.raises(OverloadedError, match="200 bytes did not") as caught:
-                await second.hold(200)
+            await first.hold(6000)
+            with pytest.raises(OverloadedError, match="2000 bytes did not") as caught:
+                await second.hold(2000)
         assert caught.value.reason == "memory"
         with gate.reserve(1, "two") as second:
-            await second.hold(1000)  # what was refused waits no more
+            await second.hold(7000)  # what was refused waits no more
+
+    asyncio.run(scenario())
+    segmenter.close()
+
+
+def test_a_small_image_does_not_wait_for_memory_behind_large_ones():
+    segmenter, gate = hold_pool(7000)
+
+    async def scenario():
+        with gate.reserve(1, "one") as first, gate.reserve(1, "two") as second:
+            await first.hold(6000)
+            waiting = asyncio.create_task(second.hold(6000))
+            await let_others_run()
+            with gate.reserve(1, "three") as small:
+                await small.hold(100)
+                assert gate.memory.held_bytes == 6100
+            first.shrink(0)
+            await waiting
 
     asyncio.run(scenario())
     segmenter.close()
 
 
 def test_more_memory_than_there_is_refuses_for_good():
-    segmenter, gate = hold_pool(1000)
+    segmenter, gate = hold_pool(7000)
 
     async def scenario():
         with gate.reserve(1, "one") as reservation:
-            await reservation.hold(600)
-            with pytest.raises(ImageTooLargeError, match=r"at most 1000 bytes .*; they need 1001"):
-                await reservation.hold(401)
+            await reservation.hold(6000)
+            with pytest.raises(ImageTooLargeError, match=r"at most 7000 bytes .*; they need 7001"):
+                await reservation.hold(1001)
+
+    asyncio.run(scenario())
+    segmenter.close()
+
+
+def test_the_memory_of_an_answer_is_kept_beyond_its_request():
+    segmenter, gate = hold_pool(7000)
+
+    async def scenario():
+        with gate.reserve(1, "one") as reservation:
+            await reservation.hold(6000)
+            release = reservation.keep(2000)
+        assert (gate.pending, gate.memory.held_bytes) == (0, 2000)
+        release()
+        assert gate.memory.held_bytes == 0
 
     asyncio.run(scenario())
     segmenter.close()

@@ -37,12 +37,15 @@ class Outcome(NamedTuple):
     headers: dict[str, str]
 
 
-async def ask(address: str, body: bytes = IMAGE, *, expect: bool = False) -> Outcome:
+async def ask(
+    address: str, body: bytes = IMAGE, *, expect: bool = False, **headers: str
+) -> Outcome:
     """Send one request on a connection of its own.
 
     Args:
         address: host and port.
         body: to be segmented.
+        **headers: of the request, with _ for each dash.
         expect: wait for the server's word before the body is sent.
     """
     host, port = address.split(":")
@@ -52,7 +55,7 @@ async def ask(address: str, body: bytes = IMAGE, *, expect: bool = False) -> Out
     except OSError:
         return Outcome(NO_CONNECTION, admitted, time.monotonic(), {})
     wish = {"Expect": "100-continue"} if expect else {}
-    head = make_head(Content_Length=len(body), Connection="close", **wish)
+    head = make_head(Content_Length=len(body), Connection="close", **wish, **headers)
     try:
         writer.write(head if expect else head + body)
         status, headers = await _read_head(reader)

@@ -2,9 +2,11 @@ import asyncio
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from tests.service.faults.asking import ask, ask_at_rate, ask_in_turn, measure_goodput
+from tests.service.faults.asking import IMAGE, ask, ask_at_rate, ask_in_turn, measure_goodput
+from tests.support.apps import encode_image
 from tests.support.fake_server import run_fake_server
 from tests.support.sockets import make_head
 
@@ -75,3 +77,30 @@ def test_two_hundred_slow_senders_are_shown_out_and_others_do_not_notice(tmp_pat
     assert len(ordinary) > 40
     assert statuses == [408] * 200
     assert last.status == 200
+
+
+def test_large_images_of_one_client_are_refused_and_another_is_answered(tmp_path):
+    """Six images of 8 s at once, which are a few bytes each, and 20 small ones of somebody else."""
+    huge = encode_image(np.zeros((2048, 2048), np.uint8))
+    keys = "one-key-of-16-characters,two-key-of-16-characters"
+
+    async def scenario(address):
+        async def ask_as(key, body):
+            return await ask(address, body, Authorization=f"Bearer {key}")
+
+        first, second = keys.split(",")
+        large = [asyncio.create_task(ask_as(first, huge)) for _ in range(6)]
+        small = [await ask_as(second, IMAGE) for _ in range(20)]
+        refused = [task.result() for task in large if task.done()]
+        for task in large:
+            task.cancel()
+        await asyncio.gather(*large, return_exceptions=True)
+        return refused, small
+
+    # A call takes 0.13 s, and a huge image 64 of them.
+    with run_fake_server(tmp_path, pixel_s=2e-6, API_KEYS=keys) as server:
+        refused, small = asyncio.run(scenario(server.address))
+
+    assert [outcome.status for outcome in small] == [200] * 20
+    assert [outcome.status for outcome in refused] == [429] * 5
+    assert all(1 <= int(outcome.headers["retry-after"]) <= 10 for outcome in refused)

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from lacuna.appearance.statistics import ChannelStatistics
 from lacuna.errors import InvalidManifestError, MissingManifestError
 from service.runtime.manifest import MANIFEST_FILE, read_manifest
 
@@ -67,6 +68,56 @@ def test_what_is_no_json_is_refused(tmp_path, text):
 def test_what_is_no_json_object_is_refused(tmp_path, text):
     with pytest.raises(InvalidManifestError, match="must follow schema 1; file: "):
         read_manifest(write(tmp_path, text))
+
+
+STATISTICS = {
+    "mean": 100.0,
+    "deviation": 40,
+    "minimum": 0,
+    "maximum": 255,
+    "low": 20,
+    "high": 200,
+    "tile_mean": [60, 150],
+    "tile_deviation": [5, 50.5],
+}
+
+
+def describe_image(**changes):
+    return {"image": {"channels": 1, "dtype": "uint8", "statistics": [STATISTICS | changes]}}
+
+
+def test_statistics_of_the_training_images_are_optional(tmp_path):
+    (tmp_path / "other").mkdir()
+    with_them = read_manifest(write(tmp_path, GOOD | describe_image())).image
+    without = read_manifest(write(tmp_path / "other", GOOD)).image
+
+    read = ChannelStatistics(100, 40, 0, 255, 20, 200, (60, 150), (5, 50.5))
+    assert with_them.channel_statistics == (read,)
+    assert (without.channel_statistics, without.familiar_range) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"low": 210}, "minimum, low, high and maximum must be in ascending order"),
+        ({"mean": 300}, "minimum, mean and maximum must be in ascending order"),
+        ({"tile_mean": [150, 60]}, "tile_mean must be in ascending order"),
+        ({"tile_deviation": [-1, 60]}, "tile_deviation must be in ascending order"),
+        ({"deviation": -1}, "image.statistics.0.deviation: "),
+        ({"median": 90}, "image.statistics.0.median: "),
+        ({"tile_mean": [1, 2, 3]}, "image.statistics.0.tile_mean"),
+    ],
+)
+def test_statistics_that_cannot_be_are_refused(tmp_path, changes, words):
+    assert words in read_faults(tmp_path, describe_image(**changes))
+
+
+def test_each_channel_has_statistics_or_none_has(tmp_path):
+    image = describe_image()["image"] | {"channels": 3}
+
+    assert "an entry for each of the 3 channels; they have 1" in read_faults(
+        tmp_path, {"image": image}
+    )
 
 
 @pytest.mark.parametrize("key", GOOD)

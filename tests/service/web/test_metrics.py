@@ -70,6 +70,16 @@ def test_a_model_that_fails_counts_as_failed(tmp_path):
         assert scrape(client)["lacuna_requests_total", "fake", "failed", "native"] == 1
 
 
+def test_what_calls_take_beside_their_calibration_is_shown_for_each_version(tmp_path):
+    repository = load_repository(make_repository_folder(tmp_path), lambda _: FakeRuntime())
+    with serve(repository) as client:
+        assert scrape(client)["lacuna_model_cost_factor", "fake", "1"] == 1
+        for _ in range(100):
+            repository.find("fake").note_call(1000, 3 * repository.find("fake").cost.predict(1000))
+
+        assert scrape(client)["lacuna_model_cost_factor", "fake", "1"] == pytest.approx(3)
+
+
 def test_the_state_of_each_model_and_of_the_queue_is_shown(client):
     samples = scrape(client)
 

@@ -44,7 +44,7 @@ def test_a_model_that_is_not_there_is_listed_with_the_reason(tmp_path):
 
     assert (model["state"], model["reason"]) == (
         "failed",
-        "the repository has no version of this model",
+        "the repository has no version of this model; ghost does not exist",
     )
 
 

@@ -90,6 +90,24 @@ def test_an_unknown_model_is_refused(client, action):
     assert (response.status_code, list(response.json())) == (404, ["error"])
 
 
+def test_a_load_says_what_the_folder_holds_instead_of_a_version(client, tmp_path):
+    (tmp_path / "other" / "0001").mkdir(parents=True)
+
+    response = control(client, "load", "other")
+
+    assert response.status_code == 404
+    assert response.json()["error"] == (
+        "the model must be in the repository; "
+        "other/0001 is no version, which has no leading zeros: name it 1"
+    )
+
+
+def test_a_load_says_that_there_is_no_such_folder(client):
+    assert control(client, "load", "other").json()["error"] == (
+        "the model must be in the repository; other does not exist"
+    )
+
+
 def test_a_model_that_is_brought_along_is_refused(client):
     response = control(client, "load", parameters={"config": "{}"})
 

@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
+from service.runtime.fake import FakeRuntime
 from service.web.app import make_app
 from service.web.body import BodyLimits
 from tests.service.web.test_segment import check_problem
@@ -18,6 +19,7 @@ from tests.support.apps import (
     serve,
 )
 from tests.support.images import noise, npy_file, picture_file, tiff_file
+from tests.support.trained import describe_trained
 
 SCENE = noise(37, 53, 3)
 HOLE = noise(37, 53, seed=9) < 180
@@ -60,13 +62,104 @@ def test_missing_pixels_of_a_floating_point_tiff_are_transparent(client):
     assert response.headers["lacuna-preview"] == "approximate"
 
 
-def test_a_nodata_value_is_transparent_and_left_out_of_the_stretch(client):
-    values = np.where(HOLE, FLOATS, np.float32(-9999))
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Models that know what they were trained on, and one of numbers that does not."""
+    manifests = {
+        "bytes": describe_trained(),
+        "deep": describe_trained(dtype="uint16", scale=40),
+        "colours": describe_trained(channels=3, dtype="float32", scale=1 / 255),
+        "untold": describe_trained(dtype="float32", image={"channels": 1, "dtype": "float32"}),
+    }
+    root = make_repository_folder(tmp_path_factory.mktemp("models"), *[f"{m}/1" for m in manifests])
+    load = lambda folder: FakeRuntime(manifests[folder.parent.name])  # noqa: E731
+    with serve(load_repository(root, load)) as client:
+        yield client
 
-    with_nodata = client.post(
-        "/v1/preview", files={"image": npy_file(values)}, data={"nodata": "-9999"}
-    )
-    assert with_nodata.content == client.post("/v1/preview", content=npy_file(FLOATS)).content
+
+def look(client, content, **fields):
+    response = client.post("/v1/preview", files={"image": content}, data=fields)
+    return read(response).astype(int), response.headers["lacuna-preview-range"]
+
+
+def test_numbers_are_drawn_as_the_model_is_given_them(trained):
+    numbers = np.linspace(-50, 300, 2000).astype(np.float32).reshape(40, 50)
+
+    shown, scale = look(trained, npy_file(numbers), model="bytes")
+    assert scale == "model"
+    np.testing.assert_allclose(shown, np.clip(numbers, 0, 255), atol=0.5)
+    dark, _ = look(trained, npy_file(numbers / 255), model="bytes")
+    assert dark.max() <= 2
+
+
+def test_16_bits_are_drawn_as_the_8_that_the_model_is_given(trained):
+    deep = np.linspace(0, 65535, 2000).astype(np.uint16).reshape(40, 50)
+
+    shown, scale = look(trained, tiff_file(deep), model="bytes")
+    assert scale == "model"
+    np.testing.assert_allclose(shown, deep / 257, atol=0.51)
+    dark, _ = look(trained, tiff_file(deep // 40), model="bytes")
+    np.testing.assert_allclose(dark, deep // 40 / 257, atol=0.51)
+
+
+def test_black_and_white_are_the_low_and_high_values_of_other_models(trained):
+    # 2 % of the training data are below 5 × 40, 2 % above 250 × 40.
+    numbers = np.linspace(0, 12_000, 2000).astype(np.uint16).reshape(40, 50)
+
+    shown, scale = look(trained, npy_file(numbers), model="deep")
+    assert scale == "model"
+    expected = np.clip((numbers - 200.0) / 9800, 0, 1) * 255
+    np.testing.assert_allclose(shown, expected, atol=0.51)
+
+
+def test_a_grey_image_is_drawn_in_the_range_of_all_channels(trained):
+    numbers = np.linspace(0, 1, 2000).astype(np.float32).reshape(40, 50)
+
+    shown, _ = look(trained, npy_file(numbers), model="colours")
+    expected = np.clip((numbers * 255 - 5) / 245, 0, 1) * 255
+    np.testing.assert_allclose(shown, expected, atol=0.51)
+
+
+def test_a_stretched_picture_is_the_stretched_input_of_the_model(trained):
+    deep = np.linspace(300, 900, 2000).astype(np.uint16).reshape(40, 50)
+
+    shown, scale = look(trained, tiff_file(deep), model="bytes", stretch="percentile")
+    assert scale == "model"
+    low, high = np.percentile(deep, (2, 98))
+    expected = np.clip((deep - low) / (high - low) * 245 + 5, 0, 255)
+    np.testing.assert_allclose(shown, expected, atol=0.51)
+
+
+def test_where_the_range_is_not_known_the_image_decides_and_the_answer_says_so(trained):
+    numbers = np.linspace(0.3, 0.9, 2000).astype(np.float32).reshape(40, 50)
+    for fields in ({"model": "untold"}, {}):  # none is named, and there are several
+        shown, scale = look(trained, npy_file(numbers), **fields)
+        assert (scale, shown.min(), shown.max()) == ("image", 0, 255)
+
+
+def test_bytes_are_exact_whatever_the_model(trained):
+    for model, scale in (("bytes", "model"), ("deep", "image")):
+        shown, told = look(trained, tiff_file(SCENE, photometric="rgb"), model=model)
+        np.testing.assert_array_equal(shown, SCENE)
+        assert told == scale
+
+
+def test_an_unknown_model_is_refused(trained):
+    response = trained.post("/v1/preview?model=nobody", content=npy_file(FLOATS))
+
+    check_problem(response, 404, "unknown_model", "nobody")
+
+
+@pytest.mark.parametrize("stretch", ["none", "percentile"])
+def test_a_nodata_value_is_transparent_and_left_out_of_the_stretch(trained, stretch):
+    values = np.where(HOLE, FLOATS, np.float32(-9999))
+    fields = {"model": "bytes", "stretch": stretch}
+
+    with_nodata, _ = look(trained, npy_file(values), nodata="-9999", **fields)
+    without, _ = look(trained, npy_file(FLOATS), **fields)
+    np.testing.assert_array_equal(with_nodata, without)
+    contrast = np.ptp(without[:, :, 0][HOLE])
+    assert contrast == 1 if stretch == "none" else contrast > 240
 
 
 @pytest.mark.parametrize(("nodata", "missing"), [("", 0), ("255", 255), ("none", None)])

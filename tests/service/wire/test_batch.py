@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -11,9 +13,17 @@ from lacuna.raster.limits import ImageLimits
 from lacuna.raster.raster import Raster
 from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
-from service.wire.batch import MAX_IMAGES, ImageInput, check_count, read_samples
+from service.wire.batch import (
+    MAX_IMAGES,
+    ImageInput,
+    check_count,
+    estimate_sample_bytes,
+    read_samples,
+)
 from service.wire.dialect import Footprint
 from service.wire.outputs import choose_output
+from tests.support.images import noise
+from tests.support.trained import describe_trained
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
 MASK = IMAGE[:, :, 0] % 2 == 0
@@ -38,6 +48,20 @@ def test_each_image_becomes_a_sample_with_its_mask():
     assert np.array_equal(first.image, IMAGE)
     assert second.size == (2, 4)
     assert second.mask.all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_samples_take_no_more_memory_than_estimated_whether_stretched_or_not(channels):
+    manifest = describe_trained(channels)
+    image = make_image_input(noise(640, 700, channels), noise(640, 700) < 200)
+    for stretch in ("none", "percentile"):
+        tracemalloc.start()
+        samples = read_samples([image], manifest, ImageLimits(), stretch)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+        assert samples[0].image.shape == (640, 700, channels)
+        assert peak_bytes < estimate_sample_bytes(manifest.image, 640 * 700, stretch)
 
 
 def test_an_error_tells_which_image_it_is_about():

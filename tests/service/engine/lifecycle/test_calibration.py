@@ -1,3 +1,6 @@
+import json
+import math
+
 import pytest
 
 from service.core.cost import BatchCost
@@ -37,12 +40,51 @@ def test_of_another_key_nothing_is_known(tmp_path):
     assert CalibrationStore(tmp_path).read("abd") is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"contract": [{"x": 1}], "cost": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", "[" * 10**5, '{"contract": [{"x": 1}], "cost": {}}']
+)
 def test_a_damaged_file_counts_as_none(tmp_path, text, caplog):
     (tmp_path / "abc.json").write_text(text)
 
     assert CalibrationStore(tmp_path).read("abc") is None
     assert "measured again" in caplog.text
+
+
+GOOD_COST = {"call_s": 3e-4, "pixel_s": 5e-7}
+GOOD_CHECK = {"name": "canvas", "passed": True, "detail": "0 of 9 differ"}
+
+
+@pytest.mark.parametrize(
+    ("contract", "cost"),
+    [
+        ([], GOOD_COST),
+        ([GOOD_CHECK | {"passed": "false"}], GOOD_COST),
+        ([GOOD_CHECK | {"passed": 1}], GOOD_COST),
+        ([GOOD_CHECK], GOOD_COST | {"pixel_s": 0}),
+        ([GOOD_CHECK], GOOD_COST | {"call_s": "3e-4"}),
+        ([GOOD_CHECK], GOOD_COST | {"call_s": math.nan}),
+    ],
+)
+def test_a_calibration_that_cannot_be_counts_as_none(tmp_path, contract, cost):
+    (tmp_path / "abc.json").write_text(json.dumps({"contract": contract, "cost": cost}))
+
+    assert CalibrationStore(tmp_path).read("abc") is None
+
+
+def test_a_good_calibration_is_read(tmp_path):
+    (tmp_path / "abc.json").write_text(json.dumps({"contract": [GOOD_CHECK], "cost": GOOD_COST}))
+
+    assert CalibrationStore(tmp_path).read("abc").contract.holds
+
+
+@pytest.mark.parametrize("byte", [0x00, 0xFF])
+def test_a_file_that_is_overwritten_counts_as_none(tmp_path, byte):
+    store = CalibrationStore(tmp_path)
+    store.write("abc", FOUND)
+    size = (tmp_path / "abc.json").stat().st_size
+    (tmp_path / "abc.json").write_bytes(bytes([byte]) * size)
+
+    assert store.read("abc") is None
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path):

@@ -259,6 +259,48 @@ def test_a_repository_without_models_is_not_ready(tmp_path):
         repository.find(None)
 
 
+def read_log(caplog, message):
+    return [record.reason for record in caplog.records if record.message == message]
+
+
+def test_a_repository_of_another_layout_is_explained_in_the_log(tmp_path, caplog):
+    write_version(tmp_path, "m/1")
+
+    run_repository(tmp_path / "m")
+
+    (reason,) = read_log(caplog, "no models found")
+    assert reason.startswith("a model repository must hold <model>/<version>/saved_model.pb; ")
+    assert reason.endswith(f"; 1/saved_model.pb is in {tmp_path / 'm'}: give its parent")
+
+
+def test_a_version_that_is_ignored_is_named_in_the_log_at_the_start(tmp_path, caplog):
+    run_repository(write_versions(tmp_path, "m/1", "m/0002"))
+
+    assert read_log(caplog, "ignored in the repository") == [
+        "m/0002 is no version, which has no leading zeros: name it 2"
+    ]
+
+
+def test_a_model_that_is_asked_for_says_what_its_folder_holds_instead(tmp_path):
+    write_version(tmp_path, "m")
+
+    (status,) = run_repository(tmp_path, names=("m",)).statuses
+
+    assert status.reason == (
+        "the repository has no version of this model; saved_model.pb is in m: move its files to m/1"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_named_without_its_path(tmp_path):
+    def load(folder):
+        raise PermissionError(13, "Permission denied", str(folder / "variables" / "index"))
+
+    (status,) = run_repository(write_versions(tmp_path, "m/1"), load=load).statuses
+
+    assert status.state is ModelState.FAILED
+    assert status.reason == "the files of a version must be readable; index: Permission denied"
+
+
 def test_a_version_that_leads_out_of_the_repository_is_not_served(tmp_path):
     write_version(tmp_path, "outside/1")
     (tmp_path / "root" / "m").mkdir(parents=True)
