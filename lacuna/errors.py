@@ -19,6 +19,7 @@
     ├── UnavailableError             the server cannot answer now; a retry may succeed
     │   ├── OverloadedError          the server admits no more work
     │   ├── NotReadyError            the model is loading, or the server shuts down
+    │   ├── OutOfMemoryError         memory does not suffice for the request now
     │   └── DeadlineExceededError    the answer took longer than the client's timeout
     ├── ConfigurationError           a setting is misspelt or out of range
     └── ModelError                   a model cannot be served
@@ -85,9 +86,18 @@ class MalformedRequestError(RequestError):
 
 
 class UnsupportedMediaTypeError(RequestError):
-    """Body, or part of a body, of an unsupported type."""
+    """Body, or part of a body, of an unsupported type.
+
+    Args:
+        message: one sentence for people.
+        codings: supported content codings, if the coding is what is not supported.
+    """
 
     code = "unsupported_media_type"
+
+    def __init__(self, message: str, codings: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.codings = codings
 
 
 class NotAcceptableError(RequestError):
@@ -180,6 +190,22 @@ class OverloadedError(UnavailableError):
     def __init__(self, message: str, reason: str = "", retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class OutOfMemoryError(UnavailableError):
+    """Request for which memory, or a thread, is lacking at the moment.
+
+    Args:
+        message: one sentence for people.
+        retry_after_s: seconds after which a retry is worth it. When the others are done is not
+            known.
+    """
+
+    code = "out_of_memory"
+
+    def __init__(self, message: str, retry_after_s: float = 2.0) -> None:
+        super().__init__(message)
         self.retry_after_s = retry_after_s
 
 

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from lacuna import errors
 from lacuna.distribution import VERSION
+from lacuna.out_of_memory import is_out_of_memory
 from service.core.statistics import STAGES, BatchRecord, PixelCounts
 from service.disconnects import ClientDisconnectedError
 from service.engine.dispatcher import Dispatcher
@@ -43,6 +44,7 @@ _OUTCOMES: Mapping[type[Exception], str] = {
     errors.OverloadedError: "refused",
     errors.DeadlineExceededError: "deadline",
     errors.NotReadyError: "unavailable",
+    errors.OutOfMemoryError: "out_of_memory",
     ClientDisconnectedError: "gone",
 }
 KINDS = PixelCounts._fields
@@ -179,6 +181,8 @@ def find_outcome(error: BaseException | None) -> str:
     for kind, outcome in _OUTCOMES.items():
         if isinstance(error, kind):
             return outcome
+    if is_out_of_memory(error):
+        return _OUTCOMES[errors.OutOfMemoryError]
     return "failed" if isinstance(error, Exception) else "gone"
 
 

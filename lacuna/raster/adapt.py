@@ -18,12 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import ChannelMismatchError
+from lacuna.raster.limits import suggest_channels_last
 from lacuna.raster.masks import check_mask_fits
 from lacuna.raster.nodata import NoData, equals_nodata
 from lacuna.raster.raster import Raster
 from lacuna.sample import Sample
 
 Depth = Literal["uint8", "uint16", "float32"]
+
+_TAKEN: dict[int, tuple[int, ...]] = {1: (1, 3), 3: (1, 3)}
+"""Numbers of channels that are taken for another one."""
 
 _WHITE: dict[Depth, int | None] = {"uint8": 255, "uint16": 65535, "float32": None}
 
@@ -97,9 +101,16 @@ def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
 
     Raises:
         InvalidMaskError: if the mask is not of the image's size.
+        ChannelMismatchError: if the image is an array with its channels first, as the mask shows.
     """
     if mask is None:
         return raster
+    if mask.shape != raster.size and mask.shape == raster.values.shape[1:]:
+        raise ChannelMismatchError(
+            f"image must have the mask's height and width, {mask.shape[0]}×{mask.shape[1]}; "
+            f"it is {raster.size[0]}×{raster.size[1]} with {raster.channels} channels"
+            + suggest_channels_last(raster.values.shape)
+        )
     check_mask_fits(mask, raster.size, is_turned=raster.is_turned)
     return replace(raster, valid=mask if raster.valid is None else mask & raster.valid)
 
@@ -142,8 +153,10 @@ def _fit_channels(
                 f"{model} takes 1 channel; the image has 3, and they are not equal"
             )
         return np.ascontiguousarray(values[:, :, :1])
+    may_be_first = found > wanted and values.shape[0] in _TAKEN.get(wanted, (wanted,))
     raise ChannelMismatchError(
         f"{model} takes {wanted} channel{'' if wanted == 1 else 's'}; the image has {found}"
+        + (suggest_channels_last(values.shape) if may_be_first else "")
     )
 
 

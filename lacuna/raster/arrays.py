@@ -14,6 +14,9 @@ from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.npy import Buffer, read_npy, read_npy_header
 from lacuna.raster.raster import Raster, make_raster
 
+MASK_CHANNELS = (1, 3, 4)
+"""Channels of a mask that was saved as a picture: grey, RGB or RGBA."""
+
 _NUMBERS = frozenset({int, float})
 _IMAGE_TYPES = _NUMBERS | {type(None)}
 _MASK_TYPES = _NUMBERS | {bool}
@@ -89,7 +92,8 @@ def mask_from_nested(value: object) -> NDArray[np.bool_]:
     """Turn nested JSON lists into a mask.
 
     Args:
-        value: H lists of W booleans or numbers, or of W lists of one; not 0 means valid.
+        value: H lists of W booleans or numbers, or of W lists of one, or one list of the former;
+            not 0 means valid.
 
     Returns:
         bool (H, W), True = valid.
@@ -101,11 +105,43 @@ def mask_from_nested(value: object) -> NDArray[np.bool_]:
         numbers = _numbers(_lists(value), _MASK_TYPES)
     except ValueError as error:
         raise InvalidMaskError(f"mask must be {error}") from None
+    if _has_batch_axis(numbers.shape):
+        numbers = numbers[0, :, :, None]
     if numbers.shape[2] != 1:
-        raise InvalidMaskError(f"mask must have one channel; it has {numbers.shape[2]}")
+        raise InvalidMaskError(
+            f"mask must have one channel; it has {numbers.shape[2]}, as its shape is "
+            f"{numbers.shape}"
+        )
     if np.isnan(numbers).any():
         raise InvalidMaskError("mask must hold numbers or booleans; it holds NaN")
     return np.not_equal(numbers[:, :, 0], 0)
+
+
+def decode_npy_mask(data: Buffer, limits: ImageLimits) -> Raster | None:
+    """Decode an NPY file as a mask (1, H, W), which as an image would have W channels.
+
+    Args:
+        data: the file.
+        limits: the largest mask that is taken.
+
+    Returns:
+        One channel; None if the array has another shape.
+
+    Raises:
+        InvalidImageError: if the file is damaged.
+        ImageTooLargeError: if there are too many pixels.
+    """
+    header = read_npy_header(data)
+    if len(header.shape) != 3 or not _has_batch_axis(header.shape):
+        return None
+    check_size(limits, *header.shape[1:])
+    array = read_npy(data, header).reshape(*header.shape[1:], 1)
+    return make_raster(array, is_binary=array.dtype == np.bool_)
+
+
+def _has_batch_axis(shape: tuple[int, ...]) -> bool:
+    """Return True for a mask (1, H, W), which is taken for (H, W, C) if it may be coloured."""
+    return shape[0] == 1 and shape[2] not in MASK_CHANNELS
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -1,8 +1,9 @@
 """Translation of decoders' exceptions into errors of the request, and of a lack of memory.
 
 Most decoders say `MemoryError`, or that memory is missing. Some report it as they report damage:
-Pillow's for progressive JPEG, OpenJPEG, and libwebp. Then what they would need is looked for, and
-where a process has a limit of memory, decoded once more: another thread may have held it.
+Pillow's for progressive JPEG, OpenJPEG, and libwebp. On Linux `errno` still tells. Elsewhere what
+they would need is looked for, and where a process has a limit of memory, decoded once more: another
+thread may have held it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lacuna.errors import InvalidImageError, RequestError
+from lacuna.out_of_memory import forget_failed_allocations, has_failed_allocation
 
 if TYPE_CHECKING:
     from lacuna.raster.formats import Header
@@ -50,11 +52,14 @@ def decoder_errors(kind: str) -> Iterator[None]:
         MemoryError: if there was not enough memory.
         InvalidImageError: for any other exception but `RequestError` and `ModuleNotFoundError`.
     """
+    forget_failed_allocations()
     try:
         yield
     except (RequestError, ModuleNotFoundError, MemoryError):
         raise  # neither a lack of memory nor a library that is not installed is the file's fault
     except Exception as error:
+        if has_failed_allocation():
+            raise MemoryError(f"there is not enough memory to decode the {kind}") from error
         _look_for_memory(error)
         raise InvalidImageError(
             f"{kind} must be whole and undamaged; this one cannot be decoded"

@@ -21,10 +21,13 @@ class ImageFile:
     Args:
         data: the file.
         media_type: what the file was declared as; its bytes count.
+
+    Attributes:
+        data: the file.
     """
 
     def __init__(self, data: Buffer, media_type: str | None = None) -> None:
-        self._data = data
+        self.data = data
         self._media_type = media_type
         self._header: Header | None = None
 
@@ -37,7 +40,7 @@ class ImageFile:
             UnsupportedMediaTypeError: if it is of a format that is not read.
             InvalidImageError: if it is not an image.
         """
-        return sniff(self._data, self._media_type)
+        return sniff(self.data, self._media_type)
 
     def read_header(self, limits: ImageLimits) -> Header:
         """Read the size of the image, and hold it to the limits.
@@ -64,7 +67,7 @@ class ImageFile:
             RequestError: as in `read_header`.
         """
         decoded_bytes = self.read_header(limits).decoded_bytes
-        copied_bytes = len(self._data) if self.form.needs_bytes else 0
+        copied_bytes = len(self.data) if self.form.needs_bytes else 0
         return copied_bytes + int(self.form.decode_factor * decoded_bytes)
 
     def decode(self, limits: ImageLimits) -> Raster:
@@ -91,7 +94,7 @@ class ImageFile:
     def _content(self) -> bytes:
         """The file as its decoder needs it."""
         # A decoder that takes any buffer is given the body itself: 200 MB are not copied.
-        return bytes(self._data) if self.form.needs_bytes else self._data  # type: ignore[return-value]
+        return bytes(self.data) if self.form.needs_bytes else self.data  # type: ignore[return-value]
 
 
 def decode_image(data: Buffer, limits: ImageLimits, media_type: str | None = None) -> Raster:

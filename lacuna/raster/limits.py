@@ -81,11 +81,26 @@ def check_size(limits: ImageLimits, height: int, width: int, channels: int = 1) 
             f"it is {height}×{width}, {height * width} pixels"
         )
     if channels > limits.image_channels:
+        may_be_first = height <= limits.image_channels
         raise ImageTooLargeError(
             f"image must have at most {limits.image_channels} channels; it has {channels}"
+            + (suggest_channels_last((height, width, channels)) if may_be_first else "")
         )
     if height * width * channels > SAMPLES_PER_PIXEL * limits.image_pixels:
         raise ImageTooLargeError(
             f"image must have at most {SAMPLES_PER_PIXEL * limits.image_pixels} samples "
             f"(pixels × channels); it is {height}×{width} with {channels} channels"
         )
+
+
+def suggest_channels_last(shape: tuple[int, ...]) -> str:
+    """Return what to add to the message about an image that looks like an array (C, H, W).
+
+    Args:
+        shape: height, width and channels, as they were taken.
+    """
+    channels, height, width = shape
+    return (
+        f"; channels must be the last axis of an array: did you mean ({height}, {width}, "
+        f"{channels}) instead of {shape}?"
+    )

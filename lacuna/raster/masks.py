@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.errors import EmptyBodyError, InvalidImageError, InvalidMaskError
+from lacuna.errors import (
+    EmptyBodyError,
+    ImageTooLargeError,
+    InvalidImageError,
+    InvalidMaskError,
+    RequestError,
+    UnsupportedMediaTypeError,
+)
+from lacuna.raster.arrays import MASK_CHANNELS, decode_npy_mask
 from lacuna.raster.formats import ACCEPTED
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
@@ -47,13 +55,24 @@ def decode_mask(
 def read_mask_file(file: ImageFile, limits: ImageLimits) -> NDArray[np.bool_]:
     """Decode a mask file; see `decode_mask`."""
     try:
-        raster = file.decode(limits)
+        raster = _decode(file, limits)
     except EmptyBodyError:
         raise EmptyBodyError(f"mask must be a {ACCEPTED} file; it has 0 bytes") from None
     except InvalidImageError as error:
-        raise InvalidMaskError(f"mask cannot be read: {error.message}") from error
+        raise InvalidMaskError(_blame_mask(error)) from error
+    except (UnsupportedMediaTypeError, ImageTooLargeError) as error:
+        raise type(error)(_blame_mask(error)) from error
     mask = _read_halves(raster) if _is_lossy(raster) else _read_numbers(raster)
     return mask if raster.valid is None else mask & raster.valid
+
+
+def _decode(file: ImageFile, limits: ImageLimits) -> Raster:
+    array = decode_npy_mask(file.data, limits) if file.form.key == "npy" else None
+    return file.decode(limits) if array is None else array
+
+
+def _blame_mask(error: RequestError) -> str:
+    return f"mask cannot be read: {error.message.replace('image must', 'it must', 1)}"
 
 
 def check_mask_fits(
@@ -124,6 +143,11 @@ def _read_numbers(raster: Raster) -> NDArray[np.bool_]:
 
 
 def _coloured(raster: Raster) -> InvalidMaskError:
+    if raster.channels not in MASK_CHANNELS:
+        return InvalidMaskError(
+            f"mask must be (height, width), with one channel or equal ones; it is "
+            f"{raster.values.shape}"
+        )
     return InvalidMaskError(
         f"mask must have one channel, or equal ones; it has {raster.channels} that differ"
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from lacuna.errors import InferenceError
+from lacuna.out_of_memory import translate_shortage
 from lacuna.sample import Segmentation
 from service.core.buckets import assemble
 from service.core.lanes import QueuedWindow
@@ -34,37 +36,74 @@ def run_windows(
     Yields:
         Each window with its segmentation, of its own size, or with the exception of its call.
     """
+    try:
+        call: _Call | None = _call(windows, bucket, clock)
+    except Exception as error:  # noqa: BLE001 (told to the caller, whatever it is)
+        # Without a traceback, if memory ran out: it would keep the arrays of the call.
+        call, failure = None, translate_shortage(error, "run the model") or error
+    if call is not None:
+        yield from _take_answers(windows, call)
+        _record(windows, call, clock(), on_call)
+    elif len(windows) == 1:
+        yield windows[0], failure
+    else:
+        del failure  # the arrays of the batch must not take memory from its halves
+        middle = len(windows) // 2
+        yield from run_windows(windows[:middle], bucket, clock, on_call)
+        yield from run_windows(windows[middle:], bucket, clock, on_call)
+
+
+class _Call(NamedTuple):
+    """Finished call: its output, and the times at which its steps began and ended."""
+
+    output: BatchOutput
+    began_s: float
+    assembled_s: float
+    ran_s: float
+
+
+def _call(windows: Sequence[QueuedWindow], bucket: tuple[int, int], clock: Clock) -> _Call:
     tasks: list[Task] = [window.payload for window in windows]
     model, probabilities = tasks[0].job.key
     began_s = clock()
-    try:
-        images, masks = assemble([crop(task.job.sample, task.tile.input) for task in tasks], bucket)
-        assembled_s = clock()
-        output = model.runtime.run(images, masks, probabilities=probabilities)
-        ran_s = clock()
-        _check_shapes(output, masks.shape, probabilities=probabilities)
-    except Exception as error:  # noqa: BLE001 (told to the caller, whatever it is)
-        if len(windows) > 1:
-            middle = len(windows) // 2
-            yield from run_windows(windows[:middle], bucket, clock, on_call)
-            yield from run_windows(windows[middle:], bucket, clock, on_call)
-            return
-        yield windows[0], error
-        return
-    for index, (window, task) in enumerate(zip(windows, tasks, strict=True)):
-        _, _, height, width = task.tile.input
-        scores = output.probabilities
+    images, masks = assemble([crop(task.job.sample, task.tile.input) for task in tasks], bucket)
+    assembled_s = clock()
+    output = model.runtime.run(images, masks, probabilities=probabilities)
+    ran_s = clock()
+    _check_shapes(output, masks.shape, probabilities=probabilities)
+    return _Call(output, began_s, assembled_s, ran_s)
+
+
+def _take_answers(
+    windows: Sequence[QueuedWindow], call: _Call
+) -> Iterator[tuple[QueuedWindow, Segmentation]]:
+    labels, scores = call.output
+    for index, window in enumerate(windows):
+        _, _, height, width = window.payload.tile.input
         yield (
             window,
             Segmentation(
-                output.labels[index, :height, :width],
+                labels[index, :height, :width],
                 None if scores is None else scores[index, :height, :width],
             ),
         )
-    ended_s = clock()
-    model.note_call(masks.size, ended_s - began_s)
-    times_s = (assembled_s - began_s, ran_s - assembled_s, ended_s - ran_s)
-    on_call(BatchRecord(model.name, model.version, len(windows), masks.size, *times_s))
+
+
+def _record(
+    windows: Sequence[QueuedWindow],
+    call: _Call,
+    ended_s: float,
+    on_call: Callable[[BatchRecord], None],
+) -> None:
+    """Tell what a call took, once its answers have been taken."""
+    model, pixels = windows[0].payload.job.key.model, call.output.labels.size
+    model.note_call(pixels, ended_s - call.began_s)
+    times_s = (
+        call.assembled_s - call.began_s,
+        call.ran_s - call.assembled_s,
+        ended_s - call.ran_s,
+    )
+    on_call(BatchRecord(model.name, model.version, len(windows), pixels, *times_s))
 
 
 def _check_shapes(output: BatchOutput, expected: tuple[int, ...], *, probabilities: bool) -> None:

@@ -43,5 +43,6 @@ class Runtime(Protocol):
         Raises:
             InferenceError: if the model fails, or its output does not have the shapes of its
                 signature.
+            OutOfMemoryError: if the memory for this batch is not there now.
         """
         ...

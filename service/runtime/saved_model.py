@@ -10,7 +10,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lacuna.errors import InferenceError, InvalidGraphError, SignatureMismatchError
+from lacuna.errors import (
+    InferenceError,
+    InvalidGraphError,
+    SignatureMismatchError,
+)
+from lacuna.out_of_memory import check_address_space, is_out_of_memory, make_shortage_error
 from service.runtime.checksums import verify_checksums
 from service.runtime.manifest import Manifest, read_manifest
 from service.runtime.protocol import BatchOutput
@@ -19,6 +24,13 @@ log = logging.getLogger(__name__)
 
 LABELS = "labels"
 SERVING_DEFAULT = "serving_default"
+
+_CALL_BYTES = 64 * 1024 * 1024
+"""Memory that must be left where the address space is limited. TensorFlow reports large tensors for
+which there is no memory, but crashes where there is none for small objects."""
+
+_ONEDNN_OUT_OF_MEMORY = "exception:Status: 1,"
+"""Part of the message of an AbortedError: `dnnl_out_of_memory` is 1."""
 
 
 def set_threads(calls: int, threads: int) -> None:
@@ -52,6 +64,7 @@ class SavedModelRuntime:
         InvalidManifestError: if the manifest is not valid.
         ChecksumMismatchError: if a file is not the one that the manifest has the checksum of.
         InvalidGraphError: if TensorFlow cannot load the graph.
+        OutOfMemoryError: if there is no memory to load it now.
         SignatureMismatchError: if a signature is missing, or has other inputs or outputs.
     """
 
@@ -62,6 +75,8 @@ class SavedModelRuntime:
             # Kept, because signatures reference its resources weakly.
             self._loaded = tf.saved_model.load(str(folder))
         except Exception as error:
+            if _is_out_of_memory(error):
+                raise make_shortage_error("load the model") from error
             raise InvalidGraphError(
                 f"saved_model.pb must load in TensorFlow {tf.__version__}; {error}"
             ) from error
@@ -84,6 +99,7 @@ class SavedModelRuntime:
     ) -> BatchOutput:
         """Segment a batch; see `Runtime.run`."""
         signature = self._full if probabilities else self._labels
+        check_address_space(_CALL_BYTES)
         try:
             result = signature(
                 image=tf.constant(images, tf.float32), mask=tf.constant(masks[..., None], tf.bool)
@@ -91,6 +107,8 @@ class SavedModelRuntime:
             labels = result["labels"].numpy()
             scores = result["probabilities"].numpy() if probabilities else None
         except tf.errors.OpError as error:
+            if _is_out_of_memory(error):
+                raise make_shortage_error("run the model") from error
             raise InferenceError(f"the model failed: {error.message}") from error
         _check_shape("labels", labels, masks.shape)
         if scores is not None:
@@ -109,6 +127,12 @@ class SavedModelRuntime:
         _check_specs(f"{name}: inputs", inputs, signature.structured_input_signature[1])
         _check_specs(f"{name}: outputs", outputs, signature.structured_outputs)
         return signature
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, tf.errors.ResourceExhaustedError) or is_out_of_memory(error):
+        return True
+    return isinstance(error, tf.errors.AbortedError) and _ONEDNN_OUT_OF_MEMORY in error.message
 
 
 def _check_specs(where: str, expected: dict[str, Any], found: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from lacuna.distribution import VERSION
 from lacuna.errors import ConfigurationError, LacunaError
 from service.engine.lifecycle.watcher import watch_repository
 from service.web.fast_path import FastPath
+from service.web.head_requests import HeadRequests
 from service.web.protocol_errors import (
     answer_error,
     answer_http_exception,
@@ -76,7 +77,7 @@ class _Application(FastAPI):
         Raises:
             ValueError: if there are dependencies or middleware that the fast path would skip.
         """
-        ours: Any = _surround
+        ours: Any = _surround_framework
         strange = [layer for layer in self.user_middleware if layer.cls is not ours]
         if self.fast_routes and (strange or self.router.dependencies):
             raise ValueError(
@@ -149,7 +150,7 @@ def make_app(services: AppServices) -> FastAPI:
     app.add_exception_handler(LacunaError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.services = services
-    app.add_middleware(_surround, services=services)
+    app.add_middleware(_surround_framework, services=services)
     routers = _make_routers(services)
     for router in routers.values():
         app.include_router(router)
@@ -169,7 +170,7 @@ def make_metrics_app(services: AppServices) -> FastAPI:
     """
     app = FastAPI(openapi_url=None)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_middleware(_surround, services=services)
+    app.add_middleware(_surround_framework, services=services)
     app.include_router(metrics.make_router(services))
     return app
 
@@ -185,6 +186,11 @@ def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
         services.quiet_paths,
     )
     return logged if services.telemetry.tracing is None else TraceContext(logged)
+
+
+def _surround_framework(app: ASGIApp, services: AppServices) -> ASGIApp:
+    """Wrap the framework. On the fast path there are no HEAD requests."""
+    return _surround(HeadRequests(app), services)
 
 
 def _make_routers(services: AppServices) -> dict[ModuleType, APIRouter]:

@@ -9,6 +9,7 @@ limits the rest, so that a slow or silent client cannot hold a connection for ev
 3. The client must read the response: some of it at least every `idle_s`, all of it within
    `answer_s`. Uvicorn passes the response to the socket in one piece and does not check again.
 4. The rest of a body that was refused may arrive for `answer_s` after the response.
+5. A request that cannot be taken in for lack of memory gets 503, not 400 as uvicorn has it.
 
 No request needs a timer for this: the server checks its connections once a second. The time for
 reading a body is limited in `service.web.body`.
@@ -16,11 +17,14 @@ reading a body is limited in `service.web.body`.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from lacuna.out_of_memory import make_shortage_error
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,15 @@ class Connection(HttpToolsProtocol):
         """Begin a request, and discard the headers that follow its body."""
         super().on_headers_complete()
         self.headers = _DISCARDED_HEADERS
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed. Called while the exception of the parser is handled."""
+        error = sys.exception()
+        if error is not None and isinstance(error.__context__, MemoryError):
+            shortage = make_shortage_error("take in the request")
+            self._reject(503, shortage.message, b"retry-after: %.0f\r\n" % shortage.retry_after_s)
+        else:
+            super().send_400_response(msg)
 
     def check_timeouts(self, now_s: float) -> None:
         """Close the connection if the client exceeds a limit of time.
@@ -131,12 +144,13 @@ class Connection(HttpToolsProtocol):
             return True
         return cycle.response_complete and self.scope is not cycle.scope
 
-    def _reject(self, status: int, message: str) -> None:
+    def _reject(self, status: int, message: str, headers: bytes = b"") -> None:
         if self.transport.is_closing():
             return
         content = message.encode()
         self.transport.write(
             STATUS_LINE[status]
+            + headers
             + b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n"
             + b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(content), content)
         )

@@ -34,6 +34,7 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
         errors.SlowBodyError: 408,
         errors.OverloadedError: 429,
         errors.NotReadyError: 503,
+        errors.OutOfMemoryError: 503,
         errors.DeadlineExceededError: 504,
         errors.ConfigurationError: 500,
         errors.MissingManifestError: 500,
@@ -46,7 +47,7 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
 )
 
 RETRY_LATER: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
-"""Header of every 503. The time until a model is loaded is not known, and a retry is cheap."""
+"""Header of a 503 whose end is not known: that of the load of a model. A retry is cheap."""
 
 INTERNAL_ERROR = "internal_error"
 
@@ -84,10 +85,12 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, (errors.BodyTooLargeError, errors.SlowBodyError)):
         # A client that is still sending the refused body reads the response only if we close.
         headers["Connection"] = "close"
-    if isinstance(error, errors.OverloadedError):
+    if isinstance(error, (errors.OverloadedError, errors.OutOfMemoryError)):
         headers["Retry-After"] = f"{error.retry_after_s:.0f}"
     if isinstance(error, errors.NotReadyError):
         headers |= RETRY_LATER
+    if isinstance(error, errors.UnsupportedMediaTypeError) and error.codings:
+        headers["Accept-Encoding"] = ", ".join(error.codings)
     if isinstance(error, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="lacuna"'
     return make_problem(STATUSES[type(error)], error.code, error.message, headers)
@@ -100,7 +103,17 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
     code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
     add_log_fields(request.scope, code=code)
     detail = f"{error.detail}: {request.method} {request.url.path}"
-    return make_problem(error.status_code, code, detail, error.headers)
+    return make_problem(error.status_code, code, detail, _complete_allow(error.headers))
+
+
+def _complete_allow(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Add HEAD to the allowed methods where GET is one, in the order of the alphabet."""
+    if not headers or "Allow" not in headers:
+        return headers
+    methods = set(headers["Allow"].split(", "))
+    if "GET" in methods:
+        methods.add("HEAD")
+    return {**headers, "Allow": ", ".join(sorted(methods))}
 
 
 def describe_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

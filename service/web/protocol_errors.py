@@ -16,9 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from lacuna.errors import LacunaError, UnsupportedMediaTypeError
+from lacuna.errors import LacunaError
 from service.web import problems
-from service.wire.coding import CODINGS
 
 _OIP = "/v2"
 _TFSERVING = "/v1/models/"
@@ -51,8 +50,6 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     problem = await problems.answer_error(request, error)
     if not isinstance(error, LacunaError) or not _has_own_shape(request.scope):
         return problem
-    if isinstance(error, UnsupportedMediaTypeError) and "content-encoding" in request.headers:
-        problem.headers["Accept-Encoding"] = ", ".join(CODINGS)
     return _restate(problem, error.message)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from lacuna.errors import MalformedRequestError
 from service.engine.admission_gate import Reservation
 from service.web.access import name_client
 from service.web.body import BodyLimits, read_body, read_declared_bytes
 from service.web.request_log import add_log_fields
 from service.wire.dialect import Body, ModelTarget, RequestHead
+
+_CODING = "content-encoding"
 
 
 class HttpRequest:
@@ -21,6 +25,9 @@ class HttpRequest:
         request: request of the framework.
         limits: limits of the body.
         target: model that the path names; None if the body names it.
+
+    Raises:
+        MalformedRequestError: if the query has a parameter twice.
 
     Attributes:
         head: headers, query and target.
@@ -32,8 +39,8 @@ class HttpRequest:
     def __init__(
         self, request: Request, limits: BodyLimits, target: ModelTarget | None = None
     ) -> None:
-        query: Mapping[str, str] = request.query_params if request.scope["query_string"] else {}
-        self.head = RequestHead(request.headers, query, target)
+        query = _read_query(request) if request.scope["query_string"] else {}
+        self.head = RequestHead(_join_codings(request.headers), query, target)
         self.declared_bytes = read_declared_bytes(request.headers)
         self._scope = request.scope
         self._receive = request.receive
@@ -56,3 +63,23 @@ class HttpRequest:
     def add_log_fields(self, **fields: Any) -> None:
         """Add fields to the request's log line."""
         add_log_fields(self._scope, **fields)
+
+
+def _read_query(request: Request) -> Mapping[str, str]:
+    """Return the parameters of the query; MalformedRequestError if one of them is repeated."""
+    query = request.query_params
+    if len(query.multi_items()) > len(query):
+        names = [name for name, _ in query.multi_items()]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise MalformedRequestError(
+            f"the query must have each name once; it has {twice:.100} twice"
+        )
+    return query
+
+
+def _join_codings(headers: Headers) -> Headers:
+    """Join the values of a repeated Content-Encoding, of which only the first would be seen."""
+    if _CODING not in headers:
+        return headers
+    codings = headers.getlist(_CODING)
+    return headers if len(codings) == 1 else Headers({**headers, _CODING: ", ".join(codings)})

@@ -15,6 +15,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lacuna.errors import LacunaError, NotReadyError
+from lacuna.out_of_memory import translate_shortage
 from service.disconnects import ClientDisconnectedError
 from service.engine.admission_gate import AdmissionGate
 from service.web.access import AccessControl, find_address, find_key_name
@@ -41,15 +42,21 @@ def add_log_fields(scope: Scope, **fields: Any) -> None:
     scope.setdefault(_LOG_FIELDS, {}).update(fields)
 
 
+def share_log_fields(scope: Scope) -> Scope:
+    """Return a copy of a scope whose log fields belong to the same line."""
+    scope.setdefault(_LOG_FIELDS, {})
+    return dict(scope)
+
+
 RenderError = Callable[[Scope, LacunaError], Awaitable[ASGIApp]]
 
 
 class RequestLog:
     """Layer that gives each request an id, checks its key, and logs one line for it.
 
-    It checks keys for all routes, so that no route can forget it. It answers unexpected exceptions,
-    adds the security headers to all responses, and adds `Connection: close` while the server
-    drains.
+    It checks keys for all routes, so that no route can forget it. It answers unexpected exceptions
+    and lack of memory, adds the security headers to all responses, and adds `Connection: close`
+    while the server drains.
 
     The id is the client's `X-Request-ID` if that has at most 128 harmless characters, else a new
     one. The response returns it.
@@ -142,6 +149,10 @@ class RequestLog:
 
     async def _replace(self, scope: Scope, error: BaseException, request_id: str) -> ASGIApp:
         """Return an application that answers in place of one that failed."""
+        shortage = translate_shortage(error, "answer the request")
+        if shortage is not None:
+            log.warning("out of memory", extra={"request_id": request_id, "reason": repr(error)})
+            return await self._render_error(scope, shortage)
         if not isinstance(error, asyncio.CancelledError):
             log.error("unexpected error", extra={"request_id": request_id}, exc_info=error)
             return self._answer_unexpected

@@ -12,7 +12,15 @@ from service.wire.quality import read_qualities
 _WINDOW_BITS: Mapping[str, int] = MappingProxyType({"gzip": 31, "deflate": 15})
 """Value of zlib's parameter `wbits` for each coding."""
 
+_BARE_BITS = -15
+"""Value for deflate without zlib's header, which some clients send for `deflate`."""
+
 CODINGS = tuple(_WINDOW_BITS)
+
+_ALIASES: Mapping[str, str] = MappingProxyType({"x-gzip": "gzip"})
+
+_OUT_OF_MEMORY = "Error -4 "
+"""Beginning of the message of a zlib.error: Z_MEM_ERROR is -4."""
 
 _MAX_RATIO = 1032
 """Most bytes that a byte of deflate can stand for (zlib's technical details)."""
@@ -28,7 +36,7 @@ def read_coding(content_encoding: str | None) -> str | None:
     """Return the coding of a body.
 
     Args:
-        content_encoding: value of the header; None if it is missing.
+        content_encoding: value of the header, a list; None if it is missing.
 
     Returns:
         One of `CODINGS`; None if the body is not compressed.
@@ -36,14 +44,18 @@ def read_coding(content_encoding: str | None) -> str | None:
     Raises:
         UnsupportedMediaTypeError: if the header names another coding, or several.
     """
-    coding = (content_encoding or "identity").strip().lower()
-    if coding == "identity":
+    if content_encoding is None:
         return None
-    if coding not in _WINDOW_BITS:
+    named = [name.strip().lower() for name in content_encoding.split(",")]
+    named = [_ALIASES.get(name, name) for name in named if name not in ("", "identity")]
+    if not named:
+        return None
+    if len(named) > 1 or named[0] not in _WINDOW_BITS:
         raise UnsupportedMediaTypeError(
-            f"Content-Encoding must be one of {', '.join(CODINGS)}; it is {coding[:80]}"
+            f"Content-Encoding must be one of {', '.join(CODINGS)}; it is {', '.join(named):.80}",
+            CODINGS,
         )
-    return coding
+    return named[0]
 
 
 def estimate_decompressed_bytes(body_bytes: int, limit_bytes: int) -> int:
@@ -66,13 +78,17 @@ def decompress(body: bytes | bytearray, coding: str, limit_bytes: int) -> bytes:
 
     Raises:
         BodyTooLargeError: if the result would be larger.
+        MemoryError: if memory runs out, which zlib calls an error of its own.
         MalformedRequestError: if the body is damaged or truncated, or has bytes after the end of
             its stream.
     """
-    work = zlib.decompressobj(_WINDOW_BITS[coding])
+    is_bare = coding == "deflate" and not _has_zlib_header(body)
+    work = zlib.decompressobj(_BARE_BITS if is_bare else _WINDOW_BITS[coding])
     try:
         content = work.decompress(body, limit_bytes + 1)
     except zlib.error as error:
+        if str(error).startswith(_OUT_OF_MEMORY):
+            raise MemoryError(str(error)) from error
         raise MalformedRequestError(f"the body must be {coding}; {error}") from None
     if len(content) > limit_bytes:
         raise BodyTooLargeError(
@@ -82,6 +98,11 @@ def decompress(body: bytes | bytearray, coding: str, limit_bytes: int) -> bytes:
         found = f"{len(work.unused_data)} bytes follow it" if work.eof else "it is truncated"
         raise MalformedRequestError(f"the body must be one whole {coding} stream; {found}")
     return content
+
+
+def _has_zlib_header(body: bytes | bytearray) -> bool:
+    """Return True if the body begins as RFC 1950, section 2.2, says."""
+    return len(body) < 2 or (body[0] & 0x0F == 8 and (body[0] * 256 + body[1]) % 31 == 0)
 
 
 def choose_coding(accept_encoding: str | None, content_bytes: int) -> str | None:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,6 +30,10 @@ _NUMBER_BYTES = 28
 
 _RUN_PIXEL_BYTES = 4
 """Most bytes for each pixel while run lengths become a mask."""
+
+_DATA_URL = re.compile(r"data:([^,;]{0,100})(?:;[^,;]{0,100}){0,8}?;base64,", re.IGNORECASE)
+_BLANKS = {ord(blank): None for blank in " \t\r\n\f"}
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def make_image_input(
@@ -148,5 +153,19 @@ def _decode_base64(
         raise error(f"{what} must be nested lists or an object with {needed}; it has {names}")
     try:
         return base64.b64decode(encoded or "", validate=True), media_type
+    except (binascii.Error, ValueError):
+        pass  # rarely, so that nothing is searched for in all others
+    try:
+        return _decode_loosely(encoded or "", media_type)
     except (binascii.Error, ValueError) as fault:
         raise error(f"{what}.b64 must be base64; {fault}") from None
+
+
+def _decode_loosely(encoded: str, media_type: str | None) -> tuple[bytes, str | None]:
+    """Decode base64 as a data URL, in lines, in the alphabet for URLs, or without its padding."""
+    url = _DATA_URL.match(encoded)
+    if url is not None:
+        encoded, media_type = encoded[url.end() :], media_type or url[1] or None
+    digits = encoded.translate(_BLANKS).rstrip("=").translate(_URL_SAFE)
+    padding = "=" * (-len(digits) % 4)
+    return base64.b64decode(digits + padding, validate=True), media_type

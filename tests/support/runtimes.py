@@ -42,6 +42,20 @@ class Poisoned(Recording):
         return answer
 
 
+class Greedy(Recording):
+    """Has memory for so many pixels in a call."""
+
+    def __init__(self, most_pixels):
+        super().__init__()
+        self.most_pixels = most_pixels
+
+    def run(self, images, masks, *, probabilities):
+        answer = super().run(images, masks, probabilities=probabilities)
+        if masks.size > self.most_pixels:
+            raise MemoryError("no memory for a tensor")
+        return answer
+
+
 class Gated(Recording):
     """Begins to run, and ends only once it is let."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lacuna.errors import InvalidGraphError, ModelError
+from lacuna.out_of_memory import is_out_of_memory
 from service.core.cost import BatchCost
 from service.engine.lifecycle.calibration import Calibration, CalibrationStore
 from service.engine.lifecycle.scan import locate_version, take_snapshot
@@ -58,6 +59,7 @@ class Preparation:
 
         Raises:
             ModelError: if the version cannot be served.
+            Exception: one that means that memory ran out; see `is_out_of_memory`.
             AbandonedError: if `on_progress` raises it.
         """
         try:
@@ -81,18 +83,10 @@ class Preparation:
                 known = Calibration(contract, BatchCost.fit(measured))
                 self.store.write(key, known)
             return replace(model, cost=known.cost)
-        except (ModelError, AbandonedError):
-            raise
-        except OSError as error:
-            # The log has the path; clients see the reason.
-            log.exception("file cannot be read", extra={"model": name, "version": version})
-            place = Path(error.filename or version).name
-            raise InvalidGraphError(
-                f"the files of a version must be readable; {place}: {error.strerror}"
-            ) from None
-        except Exception:
-            log.exception("unexpected error", extra={"model": name, "version": version})
-            raise InvalidGraphError("unexpected error; see the log") from None
+        except Exception as error:
+            if isinstance(error, (ModelError, AbandonedError)) or is_out_of_memory(error):
+                raise
+            raise _explain(error, name, version) from None
 
     def _load(self, folder: Path) -> Runtime:
         """Load a version, and reject it if a file changed meanwhile: a mixture might load."""
@@ -101,3 +95,16 @@ class Preparation:
         if take_snapshot(folder) != before:
             raise InvalidGraphError("files must not change while they are loaded; they did")
         return runtime
+
+
+def _explain(error: Exception, name: str, version: str) -> InvalidGraphError:
+    """Log an error that was not expected, and return the one for clients."""
+    if isinstance(error, OSError):
+        # The log has the path; clients see the reason.
+        log.error("file cannot be read", extra={"model": name, "version": version}, exc_info=error)
+        place = Path(error.filename or version).name
+        return InvalidGraphError(
+            f"the files of a version must be readable; {place}: {error.strerror}"
+        )
+    log.error("unexpected error", extra={"model": name, "version": version}, exc_info=error)
+    return InvalidGraphError("unexpected error; see the log")

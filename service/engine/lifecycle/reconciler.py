@@ -4,7 +4,9 @@
    new one.
 2. A retired version is drained in the background. A request that has leased it keeps it, even
    beyond the drain time. Its memory is then freed later.
-3. The next version of a model is loaded only after the retired one is gone, so at most two
+3. A version for which there was no memory is loaded again with the next scan, and so are the other
+   versions of its model.
+4. The next version of a model is loaded only after the retired one is gone, so at most two
    generations are in memory.
 """
 
@@ -15,7 +17,8 @@ import gc
 import logging
 from collections.abc import Sequence
 
-from lacuna.errors import ModelError
+from lacuna.errors import LacunaError, ModelError, OutOfMemoryError
+from lacuna.out_of_memory import translate_shortage
 from service.core.versions import DiscoveredVersion
 from service.engine.lifecycle.model_versions import ModelVersions
 from service.engine.lifecycle.preparation import AbandonedError, Preparation
@@ -46,7 +49,7 @@ class VersionReconciler:
 
     async def reconcile(
         self, versions: ModelVersions, found: Sequence[DiscoveredVersion]
-    ) -> list[ModelError]:
+    ) -> list[LacunaError]:
         """Load the planned versions of a model one by one, then retire the others.
 
         Args:
@@ -56,7 +59,7 @@ class VersionReconciler:
         Returns:
             Errors of the versions that failed.
         """
-        errors = []
+        errors: list[LacunaError] = []
         while versions.is_enabled and not self._is_closed:
             plan = versions.plan(found)
             if not plan.load:
@@ -66,6 +69,8 @@ class VersionReconciler:
             error = await self._load(versions, plan.load[0])
             if error is not None:
                 errors.append(error)
+            if isinstance(error, OutOfMemoryError):
+                break
         return errors
 
     def retire(self, name: str, lifecycle: VersionLifecycle) -> None:
@@ -88,11 +93,11 @@ class VersionReconciler:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
 
-    async def _load(self, versions: ModelVersions, item: DiscoveredVersion) -> ModelError | None:
+    async def _load(self, versions: ModelVersions, item: DiscoveredVersion) -> LacunaError | None:
         await self.finish_draining(versions.name)
         lifecycle = versions.get_or_add(item.version)
         lifecycle.begin_loading(item.fingerprint)
-        failure = None
+        failure: LacunaError | None = None
         try:
             model = await self._prepare(versions.name, lifecycle)
         except AbandonedError:
@@ -100,6 +105,10 @@ class VersionReconciler:
         except ModelError as error:
             # A new exception, because the traceback of this one references the model.
             failure = type(error)(error.message)
+        except Exception as error:
+            failure = translate_shortage(error, "load the model")
+            if failure is None:
+                raise
         else:
             if versions.is_enabled:
                 self._install(versions, lifecycle, model)
@@ -107,7 +116,9 @@ class VersionReconciler:
             del model  # a client has unloaded the model meanwhile
         await asyncio.to_thread(gc.collect)
         if failure is not None and versions.is_enabled:
-            lifecycle.fail(failure.message)
+            is_passing = isinstance(failure, OutOfMemoryError)
+            record = lifecycle.postpone if is_passing else lifecycle.fail
+            record(failure.message)
         return failure
 
     def _install(

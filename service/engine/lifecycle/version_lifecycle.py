@@ -7,7 +7,8 @@
 2. A version serves only after it is loaded, checked and warmed up.
 3. A version whose files were replaced stays READY while the new files are loaded. If they fail, it
    serves the former files, and its reason says so.
-4. Each transition writes one line to the log.
+4. A version for which there was no memory is LOADING until it is loaded again.
+5. Each transition writes one line to the log.
 """
 
 from __future__ import annotations
@@ -120,6 +121,15 @@ class VersionLifecycle:
         else:
             reason = f"its new files cannot be served, and the former ones serve: {reason}"
             self._move(ModelState.READY, reason, logging.ERROR)
+
+    def postpone(self, reason: str) -> None:
+        """Record the reason why the files could not be loaded now. They are loaded again later."""
+        self.attempted_fingerprint = None
+        if self.references is None:
+            self._move(ModelState.LOADING, reason, logging.WARNING)
+        else:
+            reason = f"its new files could not be loaded, and the former ones serve: {reason}"
+            self._move(ModelState.READY, reason, logging.WARNING)
 
     def install(self, model: ServedModel) -> ModelReferences | None:
         """Serve a model from now on.

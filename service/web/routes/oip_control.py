@@ -11,6 +11,8 @@ from starlette.responses import Response
 from service.web.body import BodyLimits, read_body, read_declared_bytes
 from service.web.protocol_errors import ERRORS
 from service.web.services import AppServices
+from service.wire.coding import decompress, read_coding
+from service.wire.dialect import Body
 from service.wire.oip.control import check_control, describe_index, wants_ready_only
 
 _LIMITS = BodyLimits(1 << 16)
@@ -54,5 +56,7 @@ def make_router(services: AppServices) -> APIRouter:
     return router
 
 
-async def _read(request: Request) -> bytearray:
-    return await read_body(request.receive, _LIMITS, read_declared_bytes(request.headers))
+async def _read(request: Request) -> Body:
+    coding = read_coding(", ".join(request.headers.getlist("content-encoding")))
+    body = await read_body(request.receive, _LIMITS, read_declared_bytes(request.headers))
+    return body if coding is None else decompress(body, coding, _LIMITS.body_bytes)

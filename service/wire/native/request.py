@@ -243,10 +243,10 @@ def read_essence(content_type: str | None) -> str:
 
 
 def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> SegmentRequest:
-    fields = dict(parts)
-    image, mask = fields.pop("image", None), fields.pop("mask", None)
-    if image is None:
-        raise EmptyBodyError(f"the form must have a field image; it has {_list(parts)}")
+    fields = {name: part for name, part in parts.items() if not part.is_left_empty}
+    if "image" not in fields:
+        raise EmptyBodyError(f"the form must have a field image; it has {_list(fields)}")
+    image, mask = fields.pop("image"), fields.pop("mask", None)
     text = {name: str(part.data, "utf-8", "replace") for name, part in fields.items()}
     return make_request(
         image.data,

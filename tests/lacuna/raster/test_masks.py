@@ -253,3 +253,20 @@ def test_swapped_sides_of_a_mask_are_pointed_out():
         "mask must have the image's height and width; image is 53×37, mask is 37×53; "
         "the sides are swapped, as by an EXIF orientation of only one of them"
     )
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, ">f8"])
+def test_an_array_may_have_an_axis_of_one_before_its_rows(dtype):
+    np.testing.assert_array_equal(decode_mask(npy_file(MASK[None].astype(dtype)), LIMITS), MASK)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_row_of_pixels_with_equal_channels_stays_one(channels):
+    row = np.dstack([MASK[:1]] * channels)
+
+    np.testing.assert_array_equal(decode_mask(npy_file(row), LIMITS), MASK[:1])
+
+
+def test_an_axis_of_one_does_not_lead_past_the_limits():
+    with pytest.raises(ImageTooLargeError, match="it must have at most 1960 pixels"):
+        decode_mask(npy_file(MASK[None]), ImageLimits(image_pixels=MASK.size - 1))

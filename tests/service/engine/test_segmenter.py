@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lacuna.errors import DeadlineExceededError, InferenceError
+from lacuna.errors import DeadlineExceededError, InferenceError, OutOfMemoryError
 from lacuna.sample import Sample
 from service.core.batching import BatchPolicy
 from service.core.cost import BatchCost
@@ -17,7 +17,7 @@ from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.served import ServedModel
 from service.runtime.fake import FakeRuntime
 from service.runtime.probe import Check, ContractReport
-from tests.support.runtimes import Failing, Gated, Poisoned, Recording
+from tests.support.runtimes import Failing, Gated, Greedy, Poisoned, Recording
 from tests.support.waiting import let_others_run, wait_until
 
 HOLDS = ContractReport(())
@@ -247,6 +247,27 @@ def test_a_poisoned_image_fails_alone():
     assert [shape[0] for shape in runtime.shapes] == [4, 2, 1, 1, 2]
     assert isinstance(results[1], ZeroDivisionError)
     assert [results[index].segmentation.labels[0, 0] for index in (0, 2, 3)] == [0, 2, 2]
+
+
+def test_a_batch_that_memory_does_not_suffice_for_runs_in_halves():
+    runtime, holder = Greedy(2 * 8 * 8), serve_model(Gated())
+
+    async def scenario():
+        async with run_segmenter() as segmenter:
+            return await segment_together(segmenter, holder, serve_model(runtime), 10, 66, 200, 250)
+
+    results = asyncio.run(scenario())
+
+    assert [shape[0] for shape in runtime.shapes] == [4, 2, 2]
+    assert [result.segmentation.labels[0, 0] for result in results] == [0, 0, 2, 2]
+
+
+def test_a_window_that_memory_does_not_suffice_for_fails_for_now():
+    with pytest.raises(OutOfMemoryError, match="memory to run the model") as caught:
+        segment(serve_model(Greedy(63)), fill_sample(8, 8))
+
+    frames = [frame.name for frame in caught.traceback]
+    assert "run_windows" not in frames  # its arrays would stay in memory until the answer is sent
 
 
 def test_one_window_that_fails_fails_its_image_and_the_rest_is_not_run():

@@ -1,6 +1,8 @@
 """Models that raise, hang or answer nonsense; and clients that go while they run."""
 
 import ast
+import json
+import re
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +39,11 @@ def serve_held(root, **options):
 
 class Raising(OnSevens):
     def misbehave(self):
+        raise ZeroDivisionError("secret")
+
+
+class Starved(OnSevens):
+    def misbehave(self):
         raise MemoryError("no memory for a tensor")
 
 
@@ -52,6 +59,49 @@ def test_a_model_that_misbehaves_fails_that_request_and_no_other(tmp_path, runti
             answered = client.post("/v1/segment", content=IMAGE, headers={"Accept": accept})
             assert answered.status_code == 200
         assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "headers"),
+    [
+        ("/v1/segment", SEVENS, {}),
+        ("/v1/segment", SEVENS, {"Accept": "application/zip"}),
+        (
+            "/v2/models/fake/infer",
+            json.dumps(
+                {
+                    "inputs": [
+                        {
+                            "name": "image",
+                            "datatype": "UINT8",
+                            "shape": [2, 9, 9, 1],
+                            "data": [SEVEN] * 162,
+                        }
+                    ]
+                }
+            ),
+            {},
+        ),
+        ("/v1/models/fake:predict", json.dumps({"instances": [[[SEVEN] * 9] * 9] * 3}), {}),
+    ],
+    ids=["native", "native with probabilities", "oip", "tfserving"],
+)
+def test_a_model_without_memory_asks_to_come_again(tmp_path, path, content, headers):
+    with serve(repository_of(tmp_path, Starved())) as client:
+        refused = client.post(path, content=content, headers=headers)
+        metrics = client.get("/metrics").text
+        answered = client.post("/v1/segment", content=IMAGE)
+
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) >= 1
+    body = refused.json()
+    assert body.get("code", "out_of_memory") == "out_of_memory"
+    assert (
+        body.get("detail")
+        or body["error"] == "there must be memory to run the model; it has run out"
+    )
+    assert re.search(r'^lacuna_requests_total{.*outcome="out_of_memory".*} 1.0$', metrics, re.M)
+    assert answered.status_code == 200
 
 
 def test_a_model_that_hangs_is_told_by_livez_and_its_caller_keeps_his_deadline(tmp_path):

@@ -11,6 +11,7 @@ from lacuna.errors import (
     InvalidGraphError,
     InvalidManifestError,
     MissingManifestError,
+    OutOfMemoryError,
     SignatureMismatchError,
 )
 from service.runtime.manifest import MANIFEST_FILE
@@ -187,6 +188,19 @@ def test_a_model_that_fails_while_running_is_told_as_an_inference_error(tmp_path
     for probabilities in (True, False):
         with pytest.raises(InferenceError, match="too bright"):
             runtime.run(images + 10, masks, probabilities=probabilities)
+
+
+def test_a_tensor_that_there_is_no_memory_for_is_no_fault_of_the_model(tmp_path):
+    def allocate(image, mask):
+        petabyte = tf.fill(tf.concat([tf.shape(mask)[1:2], [1 << 20, 1 << 27]], axis=0), 0.0)
+        return {"labels": label(image, mask)["labels"] + tf.cast(petabyte[0, 0, 0], tf.uint8)}
+
+    runtime = SavedModelRuntime(save(tmp_path, labels=allocate))
+    images, masks = make_batch()
+
+    runtime.run(images, masks, probabilities=True)
+    with pytest.raises(OutOfMemoryError, match="memory to run the model; it has run out"):
+        runtime.run(images, masks, probabilities=False)
 
 
 @pytest.mark.parametrize("wrong", ["labels", "probabilities"])

@@ -10,7 +10,7 @@ import pytest
 
 from lacuna.raster.npy import write_npy
 from service.web.body import BodyLimits
-from service.web.connection import ConnectionTimeouts
+from service.web.connection import Connection, ConnectionTimeouts
 from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.live import find_address, run_server
 from tests.support.sockets import connect, make_head, read_answer, read_to_end
@@ -53,6 +53,26 @@ def count_outcome(services, outcome):
 def test_a_connection_that_asks_for_nothing_is_closed(address):
     with connect(address) as connection:
         assert read_to_end(connection).startswith(b"HTTP/1.1 408 ")
+
+
+class Starved(Connection):
+    """Connection without memory for the bodies of requests."""
+
+    def on_body(self, body):
+        raise MemoryError
+
+
+def test_a_body_that_there_is_no_memory_for_is_refused_until_later(tmp_path):
+    services = make_services(load_repository(make_repository_folder(tmp_path)))
+    with run_server(services) as server:
+        address = find_address(server)
+        server.config.http_protocol_class = Starved
+        with connect(address) as connection:
+            connection.sendall(make_head(Content_Length=len(IMAGE)) + IMAGE)
+            status, headers, body = read_answer(connection)
+
+    assert (status, body) == (503, b"there must be memory to take in the request; it has run out")
+    assert int(headers["retry-after"]) >= 1
 
 
 def test_a_head_that_drips_is_given_up(address):

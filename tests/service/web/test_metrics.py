@@ -7,6 +7,7 @@ from lacuna.errors import (
     InferenceError,
     InvalidMaskError,
     NotReadyError,
+    OutOfMemoryError,
     OverloadedError,
 )
 from service.runtime.fake import FakeRuntime
@@ -96,6 +97,8 @@ def test_the_state_of_each_model_and_of_the_queue_is_shown(client):
         (OverloadedError("no", "wait", 1), "refused"),
         (DeadlineExceededError("no"), "deadline"),
         (NotReadyError("no"), "unavailable"),
+        (OutOfMemoryError("no"), "out_of_memory"),
+        (MemoryError("no"), "out_of_memory"),
         (InferenceError("no"), "failed"),
     ],
 )

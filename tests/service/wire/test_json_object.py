@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -74,3 +75,47 @@ def test_a_member_is_of_its_kind_or_there_is_none():
 def test_a_member_of_another_kind_is_refused(value, kind, message):
     with pytest.raises(MalformedRequestError, match=message):
         read_member({"a": value}, "a", kind, "an input")
+
+
+@pytest.mark.parametrize(
+    "text", [b'\xef\xbb\xbf{"a": 1}', b'\xef\xbb\xbf \r\n{"a": 1}\n', b'\n{"a": 1}']
+)
+def test_a_byte_order_mark_and_blanks_are_ignored(text):
+    assert read_object(text, LIMITS) == {"a": 1}
+    assert read_object(bytearray(text), LIMITS) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
+def test_another_encoding_is_refused_by_name(encoding):
+    with pytest.raises(MalformedRequestError, match=r"must be JSON in UTF-8; it .* UTF-16"):
+        read_object('{"a": 1}'.encode(encoding), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (b'{"image": [[1]], "image": [[2]]}', "image"),
+        (b'{"a": {"b": 1, "c": 2, "b": 1}}', "b"),
+        (b'{"a": [{"b": "x", "b": "y"}]}', "b"),
+        (b'{"a": [[{"b": 1, "b": 2}]]}', "b"),
+        (b'{"a": "\\"", "\\u0061": 1}', "a"),
+    ],
+)
+def test_a_name_that_is_there_twice_is_refused(text, name):
+    with pytest.raises(MalformedRequestError, match=f"each name once; it has {name} twice"):
+        read_object(text, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a": {"a": {"a": [{"a": 1}, {"a": 2}]}}}',
+        b'{"a": ["a", "a", "\\"a\\""], "\\"": "\\u0022"}',
+        b'{"a": [["a", "b"], ["a"]], "b": []}',
+        b'{"a": [1, "a", {"b": 1}], "c": NaN}',
+    ],
+)
+def test_the_same_name_in_other_objects_is_not(text):
+    assert read_object(text, LIMITS).keys() == json.loads(text).keys()

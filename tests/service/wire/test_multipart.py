@@ -129,7 +129,101 @@ def test_a_head_without_end_is_refused(length):
         parse_form(make_form(('name="image"; x="' + "y" * length + '"', b"z")), TYPE)
 
 
-@pytest.mark.parametrize("after", [b"x", b"\n", b" \r\n", b"-\r\n"])
+@pytest.mark.parametrize("after", [b"x", b"\n", b" \n", b"-\r\n", b" x\r\n", b"\r\r\n"])
 def test_a_line_that_only_begins_like_a_boundary_is_refused(after):
     with pytest.raises(MalformedRequestError, match="text follows a boundary"):
         parse_form(b"--cut" + after + make_form(('name="a"', b"")), TYPE)
+
+
+PART = ('name="image"; filename="a.png"', b"x\r\n--cu\n--cut\r\n\r\n")
+FORM = make_form(PART, ('name="nodata"', b"7"))
+
+
+def check_parts(body, content_type=TYPE):
+    parts = parse_form(body, content_type)
+    assert {name: bytes(part.data) for name, part in parts.items()} == {
+        "image": PART[1],
+        "nodata": b"7",
+    }
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"\r\n", b"\r\n\r\n", b"A preamble\r\n", b"--cu\r\n --cut\n--cut\r\n"],
+)
+def test_what_precedes_the_first_boundary_is_ignored(before):
+    check_parts(before + FORM)
+
+
+@pytest.mark.parametrize(
+    "after", [b"", b"\r\n", b" \t\r\n", b"An epilogue", b"\r\n--cut\r\nno part", b"--"]
+)
+def test_what_follows_the_last_boundary_is_ignored(after):
+    check_parts(FORM.removesuffix(b"\r\n") + after)
+
+
+@pytest.mark.parametrize("blanks", [b" ", b"\t", b" \t  ", b" " * 100_000])
+def test_blanks_behind_a_boundary_are_ignored(blanks):
+    check_parts(FORM.replace(b"--cut\r\nContent", b"--cut" + blanks + b"\r\nContent"))
+
+
+def test_lines_that_end_with_lf_alone_are_refused_by_name():
+    with pytest.raises(MalformedRequestError, match="its line ends with LF, not CRLF"):
+        parse_form(FORM.replace(b"\r\n", b"\n"), TYPE)
+
+
+@pytest.mark.parametrize("body", [b"\r\n", b"\r\n--c", b"--cut ", b"--cut\t\t", b"\r\n--cut\r"])
+def test_a_form_that_is_cut_short_before_its_first_field_is_truncated(body):
+    with pytest.raises(MalformedRequestError, match="truncated"):
+        parse_form(body, TYPE)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'content-disposition: form-data; name="image"; filename="a.png"',
+        "CONTENT-DISPOSITION:form-data;name=image;filename=a.png",
+        'Content-Type: image/png\r\nContent-Disposition: form-data; name="image"; filename="a.png"',
+        'Content-Disposition: form-data;\r\n name="image";\r\n\tfilename="a.png"',
+        "Content-Disposition: form-data; name=\"image\"; filename*=UTF-8''%c3%a4.png",
+        'Content-Disposition: form-data; name="image"; filename="C:\\\\a.png"',
+        'X-Other: 1\r\nContent-Disposition: attachment; name="image"; filename=""',
+    ],
+)
+def test_heads_are_read_however_they_are_written(head):
+    form = b"--cut\r\n" + head.encode() + b"\r\n\r\nx\r\n--cut--"
+
+    assert parse_form(form, TYPE)["image"].data == b"x"
+
+
+def test_a_name_in_the_coding_of_mail_is_none():
+    """RFC 7578 has no `name*`, and no client sends it."""
+    with pytest.raises(MalformedRequestError, match="a field has no name"):
+        parse_form(make_form(("name*=utf-8''image", b"x")), TYPE)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        'multipart/form-data; boundary="cut"',
+        "Multipart/Form-Data; Boundary=cut",
+        "multipart/form-data;charset=utf-8;boundary=cut",
+        "multipart/form-data; boundary=cut ",
+    ],
+)
+def test_the_boundary_is_found_however_it_is_written(content_type):
+    check_parts(FORM, content_type)
+
+
+@pytest.mark.parametrize(
+    ("head", "data", "is_left_empty"),
+    [
+        ('name="mask"; filename=""', b"", True),
+        ('name="mask"; filename=""\r\nContent-Type: application/octet-stream', b"", True),
+        ('name="mask"; filename=""', b"x", False),
+        ('name="mask"; filename="m.png"', b"", False),
+        ('name="mask"', b"", False),
+    ],
+)
+def test_a_file_field_that_was_left_empty_is_known(head, data, is_left_empty):
+    assert parse_form(make_form((head, data)), TYPE)["mask"].is_left_empty is is_left_empty

@@ -5,6 +5,7 @@ import pytest
 from lacuna.errors import (
     MalformedRequestError,
     NotReadyError,
+    OutOfMemoryError,
     OverloadedError,
     UnknownModelError,
     UnknownVersionError,
@@ -15,7 +16,9 @@ from tests.support.repositories import (
     BROKEN,
     Counting,
     list_states,
+    load_written,
     make_repository,
+    poll_twice,
     run_repository,
     write_version,
 )
@@ -164,6 +167,76 @@ def test_a_loader_that_crashes_fails_its_model_only(tmp_path):
     (status,) = repository.statuses
     assert status.state is ModelState.FAILED
     assert "secret" not in status.reason
+
+
+SHORTAGES = [
+    MemoryError(),
+    OutOfMemoryError("there must be memory to load the model; it has run out"),
+    RuntimeError("can't start new thread"),
+]
+
+
+class Starved:
+    """Loader that has no memory for a version until it has tried so many times."""
+
+    def __init__(self, error, version="1", times=1):
+        self.error, self.version, self.times = error, version, times
+
+    def __call__(self, folder):
+        if folder.name == self.version and self.times:
+            self.times -= 1
+            raise self.error
+        return load_written(folder)
+
+
+@pytest.mark.parametrize("error", SHORTAGES, ids=lambda error: type(error).__name__)
+def test_a_model_that_there_is_no_memory_for_is_loaded_again(tmp_path, error):
+    write_versions(tmp_path, "m/1", "other/2")
+    repository = run_repository(tmp_path, load=Starved(error, times=2))
+
+    assert list_states(repository) == {"m/1": "loading", "other/2": "ready"}
+    with pytest.raises(NotReadyError, match="m is loading: there must be memory to load the model"):
+        repository.find("m")
+    asyncio.run(repository.refresh())
+    assert list_states(repository)["m/1"] == "loading"
+    asyncio.run(repository.refresh())
+    assert list_states(repository) == {"m/1": "ready", "other/2": "ready"}
+
+
+def test_a_version_that_there_is_no_memory_for_leaves_the_former_one_in_service(tmp_path):
+    repository = run_repository(write_versions(tmp_path, "m/1"), load=Starved(MemoryError(), "2"))
+
+    async def poll():
+        write_version(tmp_path, "m/2")
+        await poll_twice(repository)
+        starved = list_states(repository)
+        await repository.refresh()
+        await repository.drain()
+        return starved
+
+    assert asyncio.run(poll()) == {"m/1": "ready", "m/2": "loading"}
+    assert repository.find("m").version == "2"
+
+
+def test_new_files_that_there_is_no_memory_for_leave_the_former_ones_in_service(tmp_path):
+    write_version(tmp_path, "m/1", 1)
+    load = Starved(MemoryError(), times=0)
+    repository = run_repository(tmp_path, load=load)
+    load.times = 1
+
+    async def poll():
+        write_version(tmp_path, "m/1", 2)
+        await poll_twice(repository)
+        (status,) = repository.statuses
+        number = repository.find("m").runtime.number
+        await repository.refresh()
+        return status, number
+
+    status, number = asyncio.run(poll())
+
+    assert (status.state, number) == (ModelState.READY, 1)
+    assert "the former ones serve: there must be memory" in status.reason
+    assert repository.find("m").runtime.number == 2
 
 
 @pytest.mark.parametrize("name", ["ghost", "../m", ".."])

@@ -79,6 +79,68 @@ def test_json_carries_images_and_masks_in_every_form(image, mask):
     assert np.array_equal(sample.image[:, :, 0], IMAGE)
 
 
+def wrap(text, width, end):
+    return end.join(text[start : start + width] for start in range(0, len(text), width))
+
+
+# A noisy image, so that its file has every digit of base64, and a length that needs padding.
+NOISY = np.random.default_rng(19).integers(0, 256, (40, 50), np.uint8)
+PNG_BASE64 = next(
+    text
+    for side in range(40, 1, -1)
+    if (text := encode_base64(encode_image(NOISY[:side, :side]))).endswith("==")
+    and {"+", "/"} < set(text)
+)
+WRITINGS = {
+    "data URL": f"data:image/png;base64,{PNG_BASE64}",
+    "data URL with parameters": f"DATA:image/png;name=a.png;charset=x;Base64,{PNG_BASE64}",
+    "data URL without a type": f"data:;base64,{PNG_BASE64}",
+    "lines of MIME": wrap(PNG_BASE64, 76, "\r\n") + "\r\n",
+    "lines of PEM": wrap(PNG_BASE64, 64, "\n"),
+    "indented": wrap(PNG_BASE64, 60, "\n\t  "),
+    "unpadded": PNG_BASE64.rstrip("="),
+    "for URLs": base64.urlsafe_b64encode(base64.b64decode(PNG_BASE64)).decode(),
+    "for URLs, unpadded": PNG_BASE64.translate(str.maketrans("+/", "-_", "=")),
+    "all at once": "data:image/png;base64,"
+    + wrap(PNG_BASE64.translate(str.maketrans("+/", "-_", "=")), 76, "\r\n"),
+}
+
+
+@pytest.mark.parametrize("encoded", WRITINGS.values(), ids=WRITINGS)
+def test_base64_is_read_however_it_is_written(encoded):
+    plain = read(make_json(image={"b64": PNG_BASE64}))
+    sample = read(make_json(image={"b64": encoded}, mask={"b64": encoded}))
+
+    assert np.array_equal(sample.image, plain.image)
+    assert np.array_equal(sample.mask, plain.image[:, :, 0] != 0)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        PNG_BASE64[:-3],  # a digit alone
+        PNG_BASE64[:100] + "=" + PNG_BASE64[100:],
+        PNG_BASE64[:100] + "*" + PNG_BASE64[100:],
+        PNG_BASE64[:100] + "é" + PNG_BASE64[100:],
+        f"data:image/png,{PNG_BASE64}",
+        f"data:image/png;base64;{PNG_BASE64}",
+        f"base64,{PNG_BASE64}",
+        "data:" + ";a" * 100_000,
+    ],
+)
+def test_what_is_not_base64_is_refused(encoded):
+    with pytest.raises(InvalidImageError, match=r"image\.b64 must be base64"):
+        read(make_json(image={"b64": encoded}))
+    with pytest.raises(InvalidMaskError, match=r"mask\.b64 must be base64"):
+        read(make_json(image=IMAGE.tolist(), mask={"b64": encoded}))
+
+
+def test_nothing_in_base64_is_an_empty_image():
+    for encoded in ("", "\r\n", "data:image/png;base64,"):
+        with pytest.raises(EmptyBodyError, match="it has 0 bytes"):
+            read(make_json(image={"b64": encoded}))
+
+
 def test_null_in_a_nested_image_is_a_missing_pixel():
     sample = read(b'{"image": [[1, null], [NaN, 4]]}')
 
