@@ -100,7 +100,8 @@ def _read_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _count_tiles(size: bytes) -> int:
-    right, bottom, _, _, width, height, left, top = struct.unpack_from(">8I", size, 2)
+    sides: tuple[int, ...] = struct.unpack_from(">8I", size, 2)
+    right, bottom, _, _, width, height, left, top = sides
     if not (width and height):
         raise ValueError("tiles must have at least one pixel")
     return math.ceil((right - left) / width) * math.ceil((bottom - top) / height)
