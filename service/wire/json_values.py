@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError, InvalidMaskError, RequestError
+from lacuna.excerpts import list_names
 from lacuna.raster import rle
 from lacuna.raster.arrays import array_from_nested, mask_from_nested
 from lacuna.raster.images import ImageFile
@@ -145,8 +146,9 @@ def _decode_base64(
     is_file = isinstance(encoded, str) and isinstance(media_type, str | None)
     if not is_file or (strict and len(value) != 1):
         needed = "b64 alone" if strict else "b64"
-        names = ", ".join(value)[:100] or "none"
-        raise error(f"{what} must be nested lists or an object with {needed}; it has {names}")
+        raise error(
+            f"{what} must be nested lists or an object with {needed}; it has {list_names(value)}"
+        )
     try:
         return binascii.a2b_base64(encoded or "", strict_mode=True), media_type
     except (binascii.Error, ValueError):
