@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from lacuna.errors import ConfigurationError
+from lacuna.raster.formats import load_decoders
 from lacuna.raster.limits import ImageLimits
 from service.artifacts import download_artifacts
 from service.config import (
@@ -66,6 +67,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
             the model repository can never serve a model, or a path of Vertex AI is malformed.
     """
     check_repository(settings)
+    load_decoders()  # now, because a library that cannot be loaded later stays missing
     tracing = start_tracing() if wants_traces() else None
     vertex_routes = VertexRoutes(**read_vertex_routes())
     engine, limits = settings.engine, settings.limits
