@@ -12,7 +12,8 @@ import click
 from pydantic.fields import FieldInfo
 
 from service.cli.serve import serve
-from service.config import PREFIX, Unset, list_fields
+from service.config import PREFIX, list_fields
+from service.config_groups import Unset
 
 PAGE = Path(__file__).parent / "configuration.md"
 BEGIN = "<!-- From service/config.py, by `make docs`: -->\n"

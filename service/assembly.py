@@ -14,14 +14,8 @@ from lacuna.errors import ConfigurationError
 from lacuna.raster.formats import load_decoders
 from lacuna.raster.limits import ImageLimits
 from service.artifacts import download_artifacts
-from service.config import (
-    Admission,
-    RepositorySettings,
-    Settings,
-    find_artifacts,
-    read_vertex_routes,
-    wants_traces,
-)
+from service.config import Settings, wants_traces
+from service.config_groups import Admission, RepositorySettings
 from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import VersionPolicy
@@ -37,6 +31,7 @@ from service.engine.thread_allocation import ThreadAllocation, allocate_threads,
 from service.engine.watchdog import Watchdog
 from service.exchange import Exchange
 from service.pipeline import Pipeline
+from service.platforms import find_artifacts, read_vertex_routes
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
 from service.tracing import start_tracing
@@ -131,7 +126,7 @@ def fetch_models(settings: Settings) -> Settings:
     Raises:
         ConfigurationError: if they cannot be downloaded.
     """
-    artifacts = find_artifacts(settings)
+    artifacts = find_artifacts(is_set="model_repository" in settings.model_fields_set)
     if artifacts is None:
         return settings
     folder = settings.cache_folder / "artifacts"

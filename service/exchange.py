@@ -21,8 +21,9 @@ from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.core.statistics import StatisticsRegistry
 from service.disconnects import cancel_on_disconnect
-from service.engine.admission_gate import AdmissionGate, Reservation
+from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.repository import ModelRepository
+from service.engine.reservation import Reservation
 from service.engine.served import ServedModel
 from service.pipeline import Pipeline, Segmented, SegmentOptions
 from service.request_record import RequestRecord

@@ -1,8 +1,9 @@
-"""Names of environment variables: those that others inject, and those that are misspelt."""
+"""Environment variables: injected ones, misspelt ones, and the first that is set."""
 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 
@@ -41,3 +42,12 @@ def suggest_names(name: str, known: Iterable[str], prefix: str) -> list[str]:
     bare = [candidate.removeprefix(prefix) for candidate in known]
     found = difflib.get_close_matches(name.upper().removeprefix(prefix), bare, _MOST_SUGGESTIONS)
     return [prefix + candidate for candidate in found]
+
+
+def read_first(*names: str) -> tuple[str, str]:
+    """Return the name and the value of the first variable that is set and not empty."""
+    for name in names:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return name, value
+    return names[-1], ""

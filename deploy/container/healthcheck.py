@@ -32,7 +32,7 @@ def check(host: str, port: int) -> int:
 
 
 def find_port() -> int:
-    """Find the port that the server listens on, as service/config.py does."""
+    """Find the port that the server listens on, as service/platforms.py does."""
     for name in ("LACUNA_PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"):
         text = os.environ.get(name, "")
         # Kubernetes sets LACUNA_PORT to an address for a service called `lacuna`.

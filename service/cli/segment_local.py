@@ -43,11 +43,11 @@ async def open_models(
         LacunaError: if a parameter is malformed.
         ClickException: if the repository does not hold the model.
     """
-    from service.config import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
     from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
     from service.engine.segmenter import EnginePolicy, Segmenter  # noqa: PLC0415
     from service.engine.thread_allocation import allocate_threads, count_cores  # noqa: PLC0415
     from service.pipeline import Pipeline, SegmentOptions  # noqa: PLC0415
+    from service.platforms import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
     from service.wire.native.request import read_parameters  # noqa: PLC0415
 
     root = model_repository or DEMO_REPOSITORY

@@ -18,9 +18,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from service.core.load import ClientLoad, Load, predict_drain, predict_wait
 
 Reason = Literal["wait", "deadline", "pending", "bytes", "memory", "share"]
 
@@ -64,53 +65,6 @@ class AdmissionPolicy:
 
 
 @dataclass(frozen=True)
-class Load:
-    """Current load of the server.
-
-    Attributes:
-        waiting_s: Predicted seconds of the work that waits, for one worker.
-        running_s: Predicted seconds until the running calls are done, summed over all workers.
-        workers: Number of workers.
-        pending: Number of requests that are admitted and not yet answered.
-        pending_bytes: Sum of their bodies, in bytes.
-        idle: Number of idle workers.
-        ahead_s: Part of `waiting_s` that a new request of a certain client waits for; None for all.
-
-    Raises:
-        ValueError: if there is no worker, or there are more idle workers than workers.
-    """
-
-    waiting_s: float
-    running_s: float
-    workers: int
-    pending: int
-    pending_bytes: int
-    idle: int = 0
-    ahead_s: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.idle <= self.workers or self.workers < 1:
-            raise ValueError(
-                "workers must be at least 1 and idle between 0 and workers; "
-                f"they are {self.workers} and {self.idle}"
-            )
-
-
-class ClientLoad(NamedTuple):
-    """Part of the load that one client causes.
-
-    Attributes:
-        pending: Number of its pending requests.
-        pending_bytes: Sum of their bodies, in bytes.
-        waiting_s: Predicted seconds of its work that waits, for one worker.
-    """
-
-    pending: int
-    pending_bytes: int
-    waiting_s: float = 0.0
-
-
-@dataclass(frozen=True)
 class Refusal:
     """Reason why a request is refused, and when to retry.
 
@@ -123,28 +77,6 @@ class Refusal:
     reason: Reason
     retry_after_s: float
     message: str
-
-
-def predict_ahead(work_s: Mapping[str, float], client: str) -> float:
-    """Predict the work that runs before a new request of a client.
-
-    Args:
-        work_s: Predicted seconds of each client's work that waits.
-        client: Client of the request.
-
-    Returns:
-        Its own work that waits, and as much of each other client's, because they take turns.
-    """
-    own_s = work_s.get(client, 0.0)
-    return sum(min(other_s, own_s) for other_s in work_s.values()) if own_s else 0.0
-
-
-def predict_wait(load: Load) -> float:
-    """Predict the seconds until a worker would begin a request that is queued now."""
-    ahead_s = load.waiting_s if load.ahead_s is None else load.ahead_s
-    wait_s = (ahead_s + load.running_s) / load.workers
-    # Idle workers take queued work before the busy workers are done.
-    return min(wait_s, ahead_s / load.idle) if load.idle else wait_s
 
 
 def admit(
@@ -168,14 +100,14 @@ def admit(
         share = (load.pending + 1 - policy.max_pending) / load.pending
         return _refuse(
             "pending",
-            share * _predict_drain(load),
+            share * predict_drain(load),
             f"pending requests must be at most {policy.max_pending}; there are {load.pending}",
         )
     places = max(1, int(policy.max_pending * policy.max_share))
     if client_load is not None and policy.max_share < 1 and client_load.pending >= places:
         return _refuse(
             "share",
-            _predict_drain(load) / client_load.pending,
+            predict_drain(load) / client_load.pending,
             f"the pending requests of one client must be at most {places}; "
             f"there are {client_load.pending}",
         )
@@ -204,7 +136,7 @@ def admit_bytes(
         share = min(1.0, bytes_over / load.pending_bytes)
         return _refuse(
             "bytes",
-            share * _predict_drain(load),
+            share * predict_drain(load),
             f"the bodies of pending requests must have at most {policy.max_pending_bytes} bytes "
             f"together; they have {load.pending_bytes}, and this one has {body_bytes}",
         )
@@ -215,7 +147,7 @@ def admit_bytes(
         return None
     return _refuse(
         "share",
-        _predict_drain(load),
+        predict_drain(load),
         f"the bodies of one client's pending requests must have at most {most_bytes:.0f} bytes "
         f"together; they have {client_load.pending_bytes}, and this one has {body_bytes}",
     )
@@ -287,15 +219,10 @@ def refuse_memory(policy: AdmissionPolicy, load: Load, need_bytes: int) -> Refus
     """
     return _refuse(
         "memory",
-        _predict_drain(load),
+        predict_drain(load),
         f"memory for images must become free within {policy.max_wait_s:g} s; "
         f"{need_bytes} bytes did not",
     )
-
-
-def _predict_drain(load: Load) -> float:
-    """Predict the seconds until all waiting and running work is done."""
-    return (load.waiting_s + load.running_s) / load.workers
 
 
 def _refuse(reason: Reason, retry_after_s: float, message: str) -> Refusal:

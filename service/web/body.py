@@ -11,7 +11,7 @@ from starlette.types import Receive
 
 from lacuna.errors import BodyTooLargeError, SlowBodyError
 from service.disconnects import ClientDisconnectedError
-from service.engine.admission_gate import Reservation
+from service.engine.reservation import Reservation
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from lacuna.errors import MalformedRequestError
-from service.engine.admission_gate import Reservation
+from service.engine.reservation import Reservation
 from service.web.access import name_client
 from service.web.body import BodyLimits, read_body, read_declared_bytes
 from service.web.request_log import add_log_fields

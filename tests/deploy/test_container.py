@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.config import DEFAULT_PORT, SAGEMAKER_FOLDER, SAGEMAKER_PORT, Settings, list_variables
+from service.config import Settings, list_variables
+from service.platforms import DEFAULT_PORT, SAGEMAKER_FOLDER, SAGEMAKER_PORT
 from service.web.server import CLOSING_S
 from tests.support.apps import load_repository, make_repository_folder
 from tests.support.live import serve_live

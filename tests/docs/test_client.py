@@ -13,7 +13,7 @@ from PIL import Image
 from lacuna import client
 from lacuna.cli.completion import SHELLS
 from service.cli.loading import load_saved_model
-from service.config import DEMO_REPOSITORY
+from service.platforms import DEMO_REPOSITORY
 from tests.support.apps import load_repository
 from tests.support.live import serve_live
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lacuna.raster.limits import ImageLimits
-from service.config import DEMO_REPOSITORY
 from service.core.versions import VersionPolicy
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput, Runtime

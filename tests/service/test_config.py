@@ -8,19 +8,16 @@ from lacuna.raster.limits import ImageLimits
 from service import config
 from service.artifacts import Artifacts
 from service.assembly import make_repository_policy
-from service.config import (
+from service.config import Settings, list_injected_variables, list_variables, read_settings
+from service.core.versions import VersionPolicy
+from service.engine.lifecycle.repository import RepositoryPolicy
+from service.platforms import (
     DEMO_REPOSITORY,
-    Settings,
     find_artifacts,
     find_port,
     find_repository,
-    list_injected_variables,
-    list_variables,
-    read_settings,
     read_vertex_routes,
 )
-from service.core.versions import VersionPolicy
-from service.engine.lifecycle.repository import RepositoryPolicy
 from service.variables import is_injected
 from service.web.body import BodyLimits
 
@@ -302,15 +299,15 @@ def test_models_that_vertex_keeps_in_a_folder_are_served_from_there(monkeypatch)
     settings = read_settings()
 
     assert settings.model_repository == Path("/mnt/artifacts")
-    assert find_artifacts(settings) is None
+    assert find_artifacts(is_set="model_repository" in settings.model_fields_set) is None
 
 
 def test_models_that_vertex_keeps_in_its_storage_are_downloaded(monkeypatch):
     monkeypatch.setenv("AIP_STORAGE_URI", "gs://bucket/models")
-    found = find_artifacts(read_settings())
+    found = find_artifacts(is_set=False)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://localhost:4443/")
     monkeypatch.setenv("GCE_METADATA_HOST", "169.254.169.254")
-    other = find_artifacts(read_settings())
+    other = find_artifacts(is_set=False)
 
     assert found == Artifacts("gs://bucket/models")
     assert other == Artifacts(
@@ -324,7 +321,7 @@ def test_a_repository_that_is_set_goes_before_a_platforms(monkeypatch):
     settings = read_settings()
 
     assert settings.model_repository == Path("/models")
-    assert find_artifacts(settings) is None
+    assert find_artifacts(is_set="model_repository" in settings.model_fields_set) is None
 
 
 def test_proxies_are_addresses_and_networks(monkeypatch):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from service.engine.admission_gate import Reservation
+from service.engine.reservation import Reservation
 from service.wire.dialect import Body, ModelTarget, RequestHead
 
 

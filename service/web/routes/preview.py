@@ -12,8 +12,8 @@ from starlette.responses import Response
 from lacuna.errors import NotReadyError, RequestError
 from lacuna.raster.formats import list_body_types
 from lacuna.raster.preview import Preview
-from service.engine.admission_gate import Reservation
 from service.engine.lifecycle.repository import ModelRepository
+from service.engine.reservation import Reservation
 from service.exchange import Exchange
 from service.runtime.manifest import Manifest
 from service.web.problems import describe_responses

@@ -17,7 +17,7 @@ from lacuna.raster.adapt import to_sample
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import UNLIMITED
 from lacuna.sample import Sample
-from service.config import DEMO_REPOSITORY
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.manifest import read_manifest
 from tests.support.apps import encode_image
 from tests.support.images import noise, npy_file, tiff_file

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lacuna.cli import main
 from lacuna.outputs import OUTPUT_SUFFIXES
-from service.config import DEMO_REPOSITORY
+from service.platforms import DEMO_REPOSITORY
 from tests.support.images import tiff_file
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples"

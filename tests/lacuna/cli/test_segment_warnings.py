@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from lacuna.cli import main
-from service.config import DEMO_REPOSITORY
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.fake import FakeRuntime
 from tests.support.apps import encode_image, load_repository, make_repository_folder
 from tests.support.images import noise

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from lacuna.cli import main
-from service.config import DEMO_REPOSITORY
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.manifest import MANIFEST_FILE
 
 DEMO = DEMO_REPOSITORY / "groundcover" / "1"

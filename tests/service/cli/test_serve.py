@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from lacuna.cli import main
-from service.config import DEMO_REPOSITORY
+from service.platforms import DEMO_REPOSITORY
 from service.web.server import CLOSING_S
 from tests.support.waiting import wait_until
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.admission import AdmissionPolicy, Load, admit, admit_timeout, predict_wait
+from service.core.admission import AdmissionPolicy, admit, admit_timeout
+from service.core.load import Load, predict_wait
 
 POLICY = AdmissionPolicy(max_wait_s=10, max_pending=4, max_pending_bytes=1000)
 EMPTY = Load(waiting_s=0, running_s=0, workers=1, pending=0, pending_bytes=0, idle=1)

@@ -14,7 +14,7 @@ from model.data.mosaics import MosaicConfig, iterate_mosaics, measure_mosaics
 from model.data.textures import load_textures
 from model.metrics import class_iou, confusion_matrix
 from model.training.mosaics import PRESETS
-from service.config import DEMO_REPOSITORY
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.manifest import read_manifest
 from service.runtime.saved_model import SavedModelRuntime
 from tests.support.apps import load_repository, serve

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lacuna.errors import ChecksumMismatchError, InvalidManifestError, MissingManifestError
-from service.config import DEMO_REPOSITORY
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.checksums import verify_checksums, write_checksums
 from service.runtime.manifest import MANIFEST_FILE, read_manifest
 
