@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from lacuna.appearance.comparison import warn_unlike_training
 from lacuna.errors import DeadlineExceededError
+from lacuna.out_of_memory import check_address_space
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.core.statistics import StatisticsRegistry
@@ -229,7 +230,7 @@ class Exchange:
             record.warnings = warn_unlike_training(samples, manifest.image.familiar_range)
             return samples
 
-        samples = await _run(decode, inline)
+        samples = await _run(decode, inline, sample_bytes + footprint.decode_bytes)
         sample_bytes = sum([_count_bytes(sample) for sample in samples])
         reservation.shrink(parsed_bytes + sample_bytes + answer_bytes)
         record.end_stage("decode")
@@ -318,8 +319,12 @@ def _count_bytes(sample: Sample) -> int:
     return sample.image.nbytes + sample.mask.nbytes
 
 
-async def _run(work: Callable[[], Value], inline: bool) -> Value:
-    return work() if inline else await asyncio.to_thread(work)
+async def _run(work: Callable[[], Value], inline: bool, needed_bytes: int = 0) -> Value:
+    def run() -> Value:
+        check_address_space(needed_bytes)
+        return work()
+
+    return run() if inline else await asyncio.to_thread(run)
 
 
 def _subtract(timeout_s: float | None, spent_s: float) -> float | None:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lacuna.errors import NotReadyError, RequestError
+from lacuna.out_of_memory import check_address_space
 from lacuna.raster.formats import list_body_types
 from lacuna.raster.preview import Preview
 from service.engine.lifecycle.repository import ModelRepository
@@ -108,7 +109,9 @@ async def _draw(
     if manifest is not None and request.stretch != "none":
         sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, request.stretch)
     drawing_bytes = _PIXEL_BYTES * footprint.pixels
-    await reservation.hold(footprint.decode_bytes + sample_bytes + drawing_bytes)
+    needed_bytes = footprint.decode_bytes + sample_bytes + drawing_bytes
+    await reservation.hold(needed_bytes)
+    check_address_space(needed_bytes)
     return await asyncio.to_thread(request.draw_preview, limits, manifest)
 
 
