@@ -105,7 +105,8 @@ def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
     """
     if mask is None:
         return raster
-    if mask.shape != raster.size and mask.shape == raster.values.shape[1:]:
+    first, *others = raster.values.shape
+    if mask.shape != raster.size and mask.shape == tuple(others) and raster.channels > first:
         raise ChannelMismatchError(
             f"image must have the mask's height and width, {mask.shape[0]}×{mask.shape[1]}; "
             f"it is {raster.size[0]}×{raster.size[1]} with {raster.channels} channels"
