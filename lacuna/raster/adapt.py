@@ -105,8 +105,9 @@ def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
     """
     if mask is None:
         return raster
-    first, *others = raster.values.shape
-    if mask.shape != raster.size and mask.shape == tuple(others) and raster.channels > first:
+    # An image of one channel whose sides are swapped would look the same.
+    looks_channels_first = raster.channels > 1 and mask.shape == raster.values.shape[1:]
+    if mask.shape != raster.size and looks_channels_first:
         raise ChannelMismatchError(
             f"image must have the mask's height and width, {mask.shape[0]}×{mask.shape[1]}; "
             f"it is {raster.size[0]}×{raster.size[1]} with {raster.channels} channels"

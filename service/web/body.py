@@ -33,7 +33,8 @@ class BodyLimits:
 
 def read_declared_bytes(headers: Mapping[str, str]) -> int:
     """Return the value of Content-Length, in bytes; 0 if the header is missing or not a number."""
-    declared = headers.get("content-length", "")
+    # Zeros in front are allowed, but Python refuses to convert more than 4,300 digits.
+    declared = headers.get("content-length", "").lstrip("0")
     return int(declared) if declared.isdecimal() else 0
 
 

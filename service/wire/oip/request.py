@@ -158,8 +158,10 @@ def parse_infer(
 
 def estimate_infer_bytes(header_length: str | None, body: bytes | bytearray) -> int:
     """Estimate the memory that parsing a body takes, in bytes. Raw tensors are not parsed."""
-    is_number = header_length is not None and header_length.isdecimal()
-    return estimate_parse_bytes(body[: int(header_length or 0)] if is_number else body)
+    text = body
+    if header_length is not None and _is_length(header_length):
+        text = body[: int(header_length)]
+    return estimate_parse_bytes(text)
 
 
 def parses_inline(header_length: str | None, body_bytes: int) -> bool:
@@ -172,7 +174,7 @@ def _split(
 ) -> tuple[bytes | bytearray, memoryview]:
     if header_length is None:
         return body, memoryview(b"")
-    if not (header_length.isascii() and header_length.isdigit() and len(header_length) < 20):
+    if not _is_length(header_length):
         raise MalformedRequestError(
             f"{HEADER_LENGTH} must be a number of bytes; it is {header_length!r:.100}"
         )
@@ -187,6 +189,11 @@ def _split(
             f"{HEADER_LENGTH} must be at most the body's {len(body)} bytes; it is {length}"
         )
     return body[:length], memoryview(body)[length:]
+
+
+def _is_length(header_length: str) -> bool:
+    # Python refuses to convert more than 4,300 digits.
+    return header_length.isascii() and header_length.isdigit() and len(header_length) < 20
 
 
 def _read_timeout(parameters: dict[str, Any]) -> float | None:

@@ -198,3 +198,21 @@ def test_base64_in_rows_of_tensorflow_serving_is_read_however_it_is_written(clie
     answer = client.post("/v1/models/fake:predict", json=content).json()["predictions"]
 
     assert answer == [answer[0]] * 4
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "0" * 5000 + "2"])
+def test_a_header_length_of_thousands_of_digits_is_a_fault_of_the_request(client, length):
+    response = post_json(
+        client, "/v2/models/fake/infer", b"{}", **{"Inference-Header-Content-Length": length}
+    )
+
+    assert response.status_code == 400
+    assert "Inference-Header-Content-Length must be a number" in response.json()["error"]
+
+
+def test_a_content_length_with_thousands_of_zeros_in_front_is_read(client):
+    headers = {"Content-Type": "image/png", "Content-Length": "0" * 5000 + str(len(PNG))}
+
+    response = client.post("/v1/segment", content=PNG, headers=headers)
+
+    assert response.status_code == 200, response.text
