@@ -20,6 +20,9 @@ from typing import Any
 
 from lacuna.errors import OutOfMemoryError
 
+if sys.platform != "win32":
+    import resource
+
 SPARE_BYTES = 64 * 1024 * 1024
 """Address space that must be left for native code, beyond the memory that is known to be needed."""
 
@@ -106,6 +109,4 @@ def check_address_space(needed_bytes: int = 0) -> None:
 def _is_limited() -> bool:
     if sys.platform == "win32":
         return False
-    import resource  # noqa: PLC0415 (Windows has none)
-
     return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
