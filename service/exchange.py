@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from lacuna.appearance.comparison import warn_unlike_training
 from lacuna.errors import DeadlineExceededError
+from lacuna.out_of_memory import check_address_space
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.core.statistics import StatisticsRegistry
@@ -251,7 +252,9 @@ class Exchange:
             record.warnings = warn_unlike_training(samples, manifest.image.familiar_range)
             return samples
 
-        samples = await self._run(reservation, decode, inline)
+        samples = await self._run(
+            reservation, decode, inline, sample_bytes + footprint.decode_bytes
+        )
         sample_bytes = sum([_count_bytes(sample) for sample in samples])
         reservation.shrink(reservation.parse_bytes + sample_bytes + answer_bytes)
         record.end_stage("decode")
@@ -312,9 +315,17 @@ class Exchange:
         return reply
 
     async def _run(
-        self, reservation: Reservation, work: Callable[[], Value], inline: bool
+        self,
+        reservation: Reservation,
+        work: Callable[[], Value],
+        inline: bool,
+        needed_bytes: int = 0,
     ) -> Value:
-        return work() if inline else await self.threads.run(reservation.client, work)
+        def run() -> Value:
+            check_address_space(needed_bytes)
+            return work()
+
+        return run() if inline else await self.threads.run(reservation.client, run)
 
     def _count_success(self, record: RequestRecord) -> None:
         now_s = time.perf_counter()

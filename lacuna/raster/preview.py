@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import imagecodecs
 import numpy as np
+from imagecodecs import png_encode
 from numpy.typing import NDArray
 
 from lacuna.raster.adapt import Depth, scale_to_depth
@@ -142,7 +142,7 @@ def _encode(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> bytes:
 def _write_png(values: NDArray[np.uint8]) -> bytes:
     # An axis of one may have any stride, which libpng's wrapper refuses.
     picture = np.ascontiguousarray(values[:, :, 0] if values.shape[2] == 1 else values)
-    return bytes(imagecodecs.png_encode(picture, level=_COMPRESS_LEVEL, filter=_FILTER))
+    return bytes(png_encode(picture, level=_COMPRESS_LEVEL, filter=_FILTER))
 
 
 def _stretch(

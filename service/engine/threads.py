@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -13,12 +12,14 @@ from service.core.memory import MemoryPool
 
 Value = TypeVar("Value")
 
-_EXTRA_THREADS = 4
-"""Threads beyond one per core, as asyncio has them: some wait for memory and not for a core."""
+_EXTRA_THREADS = 2
+"""Threads beyond one per core. The event loop has two more, for everything else."""
+
+_MOST_THREADS = 30
 
 
 class SharedThreads:
-    """Threads beside the event loop. Used on the event loop only.
+    """Threads of the event loop's executor. Used on the event loop only.
 
     No client uses more than its share of them at once. Among the clients that wait, the one that
     uses the fewest is next.
@@ -29,10 +30,9 @@ class SharedThreads:
     """
 
     def __init__(self, max_share: float = 0.5, threads: int | None = None) -> None:
-        threads = threads or (os.cpu_count() or 1) + _EXTRA_THREADS
+        threads = threads or min((os.cpu_count() or 1) + _EXTRA_THREADS, _MOST_THREADS)
         # The rules for memory, with threads in place of bytes.
         self._pool = MemoryPool(threads, max_share)
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="work")
 
     async def run(self, client: str, work: Callable[[], Value]) -> Value:
         """Run work on a thread.
@@ -53,7 +53,7 @@ class SharedThreads:
             if not claim.is_granted:
                 await granted.wait()
             loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._executor, copy_context().run, work)
+            future = loop.run_in_executor(None, copy_context().run, work)
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:
@@ -61,10 +61,6 @@ class SharedThreads:
                 raise
         finally:
             claim.release()
-
-    def close(self) -> None:
-        """Begin no more work."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 async def _wait_for_end(future: asyncio.Future[Any]) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lacuna.errors import NotReadyError, RequestError
+from lacuna.out_of_memory import check_address_space
 from lacuna.raster.formats import list_body_types
 from lacuna.raster.preview import Preview, estimate_drawing_bytes
 from service.engine.lifecycle.repository import ModelRepository
@@ -121,8 +122,11 @@ async def _draw(
     sample_bytes = 0
     if manifest is not None and request.stretch != "none":
         sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, request.stretch)
-    drawing_bytes = estimate_drawing_bytes(footprint.pixels)
-    await reservation.hold_for_images(sample_bytes + max(footprint.decode_bytes, drawing_bytes))
+    needed_bytes = sample_bytes + max(
+        footprint.decode_bytes, estimate_drawing_bytes(footprint.pixels)
+    )
+    await reservation.hold_for_images(needed_bytes)
+    check_address_space(needed_bytes)
     preview = await run(request.draw_preview, limits, manifest)
     return _Drawn(preview, reservation.keep(len(preview.content)))
 

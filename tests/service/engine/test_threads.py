@@ -8,11 +8,7 @@ from tests.support.waiting import let_others_run
 
 
 def run(scenario):
-    threads = SharedThreads(max_share=0.5, threads=2)
-    try:
-        return asyncio.run(scenario(threads))
-    finally:
-        threads.close()
+    return asyncio.run(scenario(SharedThreads(max_share=0.5, threads=2)))
 
 
 def test_work_runs_beside_the_event_loop_and_returns_its_result():
