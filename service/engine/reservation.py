@@ -92,7 +92,7 @@ class Reservation:
             await self._gate.hold(self, memory_bytes)
 
     async def hold_for_parsing(self, parse_bytes: int) -> None:
-        """Hold memory for what a body is parsed to, and as much for the arrays that are made of it.
+        """Hold memory for what a body is parsed to, and for the arrays that are made of it.
 
         Requests that hold some memory and wait for more would wait for each other.
 
@@ -103,7 +103,7 @@ class Reservation:
             ImageTooLargeError: if the server never has so much.
             OverloadedError: if it does not become free in time.
         """
-        await self.hold(2 * parse_bytes)
+        await self.hold(parse_bytes + parse_bytes // 2)
         self.parse_bytes = parse_bytes
 
     async def hold_for_images(self, image_bytes: int) -> None:

@@ -293,10 +293,14 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
         MalformedRequestError: if a name is unknown, or a value has the wrong type or range.
     """
     known = Parameters.__dataclass_fields__
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             raise MalformedRequestError(
                 f"a parameter must be one of {', '.join(known)}; it is {name[:100]}"
+            )
+        if isinstance(value, str) and len(value) > _MAX_FIELD_BYTES:
+            raise MalformedRequestError(
+                f"{name} must have at most {_MAX_FIELD_BYTES} bytes; it has {len(value)}"
             )
     timeout_s = _read_number(given, "timeout_s")
     if timeout_s is not None and not (math.isfinite(timeout_s) and timeout_s > 0):

@@ -316,11 +316,11 @@ def test_a_single_request_waits_for_nobody_even_beyond_its_share():
 
     async def scenario():
         with gate.reserve(1, "one") as reservation:
-            await reservation.hold_for_parsing(1500)
+            await reservation.hold_for_parsing(2000)
             await reservation.hold_for_images(5000)
-            assert reservation.held_bytes == 6500
+            assert reservation.held_bytes == 7000
             reservation.shrink(reservation.parse_bytes + 100)
-            assert gate.memory.held_bytes == 1600
+            assert gate.memory.held_bytes == 2100
 
     asyncio.run(scenario())
     segmenter.close()
