@@ -8,7 +8,6 @@ thread may have held it.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,7 +97,7 @@ def decode_in_memory(decode: Callable[[], Decoded], read_header: Callable[[], He
     except InvalidImageError as error:
         if not isinstance(error.__cause__, _LIBRARY_ERRORS):
             raise
-        needed = _MOST_BYTES_PER_BYTE * math.prod(read_header()) + _MORE_BYTES
+        needed = _MOST_BYTES_PER_BYTE * read_header().decoded_bytes + _MORE_BYTES
         _find_memory(needed)
         if not _is_limited():
             raise

@@ -27,12 +27,18 @@ class Header(NamedTuple):
         width: columns.
         channels: samples per pixel, alpha included.
         sample_bytes: bytes of a decoded sample.
+        extra_bytes: memory that decoding this file takes beside what its format always takes.
+        segments: strips or tiles, those of all components counted where each is decoded apart.
+        segment_pixels: pixels of a strip or tile, where it is decoded as a whole.
     """
 
     height: int
     width: int
     channels: int
     sample_bytes: int = 1
+    extra_bytes: int = 0
+    segments: int = 1
+    segment_pixels: int = 0
 
     @property
     def pixels(self) -> int:
@@ -77,7 +83,8 @@ class Format:
         extra: extra of the distribution that brings the decoder's library; None if none is needed.
         needs_bytes: whether the decoder needs `bytes` rather than any buffer.
         decode_factor: most memory that the decoder takes, the image included, in multiples of the
-            decoded image; measured with images of 4096 × 4096.
+            decoded image; measured with images of 4096 × 4096. What depends on the file is in
+            the `extra_bytes` of its header.
     """
 
     key: str
@@ -185,6 +192,7 @@ FORMATS = (
         header="lacuna.raster.tiff_pages:read_tiff_header",
         decoder="lacuna.raster.tiff:decode_tiff",
         stored="lacuna.raster.tiff:decode_stored_tiff",
+        decode_factor=1.0,
     ),
     Format(
         key="jpeg2000",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Format, Header
-from lacuna.raster.limits import ImageLimits, check_size
+from lacuna.raster.limits import ImageLimits, check_segments, check_size
 from lacuna.raster.npy import Buffer
 from lacuna.raster.raster import Raster
 from lacuna.raster.sniff import sniff
@@ -50,7 +50,7 @@ class ImageFile:
 
         Raises:
             RequestError: as in `form`.
-            InvalidImageError: if the header is damaged.
+            InvalidImageError: if the header is damaged, or divides the image too finely.
             ImageTooLargeError: if it exceeds the limits.
             ModuleNotFoundError: if the library that reads it is not installed.
         """
@@ -58,6 +58,12 @@ class ImageFile:
             with decoder_errors(self.form.name):
                 self._header = self.form.read_header(self._content)
         check_size(limits, self._header.height, self._header.width, self._header.channels)
+        check_segments(
+            limits,
+            self._header.segments,
+            self._header.segment_pixels,
+            self._header.pixels * self._header.channels,
+        )
         return self._header
 
     def estimate_bytes(self, limits: ImageLimits) -> int:
@@ -66,9 +72,10 @@ class ImageFile:
         Raises:
             RequestError: as in `read_header`.
         """
-        decoded_bytes = self.read_header(limits).decoded_bytes
+        header = self.read_header(limits)
         copied_bytes = len(self.data) if self.form.needs_bytes else 0
-        return copied_bytes + int(self.form.decode_factor * decoded_bytes)
+        decoder_bytes = int(self.form.decode_factor * header.decoded_bytes)
+        return copied_bytes + decoder_bytes + header.extra_bytes
 
     def decode(self, limits: ImageLimits) -> Raster:
         """Decode the image.

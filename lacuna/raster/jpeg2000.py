@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from imagecodecs import jpeg2k_decode
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError
+from lacuna.raster.codestream import START, Codestream, read_codestream
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.raster import Raster, make_raster
 
-_CODESTREAM = b"\xff\x4f"
-_SIZE, _CODING_STYLE, _START_OF_TILE = 0xFF51, 0xFF52, 0xFF90
-_REVERSIBLE = 1
 _ALPHA_TYPES = (1, 2)
 _MAX_BITS = 16
-
-
-class Codestream(NamedTuple):
-    """Main header of a codestream.
-
-    Attributes:
-        height: rows.
-        width: columns.
-        bits: precision of each component; negative where it is signed.
-        is_subsampled: a component has fewer samples than the image has pixels.
-        is_lossy: the wavelet is the irreversible one.
-    """
-
-    height: int
-    width: int
-    bits: tuple[int, ...]
-    is_subsampled: bool
-    is_lossy: bool
 
 
 def decode_jpeg2000(data: bytes, _: ImageLimits) -> Raster:
@@ -56,7 +36,7 @@ def decode_jpeg2000(data: bytes, _: ImageLimits) -> Raster:
     """
     with decoder_errors("JPEG 2000"):
         boxes = dict(_read_boxes(data))
-        stream = _read_codestream(boxes.get(b"jp2c", data))
+        stream = read_codestream(boxes.get(b"jp2c", data))
         bits = max(abs(depth) for depth in stream.bits)
         if (
             bits > _MAX_BITS
@@ -90,8 +70,15 @@ def read_jpeg2000_header(data: bytes) -> Header:
         ValueError: if there is no codestream, or its header is damaged.
         struct.error: likewise.
     """
-    stream = _read_codestream(dict(_read_boxes(data)).get(b"jp2c", data))
-    return Header(stream.height, stream.width, len(stream.bits), 1 + (max(stream.bits) > 8))
+    stream = read_codestream(dict(_read_boxes(data)).get(b"jp2c", data))
+    return Header(
+        stream.height,
+        stream.width,
+        len(stream.bits),
+        1 + (max(map(abs, stream.bits)) > 8),
+        extra_bytes=stream.extra_bytes,
+        segments=stream.tiles * len(stream.bits),
+    )
 
 
 def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -104,7 +91,7 @@ def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         ValueError: if a box ends beyond the data.
         struct.error: likewise.
     """
-    position = len(data) if data.startswith(_CODESTREAM) else 0
+    position = len(data) if data.startswith(START) else 0
     while position < len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         start = position + 8
@@ -121,34 +108,6 @@ def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if kind == b"jp2c":
             return  # the header comes before it; metadata and other things may follow
         position = end
-
-
-def _read_codestream(stream: bytes) -> Codestream:
-    if not stream.startswith(_CODESTREAM):
-        raise ValueError("there is no codestream")
-    segments = dict(_read_segments(stream))
-    _, right, bottom, left, top = struct.unpack_from(">HIIII", segments[_SIZE])
-    (count,) = struct.unpack_from(">H", segments[_SIZE], 34)
-    components = struct.unpack_from("BBB" * count, segments[_SIZE], 36)
-    bits = [(depth & 0x7F) + 1 for depth in components[::3]]
-    signs = [-1 if depth & 0x80 else 1 for depth in components[::3]]
-    return Codestream(
-        bottom - top,
-        right - left,
-        tuple(depth * sign for depth, sign in zip(bits, signs, strict=True)),
-        any(step != 1 for step in (*components[1::3], *components[2::3])),
-        segments[_CODING_STYLE][9] != _REVERSIBLE,
-    )
-
-
-def _read_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """Walk the marker segments of the main header: marker and parameters."""
-    position = len(_CODESTREAM)
-    marker, length = struct.unpack_from(">HH", stream, position)
-    while marker != _START_OF_TILE:
-        yield marker, stream[position + 4 : position + 2 + length]
-        position += 2 + length
-        marker, length = struct.unpack_from(">HH", stream, position)
 
 
 def _read_alphas(alphas: NDArray[Any], stream: Codestream, bits: int) -> NDArray[np.bool_]:

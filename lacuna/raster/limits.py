@@ -14,6 +14,14 @@ a deflated file of a few megabytes can hold.
 """
 
 
+FREE_SEGMENTS, SAMPLES_PER_SEGMENT = 4096, 64
+"""Strips and tiles that any image may have, and samples for each one more: each takes decoders time
+and memory, however small it is. Rows of 64 samples are within."""
+
+FREE_SEGMENT_PIXELS = 512 * 512
+"""Pixels of a tile that any image may have: writers pad small images to whole tiles."""
+
+
 @dataclass(frozen=True)
 class ImageLimits:
     """The largest image that is decoded.
@@ -90,6 +98,32 @@ def check_size(limits: ImageLimits, height: int, width: int, channels: int = 1) 
         raise ImageTooLargeError(
             f"image must have at most {SAMPLES_PER_PIXEL * limits.image_pixels} samples "
             f"(pixels × channels); it is {height}×{width} with {channels} channels"
+        )
+
+
+def check_segments(limits: ImageLimits, segments: int, segment_pixels: int, samples: int) -> None:
+    """Refuse an image whose strips or tiles are out of proportion to it.
+
+    Args:
+        limits: the largest image that is decoded.
+        segments: how many there are.
+        segment_pixels: pixels of one of them.
+        samples: height × width × channels of the image.
+
+    Raises:
+        InvalidImageError: if there are too many of them for its samples.
+        ImageTooLargeError: if one is larger than an image may be.
+    """
+    most = FREE_SEGMENTS + samples // SAMPLES_PER_SEGMENT
+    if segments > most:
+        raise InvalidImageError(
+            f"image of {samples} samples must have at most {most} strips or tiles; "
+            f"it has {segments}"
+        )
+    largest = max(limits.image_pixels, FREE_SEGMENT_PIXELS)
+    if segment_pixels > largest:
+        raise ImageTooLargeError(
+            f"strips and tiles must be no larger than {largest} pixels; they have {segment_pixels}"
         )
 
 

@@ -84,7 +84,11 @@ def read_png_header(data: bytes) -> Header:
     kind, width, height, depth, colour_type = struct.unpack_from(">4sIIBB", data, 12)
     if kind != b"IHDR":
         raise InvalidImageError("PNG must begin with its header chunk; it does not")
-    return Header(height, width, _CHANNELS_OF_COLOUR_TYPE[colour_type], 2 if depth == 16 else 1)
+    channels, sample_bytes = _CHANNELS_OF_COLOUR_TYPE[colour_type], 2 if depth == 16 else 1
+    # Transparent colours are decoded as alpha, which is then parted from them.
+    is_transparent = data.find(b"tRNS", 0, data.find(b"IDAT")) >= 0
+    extra_bytes = 2 * height * width * sample_bytes if is_transparent else 0
+    return Header(height, width, channels, sample_bytes, extra_bytes)
 
 
 def _read_whole(data: bytes) -> dict[bytes, bytes]:

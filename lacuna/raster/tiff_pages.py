@@ -17,6 +17,7 @@ from lacuna.raster.formats import Header
 from lacuna.raster.ifd import Directory, read_directories
 from lacuna.raster.jpeg import MAX_SCANS, count_scans, read_frame
 from lacuna.raster.limits import SAMPLES_PER_PIXEL, ImageLimits, check_size
+from lacuna.raster.tiff_memory import estimate_image_bytes, estimate_mask_bytes, measure_page
 
 MAX_DIRECTORIES = 64
 """Pages in a file: an image, its mask and their overviews are about 30 at most."""
@@ -74,10 +75,24 @@ def read_tiff_header(data: bytes) -> Header:
         struct.error: if the directories are damaged.
     """
     directories = _read_all(data)
-    numbers = directories[_choose(directories)[0]].numbers
-    bits = numbers.get(_BITS_PER_SAMPLE, 1)
-    samples = numbers.get(_SAMPLES_PER_PIXEL, 1)
-    return Header(numbers[_HEIGHT], numbers[_WIDTH], samples, -(-bits // 8))
+    main, masks = _choose(directories)
+    image = measure_page(directories[main])
+    others = [measure_page(directories[index]) for index in masks if _has_size(directories[index])]
+    decoded = [page for page in others if (page.height, page.width) == (image.height, image.width)]
+    return Header(
+        image.height,
+        image.width,
+        image.samples,
+        image.sample_bytes,
+        extra_bytes=estimate_image_bytes(directories[main], image)
+        + estimate_mask_bytes(image, decoded),
+        segments=max(page.segments for page in (image, *decoded)),
+        segment_pixels=max(page.segment_pixels for page in (image, *decoded)),
+    )
+
+
+def _has_size(directory: Directory) -> bool:
+    return {_WIDTH, _HEIGHT} <= directory.numbers.keys()
 
 
 class Pages(NamedTuple):
