@@ -40,6 +40,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_MAX_MESSAGE = 1000
+"""Most characters of a message about a request."""
+
 
 class LacunaError(Exception):
     """Root of all errors that lacuna raises on purpose.
@@ -70,7 +73,14 @@ class LacunaWarning(UserWarning):
 
 
 class RequestError(LacunaError):
-    """Error in the request; a retry fails again."""
+    """Error in the request; a retry fails again.
+
+    Args:
+        message: one sentence for people. A long one is cut, because it may repeat what came.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= _MAX_MESSAGE else message[:_MAX_MESSAGE] + "…")
 
 
 class EmptyBodyError(RequestError):

@@ -4,9 +4,10 @@
    system an `OSError`.
 2. Native decoders report a failed allocation as if the file were damaged. It is still found in
    `errno` of the C library, which belongs to the thread.
-3. Other native libraries crash. Where the address space of the process is limited (`ulimit -v`),
-   its rest can be checked before they are called. Elsewhere the kernel grants every allocation of a
-   usual size, and ends the process if it cannot keep its word.
+3. Other native code crashes, or goes on with garbage: TensorFlow, the parser of JSON, and NumPy
+   where it indexes. Where the address space of the process is limited (`ulimit -v`), its rest can
+   be checked before such code is called. Elsewhere the kernel grants every allocation of a usual
+   size, and ends the process if it cannot keep its word.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ import sys
 from typing import Any
 
 from lacuna.errors import OutOfMemoryError
+
+if sys.platform != "win32":
+    import resource
+
+SPARE_BYTES = 64 * 1024 * 1024
+"""Address space that must be left for native code, beyond the memory that is known to be needed."""
 
 _NO_THREAD = "can't start new thread"
 
@@ -81,26 +88,25 @@ def has_failed_allocation() -> bool:
     return _locate_errno is not None and _locate_errno().contents.value == errno.ENOMEM
 
 
-def check_address_space(needed_bytes: int) -> None:
-    """Check that so much memory can be allocated, if the address space of the process is limited.
+def check_address_space(needed_bytes: int = 0) -> None:
+    """Check that memory is left for native code, if the address space of the process is limited.
 
     Args:
-        needed_bytes: Bytes to allocate soon.
+        needed_bytes: Bytes to allocate soon, as far as they are known.
 
     Raises:
-        MemoryError: if they are not there.
+        MemoryError: if these bytes and `SPARE_BYTES` cannot be allocated.
     """
     if not _is_limited():
         return
+    wanted = needed_bytes + SPARE_BYTES
     try:
-        mmap.mmap(-1, needed_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        mmap.mmap(-1, wanted, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
     except OSError as error:
-        raise MemoryError(f"{needed_bytes} bytes cannot be allocated") from error
+        raise MemoryError(f"{wanted} bytes cannot be allocated") from error
 
 
 def _is_limited() -> bool:
     if sys.platform == "win32":
         return False
-    import resource  # noqa: PLC0415 (Windows has none)
-
     return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from lacuna.errors import ConfigurationError
+from lacuna.raster.formats import load_decoders
 from lacuna.raster.limits import ImageLimits
 from service.artifacts import download_artifacts
 from service.config import Settings, wants_traces
@@ -27,6 +28,7 @@ from service.engine.lifecycle.warmup import WarmupPolicy
 from service.engine.memory import MemoryBudget
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.thread_allocation import ThreadAllocation, allocate_threads, count_cores
+from service.engine.threads import SharedThreads
 from service.engine.watchdog import Watchdog
 from service.exchange import Exchange
 from service.pipeline import Pipeline
@@ -61,6 +63,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
             the model repository can never serve a model, or a path of Vertex AI is malformed.
     """
     check_repository(settings)
+    load_decoders()  # now, because a library that cannot be loaded later stays missing
     tracing = start_tracing() if wants_traces() else None
     vertex_routes = VertexRoutes(**read_vertex_routes())
     engine, limits = settings.engine, settings.limits
@@ -93,6 +96,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         ),
         model_pixels=settings.repository.image_pixels,
         body_bytes=limits.body_bytes,
+        threads=SharedThreads(settings.admission.max_share),
     )
     access_control = AccessControl(health_path=vertex_routes.health)
     key_files = KeyFiles(

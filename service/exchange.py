@@ -9,7 +9,6 @@ where it takes less time than the switch to a thread.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from lacuna.appearance.comparison import warn_unlike_training
 from lacuna.errors import DeadlineExceededError
+from lacuna.out_of_memory import check_address_space
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.core.statistics import StatisticsRegistry
@@ -25,6 +25,7 @@ from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.reservation import Reservation
 from service.engine.served import ServedModel
+from service.engine.threads import SharedThreads
 from service.pipeline import Pipeline, Segmented, SegmentOptions
 from service.request_record import RequestRecord
 from service.telemetry import Telemetry
@@ -101,6 +102,7 @@ class Exchange:
         model_pixels: Largest height × width of an image, for models with a limit of their own.
         body_bytes: Largest body after decompression, in bytes.
         statistics: Statistics of the answered requests.
+        threads: Threads for parsing, decoding and rendering.
     """
 
     pipeline: Pipeline
@@ -111,6 +113,7 @@ class Exchange:
     model_pixels: Mapping[str, int]
     body_bytes: int
     statistics: StatisticsRegistry = field(default_factory=StatisticsRegistry)
+    threads: SharedThreads = field(default_factory=SharedThreads)
 
     def find_limits(self, model: str) -> ImageLimits:
         """Return the limits on an image for a model."""
@@ -167,7 +170,9 @@ class Exchange:
             ClientDisconnectedError: if the client has disconnected.
         """
         coding = read_coding(request.head.headers.get("content-encoding"))
-        with self.gate.reserve(request.declared_bytes, client=request.client) as reservation:
+        with self.gate.reserve(
+            0, request.client, declared_bytes=request.declared_bytes
+        ) as reservation:
             body = await request.read_body(reservation)
             request.add_log_fields(received_bytes=len(body))
             async with cancel_on_disconnect(request.wait_for_disconnect):
@@ -177,7 +182,9 @@ class Exchange:
 
     async def _decompress(self, body: Body, coding: str, reservation: Reservation) -> Body:
         await reservation.hold(estimate_decompressed_bytes(len(body), self.body_bytes))
-        content = await asyncio.to_thread(decompress, body, coding, self.body_bytes)
+        content = await self.threads.run(
+            reservation.client, lambda: decompress(body, coding, self.body_bytes)
+        )
         # From here on, the decompressed body takes the memory.
         reservation.grow(len(content))
         reservation.shrink(0)
@@ -192,18 +199,35 @@ class Exchange:
         reservation: Reservation,
     ) -> Reply:
         # A model that the path names is looked up before the body is parsed.
-        parsed = None if head.target else await _parse(head, dialect, body, record, reservation)
+        parsed = (
+            None if head.target else await self._parse(head, dialect, body, record, reservation)
+        )
         target = head.target or (parsed and parsed.target) or ModelTarget(None)
         with self.repository.lease(*target) as model:
             record.model, record.version = model.name, model.version
             if parsed is None:
-                parsed = await _parse(head, dialect, body, record, reservation)
+                parsed = await self._parse(head, dialect, body, record, reservation)
             samples = await self._decode(model, parsed, record, reservation)
             segmented = await self._segment(model, parsed, samples, record, reservation)
-            reply = await _render(model, parsed, segmented, head, dialect, record)
+            reply = await self._render(model, parsed, segmented, head, dialect, record, reservation)
         if len(reply.content) >= LARGE_ANSWER_BYTES:
             return reply._replace(release=reservation.keep(len(reply.content)))
         return reply
+
+    async def _parse(
+        self,
+        head: RequestHead,
+        dialect: Dialect[ParsedRequest],
+        body: Body,
+        record: RequestRecord,
+        reservation: Reservation,
+    ) -> ParsedRequest:
+        record.begin_stage("decode")
+        inline = dialect.parses_inline(head, len(body))
+        await reservation.hold_for_parsing(
+            await self._run(reservation, lambda: dialect.estimate_parse_bytes(head, body), inline)
+        )
+        return await self._run(reservation, lambda: dialect.parse(head, body), inline)
 
     async def _decode(
         self,
@@ -214,13 +238,12 @@ class Exchange:
     ) -> list[Sample]:
         limits, manifest = self.find_limits(model.name), model.runtime.manifest
         inline = parsed.decodes_inline
-        footprint = await _run(lambda: parsed.measure(limits), inline)
+        footprint = await self._run(reservation, lambda: parsed.measure(limits), inline)
         reservation.announce(model.predict_call_s(footprint.pixels), parsed.timeout_s)
-        parsed_bytes = reservation.held_bytes
         answer_bytes = _estimate_answer_bytes(model, parsed, footprint.pixels)
         sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, parsed.stretch)
         # The answer is rendered long after decoding, when only the samples are left of that.
-        await reservation.hold(sample_bytes + max(footprint.decode_bytes, answer_bytes))
+        await reservation.hold_for_images(sample_bytes + max(footprint.decode_bytes, answer_bytes))
 
         def decode() -> list[Sample]:
             samples = parsed.read_samples(manifest, limits)
@@ -229,9 +252,11 @@ class Exchange:
             record.warnings = warn_unlike_training(samples, manifest.image.familiar_range)
             return samples
 
-        samples = await _run(decode, inline)
+        samples = await self._run(
+            reservation, decode, inline, sample_bytes + footprint.decode_bytes
+        )
         sample_bytes = sum([_count_bytes(sample) for sample in samples])
-        reservation.shrink(parsed_bytes + sample_bytes + answer_bytes)
+        reservation.shrink(reservation.parse_bytes + sample_bytes + answer_bytes)
         record.end_stage("decode")
         return samples
 
@@ -253,6 +278,55 @@ class Exchange:
         record.size = samples[0].size if len(samples) == 1 else None
         return segmented
 
+    async def _render(
+        self,
+        model: ServedModel,
+        parsed: ParsedRequest,
+        segmented: Segmented,
+        head: RequestHead,
+        dialect: Dialect[ParsedRequest],
+        record: RequestRecord,
+        reservation: Reservation,
+    ) -> Reply:
+        manifest = model.runtime.manifest
+        timings_s = dict(record.stages_s)
+        answer = Answer(
+            model.name,
+            model.version,
+            manifest,
+            segmented.segmentations,
+            timings_s,
+            record.warnings,
+        )
+
+        def render() -> Reply:
+            reply = dialect.render(parsed, answer)
+            if not reply.is_compressible:
+                return reply
+            coding, content = compress_for(head.headers.get("accept-encoding"), reply.content)
+            return reply._replace(headers={**reply.headers, **coding}, content=content)
+
+        numbers = segmented.pixels.image
+        if parsed.wants_probabilities:
+            numbers *= len(manifest.classes)
+        record.begin_stage("encode")
+        reply = await self._run(reservation, render, dialect.renders_inline(parsed, numbers))
+        record.end_stage("encode")
+        return reply
+
+    async def _run(
+        self,
+        reservation: Reservation,
+        work: Callable[[], Value],
+        inline: bool,
+        needed_bytes: int = 0,
+    ) -> Value:
+        def run() -> Value:
+            check_address_space(needed_bytes)
+            return work()
+
+        return run() if inline else await self.threads.run(reservation.client, run)
+
     def _count_success(self, record: RequestRecord) -> None:
         now_s = time.perf_counter()
         self.statistics.find(record.model, record.version).count_success(
@@ -267,59 +341,12 @@ class Exchange:
             failed.add(time.perf_counter() - began_s)
 
 
-async def _parse(
-    head: RequestHead,
-    dialect: Dialect[ParsedRequest],
-    body: Body,
-    record: RequestRecord,
-    reservation: Reservation,
-) -> ParsedRequest:
-    record.begin_stage("decode")
-    inline = dialect.parses_inline(head, len(body))
-    await reservation.hold(await _run(lambda: dialect.estimate_parse_bytes(head, body), inline))
-    return await _run(lambda: dialect.parse(head, body), inline)
-
-
-async def _render(
-    model: ServedModel,
-    parsed: ParsedRequest,
-    segmented: Segmented,
-    head: RequestHead,
-    dialect: Dialect[ParsedRequest],
-    record: RequestRecord,
-) -> Reply:
-    manifest = model.runtime.manifest
-    timings_s = dict(record.stages_s)
-    answer = Answer(
-        model.name, model.version, manifest, segmented.segmentations, timings_s, record.warnings
-    )
-
-    def render() -> Reply:
-        reply = dialect.render(parsed, answer)
-        if not reply.is_compressible:
-            return reply
-        coding, content = compress_for(head.headers.get("accept-encoding"), reply.content)
-        return reply._replace(headers={**reply.headers, **coding}, content=content)
-
-    numbers = segmented.pixels.image
-    if parsed.wants_probabilities:
-        numbers *= len(manifest.classes)
-    record.begin_stage("encode")
-    reply = await _run(render, dialect.renders_inline(parsed, numbers))
-    record.end_stage("encode")
-    return reply
-
-
 def _estimate_answer_bytes(model: ServedModel, parsed: SegmentationRequest, pixels: int) -> int:
     return parsed.estimate_answer_bytes(pixels, len(model.runtime.manifest.classes))
 
 
 def _count_bytes(sample: Sample) -> int:
     return sample.image.nbytes + sample.mask.nbytes
-
-
-async def _run(work: Callable[[], Value], inline: bool) -> Value:
-    return work() if inline else await asyncio.to_thread(work)
 
 
 def _subtract(timeout_s: float | None, spent_s: float) -> float | None:

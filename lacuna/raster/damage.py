@@ -49,13 +49,13 @@ def decoder_errors(kind: str) -> Iterator[None]:
 
     Raises:
         MemoryError: if there was not enough memory.
-        InvalidImageError: for any other exception but `RequestError` and `ModuleNotFoundError`.
+        InvalidImageError: for any other exception but `RequestError` and `ImportError`.
     """
     forget_failed_allocations()
     try:
         yield
-    except (RequestError, ModuleNotFoundError, MemoryError):
-        raise  # neither a lack of memory nor a library that is not installed is the file's fault
+    except (RequestError, ImportError, MemoryError):
+        raise  # neither a lack of memory nor a library that cannot be loaded is the file's fault
     except Exception as error:
         if has_failed_allocation():
             raise MemoryError(f"there is not enough memory to decode the {kind}") from error

@@ -128,6 +128,20 @@ class Format:
         return _load(self.stored)(data, limits)
 
 
+def load_decoders() -> None:
+    """Import the libraries of all decoders, so that no image has to.
+
+    A codec whose library cannot be loaded for lack of memory is missing until the process ends.
+
+    Raises:
+        ModuleNotFoundError: if a library is not installed.
+    """
+    for form in FORMATS:
+        for name in (form.header, form.decoder, form.stored):
+            if name is not None:
+                _load(name)
+
+
 @cache
 def _load(name: str) -> Callable[..., Any]:
     function: Callable[..., Any] = pkgutil.resolve_name(name)

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import imagecodecs
 import numpy as np
+from imagecodecs import jpeg2k_decode
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError
@@ -48,7 +48,7 @@ def decode_jpeg2000(data: bytes, _: ImageLimits) -> Raster:
                 "JPEG 2000 must have components of one size and one depth, of at most "
                 f"{_MAX_BITS} bits, and no palette; this one has others"
             )
-        values = imagecodecs.jpeg2k_decode(data)
+        values = jpeg2k_decode(data)
         values = values[:, :, None] if values.ndim == 2 else values
         if values.shape != (stream.height, stream.width, len(stream.bits)):
             raise ValueError("the image is not of the size that its header declares")

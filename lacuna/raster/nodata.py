@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.excerpts import quote
+
 NoData: TypeAlias = float | Literal["none"]
 """Value of missing pixels, which may be NaN, in place of those that the file names; "none" for no
 such value at all."""
@@ -42,7 +44,7 @@ def parse_nodata(value: object) -> NoData:
             return NO_NODATA
         return int(text) if _INTEGER.fullmatch(text) else float(text)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"a no-data value must be a number or {NO_NODATA}; it is {value!r:.100}")
+        raise TypeError(f"a no-data value must be a number or {NO_NODATA}; it is {quote(value)}")
     float(value)  # an integer of 400 digits stands for no pixel
     return value
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-import imagecodecs
 import numpy as np
+from imagecodecs import png_decode
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
@@ -44,7 +44,7 @@ def decode_png(data: bytes, _: ImageLimits) -> Raster:
     """
     with decoder_errors("PNG"):
         chunks = _read_whole(data)
-        values, valid = split_alpha(imagecodecs.png_decode(data))
+        values, valid = split_alpha(png_decode(data))
         raster = Raster(values, valid, 255.0 if values.dtype.itemsize == 1 else 65535.0)
         return turn_upright(raster, read_orientation(chunks.get(b"eXIf", b"")))
 

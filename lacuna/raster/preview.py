@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import imagecodecs
 import numpy as np
+from imagecodecs import png_encode
 from numpy.typing import NDArray
 
 from lacuna.raster.adapt import Depth, scale_to_depth
@@ -24,6 +24,13 @@ _PERCENTILES = (2, 98)
 
 _SAMPLED_PIXELS = 1 << 20
 
+_DRAWN_BYTES = 16
+_SAMPLED_BYTES = 44
+"""Bytes for each pixel that is drawn, and for each of those of which a range is found; measured."""
+
+_BLOCK_PIXELS = 1 << 18
+"""Pixels that are stretched together."""
+
 
 class DisplayRange(NamedTuple):
     """Range of a model's values that is drawn from black to white.
@@ -37,6 +44,15 @@ class DisplayRange(NamedTuple):
     dtype: Depth
     lows: tuple[float, ...]
     highs: tuple[float, ...]
+
+
+def estimate_drawing_bytes(pixels: int) -> int:
+    """Estimate the memory that drawing takes besides the decoded image, in bytes.
+
+    Args:
+        pixels: height × width.
+    """
+    return _DRAWN_BYTES * pixels + _SAMPLED_BYTES * min(pixels, _SAMPLED_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -126,7 +142,7 @@ def _encode(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> bytes:
 def _write_png(values: NDArray[np.uint8]) -> bytes:
     # An axis of one may have any stride, which libpng's wrapper refuses.
     picture = np.ascontiguousarray(values[:, :, 0] if values.shape[2] == 1 else values)
-    return bytes(imagecodecs.png_encode(picture, level=_COMPRESS_LEVEL, filter=_FILTER))
+    return bytes(png_encode(picture, level=_COMPRESS_LEVEL, filter=_FILTER))
 
 
 def _stretch(
@@ -137,12 +153,15 @@ def _stretch(
 ) -> NDArray[np.uint8]:
     """Bring each band to 0..255; what stands under invalid pixels becomes anything."""
     stretched = np.empty(values.shape, np.uint8)
-    for band, (low, high) in enumerate(zip(lows, highs, strict=True)):
-        # As float64: a range may be wider or narrower than float32 can tell.
-        shown = np.where(valid, values[:, :, band], low).astype(np.float64)
-        shown -= low
-        shown *= 255 / (high - low or 1)
-        stretched[:, :, band] = np.rint(np.clip(shown, 0, 255, out=shown), out=shown)
+    rows = max(1, _BLOCK_PIXELS // valid.shape[1])
+    for start in range(0, len(values), rows):
+        part = slice(start, start + rows)
+        for band, (low, high) in enumerate(zip(lows, highs, strict=True)):
+            # As float64: a range may be wider or narrower than float32 can tell.
+            shown = np.where(valid[part], values[part, :, band], low).astype(np.float64)
+            shown -= low
+            shown *= 255 / (high - low or 1)
+            stretched[part, :, band] = np.rint(np.clip(shown, 0, 255, out=shown), out=shown)
     return stretched
 
 
@@ -150,7 +169,7 @@ def _find_ranges(
     values: NDArray[Any], valid: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find the values of each band that become black and white; they always differ."""
-    step = max(1, math.isqrt(valid.size // _SAMPLED_PIXELS))
+    step = math.isqrt((valid.size - 1) // _SAMPLED_PIXELS) + 1
     if not valid[::step, ::step].any():
         step = 1
     sample = values[::step, ::step][valid[::step, ::step]].astype(np.float64)

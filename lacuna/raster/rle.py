@@ -25,7 +25,16 @@ _MAX_GROUPS = 10
 """Five-bit groups in one number: fifty bits, so that nothing here can overflow 64."""
 
 _BLOCK = 1 << 16
-"""Numbers that are compressed together."""
+"""Numbers that are compressed together, and characters that are decompressed together."""
+
+_FOLLOWED = 48 + 32
+"""Lowest character of a group that others follow."""
+
+_CHARACTER_BYTES = 32
+"""Most bytes for each character, or number, while run lengths become a mask."""
+
+_PIXEL_BYTES = 4
+"""Most bytes for each pixel while run lengths become a mask."""
 
 
 def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
@@ -45,14 +54,16 @@ def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
     return {"size": [height, width], "counts": _compress(counts)}
 
 
-def read_pixels(encoded: Mapping[str, Any], max_pixels: int = MAX_PIXELS) -> int:
-    """Read the height × width of an encoded mask.
+def estimate_bytes(encoded: Mapping[str, Any], max_pixels: int = MAX_PIXELS) -> int:
+    """Estimate the memory that decoding a mask takes, in bytes.
 
     Raises:
         InvalidMaskError: if its size is wrong or beyond `max_pixels`.
     """
     height, width = _read_size(encoded.get("size"), max_pixels)
-    return height * width
+    counts = encoded.get("counts")
+    length = len(counts) if isinstance(counts, str | bytes | list) else 0
+    return _PIXEL_BYTES * height * width + _CHARACTER_BYTES * length
 
 
 def decode(encoded: object, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
@@ -99,7 +110,7 @@ def _read_size(size: object, max_pixels: int) -> tuple[int, int]:
 
 def _read_counts(counts: object, pixels: int) -> NDArray[np.int64]:
     if isinstance(counts, str | bytes):
-        return _decompress(_character_codes(counts), pixels)
+        return _decompress(_read_characters(counts, pixels), pixels)
     if not isinstance(counts, list):
         raise InvalidMaskError(
             f"run lengths must be a string or a list; they are a {type(counts).__name__}"
@@ -120,12 +131,19 @@ def _check_range(shortest: int, longest: int, pixels: int) -> None:
         )
 
 
-def _character_codes(counts: str | bytes) -> NDArray[np.int64]:
+def _read_characters(counts: str | bytes, pixels: int) -> NDArray[np.uint8]:
+    # One run for each pixel, and an empty one before the first.
+    most = _MAX_GROUPS * (pixels + 1)
+    if len(counts) > most:
+        raise InvalidMaskError(
+            f"run lengths of {pixels} pixels must have at most {most} characters; they have "
+            f"{len(counts)}"
+        )
     raw = counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
-    codes = np.frombuffer(raw, np.uint8).astype(np.int64) - 48
-    if codes.size and not 0 <= codes.min() <= codes.max() < 64:
+    characters = np.frombuffer(raw, np.uint8)
+    if characters.size and not 48 <= characters.min() <= characters.max() < 48 + 64:
         raise InvalidMaskError("run lengths must be written in the characters 0 to o; some are not")
-    return codes
+    return characters
 
 
 def _compress(counts: NDArray[np.int64]) -> str:
@@ -149,22 +167,37 @@ def _write_groups(numbers: NDArray[np.int64]) -> str:
     return codes.astype(np.uint8).tobytes().decode("ascii")
 
 
-def _decompress(codes: NDArray[np.int64], pixels: int) -> NDArray[np.int64]:
-    last = np.flatnonzero(codes < 32)
-    if codes.size and (not last.size or last[-1] != codes.size - 1):
+def _decompress(characters: NDArray[np.uint8], pixels: int) -> NDArray[np.int64]:
+    if characters.size and characters[-1] >= _FOLLOWED:
         raise InvalidMaskError("the last run length must be complete; it is cut short")
-    first = np.concatenate([[0], last[:-1] + 1])[: last.size]
-    lengths = last - first + 1
-    if lengths.size and lengths.max() > _MAX_GROUPS:
-        raise InvalidMaskError("run lengths must fit in fifty bits; one is longer")
-    place = np.arange(codes.size) - np.repeat(first, lengths)
-    numbers = np.zeros(0, np.int64)
-    if last.size:
-        numbers = np.add.reduceat((codes & 31) << (5 * place), first)
-        numbers -= np.where(codes[last] & 16, np.int64(1) << (5 * lengths), 0)
+    # In blocks, because each character takes eighty bytes on the way.
+    blocks, start = [np.zeros(0, np.int64)], 0
+    while start < characters.size:
+        block = characters[start : start + _BLOCK]
+        last = np.flatnonzero(block < _FOLLOWED)
+        end = int(last[-1]) + 1 if last.size else 0
+        blocks.append(_read_groups(block[:end].astype(np.int64) - 48, last))
+        start += end
+    numbers = np.concatenate(blocks)
     # Differences of runs within the mask are within it too, so that the sums cannot overflow.
     _check_range(0, int(np.abs(numbers).max(initial=0)), pixels)
     numbers[1::2] = np.cumsum(numbers[1::2])
     numbers[2::2] = np.cumsum(numbers[2::2])
     _check_range(int(numbers.min(initial=0)), int(numbers.max(initial=0)), pixels)
     return numbers
+
+
+def _read_groups(codes: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Read whole numbers from their groups.
+
+    Args:
+        codes: groups, with the bit that says that more follow.
+        last: index of the last group of each number.
+    """
+    first = np.concatenate([[0], last[:-1] + 1])[: last.size]
+    lengths = last - first + 1
+    if not lengths.size or lengths.max() > _MAX_GROUPS:
+        raise InvalidMaskError("run lengths must fit in fifty bits; one is longer")
+    place = np.arange(codes.size) - np.repeat(first, lengths)
+    numbers = np.add.reduceat((codes & 31) << (5 * place), first)
+    return numbers - np.where(codes[last] & 16, np.int64(1) << (5 * lengths), 0)

@@ -12,9 +12,10 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from imagecodecs import bitorder_decode, jpeg8_decode, packints_decode
 from numpy.typing import NDArray
 from PIL import Image
-from tifffile import TiffFile, TiffPage
+from tifffile import TIFF, TiffFile, TiffPage
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
@@ -29,7 +30,24 @@ from lacuna.raster.limits import ImageLimits
 from lacuna.raster.nodata import equals_nodata
 from lacuna.raster.orientation import ORIENTATION_TAG, turn, turn_upright
 from lacuna.raster.raster import Raster, make_raster
-from lacuna.raster.tiff_pages import JPEG, check_page, choose_pages, refuse_stack
+from lacuna.raster.tiff_pages import (
+    COMPRESSIONS,
+    JPEG,
+    PREDICTORS,
+    check_page,
+    choose_pages,
+    refuse_stack,
+)
+
+# tifffile finds a codec, and imagecodecs loads its library, at the first use.
+CODECS = (
+    *(TIFF.DECOMPRESSORS[code] for code in COMPRESSIONS),
+    *(TIFF.UNPREDICTORS[code] for code in PREDICTORS),
+    jpeg8_decode,
+    packints_decode,
+    bitorder_decode,
+)
+"""Functions that decode the samples of a file."""
 
 # tifffile logs what is wrong with a file, at every level, with text from the file; callers are
 # told by the error.

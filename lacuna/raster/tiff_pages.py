@@ -44,7 +44,7 @@ COMPRESSIONS = {
 }
 """Those whose decoders can be told how much they may write; JPEG's is held to its own header."""
 
-_PREDICTORS = frozenset({1, 2, 3})
+PREDICTORS = frozenset({1, 2, 3})
 _OFFSETS = (273, 279, 324, 325)
 _SUBFILE, _OLD_SUBFILE = 254, 255
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL = 256, 257, 258, 277
@@ -202,7 +202,7 @@ def check_page(page: TiffPage, data: bytes, limits: ImageLimits) -> None:
 
 
 def _check_kind(page: TiffPage) -> None:
-    if page.compression not in COMPRESSIONS or page.predictor not in _PREDICTORS:
+    if page.compression not in COMPRESSIONS or page.predictor not in PREDICTORS:
         names = ", ".join(dict.fromkeys(COMPRESSIONS.values()))
         raise InvalidImageError(
             f"TIFF compression must be {names}, with predictor 1, 2 or 3; "

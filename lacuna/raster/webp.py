@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-import imagecodecs
+from imagecodecs import webp_decode
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.damage import decoder_errors
@@ -31,7 +31,7 @@ def decode_webp(data: bytes, _: ImageLimits) -> Raster:
         chunks = list(_read_chunks(data))
         if any(kind in (b"ANIM", b"ANMF") for kind, _ in chunks):
             raise InvalidImageError("WebP must hold one image; it is animated")
-        values, valid = split_alpha(imagecodecs.webp_decode(data))
+        values, valid = split_alpha(webp_decode(data))
         is_lossy = any(kind == b"VP8 " for kind, _ in chunks)
         raster = Raster(values, valid, 255.0, is_lossy=is_lossy)
         return turn_upright(raster, read_orientation(dict(chunks).get(b"EXIF", b"")))

@@ -21,17 +21,25 @@ class Claim:
     Attributes:
         client: Client of the request; empty if unknown.
         held_bytes: Bytes claimed.
+        own_bytes: Bytes that the same request holds besides.
         number: Number of the claim, in order.
         is_granted: True if the bytes are held, False while the claim waits.
     """
 
-    __slots__ = ("_on_grant", "_pool", "client", "held_bytes", "is_granted", "number")
+    __slots__ = ("_on_grant", "_pool", "client", "held_bytes", "is_granted", "number", "own_bytes")
 
     def __init__(
-        self, pool: MemoryPool, client: str, held_bytes: int, number: int, on_grant: OnGrant
+        self,
+        pool: MemoryPool,
+        client: str,
+        held_bytes: int,
+        own_bytes: int,
+        number: int,
+        on_grant: OnGrant,
     ) -> None:
         self._pool = pool
         self.client = client
+        self.own_bytes = own_bytes
         self.held_bytes = held_bytes
         self.is_granted = False
         self.number = number
@@ -80,13 +88,21 @@ class MemoryPool:
         self._total_bytes = total_bytes
         self._grant()
 
-    def claim(self, client: str, claim_bytes: int, on_grant: OnGrant) -> Claim:
+    def can_grant(self, client: str, claim_bytes: int) -> bool:
+        """Return True if a claim would be granted at once."""
+        if self._waiting or self.held_bytes + claim_bytes > self._total_bytes:
+            return False
+        return self._is_within_share(client, claim_bytes, 0)
+
+    def claim(self, client: str, claim_bytes: int, on_grant: OnGrant, own_bytes: int = 0) -> Claim:
         """Claim memory. Release the claim in the end, even if it was never granted.
 
         Args:
             client: Client of the request; empty if unknown.
             claim_bytes: Number of bytes.
             on_grant: Callback when the claim is granted, perhaps before this method returns.
+            own_bytes: Number of bytes that the same request holds already. A client may exceed its
+                share for a single request.
 
         Raises:
             ValueError: if the claim could never be granted.
@@ -96,7 +112,7 @@ class MemoryPool:
                 f"a claim must have from 0 to {self._total_bytes} bytes; it has {claim_bytes}"
             )
         self._claims += 1
-        claim = Claim(self, client, claim_bytes, self._claims, on_grant)
+        claim = Claim(self, client, claim_bytes, own_bytes, self._claims, on_grant)
         self._waiting.setdefault(client, deque()).append(claim)
         self._grant()
         return claim
@@ -136,9 +152,13 @@ class MemoryPool:
         return self._clients.get(claim.client, 0), claim.number
 
     def _has_share(self, claim: Claim) -> bool:
-        held_bytes = self._clients.get(claim.client, 0)
-        most_bytes = self._max_share * self._total_bytes
-        return not (claim.client and held_bytes) or held_bytes + claim.held_bytes <= most_bytes
+        return self._is_within_share(claim.client, claim.held_bytes, claim.own_bytes)
+
+    def _is_within_share(self, client: str, claim_bytes: int, own_bytes: int) -> bool:
+        held_bytes = self._clients.get(client, 0)
+        if not client or held_bytes <= own_bytes:
+            return True
+        return held_bytes + claim_bytes <= self._max_share * self._total_bytes
 
     def _fits(self, claim: Claim) -> bool:
         return self.held_bytes + claim.held_bytes <= self._total_bytes

@@ -81,12 +81,15 @@ class AdmissionGate:
         if refusal is not None:
             raise _make_error(refusal)
 
-    def reserve(self, body_bytes: int, client: str = "") -> Reservation:
+    def reserve(self, body_bytes: int, client: str = "", *, declared_bytes: int = 0) -> Reservation:
         """Admit a request.
 
         Args:
-            body_bytes: Bytes of its body, as far as they are known.
+            body_bytes: Bytes of its body that have come.
             client: Client of the request; empty if unknown, and then no share applies.
+            declared_bytes: Bytes that the body will have, as far as they are known. The request is
+                refused if there is no room for them now, but they do not count before they come.
+                Otherwise few requests that send nothing could keep everybody out.
 
         Returns:
             Context in which the request counts as pending.
@@ -99,7 +102,7 @@ class AdmissionGate:
         if not self.pending:
             self._measure_memory()
         load, client_load = self._measure(client)
-        refusal = admit(self._limits, load, body_bytes, client_load)
+        refusal = admit(self._limits, load, max(body_bytes, declared_bytes), client_load)
         if refusal is not None:
             raise _make_error(refusal)
         self._count(client, 1, body_bytes)
@@ -117,6 +120,12 @@ class AdmissionGate:
                 have too many bytes.
         """
         all_bytes = reservation.body_bytes + body_bytes
+        most_bytes = self._limits.max_pending_bytes * self._limits.max_share
+        if self._pending_bytes + body_bytes <= most_bytes:
+            # All bodies together are within the share of one client.
+            reservation.body_bytes = all_bytes
+            self._count(reservation.client, 0, body_bytes)
+            return
         # Counted without this request, because a single body is never refused here.
         load, client_load = self._measure(reservation.client, reservation.body_bytes)
         refusal = admit_bytes(self._limits, load, all_bytes, client_load)
@@ -147,8 +156,9 @@ class AdmissionGate:
                 f"memory; they need {reservation.held_bytes + memory_bytes}"
             )
         granted = asyncio.Event()
-        pool = self.memory.choose_pool(memory_bytes)
-        claim = pool.claim(reservation.client, memory_bytes, granted.set)
+        client, own_bytes = reservation.client, reservation.held_bytes
+        pool = self.memory.choose_pool(memory_bytes, client)
+        claim = pool.claim(client, memory_bytes, granted.set, own_bytes)
         reservation.add_claim(claim)
         if claim.is_granted:
             return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from lacuna.errors import InferenceError
-from lacuna.out_of_memory import translate_shortage
+from lacuna.out_of_memory import check_address_space, translate_shortage
 from lacuna.sample import Segmentation
 from service.core.buckets import assemble
 from service.core.lanes import QueuedWindow
@@ -66,6 +66,7 @@ def _call(windows: Sequence[QueuedWindow], bucket: tuple[int, int], clock: Clock
     tasks: list[Task] = [window.payload for window in windows]
     model, probabilities = tasks[0].job.key
     began_s = clock()
+    check_address_space()
     images, masks = assemble([crop(task.job.sample, task.tile.input) for task in tasks], bucket)
     assembled_s = clock()
     output = model.runtime.run(images, masks, probabilities=probabilities)

@@ -74,10 +74,17 @@ class MemoryBudget:
         """Bytes that requests may hold for images, labels and answers."""
         return self.pool.total_bytes + self.small_pool.total_bytes
 
-    def choose_pool(self, claim_bytes: int) -> MemoryPool:
-        """Return the pool for a claim of this size."""
-        is_small = claim_bytes <= self.small_pool.total_bytes * _SMALL_CLAIM
-        return self.small_pool if is_small else self.pool
+    def choose_pool(self, claim_bytes: int, client: str = "") -> MemoryPool:
+        """Return the pool for a claim of this size.
+
+        Small claims take the common memory if their own is full, and nobody waits for the common.
+        """
+        if claim_bytes > self.small_pool.total_bytes * _SMALL_CLAIM:
+            return self.pool
+        is_full = not self.small_pool.can_grant(client, claim_bytes)
+        return (
+            self.pool if is_full and self.pool.can_grant(client, claim_bytes) else self.small_pool
+        )
 
     def measure(self) -> None:
         """Measure the memory again, unless that was just done. Call it between requests only."""

@@ -21,15 +21,17 @@ class Reservation:
 
     Attributes:
         announced_s: Predicted seconds of its work that is not in the queue yet, for one worker.
+        parse_bytes: Bytes of memory that the parsed body takes, besides the body.
     """
 
-    __slots__ = ("_claims", "_gate", "announced_s", "body_bytes", "client")
+    __slots__ = ("_claims", "_gate", "announced_s", "body_bytes", "client", "parse_bytes")
 
     def __init__(self, gate: AdmissionGate, client: str, body_bytes: int) -> None:
         self._gate = gate
         self.client = client
         self.body_bytes = body_bytes
         self.announced_s = 0.0
+        self.parse_bytes = 0
         self._claims: list[Claim] = []
 
     def __enter__(self) -> Self:
@@ -88,6 +90,33 @@ class Reservation:
         """
         if memory_bytes:
             await self._gate.hold(self, memory_bytes)
+
+    async def hold_for_parsing(self, parse_bytes: int) -> None:
+        """Hold memory for what a body is parsed to, and for the arrays that are made of it.
+
+        Requests that hold some memory and wait for more would wait for each other.
+
+        Args:
+            parse_bytes: Bytes of what the body is parsed to.
+
+        Raises:
+            ImageTooLargeError: if the server never has so much.
+            OverloadedError: if it does not become free in time.
+        """
+        await self.hold(parse_bytes + parse_bytes // 2)
+        self.parse_bytes = parse_bytes
+
+    async def hold_for_images(self, image_bytes: int) -> None:
+        """Hold memory for images, as far as it is not held since the body was parsed.
+
+        Args:
+            image_bytes: Bytes for images, labels and the answer.
+
+        Raises:
+            ImageTooLargeError: if the server never has so much.
+            OverloadedError: if it does not become free in time.
+        """
+        await self.hold(max(image_bytes - (self.held_bytes - self.parse_bytes), 0))
 
     def shrink(self, memory_bytes: int) -> None:
         """Give back the memory beyond this many bytes."""

@@ -25,10 +25,6 @@ log = logging.getLogger(__name__)
 LABELS = "labels"
 SERVING_DEFAULT = "serving_default"
 
-_CALL_BYTES = 64 * 1024 * 1024
-"""Memory that must be left where the address space is limited. TensorFlow reports large tensors for
-which there is no memory, but crashes where there is none for small objects."""
-
 _ONEDNN_OUT_OF_MEMORY = "exception:Status: 1,"
 """Part of the message of an AbortedError: `dnnl_out_of_memory` is 1."""
 
@@ -99,7 +95,7 @@ class SavedModelRuntime:
     ) -> BatchOutput:
         """Segment a batch; see `Runtime.run`."""
         signature = self._full if probabilities else self._labels
-        check_address_space(_CALL_BYTES)
+        check_address_space()
         try:
             result = signature(
                 image=tf.constant(images, tf.float32), mask=tf.constant(masks[..., None], tf.bool)

@@ -42,6 +42,7 @@ from service.web.routes import (
     vertex,
 )
 from service.web.services import AppServices
+from service.web.thread_pool import start_thread_pool
 from service.web.trace_context import TraceContext, configure_telemetry
 
 # Vertex AI's paths come first: they are settings, and may be among the others.
@@ -123,6 +124,7 @@ def make_app(services: AppServices) -> FastAPI:
 
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_default_executor(start_thread_pool())
         watching = [asyncio.create_task(watch_repository(services.repository))]
         if services.key_files is not None:
             watching.append(asyncio.create_task(services.key_files.watch()))

@@ -49,6 +49,9 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
 RETRY_LATER: Mapping[str, str] = MappingProxyType({"Retry-After": "5"})
 """Header of a 503 whose end is not known: that of the load of a model. A retry is cheap."""
 
+MAX_PATH = 200
+"""Most characters of a path in a message."""
+
 INTERNAL_ERROR = "internal_error"
 
 # Requests that the framework refuses before our code sees them.
@@ -102,7 +105,7 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
         raise error
     code = _FRAMEWORK_CODES.get(error.status_code, "http_error")
     add_log_fields(request.scope, code=code)
-    detail = f"{error.detail}: {request.method} {request.url.path}"
+    detail = f"{error.detail}: {request.method} {request.url.path[:MAX_PATH]}"
     return make_problem(error.status_code, code, detail, _complete_allow(error.headers))
 
 

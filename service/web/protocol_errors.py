@@ -63,7 +63,9 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
     problem = await problems.answer_http_exception(request, error)
     if not isinstance(error, HTTPException) or not _has_own_shape(request.scope):
         return problem
-    return _restate(problem, f"{error.detail}: {request.method} {request.url.path}")
+    return _restate(
+        problem, f"{error.detail}: {request.method} {request.url.path[: problems.MAX_PATH]}"
+    )
 
 
 async def answer_unexpected(scope: Scope, receive: Receive, send: Send) -> None:

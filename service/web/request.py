@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from lacuna.errors import MalformedRequestError
+from lacuna.out_of_memory import check_address_space
 from service.engine.reservation import Reservation
 from service.web.access import name_client
 from service.web.body import BodyLimits, read_body, read_declared_bytes
@@ -53,6 +54,7 @@ class HttpRequest:
 
     async def read_body(self, reservation: Reservation) -> Body:
         """Read the whole body; see `service.web.body.read_body`."""
+        check_address_space(self.declared_bytes)
         return await read_body(self._receive, self._limits, self.declared_bytes, reservation)
 
     async def wait_for_disconnect(self) -> None:

@@ -29,6 +29,7 @@ _USABLE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 # would be a system call that releases the interpreter to other threads.
 _PROCESS_ID = secrets.token_hex(10)
 _NUMBERS = itertools.count()
+_MAX_PATH = 1000
 _LOG_FIELDS = "lacuna.log_fields"
 
 # Orchestrators and Prometheus request these every few seconds. Their lines would bury the others.
@@ -124,7 +125,7 @@ class RequestLog:
                 {
                     "request_id": request_id,
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": scope["path"][:_MAX_PATH],
                     "client": find_address(scope),
                     "status": status,
                     "duration_ms": round((time.perf_counter() - began) * 1000, 2),

@@ -21,6 +21,9 @@ from lacuna.errors import MalformedRequestError
 MAX_HEAD_BYTES = 8 * 1024
 """Maximum size of the head of a part. A name, a file name and a type take some hundred bytes."""
 
+MAX_FIELDS = 64
+"""Maximum number of fields of a form. The API has seven."""
+
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
 
 _BLANKS = re.compile(rb"[ \t]*")
@@ -57,7 +60,8 @@ def parse_form(body: bytes | bytearray, content_type: str) -> Mapping[str, FormP
         Fields by name.
 
     Raises:
-        MalformedRequestError: if the form is damaged or truncated, or has a field twice.
+        MalformedRequestError: if the form is damaged or truncated, has a field twice, or has too
+            many fields.
     """
     boundary = parse_options_header(content_type)[1].get("boundary")
     if not boundary:
@@ -66,7 +70,13 @@ def parse_form(body: bytes | bytearray, content_type: str) -> Mapping[str, FormP
     for head, data in _cut(body, b"--" + boundary.encode("latin-1")):
         name, media_type, filename = _read_head(head)
         if name in parts:
-            raise MalformedRequestError(f"a form must have each field once; it has {name} twice")
+            raise MalformedRequestError(
+                f"a form must have each field once; it has {name[:100]} twice"
+            )
+        if len(parts) == MAX_FIELDS:
+            raise MalformedRequestError(
+                f"a form must have at most {MAX_FIELDS} fields; it has more"
+            )
         parts[name] = FormPart(data, media_type, filename)
     return parts
 

@@ -112,7 +112,7 @@ from lacuna.out_of_memory import check_address_space
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, resource.RLIM_INFINITY))
 check_address_space(1 << 20)
 try:
-    check_address_space(4 << 30)
+    check_address_space((4 << 30) - (64 << 20))
 except MemoryError as error:
     print(error)
 """

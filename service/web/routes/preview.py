@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lacuna.errors import NotReadyError, RequestError
+from lacuna.out_of_memory import check_address_space
 from lacuna.raster.formats import list_body_types
-from lacuna.raster.preview import Preview
+from lacuna.raster.preview import Preview, estimate_drawing_bytes
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.reservation import Reservation
 from service.exchange import Exchange
 from service.runtime.manifest import Manifest
 from service.web.problems import describe_responses
 from service.web.request import HttpRequest
+from service.web.responses import make_response
 from service.web.services import AppServices
 from service.wire.batch import estimate_sample_bytes
-from service.wire.dialect import Body, ModelTarget, RequestHead
+from service.wire.dialect import Body, ModelTarget, Reply, RequestHead
 from service.wire.native.request import (
     NODATA_SCHEMA,
     STRETCH_SCHEMA,
@@ -28,8 +31,8 @@ from service.wire.native.request import (
     parse_request,
 )
 
-_PIXEL_BYTES = 40
-"""Most bytes for each pixel while a large picture is drawn; measured."""
+Value = TypeVar("Value")
+
 
 _FILE = {"type": "string", "format": "binary"}
 _PARAMETERS: dict[str, dict[str, Any]] = {
@@ -82,7 +85,7 @@ def make_router(services: AppServices) -> APIRouter:
         incoming = HttpRequest(request, services.body_limits)
 
         with exchange.telemetry.measure("preview"):
-            shown = await exchange.with_body(
+            shown, release = await exchange.with_body(
                 incoming,
                 lambda body, reservation: _draw(incoming.head, body, exchange, reservation),
             )
@@ -91,25 +94,41 @@ def make_router(services: AppServices) -> APIRouter:
             "Lacuna-Preview": "exact" if shown.exact else "approximate",
             "Lacuna-Preview-Range": "model" if shown.in_model_range else "image",
         }
-        return Response(shown.content, media_type="image/png", headers=headers)
+        headers["Content-Type"] = "image/png"
+        return make_response(Reply(headers, shown.content, release=release))
 
     return router
 
 
+class _Drawn(NamedTuple):
+    """Preview, and the function that gives its memory back once it was sent."""
+
+    preview: Preview
+    release: Callable[[], None]
+
+
 async def _draw(
     head: RequestHead, body: Body, exchange: Exchange, reservation: Reservation
-) -> Preview:
+) -> _Drawn:
     content_type, limits = head.headers.get("content-type"), exchange.image_limits
-    await reservation.hold(await asyncio.to_thread(estimate_request_bytes, content_type, body))
-    request = await asyncio.to_thread(parse_request, content_type, head.query, body, limits)
+
+    async def run(work: Callable[..., Value], *arguments: Any) -> Value:
+        return await exchange.threads.run(reservation.client, partial(work, *arguments))
+
+    await reservation.hold_for_parsing(await run(estimate_request_bytes, content_type, body))
+    request = await run(parse_request, content_type, head.query, body, limits)
     manifest = _find_manifest(exchange.repository, request.target)
-    footprint = await asyncio.to_thread(request.measure, limits)
+    footprint = await run(request.measure, limits)
     sample_bytes = 0
     if manifest is not None and request.stretch != "none":
         sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, request.stretch)
-    drawing_bytes = _PIXEL_BYTES * footprint.pixels
-    await reservation.hold(footprint.decode_bytes + sample_bytes + drawing_bytes)
-    return await asyncio.to_thread(request.draw_preview, limits, manifest)
+    needed_bytes = sample_bytes + max(
+        footprint.decode_bytes, estimate_drawing_bytes(footprint.pixels)
+    )
+    await reservation.hold_for_images(needed_bytes)
+    check_address_space(needed_bytes)
+    preview = await run(request.draw_preview, limits, manifest)
+    return _Drawn(preview, reservation.keep(len(preview.content)))
 
 
 def _find_manifest(repository: ModelRepository, target: ModelTarget) -> Manifest | None:

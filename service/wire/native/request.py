@@ -15,6 +15,7 @@ from lacuna.errors import (
     EmptyBodyError,
     MalformedRequestError,
 )
+from lacuna.excerpts import list_names, quote
 from lacuna.outputs import DEFAULT_TYPE, OutputType
 from lacuna.raster import npy
 from lacuna.raster.adapt import add_mask, find_valid
@@ -48,6 +49,9 @@ STRETCH_SCHEMA = {"type": "string", "enum": list(STRETCHES)}
 """Schema of the parameter `stretch`, for OpenAPI."""
 
 _MAX_INLINE_BYTES = 256 * 1024
+
+_MAX_FIELD_BYTES = 1000
+"""Most bytes of a parameter in a form."""
 
 
 @dataclass(frozen=True)
@@ -245,9 +249,9 @@ def read_essence(content_type: str | None) -> str:
 def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> SegmentRequest:
     fields = {name: part for name, part in parts.items() if not part.is_left_empty}
     if "image" not in fields:
-        raise EmptyBodyError(f"the form must have a field image; it has {_list(fields)}")
+        raise EmptyBodyError(f"the form must have a field image; it has {list_names(fields)}")
     image, mask = fields.pop("image"), fields.pop("mask", None)
-    text = {name: str(part.data, "utf-8", "replace") for name, part in fields.items()}
+    text = {name: _read_field(name, part) for name, part in fields.items()}
     return make_request(
         image.data,
         None if mask is None else mask.data,
@@ -257,13 +261,22 @@ def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> Segme
     )
 
 
+def _read_field(name: str, part: FormPart) -> str:
+    # A name that is unknown is refused for that, not for its length.
+    if len(part.data) > _MAX_FIELD_BYTES and name in Parameters.__dataclass_fields__:
+        raise MalformedRequestError(
+            f"{name} must have at most {_MAX_FIELD_BYTES} bytes; it has {len(part.data)}"
+        )
+    return str(part.data[:_MAX_FIELD_BYTES], "utf-8", "replace")
+
+
 def _read_json(
     body: bytes | bytearray, query: Mapping[str, str], limits: ImageLimits
 ) -> SegmentRequest:
     content = read_object(body, limits)
     image, mask = content.pop("image", None), content.pop("mask", None)
     if image is None:
-        raise EmptyBodyError(f"the JSON object must have an image; it has {_list(content)}")
+        raise EmptyBodyError(f"the JSON object must have an image; it has {list_names(content)}")
     parameters = merge_parameters(query, content)
     return SegmentRequest(
         parameters, make_image_input(image, mask, parameters.nodata, strict=False)
@@ -280,10 +293,14 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
         MalformedRequestError: if a name is unknown, or a value has the wrong type or range.
     """
     known = Parameters.__dataclass_fields__
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             raise MalformedRequestError(
-                f"a parameter must be one of {', '.join(known)}; it is {name}"
+                f"a parameter must be one of {', '.join(known)}; it is {name[:100]}"
+            )
+        if isinstance(value, str) and len(value) > _MAX_FIELD_BYTES:
+            raise MalformedRequestError(
+                f"{name} must have at most {_MAX_FIELD_BYTES} bytes; it has {len(value)}"
             )
     timeout_s = _read_number(given, "timeout_s")
     if timeout_s is not None and not (math.isfinite(timeout_s) and timeout_s > 0):
@@ -301,7 +318,7 @@ def _read_stretch(given: Mapping[str, Any]) -> str:
     stretch = _read_text(given, "stretch") or "none"
     if stretch not in STRETCHES:
         raise MalformedRequestError(
-            f"stretch must be one of {', '.join(STRETCHES)}; it is {stretch!r:.100}"
+            f"stretch must be one of {', '.join(STRETCHES)}; it is {quote(stretch)}"
         )
     return stretch
 
@@ -320,7 +337,7 @@ def merge_parameters(query: Mapping[str, Any], body: Mapping[str, Any]) -> Param
     for name in query:
         if name in body:
             raise MalformedRequestError(
-                f"{name} must be in the query or in the body; it is in both"
+                f"{name[:100]} must be in the query or in the body; it is in both"
             )
     return read_parameters({**query, **body})
 
@@ -331,7 +348,7 @@ def _read_text(given: Mapping[str, Any], name: str) -> str | None:
         return value or None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise MalformedRequestError(f"{name} must be text; it is {value!r:.100}")
+    raise MalformedRequestError(f"{name} must be text; it is {quote(value)}")
 
 
 def _read_number(given: Mapping[str, Any], name: str) -> float | None:
@@ -343,7 +360,7 @@ def _read_number(given: Mapping[str, Any], name: str) -> float | None:
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise MalformedRequestError(f"{name} must be a number; it is {value!r:.100}") from None
+        raise MalformedRequestError(f"{name} must be a number; it is {quote(value)}") from None
 
 
 def _read_nodata(given: Mapping[str, Any]) -> NoData | None:
@@ -354,9 +371,5 @@ def _read_nodata(given: Mapping[str, Any]) -> NoData | None:
         return parse_nodata(value)
     except (TypeError, ValueError, OverflowError):
         raise MalformedRequestError(
-            f"nodata must be a number, nan or none; it is {value!r:.100}"
+            f"nodata must be a number, nan or none; it is {quote(value)}"
         ) from None
-
-
-def _list(names: Mapping[str, Any]) -> str:
-    return ", ".join(names) or "none"

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lacuna.errors import MalformedRequestError
+from lacuna.excerpts import list_names
 from lacuna.raster.limits import ImageLimits
 from service.wire.json_object import read_member, read_object
 
@@ -83,5 +84,5 @@ def check_control(body: bytes | bytearray) -> None:
     if unknown:
         raise MalformedRequestError(
             "load and unload must have no parameters that change the model; "
-            f"{', '.join(unknown)[:100]} came"
+            f"{list_names(unknown)} came"
         )

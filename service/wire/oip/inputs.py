@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from lacuna.errors import MalformedRequestError
+from lacuna.excerpts import quote
 from service.wire.json_object import read_member
 from service.wire.oip.tensors import IMAGE_DATATYPES, MASK_DATATYPES, Tensor, count_bytes
 
@@ -54,7 +55,7 @@ def read_inputs(inputs: list[Any], raw: memoryview) -> dict[str, Tensor]:
     start = 0
     for given in inputs:
         if not isinstance(given, dict):
-            raise MalformedRequestError(f"an input must be an object; it is {given!r:.100}")
+            raise MalformedRequestError(f"an input must be an object; it is {quote(given)}")
         name = _read_name(given, tensors)
         datatype, shape = _read_datatype(given, name), _read_shape(given, name)
         size = _read_size(given, name)
@@ -77,7 +78,7 @@ def _read_name(given: dict[str, Any], before: Mapping[str, Tensor]) -> str:
     name = read_member(given, "name", str, "an input")
     if name not in INPUTS:
         raise MalformedRequestError(
-            f"name of an input must be one of {', '.join(INPUTS)}; it is {name!r:.100}"
+            f"name of an input must be one of {', '.join(INPUTS)}; it is {quote(name)}"
         )
     if name in before:
         raise MalformedRequestError(f"a request must have each input once; it has {name} twice")
@@ -89,7 +90,7 @@ def _read_datatype(given: dict[str, Any], name: str) -> str:
     accepted = INPUTS[name].datatypes
     if datatype not in accepted:
         raise MalformedRequestError(
-            f"datatype of {name} must be one of {', '.join(accepted)}; it is {datatype!r:.100}"
+            f"datatype of {name} must be one of {', '.join(accepted)}; it is {quote(datatype)}"
         )
     return str(datatype)
 
@@ -98,11 +99,11 @@ def _read_shape(given: dict[str, Any], name: str) -> tuple[int, ...]:
     shape = read_member(given, "shape", list, name) or []
     if len(shape) not in INPUTS[name].ranks or set(map(type, shape)) != {int}:
         raise MalformedRequestError(
-            f"shape of {name} must be {INPUTS[name].layout}; it is {shape!r:.100}"
+            f"shape of {name} must be {INPUTS[name].layout}; it is {quote(shape)}"
         )
     if not 1 <= min(shape) <= max(shape) <= _MAX_SIDE:
         raise MalformedRequestError(
-            f"sides of {name} must be from 1 to {_MAX_SIDE}; its shape is {shape!r:.100}"
+            f"sides of {name} must be from 1 to {_MAX_SIDE}; its shape is {quote(shape)}"
         )
     return tuple(shape)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lacuna.errors import MalformedRequestError
+from lacuna.excerpts import list_names, quote
 from service.wire.json_object import read_member
 from service.wire.outputs import LABELS, PROBABILITIES, estimate_pixel_bytes
 
@@ -54,7 +55,7 @@ def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[Re
     names = [output.name for output in wanted]
     if len(set(names)) < len(names):
         raise MalformedRequestError(
-            f"a request must name each output once; it names {', '.join(names)}"
+            f"a request must name each output once; it names {list_names(names)}"
         )
     return wanted or [RequestedOutput(LABELS, binary)]
 
@@ -62,7 +63,7 @@ def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[Re
 def _read_output(given: Any, binary: bool) -> RequestedOutput:
     if not isinstance(given, dict) or given.get("name") not in OUTPUTS:
         raise MalformedRequestError(
-            f"name of an output must be one of {', '.join(OUTPUTS)}; it is {given!r:.100}"
+            f"name of an output must be one of {', '.join(OUTPUTS)}; it is {quote(given)}"
         )
     parameters = read_member(given, "parameters", dict, "an output") or {}
     for name in ("classification", "shared_memory_region"):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidMaskError, MalformedRequestError
+from lacuna.excerpts import quote
 from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.raster import Raster, narrow
 from lacuna.sample import Sample
@@ -176,7 +177,7 @@ def _split(
         return body, memoryview(b"")
     if not _is_length(header_length):
         raise MalformedRequestError(
-            f"{HEADER_LENGTH} must be a number of bytes; it is {header_length!r:.100}"
+            f"{HEADER_LENGTH} must be a number of bytes; it is {quote(header_length)}"
         )
     length = int(header_length)
     if length == 0:
@@ -208,7 +209,7 @@ def _read_priority(parameters: dict[str, Any]) -> int:
 def _read_whole(parameters: dict[str, Any], name: str) -> int:
     value = read_member(parameters, name, int, "the parameters") or 0
     if not 0 <= value <= _MAX_WHOLE:
-        raise MalformedRequestError(f"{name} must be from 0 to {_MAX_WHOLE}; it is {value!r:.100}")
+        raise MalformedRequestError(f"{name} must be from 0 to {_MAX_WHOLE}; it is {quote(value)}")
     return int(value)
 
 

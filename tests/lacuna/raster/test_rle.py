@@ -170,3 +170,30 @@ def test_large_masks_take_well_under_a_second(mask):
     decoded = rle.decode(rle.encode(mask))
     assert time.process_time() - start < 1.0
     np.testing.assert_array_equal(decoded, mask)
+
+
+def test_text_that_no_mask_of_its_size_needs_is_refused_before_it_is_decoded():
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidMaskError, match="at most 50 characters; they have 1000000"):
+            rle.decode({"size": [2, 2], "counts": "0" * 1_000_000})
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 1_100_000  # the text itself
+
+
+def test_the_estimate_covers_a_mask_of_as_many_runs_as_pixels():
+    mask = np.indices((700, 700)).sum(axis=0) % 2 == 0
+    encoded = rle.encode(mask)
+
+    tracemalloc.start()
+    try:
+        decoded = rle.decode(encoded)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    np.testing.assert_array_equal(decoded, mask)
+    assert peak_bytes <= rle.estimate_bytes(encoded)

@@ -12,9 +12,9 @@ class Claims:
         self.pool = MemoryPool(total_bytes, max_share)
         self.granted = []
 
-    def claim(self, client, claim_bytes):
+    def claim(self, client, claim_bytes, own_bytes=0):
         name = f"{client}{claim_bytes}"
-        return self.pool.claim(client, claim_bytes, lambda: self.granted.append(name))
+        return self.pool.claim(client, claim_bytes, lambda: self.granted.append(name), own_bytes)
 
 
 def test_what_fits_is_granted_at_once_and_what_does_not_waits():
@@ -83,6 +83,27 @@ def test_a_client_that_holds_nothing_may_have_more_than_its_share():
     claims.claim("a", 100)
 
     assert claims.granted == ["a100"]
+
+
+def test_a_request_that_holds_some_memory_may_exceed_the_share_of_its_client():
+    claims = Claims(100, max_share=0.5)
+    claims.claim("a", 30)
+
+    claims.claim("a", 60, own_bytes=30)
+
+    assert claims.granted == ["a30", "a60"]
+
+
+def test_a_claim_can_be_asked_about_before_it_is_made():
+    claims = Claims(100, max_share=0.5)
+    claims.claim("a", 40)
+
+    assert claims.pool.can_grant("a", 10)
+    assert not claims.pool.can_grant("a", 11)
+    assert claims.pool.can_grant("b", 60)
+    assert not claims.pool.can_grant("b", 61)
+    claims.claim("c", 70)
+    assert not claims.pool.can_grant("b", 1)
 
 
 def test_no_share_applies_to_clients_that_are_not_known():

@@ -291,6 +291,55 @@ def test_the_memory_of_an_answer_is_kept_beyond_its_request():
     segmenter.close()
 
 
+def test_a_body_that_was_announced_and_has_not_come_keeps_nobody_out():
+    segmenter = Segmenter()
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_pending_bytes=1000))
+
+    with (
+        gate.reserve(0, "one", declared_bytes=900),
+        gate.reserve(0, "two", declared_bytes=900),
+        gate.reserve(0, "three", declared_bytes=900) as reservation,
+    ):
+        reservation.grow(900)
+        with (
+            pytest.raises(OverloadedError, match="at most 1000 bytes"),
+            gate.reserve(0, "four", declared_bytes=101),
+        ):
+            pytest.fail("it was taken in")
+    segmenter.close()
+
+
+def test_a_single_request_waits_for_nobody_even_beyond_its_share():
+    segmenter = Segmenter()
+    memory = MemoryBudget(12000, max_share=0.5)
+    gate = AdmissionGate(segmenter.dispatcher, AdmissionPolicy(max_wait_s=0.05), memory)
+
+    async def scenario():
+        with gate.reserve(1, "one") as reservation:
+            await reservation.hold_for_parsing(2000)
+            await reservation.hold_for_images(5000)
+            assert reservation.held_bytes == 7000
+            reservation.shrink(reservation.parse_bytes + 100)
+            assert gate.memory.held_bytes == 2100
+
+    asyncio.run(scenario())
+    segmenter.close()
+
+
+def test_small_images_take_common_memory_if_their_own_is_full_and_nobody_waits_for_it():
+    segmenter, gate = hold_pool(7000)
+
+    async def scenario():
+        with gate.reserve(1, "one") as reservation:
+            for _ in range(20):
+                await reservation.hold(100)
+            assert gate.memory.small_pool.held_bytes == 1000
+            assert gate.memory.pool.held_bytes == 1000
+
+    asyncio.run(scenario())
+    segmenter.close()
+
+
 def test_a_gate_that_is_closed_takes_nothing_in_and_lets_out_what_it_has():
     segmenter = Segmenter()
     gate = AdmissionGate(segmenter.dispatcher)

@@ -1,11 +1,12 @@
 import json
 import math
+import tracemalloc
 
 import pytest
 
 from lacuna.errors import EmptyBodyError, ImageTooLargeError, MalformedRequestError
 from lacuna.raster.limits import ImageLimits
-from service.wire.json_object import read_member, read_object
+from service.wire.json_object import estimate_parse_bytes, read_member, read_object
 
 LIMITS = ImageLimits(image_pixels=100)
 
@@ -119,3 +120,68 @@ def test_a_name_that_is_there_twice_is_refused(text, name):
 )
 def test_the_same_name_in_other_objects_is_not(text):
     assert read_object(text, LIMITS).keys() == json.loads(text).keys()
+
+
+def test_lists_without_commas_are_counted_before_they_are_read():
+    # Not even JSON: it is refused for its brackets.
+    with pytest.raises(ImageTooLargeError, match="at most 10400 lists and objects; it holds more"):
+        read_object(b'{"a": ' + b"[" * 10_400, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("unit", "count"),
+    [
+        (b"1.5", 500_000),
+        (b"[]", 300_000),
+        (b"{}", 300_000),
+        (b"[1.5]", 200_000),
+        (b'{"a":1}', 100_000),
+        (b"[" * 150 + b"]" * 150, 2_000),
+        (b'{"a":' * 150 + b"1" + b"}" * 150, 1_000),
+        (b'"' + b"x" * 4_000_000 + b'"', 1),
+        (b'"' + b"x" * 4_000_000 + "😀".encode() + b'"', 1),
+        (b'"' + b"x" * 4_000_000 + b'\\ud83d\\ude00"', 1),
+    ],
+    ids=["numbers", "lists", "objects", "short lists", "members", "deep lists", "deep objects",
+         "text", "emoji", "escaped emoji"],
+)  # fmt: skip
+def test_the_estimate_covers_what_the_values_take(unit, count):
+    text = b'{"a":[' + b",".join([unit] * count) + b"]}"
+
+    tracemalloc.start()
+    try:
+        content = read_object(text, ImageLimits())
+        taken_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert content["a"]
+    assert taken_bytes <= estimate_parse_bytes(text)
+
+
+def test_text_in_the_lists_of_an_image_costs_no_second_parsing():
+    text = b'{"image": [["a"' + b",1.5" * 200_000 + b"]]}"
+
+    tracemalloc.start()
+    try:
+        content = read_object(text, ImageLimits())
+        kept_bytes, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(content["image"][0]) == 200_001
+    assert peak_bytes < kept_bytes + len(text)
+
+
+def test_finding_a_repeated_name_takes_no_more_than_parsing():
+    text = b'{"image": [["a"' + b",1.5" * 200_000 + b']], "b": 1, "b": 2}'
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedRequestError, match="it has b twice"):
+            read_object(text, ImageLimits())
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes <= estimate_parse_bytes(text)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from multipart import MultipartSegment, PushMultipartParser
 
 from lacuna.errors import MalformedRequestError
-from service.wire.multipart import MAX_HEAD_BYTES, parse_form
+from service.wire.multipart import MAX_FIELDS, MAX_HEAD_BYTES, parse_form
 
 TYPE = "multipart/form-data; boundary=cut"
 
@@ -227,3 +227,22 @@ def test_the_boundary_is_found_however_it_is_written(content_type):
 )
 def test_a_file_field_that_was_left_empty_is_known(head, data, is_left_empty):
     assert parse_form(make_form((head, data)), TYPE)["mask"].is_left_empty is is_left_empty
+
+
+def test_a_form_of_very_many_fields_is_refused_before_they_are_read():
+    fields = b"".join(
+        b"--b\r\nContent-Disposition: form-data; name=%d\r\n\r\n\r\n" % number
+        for number in range(MAX_FIELDS + 2)
+    )
+
+    with pytest.raises(MalformedRequestError, match="at most 64 fields; it has more"):
+        parse_form(fields + b"no more of a form than this", "multipart/form-data; boundary=b")
+
+
+def test_a_form_of_as_many_fields_as_allowed_is_read():
+    fields = b"".join(
+        b"--b\r\nContent-Disposition: form-data; name=%d\r\n\r\n\r\n" % number
+        for number in range(MAX_FIELDS)
+    )
+
+    assert len(parse_form(fields + b"--b--", "multipart/form-data; boundary=b")) == MAX_FIELDS
