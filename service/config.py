@@ -25,6 +25,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -190,12 +191,19 @@ def read_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         faults = "; ".join(
             f"{PREFIX}{DELIMITER.join(str(part) for part in fault['loc']).upper()}: "
-            f"{fault['msg']}; it is {fault['input']!r}"
+            f"{_describe_fault(fault)}"
             for fault in error.errors(include_url=False)
         )
         raise ConfigurationError(f"settings must be in range: {faults}") from error
     _check_image_pixels(settings)
+    _check_ports(settings)
     return settings
+
+
+def _describe_fault(fault: ErrorDetails) -> str:
+    # Messages of validators here state the value themselves; pydantic puts a prefix before them.
+    message = fault["msg"].removeprefix("Value error, ")
+    return message if "; it is " in message else f"{message}; it is {fault['input']!r}"
 
 
 def list_injected_variables() -> list[str]:
@@ -251,6 +259,16 @@ def _check_names() -> None:
 
 def _suggest(names: list[str]) -> str:
     return f" (did you mean {' or '.join(names)}?)" if names else ""
+
+
+def _check_ports(settings: Settings) -> None:
+    """Check that metrics have a port of their own, or the server finds its own port taken."""
+    port = settings.metrics_port
+    if port and port == settings.port:
+        raise ConfigurationError(
+            f"{PREFIX}METRICS_PORT must not be {PREFIX}PORT; both are {port}: without "
+            f"{PREFIX}METRICS_PORT metrics are on the port of the server"
+        )
 
 
 def _check_image_pixels(settings: Settings) -> None:

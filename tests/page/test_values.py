@@ -120,6 +120,15 @@ def test_a_stretch_can_be_taken_back(visit):
     expect(visit.page.locator("#caution")).to_be_visible()
 
 
+def test_the_note_about_a_preview_is_true_with_a_stretch_too(visit):
+    visit.choose(*UNUSUAL["12 bits in 16"][:2], "")
+    visit.stretch()
+
+    note = visit.page.inner_text("#file-note")
+    assert note.startswith("This is a preview by the server")
+    assert note.endswith("The file itself is sent.")
+
+
 def test_a_stretched_picture_keeps_the_promise(visit):
     visit.choose(npy_file(UNIT), "unit.npy", "")
     visit.choose_mask(encode_image(draw_mask()))

@@ -170,6 +170,33 @@ def test_every_value_out_of_range_is_named(monkeypatch):
     assert "70000" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("LACUNA_PROXY__TRUSTED", "0.0.0.0/0", "must not hold all addresses"),
+        ("LACUNA_ROOT_PATH", "lacuna/", "a prefix of paths must be"),
+        ("LACUNA_PROXY__TRUSTED", "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+        ("LACUNA_PORT", "70000", "Input should be less than or equal to 65535"),
+    ],
+)
+def test_a_value_out_of_range_is_stated_once_after_the_rule(monkeypatch, name, value, reason):
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    assert f": {reason}" in caught.value.message
+    assert caught.value.message.count("; it is ") == 1
+
+
+@pytest.mark.parametrize("port", ["8212", "8000"])
+def test_the_port_of_the_metrics_must_not_be_that_of_the_server(monkeypatch, port):
+    monkeypatch.setenv("LACUNA_METRICS_PORT", port)
+
+    with pytest.raises(ConfigurationError, match=f"LACUNA_PORT; both are {port}"):
+        read_settings(port=int(port))
+    assert read_settings(port=8001).metrics_port == int(port)
+
+
 def test_what_is_served_of_the_repository_is_read(monkeypatch):
     monkeypatch.setenv("LACUNA_REPOSITORY__POLL_S", "0")
     monkeypatch.setenv("LACUNA_REPOSITORY__VERSIONS", "latest:2")

@@ -68,8 +68,8 @@ function describeFile({ picture }, missing) {
   const notes = [];
   if (missing) notes.push(`Missing in the file (transparent or no data): ${count(missing)} px.`);
   if (!picture?.hasNumbers) {
-    notes.push("This is a preview by the server, of 8 bits and at most three bands. The model " +
-      "receives the original values.");
+    notes.push("This is a preview by the server, of 8 bits and at most three bands. The file " +
+      "itself is sent.");
   }
   if (!picture?.inRange) {
     notes.push("The range of the model's values is not known, so this picture may be brighter or " +
