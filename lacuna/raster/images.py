@@ -30,6 +30,7 @@ class ImageFile:
         self.data = data
         self._media_type = media_type
         self._header: Header | None = None
+        self._held_to: ImageLimits | None = None
 
     @cached_property
     def form(self) -> Format:
@@ -54,17 +55,17 @@ class ImageFile:
             ImageTooLargeError: if it exceeds the limits.
             ModuleNotFoundError: if the library that reads it is not installed.
         """
-        if self._header is None:
+        header = self._header
+        if header is None:
             with decoder_errors(self.form.name):
-                self._header = self.form.read_header(self._content)
-        check_size(limits, self._header.height, self._header.width, self._header.channels)
-        check_segments(
-            limits,
-            self._header.segments,
-            self._header.segment_pixels,
-            self._header.pixels * self._header.channels,
-        )
-        return self._header
+                header = self._header = self.form.read_header(self._content)
+        # A request measures its image and then decodes it, with the same limits.
+        if self._held_to is not limits:
+            check_size(limits, header.height, header.width, header.channels)
+            samples = header.pixels * header.channels
+            check_segments(limits, header.segments, header.segment_pixels, samples)
+            self._held_to = limits
+        return header
 
     def estimate_bytes(self, limits: ImageLimits) -> int:
         """Estimate the memory that decoding takes, in bytes.

@@ -88,11 +88,11 @@ class MemoryPool:
         self._total_bytes = total_bytes
         self._grant()
 
-    def can_grant(self, client: str, claim_bytes: int) -> bool:
-        """Return True if a claim would be granted at once."""
+    def can_grant(self, client: str, claim_bytes: int, own_bytes: int = 0) -> bool:
+        """Return True if nobody waits, and a claim would be granted at once."""
         if self._waiting or self.held_bytes + claim_bytes > self._total_bytes:
             return False
-        return self._is_within_share(client, claim_bytes, 0)
+        return self._is_within_share(client, claim_bytes, own_bytes)
 
     def claim(self, client: str, claim_bytes: int, on_grant: OnGrant, own_bytes: int = 0) -> Claim:
         """Claim memory. Release the claim in the end, even if it was never granted.
@@ -113,6 +113,9 @@ class MemoryPool:
             )
         self._claims += 1
         claim = Claim(self, client, claim_bytes, own_bytes, self._claims, on_grant)
+        if self.can_grant(client, claim_bytes, own_bytes):
+            self._give(claim)
+            return claim
         self._waiting.setdefault(client, deque()).append(claim)
         self._grant()
         return claim
@@ -122,7 +125,8 @@ class MemoryPool:
         if claim.is_granted and claim_bytes < claim.held_bytes:
             self._count(claim.client, claim_bytes - claim.held_bytes)
             claim.held_bytes = claim_bytes
-            self._grant()
+            if self._waiting:
+                self._grant()
 
     def release(self, claim: Claim) -> None:
         """Give back all memory of a claim, or withdraw it."""
@@ -141,8 +145,11 @@ class MemoryPool:
             queue.popleft()
             if not queue:
                 del self._waiting[claim.client]
-            self._count(claim.client, claim.held_bytes)
-            claim.grant()
+            self._give(claim)
+
+    def _give(self, claim: Claim) -> None:
+        self._count(claim.client, claim.held_bytes)
+        claim.grant()
 
     def _find_next(self) -> Claim | None:
         heads = [queue[0] for queue in self._waiting.values() if self._has_share(queue[0])]
