@@ -64,19 +64,28 @@ def read_image_array(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool
     values, missing = split_masked(image)
     if values.dtype.kind not in _REAL_KINDS:
         raise InvalidImageError(f"an image must hold real numbers; it holds {values.dtype}")
-    if values.ndim == 4 and len(values) == 1:
-        values, missing = values[0], None if missing is None else missing[0]
-    elif values.ndim not in (2, 3):
+    is_batch = values.ndim == 4
+    values, missing = _drop_batch_axis(values, missing)
+    if values.ndim not in (2, 3):
         raise InvalidImageError(
             f"an array must be (H, W), (H, W, C) or (1, H, W, C); it is {values.shape}"
         )
-    elif values.ndim == 3 and len(values) <= _MOST_CHANNELS < values.shape[2]:
+    if not is_batch and values.ndim == 3 and len(values) <= _MOST_CHANNELS < values.shape[2]:
         raise make_axis_error(values)
     if values.dtype.itemsize > _WIDEST_BYTES:
         values = values.astype(np.float64)
     if missing is None:
         return values, None
     return values, np.logical_not(missing if missing.ndim == 2 else missing.any(axis=2))
+
+
+def _drop_batch_axis(
+    values: NDArray[Any], missing: NDArray[np.bool_] | None
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return the only array of a batch of one; other arrays as they are."""
+    if values.ndim != 4 or len(values) != 1:
+        return values, missing
+    return values[0], None if missing is None else missing[0]
 
 
 def read_mask_array(mask: NDArray[Any], size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
@@ -96,8 +105,7 @@ def read_mask_array(mask: NDArray[Any], size: tuple[int, int] | None = None) -> 
     values, missing = split_masked(mask)
     if values.dtype.kind not in _REAL_KINDS:
         raise InvalidMaskError(f"mask must hold real numbers; it holds {values.dtype}")
-    if values.ndim == 4 and len(values) == 1:
-        values, missing = values[0], None if missing is None else missing[0]
+    values, missing = _drop_batch_axis(values, missing)
     if values.ndim not in (2, 3):
         raise InvalidMaskError(
             f"mask must be (H, W), (H, W, C) or (1, H, W, C); it is {values.shape}"

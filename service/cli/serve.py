@@ -6,15 +6,14 @@ import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from service.cli.loading import load_saved_model
 from service.cli.logs import configure_logging
+from service.hangups import handle_hangups
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,8 @@ def serve(
         "docs": docs,
     }
     try:
-        with _ignore_hangups():
+        # Until the server handles it: the keys are not read yet, or were just read.
+        with handle_hangups(signal.SIG_IGN):
             status = _run(options)
     except KeyboardInterrupt:
         # Before the server handles signals. Nobody was promised anything, so nothing is said.
@@ -110,16 +110,3 @@ def _run(options: Mapping[str, object]) -> int:
     server = make_server(settings, services, end=os._exit)
     server.run()
     return int(server.has_cut_off)
-
-
-@contextmanager
-def _ignore_hangups() -> Iterator[None]:
-    """Ignore SIGHUP until the server handles it: the keys are not read yet, or were just read."""
-    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, former)

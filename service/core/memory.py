@@ -51,11 +51,11 @@ class Claim:
         self._on_grant()
 
     def shrink(self, claim_bytes: int) -> None:
-        """Give back what the claim no longer needs, if it is granted."""
+        """Release what the claim no longer needs, if it is granted."""
         self._pool.shrink(self, claim_bytes)
 
     def release(self) -> None:
-        """Give back everything, or withdraw the claim."""
+        """Release everything, or withdraw the claim."""
         self._pool.release(self)
 
 
@@ -121,7 +121,7 @@ class MemoryPool:
         return claim
 
     def shrink(self, claim: Claim, claim_bytes: int) -> None:
-        """Give back what a granted claim no longer needs."""
+        """Release what a granted claim no longer needs."""
         if claim.is_granted and claim_bytes < claim.held_bytes:
             self._count(claim.client, claim_bytes - claim.held_bytes)
             claim.held_bytes = claim_bytes
@@ -129,7 +129,7 @@ class MemoryPool:
                 self._grant()
 
     def release(self, claim: Claim) -> None:
-        """Give back all memory of a claim, or withdraw it."""
+        """Release all memory of a claim, or withdraw it."""
         if claim.is_granted:
             self.shrink(claim, 0)
             return

@@ -96,7 +96,7 @@ def _record(
     ended_s: float,
     on_call: Callable[[BatchRecord], None],
 ) -> None:
-    """Tell what a call took, once its answers have been taken."""
+    """Record what a call took, once its answers have been taken."""
     model, pixels = windows[0].payload.job.key.model, call.output.labels.size
     model.note_call(pixels, ended_s - call.began_s)
     times_s = (

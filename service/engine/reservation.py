@@ -119,7 +119,7 @@ class Reservation:
         await self.hold(max(image_bytes - (self.held_bytes - self.parse_bytes), 0))
 
     def shrink(self, memory_bytes: int) -> None:
-        """Give back the memory beyond this many bytes."""
+        """Release the memory beyond this many bytes."""
         for claim in self._claims:
             kept_bytes = min(claim.held_bytes, memory_bytes)
             claim.shrink(kept_bytes)

@@ -17,9 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -30,6 +28,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service.engine.admission_gate import AdmissionGate
+from service.hangups import handle_hangups
 from service.web.connection import Connection, ConnectionTimeouts, make_connection_class
 from service.web.listeners import open_listeners
 
@@ -125,16 +124,8 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Handle SIGTERM, SIGINT and SIGHUP meanwhile, if this is the main thread."""
-        with super().capture_signals():
-            is_main = threading.current_thread() is threading.main_thread()
-            if sys.platform == "win32" or not is_main:
-                yield
-                return
-            former = signal.signal(signal.SIGHUP, self.handle_hangup)
-            try:
-                yield
-            finally:
-                signal.signal(signal.SIGHUP, former)
+        with super().capture_signals(), handle_hangups(self.handle_hangup):
+            yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""

@@ -34,7 +34,7 @@ def read_labels(visit):
 
 
 def stretch_reference(values, valid):
-    """What the server is to make of each channel: from 2nd and 98th percentile to 5 and 250."""
+    """Values that the server makes of each channel: from 2nd and 98th percentile to 5 and 250."""
     channels = []
     for channel in np.moveaxis(values.astype(np.float64), 2, 0):
         low, high = np.percentile(channel[valid], (2, 98))

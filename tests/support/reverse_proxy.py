@@ -13,7 +13,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "server", "date"
 
 
 class Forwarding(NamedTuple):
-    """What a proxy does with the prefix of the paths it forwards.
+    """Handling of the prefix of the paths that a proxy forwards.
 
     Attributes:
         prefix: prefix of the paths that it forwards; all others get 404.

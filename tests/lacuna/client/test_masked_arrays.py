@@ -66,7 +66,7 @@ def client(request, url, recorder):
 
 @pytest.fixture
 def answer(runtime):
-    """What the model says of pixels and their mask, asked without a client."""
+    """Return the model's labels of pixels and their mask, asked without a client."""
 
     def run(valid, pixels=PIXELS):
         return runtime.run(pixels[None].astype(np.float32), valid[None], probabilities=False)

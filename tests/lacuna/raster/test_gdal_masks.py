@@ -163,7 +163,7 @@ def test_alpha_that_was_compressed_with_loss_is_cut_halfway():
 
 
 def sidecar(values, **tags):
-    """What GDAL writes beside an image, as `scene.tif.msk`."""
+    """Mask that GDAL writes beside an image, as `scene.tif.msk`."""
     return tiff_file(
         values, compression="deflate", extratags=[metadata(*tag) for tag in tags.items()]
     )

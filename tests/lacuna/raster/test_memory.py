@@ -102,7 +102,7 @@ def test_a_lack_of_memory_is_never_taken_for_damage(outcomes, name):
 
 
 class LibraryError(RuntimeError):
-    """What imagecodecs raises."""
+    """Error that imagecodecs raises."""
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,14 @@
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from lacuna.cli import main
-from service.platforms import DEMO_REPOSITORY
 from service.runtime.manifest import MANIFEST_FILE
-
-DEMO = DEMO_REPOSITORY / "groundcover" / "1"
+from tests.support.demo_model import DEMO, copy_demo, edit_manifest
 
 
 def run(folder, *options):
@@ -20,12 +17,7 @@ def run(folder, *options):
 
 @pytest.fixture
 def copied(tmp_path):
-    return shutil.copytree(DEMO, tmp_path / "groundcover" / "1")
-
-
-def edit_manifest(folder, **changes):
-    path = folder / MANIFEST_FILE
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return copy_demo(tmp_path)
 
 
 def test_the_demo_model_keeps_the_promise():

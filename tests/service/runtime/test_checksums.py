@@ -1,27 +1,19 @@
-import json
 import logging
-import shutil
 
 import numpy as np
 import pytest
 
 from lacuna.errors import ChecksumMismatchError, InvalidManifestError, MissingManifestError
-from service.platforms import DEMO_REPOSITORY
 from service.runtime.checksums import verify_checksums, write_checksums
 from service.runtime.manifest import MANIFEST_FILE, read_manifest
+from tests.support.demo_model import DEMO, copy_demo, edit_manifest
 
-DEMO = DEMO_REPOSITORY / "groundcover" / "1"
 VARIABLES = "variables/variables.data-00000-of-00001"
 
 
 @pytest.fixture
 def copied(tmp_path):
-    return shutil.copytree(DEMO, tmp_path / "groundcover" / "1")
-
-
-def edit_manifest(folder, **changes):
-    path = folder / MANIFEST_FILE
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return copy_demo(tmp_path)
 
 
 def flip_bytes(path, count=64):

@@ -48,7 +48,7 @@ LABELS = [
 
 
 def pass_through(*headers, peer=PROXY, path="/livez", root_path="", trusted=TRUSTED):
-    """Give what is left of a request behind the layer."""
+    """Return what is left of a request behind the layer."""
     seen = []
 
     async def app(scope, receive, send):

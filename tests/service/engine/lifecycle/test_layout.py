@@ -33,7 +33,7 @@ def explain(function, *arguments):
 
 @contextmanager
 def as_nobody():
-    """Give up the rights of root, before which no file is unreadable."""
+    """Drop the rights of root, before which no file is unreadable."""
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(NOBODY)
