@@ -45,6 +45,9 @@ _LISTS_PER_PIXEL = 4
 _SMALL_BYTES = 4096
 """Shorter texts are not looked at for their estimate."""
 
+_BASE_BYTES = 8192
+"""Bytes of the parser's own objects, however short the text."""
+
 _PEAK_NUMBER_BYTES = 128
 """Most bytes of a number while the lists around it grow."""
 
@@ -64,7 +67,8 @@ def estimate_parse_bytes(text: bytes | bytearray) -> int:
     # Looking for one character is a tenth of the work of looking for two.
     is_narrow = text.isascii() and (b"\\" not in text or b"\\u" not in text)
     return (
-        (_TEXT_BYTES if is_narrow else _WIDE_TEXT_BYTES) * len(text)
+        _BASE_BYTES
+        + (_TEXT_BYTES if is_narrow else _WIDE_TEXT_BYTES) * len(text)
         + _NUMBER_BYTES * text.count(b",")
         + _LIST_BYTES * text.count(b"[")
         + _OBJECT_BYTES * text.count(b"{")
