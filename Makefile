@@ -99,8 +99,8 @@ image:  ## build the container image, with docker or podman
 
 lock:  ## resolve the dependencies again (needs uv)
 	$(COMPILE) --extra serve --extra otel --group build pyproject.toml -o requirements/serve.txt
-	$(COMPILE) --extra serve --extra otel --extra train --group dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
-	$(COMPILE) --extra train --group build -c requirements/dev.txt pyproject.toml -o requirements/train.txt
+	$(COMPILE) --extra serve --extra otel --extra train --extra vector --group dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra train --extra vector --group build -c requirements/dev.txt pyproject.toml -o requirements/train.txt
 
 wheels: .venv/serve.stamp  ## build the three wheels into dist/
 	@for folder in . service model; do (cd $$folder && $(CURDIR)/$(BIN)/python -m hatchling build -t wheel -d $(CURDIR)/dist) || exit 1; done

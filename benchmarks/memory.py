@@ -26,13 +26,13 @@ from rich.table import Table
 from benchmarks.processes import start_server
 from benchmarks.serving import DEMO, WHOLE_BYTES_PER_PIXEL
 from benchmarks.tables import mark
+from lacuna.windows.tiling import Tiling
 from service.bench.load import run_in_loop, run_load
 from service.bench.load_profile import LoadProfile
 from service.bench.prepared_request import PreparedRequest, encode_request, prepare_request
 from service.bench.report import make_report
 from service.bench.session import send_once
 from service.bench.workload import Workload, draw_samples, parse_sizes
-from service.core.windows import Tiling
 from service.engine.thread_allocation import count_cores
 
 CHANNELS = 3

@@ -8,20 +8,29 @@ from typing import Literal
 
 VERSION = "0.1.0"
 
-Extra = Literal["formats", "otel", "serve", "train"]
+Extra = Literal["formats", "geo", "otel", "serve", "train", "vector"]
 
 # In a clone the extras come from lock files, with hashes.
 _IN_A_CLONE: Mapping[Extra, str] = MappingProxyType(
     {
         "formats": "make setup",
+        "geo": "make setup",
         "otel": "make setup",
         "serve": "make setup",
         "train": "make train-setup",
+        "vector": "make train-setup",
     }
 )
 
 _OF_MODULES: Mapping[str, Extra] = MappingProxyType(
-    {"imagecodecs": "formats", "tifffile": "formats"}
+    {
+        "imagecodecs": "formats",
+        "tifffile": "formats",
+        "rasterio": "geo",
+        "shapely": "geo",
+        "pyarrow": "vector",
+        "pyogrio": "vector",
+    }
 )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lacuna.sample import Sample, Segmentation
+from lacuna.windows.tiling import Tile, paste
 from service.core.lanes import QueuedWindow
-from service.core.windows import Tile, paste
 from service.engine.served import ServedModel
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from lacuna.errors import DeadlineExceededError
 from lacuna.sample import Sample
+from lacuna.windows.tiling import Tile, Tiling, Window, make_empty, plan_windows
 from service.core.batching import BatchPolicy, compute_due_times
 from service.core.lanes import Lane, QueuedWindow
-from service.core.windows import Tile, Tiling, Window, make_empty, plan_windows
 from service.engine.dispatcher import Dispatcher
 from service.engine.execution import Clock
 from service.engine.jobs import BatchKey, Job, JobResult, Task

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from lacuna.windows.tiling import Tiling
 from service.core.buckets import Ladder
 from service.core.cost import BatchCost
 from service.core.cost_correction import CostCorrection
-from service.core.windows import Tiling
 from service.runtime.probe import ContractReport
 from service.runtime.protocol import Runtime
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.sample import INVALID_LABEL, Sample, Segmentation
-from service.core.cells import Box, CellGrid, find_valid_cells
-from service.core.splitting import SplitCosts, split
+from lacuna.windows.cells import Box, CellGrid, find_valid_cells
+from lacuna.windows.splitting import SplitCosts, split
 
 # Least cost of a pixel in seconds, so that more pixels never cost less, whatever the prices say.
 _MIN_PIXEL_S = 1e-15

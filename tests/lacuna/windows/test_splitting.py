@@ -4,8 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from service.core.cells import Box, CellGrid
-from service.core.splitting import SplitCosts, split
+from lacuna.windows.cells import Box, CellGrid
+from lacuna.windows.splitting import SplitCosts, split
 
 HALO = 1
 

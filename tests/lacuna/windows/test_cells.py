@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from service.core.cells import Box, CellGrid, find_valid_cells
+from lacuna.windows.cells import Box, CellGrid, find_valid_cells
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=30), fill=st.just(False))
 HALOS = st.integers(0, 8)

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import maximum_filter
 
 from lacuna.sample import Sample, Segmentation
-from service.core.windows import (
+from lacuna.windows.tiling import (
     Tile,
     Tiling,
     Window,

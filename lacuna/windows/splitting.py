@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.cells import Box, CellGrid
+from lacuna.windows.cells import Box, CellGrid
 
 # Approximate seconds to estimate every line of a box. A search ends when this exceeds what it could
 # still gain, or when it has spent a tenth of the whole price.
