@@ -1,0 +1,1 @@
+"""Rasters with a georeference, and polygons: the one door to GDAL."""

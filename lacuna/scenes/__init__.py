@@ -1,0 +1,1 @@
+"""Scenes: images of any size, segmented in exact windows."""
