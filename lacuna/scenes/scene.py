@@ -76,7 +76,9 @@ class SceneTask:
     def layer_names(self) -> list[str]:
         """Names of the layers that are computed."""
         # Polygons have a mean confidence.
-        needed = ["confidence"] if self.polygons is not None and "confidence" not in self.also else []
+        needed = (
+            ["confidence"] if self.polygons is not None and "confidence" not in self.also else []
+        )
         return [LABELS, *self.also, *needed]
 
     def describe(self, grid: Grid, model: SceneModel, side: int) -> dict[str, Any]:
@@ -134,8 +136,7 @@ async def run_scene(
         journal = stack.enter_context(Journal(task.output))
         journal.begin(identity, resume=task.resume, overwrite=task.overwrite)
         await _run_windows(task, source, mask, runner, side, journal, on_progress)
-        if fingerprint(task.source) != identity["file"]:
-            raise SceneError(f"a scene must not change while it is read; {task.source} has")
+        await _confirm(task, runner, identity, journal)
         _write_outputs(task, source.grid, model, journal)
         return _summarize(task, source.grid, model, journal)
 
@@ -185,6 +186,20 @@ async def _run_windows(
     layers = make_layers(task.layer_names, model)
     run = SceneRun(reader, runner, layers, journal, count)
     await run.run(tile for tile in tiles if tile.output not in journal.done)
+
+
+async def _confirm(
+    task: SceneTask, runner: SceneRunner, identity: Mapping[str, Any], journal: Journal
+) -> None:
+    """Check that scene and model are still those that the run began with."""
+    try:
+        if fingerprint(task.source) != identity["file"]:
+            raise SceneError(f"a scene must not change while it is segmented; {task.source} has")
+        await runner.confirm()
+    except SceneError:
+        # Nobody can tell which windows are right.
+        journal.remove()
+        raise
 
 
 def _write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Journal) -> None:
