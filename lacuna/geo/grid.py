@@ -43,9 +43,7 @@ class Grid:
         points, points_crs = dataset.gcps
         # rasterio returns the identity where there is no transform.
         transform = None if dataset.transform == Affine.identity() else dataset.transform
-        return cls(
-            dataset.height, dataset.width, dataset.crs, transform, tuple(points), points_crs
-        )
+        return cls(dataset.height, dataset.width, dataset.crs, transform, tuple(points), points_crs)
 
     @property
     def size(self) -> tuple[int, int]:
