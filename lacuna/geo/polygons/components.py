@@ -15,13 +15,13 @@ class Components(NamedTuple):
         starts: int64 (R,), the first pixel of each run, as an index of the flattened labels.
         run_of_pixel: int32 (H·W,), the run of each pixel.
         of_run: int64 (R,), the component of each run.
-        count: number of components.
+        total: number of components.
     """
 
     starts: NDArray[np.int64]
     run_of_pixel: NDArray[np.int32]
     of_run: NDArray[np.int64]
-    count: int
+    total: int
 
 
 def find_components(labels: NDArray[np.uint8]) -> Components:
@@ -40,9 +40,7 @@ def find_components(labels: NDArray[np.uint8]) -> Components:
     return Components(starts, run_of_pixel, numbers[roots], int(is_root.sum()))
 
 
-def _connect(
-    count: int, one: NDArray[np.int32], other: NDArray[np.int32]
-) -> NDArray[np.int64]:
+def _connect(count: int, one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return the smallest node that each node is connected to.
 
     Each round hooks every root to its smallest neighbour and then shortens all paths. The number

@@ -18,7 +18,7 @@ class OpenRegion:
 
     Attributes:
         class_id: its label.
-        sums: numbers of pixels, and sums of what is measured; floats where they are NaN.
+        sums: number of pixels, and the sums of what is measured.
         pieces: vertices, a piece a strip and arm, int64.
     """
 
@@ -26,15 +26,15 @@ class OpenRegion:
 
     def __init__(self, class_id: int) -> None:
         self.class_id = class_id
-        self.sums: list[float] = []
+        self.sums: list[int] = []
         self.pieces: list[NDArray[np.int64]] = []
         self._absorber: OpenRegion | None = None
 
     def find(self) -> OpenRegion:
         """Return the region that this one has become part of; itself if of none."""
         found = self
-        while found._absorber is not None:  # noqa: SLF001
-            found = found._absorber  # noqa: SLF001
+        while found._absorber is not None:
+            found = found._absorber
         return found
 
     def unite(self, other: OpenRegion) -> OpenRegion:
@@ -45,10 +45,10 @@ class OpenRegion:
         if len(self.pieces) < len(other.pieces):
             return other.unite(self)
         self.add(other.sums, other.pieces)
-        other._absorber, other.pieces = self, []  # noqa: SLF001
+        other._absorber, other.pieces = self, []
         return self
 
-    def add(self, sums: Sequence[float], pieces: Iterable[NDArray[np.int64]]) -> None:
+    def add(self, sums: Sequence[int], pieces: Iterable[NDArray[np.int64]]) -> None:
         """Add pixels, by their sums and the vertices of their region."""
         before = self.sums or [0] * len(sums)
         self.sums = [a + b for a, b in zip(before, sums, strict=True)]

@@ -75,9 +75,7 @@ def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(counts)])
 
 
-def _part_touching(
-    vertices: NDArray[np.int64], owners: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _part_touching(vertices: NDArray[np.int64], owners: NDArray[np.int64]) -> NDArray[np.int64]:
     """Let rings turn left where two pixels of one region touch at a corner.
 
     Otherwise a ring would pass that vertex twice. The two pixels are joined elsewhere, so this
@@ -110,7 +108,7 @@ def _walk(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the vertices ring by ring, and the number of vertices of each ring."""
     # Through a buffer, not a list: millions of vertices take 4 bytes each instead of 40.
-    following = memoryview(successors)
+    following = successors.data
     order, lengths = array("i"), array("q")
     for start in starts.tolist():
         if following[start] == _VISITED:

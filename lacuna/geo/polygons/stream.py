@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.errors import SceneError
 from lacuna.geo.areas import measure_pixels
 from lacuna.geo.grid import Grid
 from lacuna.geo.polygons.open_regions import Border, OpenRegion
@@ -63,6 +64,9 @@ class RegionStream:
         Args:
             labels: uint8 (h, W), 255 = invalid.
             confidence: float (h, W), 0 to 1 where labels are valid; for all rows or for none.
+
+        Raises:
+            SceneError: if confidence is not finite where labels are valid.
         """
         self._has_confidence |= confidence is not None
         step = max(1, _STRIP_PIXELS // labels.shape[1])
@@ -74,6 +78,8 @@ class RegionStream:
                 areas = np.rint(areas * (_AREA_STEPS / self._areas.typical))
             if confidence is not None:
                 known = np.where(rows == INVALID_LABEL, 0, confidence[top : top + step])
+                if not np.isfinite(known).all():
+                    raise SceneError("confidence must be a number wherever there is a label")
                 confidences = np.rint(known * float(_CONFIDENCE_STEPS))
             yield from self._advance(rows, areas, confidences)
 
@@ -176,5 +182,4 @@ def _add_components(strip: Strip, joined: dict[int, OpenRegion]) -> None:
     for number, component in enumerate(components.tolist()):
         # A copy, or the vertices of the whole strip would be kept with it.
         piece = vertices[bounds[number] : bounds[number + 1]].copy()
-        exact = [int(total) if total == total else total for total in sums[number]]
-        joined[component].add(exact, [piece])
+        joined[component].add([int(total) for total in sums[number]], [piece])

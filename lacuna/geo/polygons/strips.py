@@ -58,8 +58,8 @@ def make_strip(
         padded = np.zeros(framed.shape)
         padded[1:, 1:-1] = measure
         rows.append(np.add.reduceat(padded.ravel(), found.starts))
-    sums = np.array([np.bincount(found.of_run, row, found.count) for row in rows])
-    classes = np.empty(found.count, np.int64)
+    sums = np.array([np.bincount(found.of_run, row, found.total) for row in rows])
+    classes = np.empty(found.total, np.int64)
     classes[found.of_run] = framed.ravel()[found.starts]
     second, last = np.searchsorted(found.starts, [second_row, last_row])
     vertices, pixels = find_vertices(framed, first_row)
