@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lacuna.cli.segment_run import ImageFailure, ImageSuccess, SegmentImage
     from lacuna.client import Result
     from lacuna.raster.nodata import NoData
+    from lacuna.scenes.layers import ExtraLayer
     from lacuna.scenes.scene import SceneTask
 
 SOME_FAILED = 3
@@ -49,7 +50,7 @@ def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> No
         raise click.BadParameter(f"must be a number, nan or none; it is {value}") from None
 
 
-def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> Any:
     layers = tuple(name for name in (value or "").split(",") if name)
     for name in layers:
         if name not in _LAYERS:
@@ -182,7 +183,7 @@ def segment(
     overwrite: bool,
     model_repository: Path | None,
     concurrency: int | None,
-    also: tuple[str, ...],
+    also: tuple[ExtraLayer, ...],
     polygons: str | None,
     min_area: float,
     scale: bool,
@@ -280,10 +281,13 @@ def _run(
                 find_by_suffix(plan.output.suffix).has_probabilities for plan in plans
             )
             with show_images(len(plans)) as advance:
+
+                def note_image(outcome: ImageSuccess | ImageFailure) -> None:
+                    note(outcome)
+                    advance()
+
                 async with _open(options, probabilities=probabilities) as segment_image:
-                    await run_plans(
-                        plans, segment_image, concurrency, lambda done: (note(done), advance())
-                    )
+                    await run_plans(plans, segment_image, concurrency, note_image)
         if tasks:
             with show_scenes() as show:
                 await run_tasks(tasks, lambda: open_scene_runner(options), show, note)

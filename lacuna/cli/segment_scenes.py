@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from lacuna.errors import LacunaError, MissingExtraError
 from lacuna.raster.formats import FORMATS
 
 if TYPE_CHECKING:
+    from lacuna.scenes.layers import ExtraLayer
     from lacuna.scenes.runner import SceneRunner
     from lacuna.scenes.scene import SceneTask
     from lacuna.scenes.summary import SceneProgress
@@ -48,7 +50,7 @@ class SceneOptions:
         scale: True to apply the scale and the offset of each band.
     """
 
-    also: tuple[str, ...] = ()
+    also: tuple[ExtraLayer, ...] = ()
     polygons: str | None = None
     min_area: float = 0.0
     scale: bool = False
@@ -168,9 +170,7 @@ async def run_tasks(
         for plan, task in tasks.items():
             began_s = time.monotonic()
             try:
-                result = await run_scene(
-                    task, runner, lambda done, plan=plan: on_progress(plan, done)
-                )
+                result = await run_scene(task, runner, partial(on_progress, plan))
             except (LacunaError, OSError) as error:
                 on_outcome(ImageFailure(plan, error))
                 if is_fatal(error):
@@ -193,7 +193,8 @@ async def open_scene_runner(options: Mapping[str, Any]) -> AsyncIterator[SceneRu
     """Open what segments windows: servers if URLs are given, or else this machine.
 
     Args:
-        options: `url`, `model`, `version`, `model_repository`, `api_key`, `patience_s`, `timeout_s`.
+        options: `url`, `model`, `version`, `model_repository`, `api_key`, `patience_s` and
+            `timeout_s`.
     """
     from lacuna.client import RetryPolicy  # noqa: PLC0415
     from lacuna.plugins import load_local_scenes  # noqa: PLC0415

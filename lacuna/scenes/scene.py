@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lacuna.errors import SceneError
 from lacuna.geo.cog import write_cog
@@ -52,7 +52,7 @@ class SceneTask:
     mask: str | os.PathLike[str] | None = None
     nodata: NoData | None = None
     bands: Sequence[int | str] | None = None
-    alpha: str = "auto"
+    alpha: Literal["auto", "yes", "no"] = "auto"
     scale: bool = False
     also: tuple[ExtraLayer, ...] = ()
     polygons: Path | None = None
@@ -63,7 +63,9 @@ class SceneTask:
     @property
     def layer_files(self) -> dict[str, Path]:
         """Files of the layers, by their names."""
-        beside = {name: self.output.with_stem(f"{self.output.stem}-{name}") for name in self.also}
+        beside: dict[str, Path] = {
+            name: self.output.with_stem(f"{self.output.stem}-{name}") for name in self.also
+        }
         return {**beside, LABELS: self.output}
 
     @property
