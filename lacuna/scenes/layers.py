@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.geo.cog import (
+from lacuna.geo.layers import (
     Layer,
     confidence_layer,
     labels_layer,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lacuna.errors import SceneError
-from lacuna.geo.cog import write_cog
+from lacuna.geo.cog import move_cog, write_cog
 from lacuna.geo.grid import Grid
 from lacuna.geo.polygons import write_polygons
 from lacuna.geo.source import RasterSource, open_raster
@@ -220,7 +220,7 @@ def _write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Jour
             min_area=task.min_area,
         )
     for name, path in task.layer_files.items():
-        finished[name].replace(path)
+        move_cog(finished[name], path)
     journal.remove()
 
 
