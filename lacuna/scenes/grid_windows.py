@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from lacuna.scenes.runner import SceneModel
 from lacuna.windows.tiling import Tile, Window
@@ -26,24 +26,25 @@ def choose_side(model: SceneModel) -> int:
 
 
 def plan_tiles(
-    height: int, width: int, side: int, halo: int, parts: Sequence[tuple[int, int]]
+    height: int, width: int, side: int, halo: int, part: tuple[int, int]
 ) -> Iterator[Tile]:
-    """Plan the windows of a scene, in the order in which they are read.
+    """Plan the windows of a part of a scene, in the order in which they are read.
 
     Args:
         height: rows of the scene.
         width: columns of the scene.
         side: side of what a window keeps, in pixels.
         halo: border that it sees around that, in pixels.
-        parts: first column of each part of the width that is read by itself, and the column after
-            its last, multiples of `side`.
+        part: first column, a multiple of `side`, and the one past the last.
 
     Yields:
-        Tiles; their outputs cover the scene once. Each part is walked from top to bottom.
+        Tiles from top to bottom, and in each row from left to right; their outputs cover the part
+        once.
     """
     scene = Window(0, 0, height, width)
-    for first, last in parts:
-        for top in range(0, height, side):
-            for left in range(first, last, side):
-                output = Window(top, left, side, side).intersect(scene)
-                yield Tile(output.grow(halo).intersect(scene), output)
+    first, last = part
+    columns = Window(0, first, height, last - first)
+    for top in range(0, height, side):
+        for left in range(first, last, side):
+            output = Window(top, left, side, side).intersect(columns)
+            yield Tile(output.grow(halo).intersect(scene), output)
