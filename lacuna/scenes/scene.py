@@ -114,11 +114,6 @@ async def run_scene(
         OSError: if an output cannot be written. What is done is kept for another run.
     """
     model = runner.model
-    if not model.is_exact:
-        raise SceneError(
-            f"a scene needs a model whose answers do not depend on padding; those of {model.name} "
-            "do, and windows would leave seams"
-        )
     check_outputs(task)
     with ExitStack() as stack:
         source = stack.enter_context(
@@ -128,7 +123,7 @@ async def run_scene(
         if mask is not None:
             check_mask_size(source, mask)
         check_bands(source, model)
-        side = choose_side(model)
+        side = choose_side(model, *source.grid.size)
         identity = task.describe(source.grid, model, side)
         journal = stack.enter_context(Journal(task.output))
         journal.begin(identity, resume=task.resume, overwrite=task.overwrite)
