@@ -47,7 +47,7 @@ def parse_instances(body: Body, query: Mapping[str, str], limits: ImageLimits) -
             )
         content["signature_name"] = given.pop("signature_name")
     parameters = merge_parameters(query, given)
-    request = read_predict(content, len(body), parameters.nodata)
+    request = read_predict(content, len(body), parameters.nodata, parameters.bands)
     return replace(
         request,
         target=_find_target(parameters),
