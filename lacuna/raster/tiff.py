@@ -19,6 +19,7 @@ from tifffile import TIFF, TiffFile, TiffPage
 
 from lacuna.errors import InvalidImageError
 from lacuna.raster.bands import EVERY_BAND, BandChoice, BandSelection, choose_bands
+from lacuna.raster.colours import to_intensities
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.doubtful_alpha import describe_doubt, varies_like_image
 from lacuna.raster.geotiff import (
@@ -164,7 +165,7 @@ def _read_bands(page: TiffPage, samples: NDArray[Any], bands: BandSelection) -> 
         values,
         stored=None if values is channels else channels,
         valid=_read_alphas(page, samples, choice),
-        has_data=_find_data(page, samples, choice),
+        has_data=_find_data(page, samples, channels, choice),
         full_scale=full_scale,
         white_is_zero=full_scale is not None and int(page.photometric) == _MINISWHITE,
         is_lossy=_is_lossy(page),
@@ -187,7 +188,7 @@ def _read_converted(page: TiffPage, samples: NDArray[Any], bands: BandSelection)
         take_bands(rgb, choice.indices),
         stored=stored,
         valid=_read_alphas(page, samples, tagged) if choice.alphas else None,
-        has_data=_find_data(page, samples, tagged),
+        has_data=_find_data(page, samples, stored, tagged),
         full_scale=full_scale,
         is_lossy=_is_lossy(page),
         bands=choice,
@@ -217,20 +218,18 @@ def _is_set(page: TiffPage, samples: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _find_data(
-    page: TiffPage, samples: NDArray[Any], choice: BandChoice
+    page: TiffPage, samples: NDArray[Any], channels: NDArray[Any], choice: BandChoice
 ) -> NDArray[np.bool_] | None:
     """Find the pixels that do not hold the no-data values that the tags name."""
     count = samples.shape[2]
     values = read_nodata_values(page, count)
-    if values is not None:
-        # They are of all bands together, alpha among them, unless some are left out.
-        whole = (*choice.indices, *choice.alphas)
-        indices = range(count) if sorted(whole) == [*range(count)] else choice.indices
-        return ~equals_nodata(take_bands(samples, indices), [values[index] for index in indices])
-    nodata = read_nodata(page)
-    if nodata is None:
-        return None
-    return ~equals_nodata(take_bands(samples, choice.indices), nodata)
+    if values is None:
+        nodata = read_nodata(page)
+        return None if nodata is None else ~equals_nodata(channels, nodata)
+    # They are of all bands together, alpha among them, unless some are left out.
+    if sorted((*choice.indices, *choice.alphas)) == [*range(count)]:
+        return ~equals_nodata(samples, values)
+    return ~equals_nodata(channels, [values[index] for index in choice.indices])
 
 
 def _read_samples(page: TiffPage) -> NDArray[Any]:
@@ -243,14 +242,9 @@ def _read_samples(page: TiffPage) -> NDArray[Any]:
 
 def _scale(page: TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any], float | None]:
     """Return values of which more means brighter, and the one that means white."""
-    if not _is_intensity(page):
-        return values, None
-    full_scale = 2**page.bitspersample - 1
-    if int(page.photometric) == _MINISWHITE:
-        values = full_scale - values.astype(np.uint16 if full_scale > 255 else np.uint8)
-    if page.bitspersample in (1, 2, 4):
-        return values.astype(np.uint8) * np.uint8(255 // full_scale), 255.0
-    return values, float(full_scale)
+    return to_intensities(
+        values, page.bitspersample, white_is_zero=int(page.photometric) == _MINISWHITE
+    )
 
 
 def _is_intensity(page: TiffPage) -> bool:
@@ -264,8 +258,8 @@ def _convert_colours(page: TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any]
     if photometric == _PALETTE:
         return _look_up(page, values), 255.0
     if photometric == _CMYK:
-        return _scale(page, _cmyk_to_rgb(values, 2**page.bitspersample - 1))
-    return _scale(page, _ycbcr_to_rgb(values))
+        return to_intensities(values, page.bitspersample, is_cmyk=True)
+    return _ycbcr_to_rgb(values), 255.0
 
 
 def _look_up(page: TiffPage, indices: NDArray[Any]) -> NDArray[np.uint8]:
@@ -275,15 +269,6 @@ def _look_up(page: TiffPage, indices: NDArray[Any]) -> NDArray[np.uint8]:
     # Sixteen bits by the specification; some writers fill eight.
     palette = colormap >> 8 if colormap.max() > 255 else colormap
     return np.ascontiguousarray(palette.astype(np.uint8).T[indices[:, :, 0]])
-
-
-def _cmyk_to_rgb(values: NDArray[Any], full_scale: int) -> NDArray[Any]:
-    if values.shape[2] != 4:
-        raise ValueError("CMYK must have four inks")
-    # uint32 just holds 65535² and the rounding.
-    light = (full_scale - values.astype(np.uint32)).astype(np.uint32)
-    rgb = (light[:, :, :3] * light[:, :, 3:] + np.uint32(full_scale // 2)) // np.uint32(full_scale)
-    return rgb.astype(values.dtype)
 
 
 def _ycbcr_to_rgb(values: NDArray[Any]) -> NDArray[Any]:
