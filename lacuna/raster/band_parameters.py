@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from numbers import Integral
 
 from lacuna.errors import MalformedRequestError
 from lacuna.excerpts import quote
@@ -30,7 +31,7 @@ def parse_bands(value: object) -> tuple[Band, ...] | None:
         return None
     if isinstance(value, str):
         value = _split(value)
-    elif isinstance(value, int):
+    elif isinstance(value, Integral):
         value = [value]
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
         raise _explain(value)
@@ -88,11 +89,11 @@ def _parse_band(value: object) -> Band:
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             return text
         value = int(text)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise MalformedRequestError(f"bands must be numbers or names; one is {quote(value)}")
     if value < 1:
         raise MalformedRequestError(f"bands are counted from 1; one is {quote(value)}")
-    return value
+    return int(value)
 
 
 def _explain(value: object) -> MalformedRequestError:
