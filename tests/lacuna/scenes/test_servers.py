@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lacuna.client import RetryPolicy
-from lacuna.errors import LacunaError, SceneError, UnknownModelError, UnknownVersionError
+from lacuna.errors import LacunaError, NotReadyError, SceneError, UnknownModelError
 from lacuna.raster.limits import ImageLimits
 from lacuna.scenes.scene import SceneTask, run_scene
 from lacuna.scenes.servers import open_runner
@@ -103,7 +103,7 @@ def test_a_version_that_is_unloaded_meanwhile_ends_the_run(tmp_path, scene):
                 )
                 threads[0].start()
 
-        with pytest.raises((UnknownModelError, UnknownVersionError)):
+        with pytest.raises(NotReadyError, match="fake 2 is unloaded"):
             segment(task, [url], "fake", "2", on_progress=unload)
         threads[0].join()
 
