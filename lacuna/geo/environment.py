@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import rasterio
 from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio lets through at times
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
 from lacuna.errors import InvalidImageError, LacunaError
 from lacuna.excerpts import MAX_CHARACTERS
@@ -66,6 +66,7 @@ def gdal(rule: str, subject: str, error: type[LacunaError] = InvalidImageError) 
         with rasterio.Env(**_OPTIONS), warnings.catch_warnings():
             # Many rasters have no place on Earth; their grid says so.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            warnings.simplefilter("ignore", NodataShadowWarning)  # we take alpha, too
             yield
     except _FAILURES as failure:
         raise error(f"{rule}; {subject}: {find_reason(failure, subject)}") from failure

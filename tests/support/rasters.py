@@ -13,7 +13,7 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning
 
 REAL_FOLDER = Path(__file__).parents[3] / "shared" / "data" / "rasters"
 """Real GeoTIFFs beside the checkout; they are not everywhere."""
@@ -69,7 +69,8 @@ def write_raster(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let rasterio open rasters without a place on Earth."""
+    """Let rasterio open rasters without a place on Earth, and with alpha and a no-data value."""
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NodataShadowWarning)
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
