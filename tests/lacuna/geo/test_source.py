@@ -197,9 +197,7 @@ def test_transparent_colours_of_a_palette_are_missing(tmp_path):
     write_raster(tmp_path / "a.tif", np.array([[[0, 1, 2, 3]]], np.uint8))
     vrt = tmp_path / "a.vrt"
     colours = [(0, 0, 0, 255), (10, 20, 30, 0), (40, 50, 60, 255), (70, 80, 90, 255)]
-    entries = "".join(
-        f'<Entry c1="{r}" c2="{g}" c3="{b}" c4="{a}"/>' for r, g, b, a in colours
-    )
+    entries = "".join(f'<Entry c1="{r}" c2="{g}" c3="{b}" c4="{a}"/>' for r, g, b, a in colours)
     vrt.write_text(
         '<VRTDataset rasterXSize="4" rasterYSize="1"><VRTRasterBand dataType="Byte" band="1">'
         f"<ColorInterp>Palette</ColorInterp><ColorTable>{entries}</ColorTable><SimpleSource>"
@@ -343,12 +341,10 @@ def test_a_model_gets_the_sample_of_a_request(tmp_path):
 @pytest.mark.parametrize("dtype", ["complex64", "complex128", "complex_int16"])
 def test_complex_numbers_are_refused(dtype, tmp_path):
     path = tmp_path / "a.tif"
-    with quiet(), rasterio.open(
-        path, "w", driver="GTiff", dtype=dtype, count=1, height=2, width=3
-    ):
+    with quiet(), rasterio.open(path, "w", driver="GTiff", dtype=dtype, count=1, height=2, width=3):
         pass
 
-    with pytest.raises(InvalidImageError, match="must hold real numbers; .* band 1 is complex"):
+    with pytest.raises(InvalidImageError, match=r"must hold real numbers; .* band 1 is complex"):
         open_raster(path)
 
 

@@ -90,7 +90,10 @@ def test_only_the_bands_that_are_read_count(tmp_path):
 def test_blocks_of_zeros_that_are_stored_may_hold_data(tmp_path):
     path = write_raster(
         *(tmp_path / "a.tif", np.zeros((1, 64, 64), np.uint8)),
-        **{"nodata": 0, "tiled": True, "blockxsize": SIDE, "blockysize": SIDE},
+        nodata=0,
+        tiled=True,
+        blockxsize=SIDE,
+        blockysize=SIDE,
     )
 
     assert ask(path) == [True, True, True]

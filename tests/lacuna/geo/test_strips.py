@@ -113,8 +113,14 @@ def test_strips_give_the_windows_of_the_raster(side, halo, blocks, bands):
     values = noise(3, 70, 90, dtype=np.uint16)
     with MemoryFile() as memory, quiet():
         with memory.open(
-            **{"driver": "GTiff", "dtype": "uint16", "count": 3, "height": 70, "width": 90},
-            **{"tiled": True, "blockysize": blocks[0], "blockxsize": blocks[1]},
+            driver="GTiff",
+            dtype="uint16",
+            count=3,
+            height=70,
+            width=90,
+            tiled=True,
+            blockysize=blocks[0],
+            blockxsize=blocks[1],
         ) as file:
             file.write(values)
         with open_raster(memory.name, bands=bands) as source:
@@ -142,7 +148,10 @@ def test_a_part_of_the_columns_stays_within_its_memory(budget, tmp_path):
     halo, side, step = 7, 24, 8
     path = write_raster(
         *(tmp_path / "a.tif", noise(3, 90, 330)),
-        **{"tiled": True, "blockxsize": 16, "blockysize": 16, "interleave": "pixel"},
+        tiled=True,
+        blockxsize=16,
+        blockysize=16,
+        interleave="pixel",
     )
     covered = np.zeros((90, 330), int)
     with open_raster(path) as source:

@@ -210,9 +210,7 @@ def test_a_mask_counts_whatever_no_data_value_is_given(internal, tmp_path):
     )
 
     np.testing.assert_array_equal(find_in_windows(path, "none"), MASK)
-    np.testing.assert_array_equal(
-        find_in_windows(path, 0), MASK & (hole(0, 1, 2) != 0).any(axis=0)
-    )
+    np.testing.assert_array_equal(find_in_windows(path, 0), MASK & (hole(0, 1, 2) != 0).any(axis=0))
 
 
 def test_no_data_values_of_bands_that_differ_all_count(tmp_path):
