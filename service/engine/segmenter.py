@@ -61,6 +61,11 @@ class Segmenter:
         """Dispatcher of the windows."""
         return self._dispatcher
 
+    @property
+    def window_pixels(self) -> int:
+        """Largest H · W of a window."""
+        return self._policy.window_pixels
+
     async def segment(
         self,
         model: ServedModel,
