@@ -38,7 +38,8 @@ def stack_pages(dataset: Any, name: str) -> str:
         InvalidImageError: if the metadata do not say that the pages are channels, or these are not
             of one size and type.
     """
-    pages = dataset.subdatasets
+    # rasterio sorts them as texts.
+    pages = sorted(dataset.subdatasets, key=lambda page: int(page.split(":")[1]))
     names = read_channels(dataset.tags().get("TIFFTAG_IMAGEDESCRIPTION", ""), len(pages))
     if names is None:
         raise InvalidImageError(

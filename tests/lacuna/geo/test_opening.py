@@ -169,6 +169,13 @@ def test_pages_that_are_channels_are_bands(description, names, tmp_path):
         np.testing.assert_array_equal(whole(path, bands=["gfp & co"]), CHANNELS_LAST[:, :, 1:2])
 
 
+def test_more_than_nine_pages_stay_in_order(tmp_path):
+    values = noise(12, 7, 9)
+    path = write_pages(tmp_path / "a.tif", "ImageJ=1.54f\nimages=12\nchannels=12\n", pages=values)
+
+    np.testing.assert_array_equal(whole(path), np.moveaxis(values, 0, 2))
+
+
 @pytest.mark.parametrize(
     "description",
     [
