@@ -237,9 +237,7 @@ FILES = {
     ),
     "RGB": tiff_file(noise(37, 53, 3), photometric="rgb"),
     "RGBA": tiff_file(noise(37, 53, 4), photometric="rgb", extrasamples=["unassalpha"]),
-    "a palette": tiff_file(
-        noise(37, 53), photometric="palette", colormap=GREY_RAMP // [[1], [2], [3]]
-    ),
+    "a palette": tiff_file(noise(37, 53), photometric="palette", colormap=COLOURS),
     "inks": tiff_file(noise(37, 53, 4), photometric="separated"),
 }
 
