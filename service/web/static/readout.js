@@ -1,6 +1,7 @@
 /** Position and label of the pixel under the pointer or the keyboard's cursor. */
 
 import { find } from "./dom.js";
+import { describePlace } from "./georeference.js";
 import { BY_FILE, BY_SERVER, MARKED, NODATA } from "./mask.js";
 
 const REASONS = /** @type {const} */ ([
@@ -21,8 +22,13 @@ export function setUpReadout(session, painter) {
     find("readout-label").textContent = inside ? describe(mask.cells[y * mask.width + x],
       answer && session.isStale === false ? answer.labels[y * mask.width + x] : null,
       answer?.summary.classes ?? []) : "";
+    const georeference = answer?.summary.georeference;
+    find("readout-map").hidden = !georeference;
+    find("readout-map").textContent = georeference && inside
+      ? describePlace(georeference, x, y) : "\u00a0";
   };
   painter.onPoint = show;
+  session.addEventListener("picture", show);
   session.addEventListener("answer", show);
 }
 

@@ -1,0 +1,301 @@
+"""An image beyond the limit of the server is sent in windows, and its labels are the same."""
+
+import io
+import json
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.page.driving import Visit, draw_scene, run_server
+from tests.page.test_failing import NOT_LOADED
+from tests.support.apps import encode_image
+
+LIMIT = 150 * 150
+SIZE = (509, 515)
+SCENE = draw_scene(*SIZE)
+IMAGE = encode_image(SCENE)
+WINDOWS = 16
+
+
+def draw_mask():
+    """Draw a mask with whole windows missing, and with holes across the edges of windows."""
+    mask = np.full(SIZE, 255, np.uint8)
+    mask[:300, :290] = 0
+    mask[120:140, :] = 0
+    mask[:, 400:403] = 0
+    mask[200:, 130:260] = np.random.default_rng(2).choice([0, 255], (SIZE[0] - 200, 130))
+    return mask
+
+
+MASK = encode_image(draw_mask())
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """A server that takes images of up to 150 × 150 pixels."""
+    folder = tmp_path_factory.mktemp("limited")
+    with run_server(folder, "--image-pixels", str(LIMIT)) as server:
+        yield server
+
+
+@pytest.fixture
+def small(context, limited):
+    """The page of the limited server."""
+    visit = Visit(context.new_page(), limited.url)
+    yield visit.open()
+    assert visit.faults == []
+    assert visit.foreign == []
+
+
+def read_labels(visit):
+    return np.load(io.BytesIO(visit.download("npy")))
+
+
+def npy_file(values):
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+def encode(form, values=SCENE, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def count_requests(visit):
+    """Count the images that are sent from now on."""
+    counts = Counter()
+    visit.page.on("request", lambda request: counts.update([request.url.rsplit("/", 1)[1]]))
+    return counts
+
+
+def test_the_labels_are_those_of_one_request_bit_for_bit(small, server):
+    counts = count_requests(small)
+    small.choose(IMAGE)
+    small.choose_mask(MASK)
+    small.run()
+
+    assert np.array_equal(read_labels(small), server.segment(IMAGE, MASK))
+    assert 4 < counts["segment"] < WINDOWS
+    note = small.page.inner_text("#windows-note")
+    assert f"in {counts['segment']} windows. {WINDOWS - counts['segment']} more are empty" in note
+
+
+@pytest.mark.slow
+def test_the_labels_of_a_real_model_are_those_of_one_request(context, demo, tmp_path):
+    with run_server(tmp_path, "--demo", "--image-pixels", str(300 * 300)) as server:
+        visit = Visit(context.new_page(), server.url).open()
+        visit.choose(IMAGE)
+        visit.choose_mask(MASK)
+        visit.run()
+
+        expected = demo.segment(IMAGE, MASK, model="groundcover")
+        assert np.array_equal(read_labels(visit), expected)
+        assert visit.faults == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("scene.jpg", encode("JPEG", quality=80)),
+        ("scene.webp", encode("WEBP", quality=80)),
+        ("grey.png", encode("PNG", SCENE[:, :, 0])),
+        ("alpha.png", encode("PNG", np.dstack([SCENE, draw_mask()]))),
+        ("bytes.npy", npy_file(SCENE)),
+        ("floats.npy", npy_file(np.where(draw_mask()[:, :, None], SCENE, np.nan).astype("f4"))),
+        ("grey.npy", npy_file(SCENE[:, :, 1].astype(np.int32))),
+    ],
+)
+def test_so_are_those_of_every_format_that_the_page_reads(small, server, name, content):
+    small.choose(content, name, "application/octet-stream")
+    small.run()
+
+    assert np.array_equal(read_labels(small), server.segment(content))
+
+
+@pytest.mark.parametrize("content", [IMAGE, npy_file(SCENE.astype(np.float32))])
+def test_pixels_of_the_nodata_value_are_missing_in_windows_too(small, server, content):
+    value = int(SCENE[300, 300, 0])
+    values = np.where(draw_mask()[:, :, None], SCENE, np.uint8(value))
+    file = encode_image(values) if content is IMAGE else npy_file(values.astype(np.float32))
+    small.choose(file, "scene", "application/octet-stream")
+    small.page.fill("#nodata", str(value))
+    small.page.press("#nodata", "Tab")
+    small.run()
+
+    labels = server.segment(file, nodata=str(value))
+    assert np.array_equal(read_labels(small), labels)
+    assert small.read_missing() == (labels == 255).sum()
+
+
+def test_what_is_shown_and_saved_is_as_of_one_request(small, server):
+    small.choose(IMAGE, "scene.png")
+    small.choose_mask(MASK)
+    small.run()
+    expected = server.summarize(IMAGE, MASK)
+
+    saved = json.loads(small.download("json"))
+    assert saved["classes"] == expected["classes"]
+    assert saved["valid"] == expected["valid"]
+    assert saved["size"] == expected["size"]
+    assert saved["model"] == {"name": "three", "version": "2"}
+    told = small.page.locator("#legend tbody tr").all_inner_texts()
+    assert [row.split()[1] for row in told] == [
+        f"{entry['pixels']:,}" for entry in expected["classes"]
+    ]
+    picture = Image.open(io.BytesIO(small.download("png")))
+    assert np.array_equal(np.asarray(picture), server.segment(IMAGE, MASK))
+    expect(small.page.locator("#prove")).to_be_disabled()
+    assert small.page.inner_text("#curl").split("\n")[0] == "lacuna segment scene.png \\"
+
+
+def test_an_image_without_a_valid_pixel_needs_no_server(small):
+    counts = count_requests(small)
+    small.choose(IMAGE)
+    small.page.click("#invert")
+    small.run()
+
+    assert (read_labels(small) == 255).all()
+    assert counts["segment"] == 0
+
+
+def test_progress_is_told_by_windows_with_the_time_that_is_left(small, limited):
+    small.choose(IMAGE)
+    texts = small.page.evaluate_handle(
+        """() => {
+            const texts = [];
+            const text = document.getElementById("progress-text");
+            new MutationObserver(() => texts.push(text.textContent))
+                .observe(text, {childList: true});
+            return texts;
+        }"""
+    )
+    with limited.hold():
+        small.page.click("#run")
+        expect(small.page.locator("#progress-text")).to_have_text(f"0 of {WINDOWS} windows")
+    small.await_result()
+
+    told = texts.json_value()
+    assert any(re.fullmatch(rf"\d+ of {WINDOWS} windows · about \d+ s left", text) for text in told)
+    assert small.page.locator("#progress-text").get_attribute("role") == "status"
+
+
+def test_few_windows_are_sent_at_a_time(small, limited):
+    counts = count_requests(small)
+    small.choose(IMAGE)
+    with limited.hold():
+        small.page.click("#run")
+        expect(small.page.locator("#queue")).not_to_have_text("0")
+        assert 1 < counts["segment"] <= 3
+    small.await_result()
+
+    assert counts["segment"] == WINDOWS
+
+
+def test_cancelling_stops_at_once_and_frees_the_server(small, limited):
+    counts = count_requests(small)
+    small.choose(IMAGE)
+    with limited.hold():
+        small.page.click("#run")
+        expect(small.page.locator("#queue")).not_to_have_text("0")
+        small.page.click("#cancel")
+        expect(small.page.locator("#run")).to_be_enabled()
+        expect(small.page.locator("#run")).to_be_focused()
+        expect(small.page.locator("#queue")).to_have_text("0")
+        expect(small.page.locator("#result")).to_be_hidden()
+        expect(small.page.locator("#error")).to_be_hidden()
+        sent = counts["segment"]
+    small.run()
+
+    assert sent <= 3
+    assert counts["segment"] == sent + WINDOWS
+
+
+def refuse(visit, which, status, code, detail, **headers):
+    """Refuse some of the requests of windows, counted from 0, in place of the server."""
+    seen = []
+
+    def answer(route):
+        seen.append(route)
+        if len(seen) - 1 not in which:
+            route.continue_()
+            return
+        problem = {"code": code, "detail": detail, "status": status}
+        route.fulfill(status=status, headers=headers, json=problem)
+
+    visit.page.route("**/v1/segment", answer)
+    return seen
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "overloaded"), (503, "not_ready")])
+def test_a_window_that_is_refused_for_the_moment_is_sent_again(small, server, status, code):
+    seen = refuse(small, {1, 4}, status, code, "busy", **{"Retry-After": "1"})
+    small.choose(IMAGE)
+    small.page.click("#run")
+    expect(small.page.locator("#progress-text")).to_contain_text("the server is busy, next try in")
+    small.await_result()
+
+    assert np.array_equal(read_labels(small), server.segment(IMAGE))
+    assert len(seen) == WINDOWS + 2
+    small.forgive(NOT_LOADED)
+
+
+def test_a_wait_for_the_server_is_cancelled_at_once(small):
+    refuse(small, range(99), 503, "not_ready", "busy", **{"Retry-After": "100"})
+    small.choose(IMAGE)
+    small.page.click("#run")
+    expect(small.page.locator("#progress-text")).to_contain_text("next try in")
+    small.page.click("#cancel")
+
+    expect(small.page.locator("#run")).to_be_enabled()
+    expect(small.page.locator("#error")).to_be_hidden()
+    small.forgive(NOT_LOADED)
+
+
+def test_a_window_that_fails_leaves_no_result_and_ends_the_others(small):
+    seen = refuse(small, {5}, 500, "inference_failed", "the model failed")
+    small.choose(IMAGE)
+    small.page.click("#run")
+
+    expect(small.page.locator("#error")).to_have_text(
+        re.compile(
+            r"^The window of columns \d+ to \d+ and rows \d+ to \d+ has failed, "
+            r"so there is no result: the model failed\.$"
+        )
+    )
+    expect(small.page.locator("#result")).to_be_hidden()
+    expect(small.page.locator("#run")).to_be_enabled()
+    assert len(seen) < WINDOWS
+    small.forgive(NOT_LOADED)
+
+
+def test_a_result_of_before_is_not_mixed_with_a_run_that_fails(small, server):
+    small.choose(IMAGE)
+    small.run()
+    before = read_labels(small)
+    small.page.click("#invert")
+    small.page.click("#undo")
+    refuse(small, {5}, 500, "inference_failed", "the model failed")
+    small.page.click("#run")
+
+    expect(small.page.locator("#error")).to_contain_text("has failed")
+    expect(small.page.locator("#stale")).to_be_visible()
+    assert np.array_equal(read_labels(small), before)
+    small.forgive(NOT_LOADED)
+
+
+def test_a_mask_that_is_painted_meanwhile_is_not_half_sent(small, server, limited):
+    small.choose(IMAGE)
+    with limited.hold():
+        small.page.click("#run")
+        expect(small.page.locator("#progress-text")).to_have_text(f"0 of {WINDOWS} windows")
+        small.page.click("#invert")
+    small.await_result()
+
+    expect(small.page.locator("#stale")).to_be_visible()
+    assert np.array_equal(read_labels(small), server.segment(IMAGE))
