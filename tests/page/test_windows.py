@@ -299,3 +299,154 @@ def test_a_mask_that_is_painted_meanwhile_is_not_half_sent(small, server, limite
 
     expect(small.page.locator("#stale")).to_be_visible()
     assert np.array_equal(read_labels(small), server.segment(IMAGE))
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "limits"),
+    [
+        ((509, 515), 3, {"image_pixels": LIMIT, "body_bytes": 1 << 30}),
+        ((1000, 70), 3, {"image_pixels": LIMIT, "body_bytes": 1 << 30}),
+        ((300, 300), 12, {"image_pixels": LIMIT, "body_bytes": 1 << 30}),
+        ((300, 300), 3, {"image_pixels": 1 << 20, "body_bytes": 100_000}),
+        ((5000, 4096), 3, {"image_pixels": 1 << 24}),
+    ],
+)
+def test_windows_cover_the_image_once_on_the_models_grid_within_all_limits(
+    visit, size, channels, limits
+):
+    (height, width), stride, radius = size, 8, 11
+    shape = {"height": height, "width": width, "channels": channels, "sampleBytes": 4}
+    model = {
+        "contract": {"padding_invariant": True},
+        "total_stride": stride,
+        "receptive_radius": radius,
+        "limits": limits,
+    }
+
+    windows = visit.read_module("windows", "planWindows", shape, model)
+
+    kept = np.zeros(size, int)
+    for window in windows:
+        seen, used = window["input"], window["output"]
+        assert seen["x"] % stride == seen["y"] % stride == 0
+        for start, side, length in (("x", "width", width), ("y", "height", height)):
+            end, used_end = seen[start] + seen[side], used[start] + used[side]
+            assert seen[start] <= max(0, used[start] - radius)
+            assert min(length, used_end + radius) <= end <= length
+        pixels = seen["width"] * seen["height"]
+        assert pixels * max(1, channels / 4) <= limits["image_pixels"]
+        assert pixels * (channels * 4 + 1) < limits.get("body_bytes", np.inf)
+        kept[used["y"] :, used["x"] :][: used["height"], : used["width"]] += 1
+    assert (kept == 1).all()
+    assert len(windows) > 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"contract": {"padding_invariant": False}},
+        {"contract": None, "total_stride": None},
+        {"limits": {"image_pixels": 34 * 34}},
+    ],
+    ids=["contract broken", "not ready", "no room for halos"],
+)
+def test_no_window_is_planned_where_it_could_not_be_exact(visit, change):
+    shape = {"height": 500, "width": 500, "channels": 3, "sampleBytes": 1}
+    model = {
+        "contract": {"padding_invariant": True},
+        "total_stride": 8,
+        "receptive_radius": 16,
+        "limits": {"image_pixels": 40_000},
+    }
+
+    assert visit.read_module("windows", "planWindows", shape, model | change) == []
+    assert visit.read_module("windows", "planWindows", shape, model) != []
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after_s", "tries", "elapsed", "expected"),
+    [
+        (429, 3, 1, 0, 3000),
+        (503, 0, 1, 0, 125),
+        (502, 0, 3, 0, 500),
+        (0, 0, 20, 0, 2500),
+        (429, 30, 2, 100_000, None),
+        (413, 0, 1, 0, None),
+        (500, 5, 1, 0, None),
+    ],
+)
+def test_only_what_may_pass_is_tried_again_and_not_forever(
+    visit, status, retry_after_s, tries, elapsed, expected
+):
+    wait = visit.page.evaluate(
+        """async ([status, retryAfterS, tries, elapsed]) => {
+            const {Problem} = await import("/static/api.js");
+            const {chooseWait} = await import("/static/retry.js");
+            return chooseWait(new Problem(status, "code", "text", retryAfterS), tries, elapsed, 0);
+        }""",
+        [status, retry_after_s, tries, elapsed],
+    )
+
+    assert wait == expected
+
+
+def check_command(visit, *parts):
+    """Look for a command to copy in place of a result."""
+    command = visit.page.locator("#error-text")
+    expect(command).to_be_visible()
+    for part in parts:
+        expect(command).to_contain_text(part)
+    expect(visit.page.locator("#result")).to_be_hidden()
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.page.click("#error-copy")
+    expect(visit.page.locator("#error-copy")).to_have_text("Copied")
+    assert visit.page.evaluate("navigator.clipboard.readText()") == command.inner_text()
+    visit.page.click("#alert-close")
+    expect(command).to_be_hidden()
+
+
+def test_for_a_tiff_there_is_a_command_to_copy(small, limited):
+    file = {"name": "my scene.tif", "mimeType": "image/tiff", "buffer": encode_image(SCENE, "TIFF")}
+    small.page.set_input_files("#image-file", [file])
+
+    expect(small.page.locator("#error")).to_contain_text(
+        "The file my scene.tif is larger than the server takes at once, and the browser cannot read it"
+    )
+    check_command(
+        small,
+        "lacuna segment 'my scene.tif' \\",
+        "-o 'my scene-labels.tif' \\",
+        f"--url {limited.url}/ \\",
+        "--model three",
+    )
+    small.forgive(NOT_LOADED)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (encode("PNG", SCENE[:, :, 0].astype(np.uint16) * 257), "does not keep its values"),
+        (encode("PNG", np.dstack([SCENE, draw_mask() // 2 + 9])), "does not keep its values"),
+    ],
+    ids=["16 bits", "partly transparent"],
+)
+def test_a_picture_whose_values_the_browser_changes_is_not_cut(small, content, words):
+    counts = count_requests(small)
+    small.choose(content, "scene.png")
+    small.choose_mask(MASK)
+    small.page.click("#run")
+
+    expect(small.page.locator("#error")).to_contain_text(words)
+    check_command(small, "lacuna segment scene.png", "--mask mask.png", "--model three")
+    assert counts["segment"] == 0
+
+
+def test_values_that_are_stretched_over_the_whole_are_not_cut(small):
+    small.choose(npy_file(SCENE), "scene.npy")
+    small.page.check("#stretch")
+    expect(small.page.locator("#error")).to_contain_text("at most 22500 pixels")
+    small.page.click("#run")
+
+    expect(small.page.locator("#error")).to_contain_text("stretched over the whole image")
+    check_command(small, "--stretch percentile")
+    small.forgive(NOT_LOADED)

@@ -6,7 +6,7 @@ import { NeedsCommand, writeSegment } from "./commands.js";
 import { isTooLarge, planWindows } from "./windows.js";
 
 const CODES = ["image_too_large", "body_too_large"];
-const COMMAND = "The command line cuts it into windows, and its labels are those of one request:";
+const COMMAND = "This command cuts it into windows, and its labels are those of one request.";
 
 /**
  * @param {import("./session.js").Session} session
@@ -30,7 +30,7 @@ export async function planLarge(session, chooser) {
   const obstacle = findObstacle(picture, session.stretch);
   if (obstacle) {
     throw needCommand(session, picture.name,
-      `${picture.name} is larger than the server takes at once, and ${obstacle}.`,
+      `The file ${picture.name} is larger than the server takes at once, and ${obstacle}.`,
       { model: chooser.model, version: chooser.version });
   }
   return { model, windows, unit };
@@ -54,7 +54,7 @@ function findObstacle({ byServer, keepsValues }, stretch) {
 export function explainTooLarge(error, name, session) {
   if (!(error instanceof Problem) || !CODES.includes(error.code)) return error;
   return needCommand(session, name,
-    `${name} is larger than the server takes at once, and the browser cannot read it: ` +
+    `The file ${name} is larger than the server takes at once, and the browser cannot read it: ` +
     `${error.message}.`, session.target);
 }
 
