@@ -12,6 +12,8 @@ from playwright.sync_api import expect
 
 from tests.page.driving import Visit, draw_scene, run_server
 from tests.page.test_failing import NOT_LOADED
+from tests.page.test_large import LIST, WATCH
+from tests.page.test_segmenting import PALETTE
 from tests.support.apps import encode_image
 
 LIMIT = 150 * 150
@@ -19,6 +21,8 @@ SIZE = (509, 515)
 SCENE = draw_scene(*SIZE)
 IMAGE = encode_image(SCENE)
 WINDOWS = 16
+LARGE = 4608
+WINDOW_MS = 200
 
 
 def draw_mask():
@@ -450,3 +454,24 @@ def test_values_that_are_stretched_over_the_whole_are_not_cut(small):
     expect(small.page.locator("#error")).to_contain_text("stretched over the whole image")
     check_command(small, "--stretch percentile")
     small.forgive(NOT_LOADED)
+
+
+@pytest.mark.slow
+def test_no_task_is_long_while_a_very_large_image_is_cut_and_its_labels_are_the_same(
+    visit, tmp_path
+):
+    rows = np.add.outer(np.arange(LARGE), np.arange(LARGE)) // 16 % 256
+    scene = np.stack([rows, rows[::-1], rows[:, ::-1]], axis=-1).astype(np.uint8)
+    content = encode_image(scene, compress_level=1)
+    visit.choose(content, "large.png")
+    visit.page.evaluate(WATCH)
+    visit.page.click("#run")
+    expect(visit.page.locator("#result")).to_be_visible(timeout=120_000)
+    tasks = visit.page.evaluate(LIST)
+    visit.page.fill("#opacity", "100")
+    seen = visit.read_canvas(256, 256)  # from afar
+
+    assert max(tasks, default=0) < WINDOW_MS
+    assert (seen[:, :, None] == PALETTE).all(axis=3).any(axis=2).all()
+    with run_server(tmp_path, "--image-pixels", str(LARGE**2)) as unlimited:
+        assert np.array_equal(read_labels(visit), unlimited.segment(content))

@@ -53,7 +53,7 @@ export class Runner {
       progress.show("prepare", 0);
       const large = await planLarge(session, this.chooser);
       controller.signal.throwIfAborted();
-      session.setAnswer(large
+      await session.setAnswer(large
         ? await this.#askInWindows(large, controller.signal, progress)
         : await this.#askAtOnce(controller.signal, progress));
       if (session.changes !== changes) session.noteStale();

@@ -40,6 +40,9 @@ import { findRange } from "./range.js";
  *   for an answer to one request
  */
 
+/** Pixels of an answer that the mask is compared with in one go. */
+const BAND_PIXELS = 1 << 24;
+
 export class Session extends EventTarget {
   /** @type {Picture|null} */
   picture = null;
@@ -293,9 +296,17 @@ export class Session extends EventTarget {
     return background.writeMaskPng(mask.cells, mask.width, mask.height, MARKED);
   }
 
-  /** @param {Answer} answer */
-  setAnswer(answer) {
-    this.mask?.correct(answer.labels);
+  /** @param {Answer} answer to the present picture */
+  async setAnswer(answer) {
+    const { mask } = this;
+    if (!mask) return;
+    const { width, height } = mask;
+    const rows = Math.ceil(BAND_PIXELS / width);
+    for (let row = 0; row < height; row += rows) {
+      if (row) await new Promise((resolve) => { setTimeout(resolve); }); // the page stays usable
+      mask.correct(answer.labels, row, Math.min(height, row + rows));
+    }
+    if (this.mask !== mask) return;
     this.answer = answer;
     this.isStale = false;
     this.#tell("mask");

@@ -1,0 +1,143 @@
+"""A georeferenced result: coordinates under the pointer, hectares, GeoTIFF and GeoJSON."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.page.driving import IMAGE, MASK
+from tests.page.test_failing import NOT_LOADED
+
+# Rotated a little, as a drone's image is.
+TRANSFORM = [0.5, 0.1, 500_000, 0.1, -0.5, 5_000_000]
+GEOREFERENCE = {"crs": "EPSG:32618", "transform": TRANSFORM, "pixel_area_m2": 0.26}
+WKT = 'PROJCS["Gauss-Kruger zone 4",GEOGCS["DHDN",DATUM["Deutsches_Hauptdreiecksnetz"]]]'
+GEOJSON = b'{"type": "FeatureCollection", "features": []}'
+
+
+@pytest.fixture
+def placed(visit):
+    """The page, whose answers have a georeference; and the requests that it sends."""
+    sent = []
+
+    def answer(route):
+        sent.append(route.request)
+        accept = route.request.headers["accept"]
+        if accept == "application/geo+json":
+            route.fulfill(body=GEOJSON, content_type=accept)
+            return
+        if accept != "application/json":
+            route.continue_()
+            return
+        response = route.fetch()
+        summary = response.json() | {"georeference": GEOREFERENCE}
+        for entry in summary["classes"]:
+            entry["area_m2"] = entry["pixels"] * GEOREFERENCE["pixel_area_m2"]
+        route.fulfill(response=response, json=summary)
+
+    visit.page.route("**/v1/segment", answer)
+    visit.choose(IMAGE, "scene.tif")
+    visit.choose_mask(MASK)
+    visit.run()
+    visit.sent = sent
+    return visit
+
+
+def test_the_pointer_tells_the_coordinates_of_the_pixels_centre(placed):
+    placed.show_actual()
+    placed.page.mouse.move(*placed.locate(40.2, 7.9))
+
+    expect(placed.page.locator("#readout-place")).to_have_text("x 40  y 7")
+    x, y = np.array(TRANSFORM).reshape(2, 3) @ [40.5, 7.5, 1]
+    expect(placed.page.locator("#readout-map")).to_have_text(f"{x:.2f}, {y:.2f}  EPSG:32618")
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "expected"),
+    [
+        ("EPSG:4326", [2.7e-5, 0, -74, 0, -2.7e-5, 40], "-73.999797, 39.999986  EPSG:4326"),
+        (WKT, [30, 0, 3_500_000, 0, -30, 0], "3500225.0, -15.0  Gauss-Kruger zone 4"),
+        (None, [1, 0, 0, 0, 1, 0], "7.5, 0.5  no CRS"),
+    ],
+)
+def test_coordinates_have_the_decimals_of_a_pixel_and_the_name_of_their_crs(
+    visit, crs, transform, expected
+):
+    georeference = {"crs": crs, "transform": transform, "pixel_area_m2": None}
+
+    assert visit.read_module("georeference", "describePlace", georeference, 7, 0) == expected
+
+
+@pytest.mark.parametrize(
+    ("areas", "expected"),
+    [
+        ([123_456_789, 0, 4_000_000], ["12,346", "0", "400"]),
+        ([250_000, 999], ["25.00", "0.10"]),
+        ([3.12, 0.26], ["0.000312", "0.000026"]),
+        ([0, 0], ["0", "0"]),
+    ],
+)
+def test_hectares_have_four_digits_of_the_largest_class(visit, areas, expected):
+    assert visit.read_module("georeference", "writeHectares", areas) == expected
+
+
+def test_the_legend_tells_hectares_beside_the_share(placed):
+    heads = placed.page.locator("#legend thead th:visible").all_inner_texts()
+    rows = placed.page.locator("#legend tbody tr").all_inner_texts()
+
+    assert heads == ["Class", "Pixels", "Hectares", "Of valid"]
+    hectares = [float(row.split()[2]) for row in rows]
+    pixels = [int(row.split()[1].replace(",", "")) for row in rows]
+    np.testing.assert_allclose(hectares, np.array(pixels) * 0.26 / 10_000, rtol=0.005)
+
+
+def save_from_server(visit, kind):
+    """Save a file that the server makes, after the mask has changed; return its name and bytes."""
+    visit.page.click("#invert")  # what is asked for is the result, not the mask of now
+    with visit.page.expect_download() as download:
+        visit.page.click(f"[data-download={kind}]")
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def test_a_geotiff_is_asked_of_the_server_and_has_the_labels_that_are_shown(placed):
+    shown = np.load(io.BytesIO(placed.download("npy")))
+    name, content = save_from_server(placed, "tif")
+
+    assert name == "scene-labels.tif"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), shown)
+    assert placed.sent[-1].headers["accept"] == "image/tiff"
+
+
+def test_geojson_is_asked_of_the_server_for_the_version_that_has_answered(placed):
+    name, content = save_from_server(placed, "geojson")
+
+    assert name == "scene-labels.geojson"
+    assert content == GEOJSON
+    assert b'name="version"\r\n\r\n2\r\n' in placed.sent[-1].post_data_buffer
+
+
+def test_a_download_that_the_server_refuses_is_told_in_words(placed):
+    problem = {"code": "overloaded", "detail": "too much work", "status": 429}
+    placed.page.route(
+        "**/v1/segment",
+        lambda route: route.fulfill(status=429, json=problem, headers={"Retry-After": "7"}),
+    )
+    placed.page.click("[data-download=geojson]")
+
+    expect(placed.page.locator("#error")).to_have_text("Too much work. Try again in 7 s.")
+    expect(placed.page.locator("[data-download=geojson]")).to_be_enabled()
+    expect(placed.page.locator("[data-download=geojson]")).to_be_focused()
+    expect(placed.page.locator("#download-note")).to_have_text("")
+    placed.forgive(NOT_LOADED)
+
+
+def test_an_image_without_a_georeference_has_nothing_of_this(visit):
+    visit.choose(IMAGE)
+    visit.run()
+
+    for selector in ("#readout-map", "#hectares-head", "[data-download=tif]"):
+        expect(visit.page.locator(selector)).to_be_hidden()
+    cells = visit.page.locator("#legend tbody tr").first.locator("td")
+    expect(cells).to_have_count(2)
