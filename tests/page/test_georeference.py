@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.page.driving import IMAGE, MASK
+from tests.page.test_everybody import DARK, PHONE, list_violations
 from tests.page.test_failing import NOT_LOADED
 
 # Rotated a little, as a drone's image is.
@@ -141,3 +142,16 @@ def test_an_image_without_a_georeference_has_nothing_of_this(visit):
         expect(visit.page.locator(selector)).to_be_hidden()
     cells = visit.page.locator("#legend tbody tr").first.locator("td")
     expect(cells).to_have_count(2)
+
+
+@pytest.mark.parametrize("context", [PHONE, PHONE | DARK], ids=["light", "dark"], indirect=True)
+def test_a_georeferenced_result_is_for_everybody_on_a_phone(placed):
+    page = placed.page
+    page.locator("#picture").scroll_into_view_if_needed()
+    box = page.locator("#picture").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    expect(page.locator("#readout-map")).to_contain_text("EPSG:32618")
+    assert page.locator("#readout-map").evaluate("(e) => e.scrollWidth <= e.clientWidth")
+    assert list_violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 360

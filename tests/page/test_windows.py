@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.page.driving import Visit, draw_scene, run_server
+from tests.page.test_everybody import DARK, PHONE, list_violations
 from tests.page.test_failing import NOT_LOADED
 from tests.page.test_large import LIST, WATCH
 from tests.page.test_segmenting import PALETTE
@@ -87,7 +88,7 @@ def test_the_labels_are_those_of_one_request_bit_for_bit(small, server):
     assert np.array_equal(read_labels(small), server.segment(IMAGE, MASK))
     assert 4 < counts["segment"] < WINDOWS
     note = small.page.inner_text("#windows-note")
-    assert f"in {counts['segment']} windows. {WINDOWS - counts['segment']} more are empty" in note
+    assert f"in {counts['segment']} windows. {WINDOWS - counts['segment']} others are empty" in note
 
 
 @pytest.mark.slow
@@ -475,3 +476,21 @@ def test_no_task_is_long_while_a_very_large_image_is_cut_and_its_labels_are_the_
     assert (seen[:, :, None] == PALETTE).all(axis=3).any(axis=2).all()
     with run_server(tmp_path, "--image-pixels", str(LARGE**2)) as unlimited:
         assert np.array_equal(read_labels(visit), unlimited.segment(content))
+
+
+@pytest.mark.parametrize("context", [PHONE, PHONE | DARK], ids=["light", "dark"], indirect=True)
+def test_windows_and_commands_are_for_everybody_on_a_phone(small, limited):
+    small.choose(IMAGE)
+    with limited.hold():
+        small.page.click("#run")
+        expect(small.page.locator("#progress-text")).to_have_text(f"0 of {WINDOWS} windows")
+        expect(small.page.locator("#cancel")).to_be_focused()
+        assert list_violations(small.page) == []
+    small.await_result()
+    file = {"name": "scene.tif", "mimeType": "image/tiff", "buffer": encode_image(SCENE, "TIFF")}
+    small.page.set_input_files("#image-file", [file])
+    expect(small.page.locator("#error-text")).to_be_in_viewport()
+
+    assert list_violations(small.page) == []
+    assert small.page.evaluate("document.documentElement.scrollWidth") == 360
+    small.forgive(NOT_LOADED)

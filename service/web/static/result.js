@@ -45,9 +45,9 @@ function describeWindows(windows) {
   if (!windows) return "";
   const { sent, planned } = windows;
   const empty = planned - sent;
+  const others = empty === 1 ? " Another one is empty." : ` ${count(empty)} others are empty.`;
   return `The image is larger than the server takes at once, so it was sent in ${count(sent)} ` +
-    `window${sent === 1 ? "" : "s"}.${empty ? ` ${count(empty)} more are empty.` : ""} ` +
-    "The labels are those of one request.";
+    `window${sent === 1 ? "" : "s"}.${empty ? others : ""} The labels are those of one request.`;
 }
 
 /** @param {import("./session.js").Answer} answer */

@@ -43,7 +43,7 @@ export class Runner {
 
   async run() {
     const { session } = this;
-    const { picture, mask, changes } = session;
+    const { picture, mask } = session;
     if (!picture || !mask || this.controller) return;
     const controller = this.controller = new AbortController();
     const progress = new Progress();
@@ -53,6 +53,7 @@ export class Runner {
       progress.show("prepare", 0);
       const large = await planLarge(session, this.chooser);
       controller.signal.throwIfAborted();
+      const { changes } = session;
       await session.setAnswer(large
         ? await this.#askInWindows(large, controller.signal, progress)
         : await this.#askAtOnce(controller.signal, progress));
