@@ -79,6 +79,19 @@ def count_requests(visit):
     return counts
 
 
+def collect_progress(visit):
+    """Collect all that is told of the progress from now on, as a handle of a list."""
+    return visit.page.evaluate_handle(
+        """() => {
+            const texts = [];
+            const text = document.getElementById("progress-text");
+            new MutationObserver(() => texts.push(text.textContent))
+                .observe(text, {childList: true});
+            return texts;
+        }"""
+    )
+
+
 def test_the_labels_are_those_of_one_request_bit_for_bit(small, server):
     counts = count_requests(small)
     small.choose(IMAGE)
@@ -171,15 +184,7 @@ def test_an_image_without_a_valid_pixel_needs_no_server(small):
 
 def test_progress_is_told_by_windows_with_the_time_that_is_left(small, limited):
     small.choose(IMAGE)
-    texts = small.page.evaluate_handle(
-        """() => {
-            const texts = [];
-            const text = document.getElementById("progress-text");
-            new MutationObserver(() => texts.push(text.textContent))
-                .observe(text, {childList: true});
-            return texts;
-        }"""
-    )
+    texts = collect_progress(small)
     with limited.hold():
         small.page.click("#run")
         expect(small.page.locator("#progress-text")).to_have_text(f"0 of {WINDOWS} windows")
@@ -241,12 +246,35 @@ def refuse(visit, which, status, code, detail, **headers):
 def test_a_window_that_is_refused_for_the_moment_is_sent_again(small, server, status, code):
     seen = refuse(small, {1, 4}, status, code, "busy", **{"Retry-After": "1"})
     small.choose(IMAGE)
-    small.page.click("#run")
-    expect(small.page.locator("#progress-text")).to_contain_text("the server is busy, next try in")
-    small.await_result()
+    texts = collect_progress(small)
+    small.run()
 
+    assert any("the server is busy, next try in" in text for text in texts.json_value())
     assert np.array_equal(read_labels(small), server.segment(IMAGE))
     assert len(seen) == WINDOWS + 2
+    small.forgive(NOT_LOADED)
+
+
+def test_a_server_that_has_too_much_work_is_sent_fewer_windows_at_a_time(small):
+    refuse(small, {1, 2}, 429, "overloaded", "busy", **{"Retry-After": "1"})
+    under_way, most = [], []
+
+    def begin(request):
+        if request.url.endswith("/v1/segment"):
+            under_way.append(request)
+            most.append(len(under_way))
+
+    def end(request):
+        if request in under_way:
+            under_way.remove(request)
+
+    small.page.on("request", begin)
+    small.page.on("requestfinished", end)
+    small.choose(IMAGE)
+    small.run()
+
+    assert max(most[:3]) > 1
+    assert max(most[-4:]) == 1
     small.forgive(NOT_LOADED)
 
 

@@ -8,6 +8,7 @@ import { persist } from "./retry.js";
 
 /** Windows that are sent at the same time: one computes while others travel. */
 const AT_ONCE = 3;
+const OVERLOADED = 429;
 const MISSING = 255;
 
 /**
@@ -22,14 +23,15 @@ const MISSING = 255;
  *
  * @typedef {object} Whole
  * @property {Uint8Array} labels H × W, 255 = missing
- * @property {number[]} counts pixels of each label
+ * @property {Float64Array} counts pixels of each label
  * @property {number} sent windows that were sent; the others are empty
  * @property {string[]} warnings of the server, one for each window that has one
  *
  * @typedef {object} Events
  * @property {AbortSignal} signal
  * @property {(done: number, total: number, leftMs: number) => void} onProgress
- * @property {(ms: number) => void} onWait a window waits before it is sent again
+ * @property {(ms: number, error: import("./api.js").Problem) => void} onWait a window waits before
+ *   it is sent again
  */
 
 /**
@@ -40,7 +42,7 @@ const MISSING = 255;
 export async function segmentInWindows(job, { signal, onProgress, onWait }) {
   const { width, height, cells } = job;
   const labels = new Uint8Array(width * height).fill(MISSING);
-  const counts = new Array(256).fill(0);
+  const counts = new Float64Array(256);
   counts[MISSING] = width * height;
   const full = job.windows.filter(({ output }) => hasValid(cells, width, output));
   const pace = new Pace(full);
@@ -49,12 +51,24 @@ export async function segmentInWindows(job, { signal, onProgress, onWait }) {
   /** @type {string[]} */
   const warnings = [];
   const queue = full.values();
+  let active = AT_ONCE;
   const work = async () => {
     for (const window of queue) {
-      const { part, warning } = await askFor(window, job, { signal: ending, onWait });
+      let tooMany = false;
+      const { part, warning } = await askFor(window, job, {
+        signal: ending,
+        onWait: (ms, error) => {
+          tooMany ||= error.status === OVERLOADED;
+          onWait(ms, error);
+        },
+      });
       if (warning) warnings.push(warning);
       paste(labels, width, window, part, counts);
       onProgress(pace.add(window), full.length, pace.leftMs);
+      if (tooMany && active > 1) {
+        active--; // fewer at the same time from now on
+        return;
+      }
     }
   };
   onProgress(0, full.length, NaN);
@@ -70,7 +84,7 @@ export async function segmentInWindows(job, { signal, onProgress, onWait }) {
 /**
  * @param {import("./windows.js").Window} window
  * @param {Job} job
- * @param {{signal: AbortSignal, onWait: (ms: number) => void}} events
+ * @param {Pick<Events, "signal" | "onWait">} events
  */
 async function askFor({ input }, { source, width, cells, unit, question }, { signal, onWait }) {
   const valid = new Uint8Array(input.width * input.height);
@@ -124,7 +138,7 @@ function hasValid(cells, width, { x, y, width: wide, height: high }) {
  * @param {number} width
  * @param {import("./windows.js").Window} window
  * @param {Uint8Array} part of the window's input
- * @param {number[]} counts
+ * @param {Float64Array} counts
  */
 function paste(labels, width, { input, output }, part, counts) {
   const first = (output.y - input.y) * input.width + output.x - input.x;

@@ -16,8 +16,11 @@
  * @property {number} sampleBytes of a value of one channel, as it is sent in a window
  */
 
-/** Side of the largest window: beyond it, halos cost little, and cancelling frees less at once. */
-const LARGEST_SIDE = 2048;
+/**
+ * Side of the largest window. Larger ones would save little on halos, but a few of them are more
+ * than a slow server lets one client wait for.
+ */
+const LARGEST_SIDE = 1536;
 /** What is in a form besides the files. */
 const FORM_BYTES = 8192;
 /** Channels that an image of the maximum number of pixels may have; more, and it must be smaller. */
