@@ -37,7 +37,7 @@ export function writeCurl({ name, masked, model, version, nodata, stretch, keyed
 }
 
 /** @param {Asked} asked @returns {string} */
-export function writeSegment({ name, masked, model, version, nodata, stretch, keyed, server }) {
+export function writeSegment({ name, masked, model, version, nodata, keyed, server }) {
   // A name that begins with a dash would be taken for an option.
   const file = name.startsWith("-") ? `./${name}` : name;
   const output = `${file.replace(/\.[^./]*$/, "")}-labels.tif`;
@@ -46,7 +46,6 @@ export function writeSegment({ name, masked, model, version, nodata, stretch, ke
   if (model) lines.push(`--model ${quote(model)}`);
   if (version) lines.push(`--version ${quote(version)}`);
   if (nodata) lines.push(`--nodata ${quote(nodata)}`);
-  if (stretch) lines.push("--stretch percentile");
   if (keyed) lines.push('--api-key "$LACUNA_KEY"');
   return `lacuna segment ${lines.join(" \\\n  ")}`;
 }

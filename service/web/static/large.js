@@ -14,7 +14,7 @@ const COMMAND = "This command cuts it into windows, and its labels are those of 
  * @returns {Promise<{model: import("./api.js").Model, windows: import("./windows.js").Window[],
  *   unit: number}|null>} null if the picture is sent as it is: it is small enough, or the server's
  *   own message says best why it is not
- * @throws {NeedsCommand} if the page cannot cut it exactly
+ * @throws {Error} if it cannot be cut exactly; a NeedsCommand if the command line can
  */
 export async function planLarge(session, chooser) {
   const { picture } = session;
@@ -27,22 +27,17 @@ export async function planLarge(session, chooser) {
   const windows = planWindows(
     { ...picture, sampleBytes: unit === 1 ? picture.sampleBytes : 2 }, model);
   if (!windows.length) return null;
-  const obstacle = findObstacle(picture, session.stretch);
-  if (obstacle) {
+  if (session.stretch) {
+    throw new Error(`The file ${picture.name} is larger than the server takes at once, and values ` +
+      "are stretched over the whole image, not over a window of it.");
+  }
+  if (picture.byServer || !picture.keepsValues) {
     throw needCommand(session, picture.name,
-      `The file ${picture.name} is larger than the server takes at once, and ${obstacle}.`,
+      `The file ${picture.name} is larger than the server takes at once, and the browser does not ` +
+      "keep its values: they have more than 8 bits, or are partly transparent.",
       { model: chooser.model, version: chooser.version });
   }
   return { model, windows, unit };
-}
-
-/** @param {import("./session.js").Picture} picture @param {boolean} stretch */
-function findObstacle({ byServer, keepsValues }, stretch) {
-  if (byServer) return "the page can cut only files that the browser reads";
-  if (!keepsValues) {
-    return "the browser does not keep its values: they have 16 bits, or are partly transparent";
-  }
-  return stretch ? "values are stretched over the whole image, not over a window of it" : "";
 }
 
 /**
