@@ -89,7 +89,7 @@ def to_sample(
     values, valid = fit_to_model(
         add_mask(raster, mask), channels, dtype, nodata=nodata, model=model
     )
-    return Sample(values, valid)
+    return Sample(values, valid, raster.georeference)
 
 
 def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:

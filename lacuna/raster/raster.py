@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.raster.georeference import Georeference
+from lacuna.georeference import GeoTiffTags
 
 KEPT_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
@@ -51,7 +51,7 @@ class Raster:
     is_lossy: bool | None = False
     is_turned: bool = False
     stored: NDArray[Any] | None = None
-    georeference: Georeference | None = None
+    georeference: GeoTiffTags | None = None
     band_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
