@@ -22,6 +22,7 @@
     │   ├── OutOfMemoryError         memory does not suffice for the request now
     │   └── DeadlineExceededError    the answer took longer than the client's timeout
     ├── ConfigurationError           a setting is misspelt or out of range
+    ├── SceneError                   a scene cannot be segmented, continued or written
     └── ModelError                   a model cannot be served
         ├── MissingManifestError     manifest.json is missing
         ├── InvalidManifestError     manifest.json breaks its schema
@@ -229,6 +230,12 @@ class ConfigurationError(LacunaError):
     """Setting that is misspelt or out of range. The server does not start."""
 
     code = "invalid_configuration"
+
+
+class SceneError(LacunaError):
+    """Scene that cannot be segmented in windows, continued, or written."""
+
+    code = "scene"
 
 
 class ModelError(LacunaError):

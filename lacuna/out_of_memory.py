@@ -16,6 +16,7 @@ import ctypes
 import errno
 import mmap
 import sys
+from functools import cache
 from typing import Any
 
 from lacuna.errors import OutOfMemoryError
@@ -106,7 +107,9 @@ def check_address_space(needed_bytes: int = 0) -> None:
         raise MemoryError(f"{wanted} bytes cannot be allocated") from error
 
 
+@cache
 def _is_limited() -> bool:
+    # A limit is set before the process starts, and this is asked several times for each request.
     if sys.platform == "win32":
         return False
     return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY

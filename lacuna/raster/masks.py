@@ -62,6 +62,15 @@ def read_mask_file(file: ImageFile, limits: ImageLimits) -> NDArray[np.bool_]:
         raise InvalidMaskError(_blame_mask(error)) from error
     except (UnsupportedMediaTypeError, ImageTooLargeError) as error:
         raise type(error)(_blame_mask(error)) from error
+    return read_mask(raster)
+
+
+def read_mask(raster: Raster) -> NDArray[np.bool_]:
+    """Return the valid pixels that a decoded mask states; see `decode_mask`.
+
+    Raises:
+        InvalidMaskError: if it is coloured, or holds NaN.
+    """
     mask = _read_halves(raster) if _is_lossy(raster) else _read_numbers(raster)
     return mask if raster.valid is None else mask & raster.valid
 

@@ -47,19 +47,24 @@ class CellGrid:
     Args:
         valid: bool (R, C), True = the cell holds a valid pixel.
         halo: Halo of the model, in cells.
+        kept: bool (R, C), True = the cell holds a valid pixel whose output is wanted; None for all
+            valid cells.
     """
 
-    def __init__(self, valid: NDArray[np.bool_], halo: int) -> None:
+    def __init__(
+        self, valid: NDArray[np.bool_], halo: int, kept: NDArray[np.bool_] | None = None
+    ) -> None:
         self.whole = Box(0, 0, *valid.shape)
         self._valid = valid
+        self._kept = valid if kept is None else kept
         self._halo = halo
         self._stride = valid.shape[1] + 1
-        self._required = _sum_above_left(_fill_gaps(valid, halo)).ravel()
+        self._required = _sum_above_left(_fill_gaps(self._kept, halo)).ravel()
 
     def count_required(self, top: Any, left: Any, bottom: Any, right: Any) -> Any:
         """Count the cells of a box that no split can leave out. Accepts arrays of boxes.
 
-        These are the valid cells and the cells in gaps narrower than the halo, which the tiles on
+        These are the kept cells and the cells in gaps narrower than the halo, which the tiles on
         either side contain anyway.
         """
         full, above, below = self._required, top * self._stride, bottom * self._stride
@@ -70,8 +75,8 @@ class CellGrid:
         """Bounds of the input that the output of each cell depends on: int8 to int32 (4, R, C).
 
         The four values are the first row, the first column, −(last row + 1) and −(last column + 1)
-        of the valid cells within the halo of a valid cell, including itself. They are the dtype's
-        largest value for a cell that is not valid. So the minimum of each value over a set of cells
+        of the valid cells within the halo of a kept cell, including itself. They are the dtype's
+        largest value for a cell that is not kept. So the minimum of each value over a set of cells
         bounds the input that the model must see for all of them.
         """
         valid, halo = self._valid, self._halo
@@ -92,7 +97,7 @@ class CellGrid:
             input_bounds[axis], input_bounds[axis + 2] = (
                 (first, last) if axis == 0 else (first.T, last.T)
             )
-        np.copyto(input_bounds, nowhere, where=~valid)
+        np.copyto(input_bounds, nowhere, where=~self._kept)
         return input_bounds
 
 

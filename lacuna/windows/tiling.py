@@ -51,6 +51,33 @@ class Window(NamedTuple):
             slice(self.left, self.left + self.width),
         )
 
+    def move(self, down: int, right: int) -> Window:
+        """Return the window so many pixels further down and right."""
+        return self._replace(top=self.top + down, left=self.left + right)
+
+    def align(self, stride: int) -> Window:
+        """Return the smallest window of whole cells of a grid that holds this one."""
+        top, left = self.top // stride * stride, self.left // stride * stride
+        bottom = -(-(self.top + self.height) // stride) * stride
+        right = -(-(self.left + self.width) // stride) * stride
+        return Window(top, left, bottom - top, right - left)
+
+    def grow(self, pixels: int) -> Window:
+        """Return the window with a border of so many pixels around it."""
+        return Window(
+            self.top - pixels,
+            self.left - pixels,
+            self.height + 2 * pixels,
+            self.width + 2 * pixels,
+        )
+
+    def intersect(self, other: Window) -> Window:
+        """Return the common window; without a pixel if there is none."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom = min(self.top + self.height, other.top + other.height)
+        right = min(self.left + self.width, other.left + other.width)
+        return Window(top, left, max(bottom - top, 0), max(right - left, 0))
+
 
 class Tile(NamedTuple):
     """Input and output window of one model call, in the image's pixels.
@@ -134,6 +161,7 @@ def plan_windows(
     tiling: Tiling,
     price: Callable[[int, int], float],
     workers: int = 1,
+    keep: Window | None = None,
 ) -> list[Tile]:
     """Choose the tiles of an image that a model must compute.
 
@@ -147,18 +175,23 @@ def plan_windows(
         price: Function from the height and width of an input window to the seconds of its call. It
             is called often.
         workers: Number of workers that could begin at once.
+        keep: Window inside the image whose output is wanted; None for the whole image.
 
     Returns:
-        Tiles with disjoint output windows that together contain every valid pixel, from top to
-        bottom; empty if no pixel is valid. For one worker, their total price is at most that of the
-        box of all valid pixels, if the box fits into one tile.
+        Tiles with disjoint output windows that together contain every valid pixel of `keep`, and
+        none outside, from top to bottom; empty if no pixel of it is valid. For one worker, their
+        total price is at most that of the box of all valid pixels that count, if the box fits into
+        one tile.
     """
     box = find_valid_box(mask, tiling.total_stride)
+    if keep is not None and box is not None:
+        box = _find_seen_box(mask, tiling, keep)
     if box is None:
         return []
+    kept = box if keep is None else keep.intersect(box)
     if max(box.height, box.width) <= tiling.total_stride + tiling.halo:
         # Every output pixel may depend on every input pixel.
-        return [Tile(box, box)]
+        return [Tile(box, kept)]
     inside = mask[box.slices]
     tiling = _coarsen(_bound(tiling, box, workers), box)
     stride = tiling.total_stride
@@ -167,14 +200,44 @@ def plan_windows(
         whole_s = price(box.height, box.width)
         valid = np.count_nonzero(inside) / stride**2
         if not costs.is_worth_a_search(whole_s, valid):
-            return [Tile(box, box)]
-    pieces = split(CellGrid(find_valid_cells(inside, stride), costs.halo), costs)
+            return [Tile(box, kept)]
+    cells = find_valid_cells(inside, stride)
+    kept_cells = None if keep is None else find_valid_cells(_leave(inside, box, kept), stride)
+    pieces = split(CellGrid(cells, costs.halo, kept_cells), costs)
     if len(pieces) == 1:
-        return [Tile(box, box)]
+        return [Tile(box, kept)]
     return sorted(
-        Tile(_to_pixels(piece.input, box, stride), _to_pixels(piece.output, box, stride))
+        Tile(
+            _to_pixels(piece.input, box, stride),
+            _to_pixels(piece.output, box, stride).intersect(kept),
+        )
         for piece in pieces
     )
+
+
+def _find_seen_box(mask: NDArray[np.bool_], tiling: Tiling, keep: Window) -> Window | None:
+    """Find the box of the valid pixels that the output of a window depends on, on the grid."""
+    kept = find_valid_box(mask[keep.slices], 1)
+    if kept is None:
+        return None
+    image, stride = Window(0, 0, *mask.shape), tiling.total_stride
+    cells = kept.move(keep.top, keep.left).align(stride)
+    seen = cells.grow(tiling.halo).intersect(image)
+    box = find_valid_box(mask[seen.slices], 1)
+    if box is None:
+        return None
+    aligned = box.move(seen.top, seen.left)
+    bottom, right = aligned.top + aligned.height, aligned.left + aligned.width
+    top, left = aligned.top // stride * stride, aligned.left // stride * stride
+    return Window(top, left, bottom - top, right - left)
+
+
+def _leave(inside: NDArray[np.bool_], box: Window, kept: Window) -> NDArray[np.bool_]:
+    """Leave only the valid pixels of a window, both given in the pixels of the image."""
+    left = np.zeros_like(inside)
+    slices = kept.move(-box.top, -box.left).slices
+    left[slices] = inside[slices]
+    return left
 
 
 def _bound(tiling: Tiling, box: Window, workers: int) -> Tiling:

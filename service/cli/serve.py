@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
 from service.cli.loading import load_saved_model
 from service.cli.logs import configure_logging
-from service.hangups import handle_hangups
+from service.signals import handle_signal
 
 log = logging.getLogger(__name__)
 
@@ -76,14 +78,18 @@ def serve(
         "metrics_port": metrics_port,
         "docs": docs,
     }
-    try:
-        # Until the server handles it: the keys are not read yet, or were just read.
-        with handle_hangups(signal.SIG_IGN):
-            status = _run(options)
-    except KeyboardInterrupt:
-        # Before the server handles signals. Nobody was promised anything, so nothing is said.
-        status = 128 + signal.SIGINT
+    # Until the server handles them. The files of keys are not read yet, or were just read.
+    with handle_signal("SIGHUP", signal.SIG_IGN), handle_signal("SIGINT", _end_at_once):
+        status = _run(options)
     sys.exit(status)
+
+
+def _end_at_once(number: int, _: FrameType | None) -> NoReturn:
+    """End the process. Nobody was promised anything, so nothing is said.
+
+    Code that is imported meanwhile may swallow a KeyboardInterrupt.
+    """
+    os._exit(128 + number)
 
 
 def _run(options: Mapping[str, object]) -> int:

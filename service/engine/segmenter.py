@@ -61,6 +61,11 @@ class Segmenter:
         """Dispatcher of the windows."""
         return self._dispatcher
 
+    @property
+    def window_pixels(self) -> int:
+        """Largest H · W of a window."""
+        return self._policy.window_pixels
+
     async def segment(
         self,
         model: ServedModel,
@@ -70,6 +75,7 @@ class Segmenter:
         timeout_s: float | None = None,
         priority: int = 0,
         client: str = "",
+        keep: Window | None = None,
         on_queued: Callable[[], None] = ignore,
     ) -> JobResult:
         """Segment a sample.
@@ -82,6 +88,8 @@ class Segmenter:
                 never run.
             priority: Priority among the samples of the client; higher runs first.
             client: Client whose turn the work takes; empty if unknown.
+            keep: Window that is segmented; None for all. The rest of the sample is only seen, and
+                is 255 in the result.
             on_queued: Callback once the work is in the queue, or there is none.
 
         Raises:
@@ -91,9 +99,9 @@ class Segmenter:
         submitted_s = self._clock()
         key = BatchKey(model, probabilities)
         if sample.mask.size <= _INLINE_PIXELS:
-            tiles = self._plan(model, sample)
+            tiles = self._plan(model, sample, keep)
         else:
-            tiles = await asyncio.to_thread(self._plan, model, sample)
+            tiles = await asyncio.to_thread(self._plan, model, sample, keep)
         classes = len(model.runtime.manifest.classes) if probabilities else None
         if not tiles:
             on_queued()
@@ -132,14 +140,14 @@ class Segmenter:
     def _count(self, model: ServedModel) -> None:
         self._dispatcher.counters.count_image(model.name, model.version)
 
-    def _plan(self, model: ServedModel, sample: Sample) -> list[Tile]:
+    def _plan(self, model: ServedModel, sample: Sample, keep: Window | None) -> list[Tile]:
         if not model.contract.holds:
             # Tiling or cropping would change the output of such a model.
             whole = Window(0, 0, *sample.size)
-            return [Tile(whole, whole)] if sample.mask.any() else []
+            return [Tile(whole, keep or whole)] if sample.mask.any() else []
         tiling = model.make_tiling(self._policy.window_pixels)
         idle = self._dispatcher.idle_workers
-        return plan_windows(sample.mask, tiling, model.price_window, max(idle, 1))
+        return plan_windows(sample.mask, tiling, model.price_window, max(idle, 1), keep)
 
 
 def _make_windows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -127,6 +128,14 @@ class Manifest(_Strict):
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}
     checksums: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = {}
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of all `checksums` together; empty without any."""
+        if not self.checksums:
+            return ""
+        lines = "".join(f"{digest} {path}\n" for path, digest in sorted(self.checksums.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     @cached_property
     def class_infos(self) -> tuple[ClassInfo, ...]:

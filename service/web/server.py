@@ -28,7 +28,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service.engine.admission_gate import AdmissionGate
-from service.hangups import handle_hangups
+from service.signals import handle_signal
 from service.web.connection import Connection, ConnectionTimeouts, make_connection_class
 from service.web.listeners import open_listeners
 
@@ -124,7 +124,7 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Handle SIGTERM, SIGINT and SIGHUP meanwhile, if this is the main thread."""
-        with super().capture_signals(), handle_hangups(self.handle_hangup):
+        with super().capture_signals(), handle_signal("SIGHUP", self.handle_hangup):
             yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -52,6 +52,7 @@ def _describe(
     manifest = model.runtime.manifest
     return description | {
         "description": manifest.description,
+        "checksum": manifest.checksum,
         "image": manifest.image.model_dump(exclude_none=True),
         "classes": [entry.model_dump() for entry in manifest.classes],
         "total_stride": manifest.total_stride,

@@ -211,6 +211,66 @@ def test_parts_pasted_together_equal_the_whole_to_the_bit(mask, stride, reach, s
     assert np.array_equal(whole.probabilities, expected.probabilities)
 
 
+@st.composite
+def kept_windows(draw):
+    """Draw a mask, and a window of it."""
+    mask = draw(masks)
+    height, width = mask.shape
+    top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    return mask, Window(
+        top, left, draw(st.integers(1, height - top)), draw(st.integers(1, width - left))
+    )
+
+
+@given(
+    kept_windows(),
+    st.sampled_from((1, 3, 4, 8)),
+    st.integers(0, 2),
+    st.sampled_from((1, 3, 10**6)),
+    prices,
+    st.integers(0, 99),
+)
+def test_a_kept_window_equals_the_whole_to_the_bit_and_nothing_else_is_computed(
+    drawn, stride, reach, scale, price, seed
+):
+    mask, keep = drawn
+    model = GriddedModel(stride, reach)
+    tiling = Tiling(stride, model.halo, scale * (stride + 2 * model.halo) ** 2)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*mask.shape, 1), np.uint8)
+    sample = Sample(pixels, mask)
+
+    whole = make_empty(sample.size, classes=2)
+    tiles = plan_windows(mask, tiling, price, keep=keep)
+    for tile in tiles:
+        paste(whole, tile, model.answer(crop(sample, tile.input)))
+
+    expected, kept = make_empty(sample.size, classes=2), keep.slices
+    expected.labels[kept] = model.answer(sample).labels[kept]
+    expected.probabilities[kept] = model.answer(sample).probabilities[kept]
+    assert np.array_equal(whole.labels, expected.labels)
+    assert np.array_equal(whole.probabilities, expected.probabilities)
+    assert all(contains(keep, tile.output) for tile in tiles)
+    assert bool(tiles) == mask[kept].any()
+
+
+@given(kept_windows(), tilings(), prices)
+def test_to_keep_a_part_never_costs_more_than_the_whole(drawn, tiling, price):
+    mask, keep = drawn
+    box = find_valid_box(mask, tiling.total_stride)
+
+    if box is not None and box.height * box.width <= tiling.max_pixels:
+        kept_s = price_all(plan_windows(mask, tiling, price, keep=keep), price)
+        assert kept_s <= price(box.height, box.width) * (1 + 1e-9)
+
+
+def test_what_is_valid_beyond_the_halo_of_a_kept_window_is_not_seen():
+    mask = np.ones((1024, 1024), bool)
+
+    tiles = plan_windows(mask, DEMO, price_demo, keep=Window(512, 256, 128, 64))
+
+    assert tiles == [Tile(Window(456, 200, 240, 176), Window(512, 256, 128, 64))]
+
+
 @pytest.mark.parametrize("tiling", [Tiling(8, 0, 1500), Tiling(4, 8, 1500)])
 def test_with_a_wrong_halo_or_grid_parts_would_not_equal_the_whole(tiling):
     model = GriddedModel(total_stride=8, reach=1)

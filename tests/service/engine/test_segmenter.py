@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lacuna.errors import DeadlineExceededError, InferenceError, OutOfMemoryError
 from lacuna.sample import Sample
+from lacuna.windows.tiling import Window
 from service.core.batching import BatchPolicy
 from service.core.cost import BatchCost
 from service.engine.segmenter import EnginePolicy, Segmenter
@@ -172,6 +173,25 @@ def test_a_large_image_comes_in_windows():
     assert sum(shape[0] for shape in runtime.shapes) > 4
     assert max(height * width for _, height, width, _ in runtime.shapes) <= 24 * 24
     np.testing.assert_array_equal(result.segmentation.labels, answer_alone(sample)[0])
+
+
+@pytest.mark.parametrize("contract", [HOLDS, BROKEN])
+def test_a_kept_window_is_segmented_and_the_rest_is_only_seen(contract):
+    keep = Window(8, 16, 24, 16)
+    sample = draw_sample(np.random.default_rng(0), 64, 48, 0.5)
+
+    async def segment(**options):
+        async with run_segmenter() as segmenter:
+            model = serve_model(FakeRuntime(), contract, cost=EAGER)
+            return await segmenter.segment(model, sample, probabilities=True, **options)
+
+    whole = asyncio.run(segment()).segmentation
+    part = asyncio.run(segment(keep=keep)).segmentation
+
+    assert part.labels.shape == sample.size
+    assert np.array_equal(part.labels[keep.slices], whole.labels[keep.slices])
+    assert np.array_equal(part.probabilities[keep.slices], whole.probabilities[keep.slices])
+    assert np.count_nonzero(part.labels != 255) == np.count_nonzero(sample.mask[keep.slices])
 
 
 def test_idle_workers_share_an_image_and_busy_ones_do_not():

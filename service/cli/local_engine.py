@@ -1,0 +1,71 @@
+"""The engine on this machine, for commands that segment without a server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from service.cli.loading import load_saved_model
+from service.core.versions import is_model_name
+from service.engine.lifecycle.layout import explain_model, explain_repository
+
+if TYPE_CHECKING:
+    from service.engine.lifecycle.repository import ModelRepository
+    from service.engine.segmenter import Segmenter
+
+
+class LocalEngine(NamedTuple):
+    """Models and what runs them.
+
+    Attributes:
+        repository: models.
+        segmenter: segmenter that runs them.
+        workers: number of concurrent batches.
+    """
+
+    repository: ModelRepository
+    segmenter: Segmenter
+    workers: int
+
+
+@asynccontextmanager
+async def open_engine(
+    model_repository: Path | None, model: str | None
+) -> AsyncIterator[LocalEngine]:
+    """Load models, and yield what runs them.
+
+    Args:
+        model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
+        model: name of the model that will be used; None for the only one.
+
+    Raises:
+        ClickException: if the repository does not hold the model.
+    """
+    from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
+    from service.engine.segmenter import EnginePolicy, Segmenter  # noqa: PLC0415
+    from service.engine.thread_allocation import allocate_threads, count_cores  # noqa: PLC0415
+    from service.platforms import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
+
+    root = model_repository or DEMO_REPOSITORY
+    _check_layout(root, model)
+    allocation = allocate_threads(None, None, count_cores())
+    repository = ModelRepository(root, lambda folder: load_saved_model(folder, allocation))
+    segmenter = Segmenter(EnginePolicy(allocation.workers))
+    try:
+        await repository.load_all()
+        yield LocalEngine(repository, segmenter, allocation.workers)
+    finally:
+        segmenter.close()
+
+
+def _check_layout(root: Path, model: str | None) -> None:
+    """Check that a repository holds a model, and the one that is named."""
+    fault = explain_repository(root)
+    if not fault and model is not None and is_model_name(model):
+        fault = explain_model(root, model)
+    if fault:
+        raise click.ClickException(fault)
