@@ -5,6 +5,10 @@
     with Client("http://127.0.0.1:8000") as client:
         result = client.segment("scene.png", "mask.png")
 
+    from lacuna import segment_scene
+
+    segment_scene("scene.tif", "labels.tif", nodata=0)
+
 The client is imported when it is first used: its HTTP library takes ten times as long to import as
 all that the command line and the server need of this package at their start.
 """
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
         TimedOutError,
         UnreachableError,
     )
+    from lacuna.scenes.api import SceneProgress, SceneResult, segment_scene
 
 __version__ = VERSION
 
@@ -49,17 +54,23 @@ __all__ = [
     "RequestError",
     "Result",
     "RetryPolicy",
+    "SceneProgress",
+    "SceneResult",
     "TimedOutError",
     "UnavailableError",
     "UnreachableError",
     "__version__",
+    "segment_scene",
 ]
+
+_SCENES = frozenset({"SceneProgress", "SceneResult", "segment_scene"})
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("lacuna.client"), name)
+    module = "lacuna.scenes.api" if name in _SCENES else "lacuna.client"
+    return getattr(import_module(module), name)
 
 
 def __dir__() -> list[str]:

@@ -22,6 +22,7 @@
     │   ├── OutOfMemoryError         memory does not suffice for the request now
     │   └── DeadlineExceededError    the answer took longer than the client's timeout
     ├── ConfigurationError           a setting is misspelt or out of range
+    ├── MissingExtraError            an extra is not installed, or another module hides it
     ├── SceneError                   a scene cannot be segmented, continued or written
     └── ModelError                   a model cannot be served
         ├── MissingManifestError     manifest.json is missing
@@ -230,6 +231,12 @@ class ConfigurationError(LacunaError):
     """Setting that is misspelt or out of range. The server does not start."""
 
     code = "invalid_configuration"
+
+
+class MissingExtraError(LacunaError):
+    """Part of the package that an extra installs, and that is missing or hidden."""
+
+    code = "missing_extra"
 
 
 class SceneError(LacunaError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lacuna.cli import plugins
+from lacuna import plugins
 from lacuna.cli.completion import completion
 from lacuna.cli.hints import HINTS
 from lacuna.cli.segment import segment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 import warnings
 from collections.abc import AsyncIterator
@@ -12,23 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from lacuna.cli.plugins import load_local_segmenter
 from lacuna.errors import LacunaWarning
 from lacuna.outputs import OUTPUT_TYPES, describe, find_by_suffix
+from lacuna.plugins import load_local_images
 from lacuna.raster.formats import ACCEPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lacuna.cli.segment_plan import ImagePlan
     from lacuna.cli.segment_run import ImageFailure, ImageSuccess, SegmentImage
     from lacuna.client import Result
     from lacuna.raster.nodata import NoData
+    from lacuna.scenes.layers import ExtraLayer
+    from lacuna.scenes.scene import SceneTask
 
 SOME_FAILED = 3
 """Exit status if some images were segmented and others failed."""
+
+_LAYERS = ("confidence", "support", "probabilities")
 
 _SERVER_CONCURRENCY = 16
 """Enough to keep the server busy while answers are read and written."""
@@ -44,6 +48,14 @@ def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> No
         return None if value is None else parse_nodata(value)
     except ValueError:
         raise click.BadParameter(f"must be a number, nan or none; it is {value}") from None
+
+
+def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> Any:
+    layers = tuple(name for name in (value or "").split(",") if name)
+    for name in layers:
+        if name not in _LAYERS:
+            raise click.BadParameter(f"must be of {', '.join(_LAYERS)}; it is {name}")
+    return tuple(dict.fromkeys(layers))
 
 
 @click.command()
@@ -81,7 +93,34 @@ def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> No
     help="Skip images whose outputs are up to date, and replace outputs that are not.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--url", help="Server to use, e.g. http://127.0.0.1:8000, instead of this machine.")
+@click.option(
+    "--also",
+    metavar="LAYERS",
+    callback=_read_layers,
+    help="Of scenes: further layers, each in a GeoTIFF NAME-LAYER.tif: "
+    "confidence,support,probabilities.",
+)
+@click.option(
+    "--polygons",
+    metavar="FILE",
+    help="Of a scene: also write polygons, as .gpkg, .geojson, .fgb or .parquet. Of several: that "
+    "suffix.",
+)
+@click.option(
+    "--min-area",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Leave out polygons that are smaller, in square metres; in pixels without a CRS.",
+)
+@click.option(
+    "--scale", is_flag=True, help="Of scenes: apply the scale and the offset of each band."
+)
+@click.option(
+    "--url",
+    multiple=True,
+    help="Server to use, e.g. http://127.0.0.1:8000, instead of this machine. Several share the "
+    "work.",
+)
 @click.option(
     "--protocol",
     type=click.Choice(["native", "oip", "tfserving"]),
@@ -144,6 +183,10 @@ def segment(
     overwrite: bool,
     model_repository: Path | None,
     concurrency: int | None,
+    also: tuple[ExtraLayer, ...],
+    polygons: str | None,
+    min_area: float,
+    scale: bool,
     **options: Any,
 ) -> None:
     """Segment IMAGES (FORMATS; files, folders or globs) here or on a server.
@@ -154,6 +197,9 @@ def segment(
     Outputs are written whole or not at all. If a server becomes unreachable, the command waits for
     it.
 
+    A raster whose output is a .tif is a scene: it may have any size, and what is segmented of it is
+    kept in OUTPUT.partial until all is. IMAGES may then also be a name that GDAL opens.
+
     The exit status is 0 if every image was segmented in this run or an earlier one, 3 if some were
     not, and 1 if none was.
 
@@ -161,6 +207,7 @@ def segment(
     lacuna segment scene.tif --nodata 0 -o labels.png
     lacuna segment scene.png --mask valid.png -o labels.npz --url http://127.0.0.1:8000
     lacuna segment scenes --mask '{stem}-mask.png' -o labels --overlay --resume
+    lacuna segment scene.tif -o labels.tif --also support --polygons labels.gpkg
     """
     if options["url"] and model_repository:
         raise click.UsageError("--url and --model-repository must not be combined; both were given")
@@ -170,16 +217,29 @@ def segment(
         raise click.UsageError("--resume and --overwrite must not be combined; both were given")
     # NumPy is imported here: --help answers at once.
     from lacuna.cli.segment_plan import check_existing, plan_images  # noqa: PLC0415
+    from lacuna.cli.segment_scenes import SceneOptions, divide, make_tasks  # noqa: PLC0415
 
     plans = plan_images(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
     todo = [plan for plan in plans if not (resume and plan.is_done)]
     check_existing(todo, may_replace=resume or overwrite)
+    scene_options = SceneOptions(also, polygons, min_area, scale)
+    as_images = overlay or options["stretch"] is not None or options["protocol"] != "native"
+    pictures, scenes = divide(todo, scene_options, as_images=as_images)
+    tasks = make_tasks(
+        scenes,
+        scene_options,
+        is_only=len(plans) == 1,
+        nodata=options["nodata"],
+        resume=resume,
+        overwrite=resume or overwrite,
+    )
     if len(plans) > 1 or plans[0].output != output:
         for folder in {plan.output.parent for plan in todo}:
             folder.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
     concurrency = concurrency or (_SERVER_CONCURRENCY if options["url"] else _LOCAL_CONCURRENCY)
-    succeeded, failed = _run(todo, concurrency, {**options, "model_repository": model_repository})
+    options |= {"model_repository": model_repository, "api_key": _read_key(options)}
+    succeeded, failed = _run(pictures, tasks, concurrency, options)
     seconds = time.monotonic() - began_s
     order = {plan: place for place, plan in enumerate(plans)}
     succeeded.sort(key=lambda outcome: order[outcome.plan])
@@ -187,23 +247,29 @@ def segment(
     _report(plans, todo, succeeded, failed, seconds)
 
 
+def _read_key(options: dict[str, Any]) -> str | None:
+    key: str | None = options["api_key"]
+    file = options["api_key_file"]
+    return key if file is None else str(file.read()).strip()
+
+
 segment.help = (segment.help or "").replace("FORMATS", ACCEPTED)
 
 
 def _run(
-    plans: Sequence[ImagePlan], concurrency: int, options: dict[str, Any]
+    plans: Sequence[ImagePlan],
+    tasks: Mapping[ImagePlan, SceneTask],
+    concurrency: int,
+    options: dict[str, Any],
 ) -> tuple[list[ImageSuccess], list[ImageFailure]]:
+    from lacuna.cli.segment_progress import show_images, show_scenes  # noqa: PLC0415
     from lacuna.cli.segment_run import ImageSuccess, run_plans  # noqa: PLC0415
+    from lacuna.cli.segment_scenes import open_scene_runner, run_tasks  # noqa: PLC0415
 
     succeeded: list[ImageSuccess] = []
     failed: list[ImageFailure] = []
-    console = Console(stderr=True)
-    columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task("segmenting", total=len(plans))
 
-    def on_outcome(outcome: ImageSuccess | ImageFailure) -> None:
-        bar.advance(task)
+    def note(outcome: ImageSuccess | ImageFailure) -> None:
         if isinstance(outcome, ImageSuccess):
             succeeded.append(outcome)
         else:
@@ -214,16 +280,25 @@ def _run(
             probabilities = any(
                 find_by_suffix(plan.output.suffix).has_probabilities for plan in plans
             )
-            async with _open(options, probabilities=probabilities) as segment_image:
-                await run_plans(plans, segment_image, concurrency, on_outcome)
+            with show_images(len(plans)) as advance:
 
-    with bar, warnings.catch_warnings():
+                def note_image(outcome: ImageSuccess | ImageFailure) -> None:
+                    note(outcome)
+                    advance()
+
+                async with _open(options, probabilities=probabilities) as segment_image:
+                    await run_plans(plans, segment_image, concurrency, note_image)
+        if tasks:
+            with show_scenes() as show:
+                await run_tasks(tasks, lambda: open_scene_runner(options), show, note)
+
+    with warnings.catch_warnings():
         # They are told in the end, once for all images.
         warnings.simplefilter("ignore", LacunaWarning)
         try:
             asyncio.run(run())
         except KeyboardInterrupt:
-            done = f"{len(succeeded)} of {len(plans)} images"
+            done = f"{len(succeeded)} of {len(plans) + len(tasks)} images"
             raise click.ClickException(
                 f"stopped after {done}; --resume goes on from there"
             ) from None
@@ -237,26 +312,30 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
     }
     async with AsyncExitStack() as stack:
         if not options["url"]:
-            open_models = load_local_segmenter()
+            open_models = load_local_images()
             models = open_models(options["model_repository"], target, probabilities=probabilities)
             yield await stack.enter_async_context(models)
             return
         from lacuna.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
 
-        key, file = options["api_key"], options["api_key_file"]
-        client = await stack.enter_async_context(
-            AsyncClient(
-                options["url"],
-                api_key=key if file is None else file.read().strip(),
-                retry=RetryPolicy(options["patience_s"]),
-                protocol=options["protocol"],
+        clients = [
+            await stack.enter_async_context(
+                AsyncClient(
+                    url,
+                    api_key=options["api_key"],
+                    retry=RetryPolicy(options["patience_s"]),
+                    protocol=options["protocol"],
+                )
             )
-        )
+            for url in options["url"]
+        ]
+        turns = itertools.cycle(clients)
 
         async def segment_image(plan: ImagePlan) -> Result:
             # Only JSON names the version of the model that answered.
             brief = plan.output.suffix.lower() != ".json"
-            return await client.ask(Question(plan.image, plan.mask, probabilities, brief, **target))
+            question = Question(plan.image, plan.mask, probabilities, brief, **target)
+            return await next(turns).ask(question)
 
         yield segment_image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,9 @@ from typing import NamedTuple
 import click
 
 from lacuna.raster.formats import IMAGE_SUFFIXES
+
+_GDAL_NAME = re.compile(r"/vsi[a-z0-9_]+/|[A-Z][A-Z0-9_]+:")
+"""A file system of GDAL, or a driver before what it opens."""
 
 
 class FoundImage(NamedTuple):
@@ -19,11 +23,13 @@ class FoundImage(NamedTuple):
         path: of the file.
         below: its path relative to the input, for its output.
         is_named: whether it is an input itself, not found in a folder or by a glob.
+        source: name of a raster that GDAL opens and that is no file; None for a file.
     """
 
     path: Path
     below: Path
     is_named: bool
+    source: str | None = None
 
 
 def find_images(inputs: Sequence[str], output: Path) -> list[FoundImage]:
@@ -45,6 +51,11 @@ def find_images(inputs: Sequence[str], output: Path) -> list[FoundImage]:
     return list(found.values())
 
 
+def is_gdal_name(text: str) -> bool:
+    """Return whether a text is a name of GDAL: `/vsizip/a.zip/b.tif`, `NETCDF:"a.nc":band`."""
+    return not Path(text).exists() and _GDAL_NAME.match(text) is not None
+
+
 def is_image(path: Path) -> bool:
     """Return whether a path is that of an image file, by its name."""
     return (
@@ -62,9 +73,11 @@ def _expand(text: str, output: Path) -> Iterator[FoundImage]:
         for image in sorted(filter(is_image, path.rglob("*"))):
             if not (within and apart in image.absolute().parents):
                 yield FoundImage(image, image.relative_to(path), is_named=False)
-    elif glob.has_magic(text):
+    elif glob.has_magic(text) and not is_gdal_name(text):
         for name in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 (any root, as typed)
             if is_image(Path(name)):
                 yield FoundImage(Path(name), Path(Path(name).name), is_named=False)
+    elif is_gdal_name(text):
+        yield FoundImage(path, Path(path.name), is_named=True, source=text)
     else:
         raise click.UsageError(f"IMAGES must exist; {text} does not exist")

@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 
 from lacuna.cli.mask_patterns import find_mask
-from lacuna.cli.segment_inputs import find_images
+from lacuna.cli.segment_inputs import find_images, is_gdal_name
 from lacuna.cli.segment_masks import check_masks, leave_out_masks
 from lacuna.outputs import OUTPUT_SUFFIXES
 from lacuna.raster.formats import IMAGE_SUFFIXES
@@ -38,12 +38,14 @@ class ImagePlan:
         mask: mask file; None for the one that GDAL keeps beside the image, if any.
         output: output file.
         overlay: file of the overlay; None for no overlay.
+        source: name of a raster that GDAL opens and that is no file; None for a file.
     """
 
     image: Path
     mask: Path | None
     output: Path
     overlay: Path | None = None
+    source: str | None = None
 
     @property
     def outputs(self) -> list[Path]:
@@ -56,9 +58,9 @@ class ImagePlan:
         if not all(path.is_file() for path in self.outputs):
             return False
         mask = self.mask or find_sidecar(self.image)
-        inputs = [self.image] if mask is None else [self.image, mask]
+        inputs = [path for path in (self.image, mask) if path is not None and path.exists()]
         oldest = min(path.stat().st_mtime_ns for path in self.outputs)
-        return oldest >= max(path.stat().st_mtime_ns for path in inputs)
+        return oldest >= max((path.stat().st_mtime_ns for path in inputs), default=0)
 
 
 def plan_images(
@@ -84,7 +86,7 @@ def plan_images(
     Raises:
         click.UsageError: if the command line is wrong; nothing has been written then.
     """
-    single = len(inputs) == 1 and Path(inputs[0]).is_file()
+    single = len(inputs) == 1 and (Path(inputs[0]).is_file() or is_gdal_name(inputs[0]))
     to_file = single and bool(output.suffix) and not output.is_dir()
     suffix = _choose_suffix(output if to_file else None, form)
     found = find_images(inputs, output)
@@ -102,7 +104,7 @@ def plan_images(
         beside = target.with_name(f"{target.stem}-overlay.png") if overlay else None
         own = find_mask(image.path, mask)
         existing = own if own is not None and own.is_file() else None
-        plans.append(ImagePlan(image.path, existing, target, beside))
+        plans.append(ImagePlan(image.path, existing, target, beside, image.source))
     _check_outputs(plans)
     return plans
 

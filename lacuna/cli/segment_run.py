@@ -113,7 +113,7 @@ async def run_plans(
     async def work() -> None:
         for plan in rest:
             outcome = await _run_plan(plan, segment_image)
-            if isinstance(outcome, ImageFailure) and _is_fatal(outcome.error):
+            if isinstance(outcome, ImageFailure) and is_fatal(outcome.error):
                 stop.set()
             on_outcome(outcome)
             if stop.is_set():
@@ -157,5 +157,6 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
         raise UnwritableError(f"{path} must be writable; {error.strerror}") from error
 
 
-def _is_fatal(error: Exception) -> bool:
+def is_fatal(error: Exception) -> bool:
+    """Return True if every other image would meet an error, too."""
     return isinstance(error, _FATAL_ERRORS) and not isinstance(error, InferenceError)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import rasterio
+from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio lets through at times
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from lacuna.errors import InvalidImageError, LacunaError
@@ -25,62 +26,64 @@ _OPTIONS = {
     "GDAL_CACHEMAX": CACHE_BYTES,
     # Files beside a raster, such as its mask, are looked for by name.
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
-    # Without it, the missing part of a truncated JPEG file is read as grey.
+    # Without these, what is missing of a truncated JPEG or PNG file is made up in silence.
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
 }
 _LOGGERS = ("rasterio._env", "rasterio._err")
+_FAILURES = (RasterioError, CPLE_BaseError, OSError)
 _MAX_REASON = 3 * MAX_CHARACTERS
 
 
-class _Lines(logging.Filter):
-    """Filter that keeps the warnings of one thread, in place of the log."""
+class _WarningFilter(logging.Filter):
+    """Filter that drops the warnings of one thread: what counts is raised as an error."""
 
     def __init__(self) -> None:
         super().__init__()
         self._thread = threading.get_ident()
-        self.lines: list[str] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.thread != self._thread or record.levelno < logging.WARNING:
-            return True
-        self.lines.append(record.getMessage())
-        return False
+        return record.thread != self._thread or record.levelno < logging.WARNING
 
 
 @contextmanager
-def gdal(rule: str, error: type[LacunaError] = InvalidImageError) -> Iterator[list[str]]:
-    """Run calls of rasterio with this package's settings of GDAL.
-
-    It holds for the thread that enters it.
+def gdal(rule: str, subject: str, error: type[LacunaError] = InvalidImageError) -> Iterator[None]:
+    """Run calls of rasterio with this package's settings of GDAL, for the thread that enters.
 
     Args:
-        rule: the rule that a failure breaks, and what broke it; the reason is appended.
+        rule: the rule that a failure breaks, for the message.
+        subject: the raster or file that is read or written, for the message.
         error: class of the error that a failure becomes.
-
-    Yields:
-        Warnings of GDAL; they grow until the end, and do not reach the log.
 
     Raises:
         LacunaError: of the class `error`, if GDAL or rasterio fails.
     """
-    lines = _Lines()
+    quiet = _WarningFilter()
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:
-        logger.addFilter(lines)
+        logger.addFilter(quiet)
     try:
         with rasterio.Env(**_OPTIONS), warnings.catch_warnings():
-            # Many rasters have no place on Earth, and a grid says so.
+            # Many rasters have no place on Earth; their grid says so.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            yield lines.lines
-    except (RasterioError, OSError) as failure:
-        raise error(f"{rule}: {find_reason(failure)}") from failure
+            yield
+    except _FAILURES as failure:
+        raise error(f"{rule}; {subject}: {find_reason(failure, subject)}") from failure
     finally:
         for logger in loggers:
-            logger.removeFilter(lines)
+            logger.removeFilter(quiet)
 
 
-def find_reason(failure: BaseException) -> str:
-    """Return the message of the first cause of an exception, in one line."""
+def find_reason(failure: BaseException, subject: str = "") -> str:
+    """Return the message of the first cause of an exception, in one line.
+
+    Args:
+        failure: what rasterio raised.
+        subject: the raster, which the message need not repeat.
+    """
     while failure.__cause__ is not None:
         failure = failure.__cause__
-    return " ".join(str(failure).split())[:_MAX_REASON] or type(failure).__name__
+    text = " ".join(str(failure).split())
+    for prefix in (f"{subject}: ", f"'{subject}' ", f"`{subject}' "):
+        text = text.removeprefix(prefix)
+    return text[:_MAX_REASON] or type(failure).__name__

@@ -43,9 +43,7 @@ class Grid:
         points, points_crs = dataset.gcps
         # rasterio returns the identity where there is no transform.
         transform = None if dataset.transform == Affine.identity() else dataset.transform
-        return cls(
-            dataset.height, dataset.width, dataset.crs, transform, tuple(points), points_crs
-        )
+        return cls(dataset.height, dataset.width, dataset.crs, transform, tuple(points), points_crs)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -54,12 +52,11 @@ class Grid:
 
     def crop(self, window: Window) -> Grid:
         """Return the grid of a window."""
-        shift = Affine.translation(window.left, window.top)
         return replace(
             self,
             height=window.height,
             width=window.width,
-            transform=None if self.transform is None else self.transform * shift,
+            transform=None if self.transform is None else _shift(self.transform, window),
             gcps=tuple(_move(point, window) for point in self.gcps),
         )
 
@@ -71,6 +68,14 @@ class Grid:
         elif self.gcps:
             profile |= {"gcps": list(self.gcps), "crs": self.gcps_crs}
         return profile
+
+
+def _shift(transform: Affine, window: Window) -> Affine:
+    a, b, c, d, e, f = transform[:6]
+    return Affine(
+        *(a, b, c + a * window.left + b * window.top),
+        *(d, e, f + d * window.left + e * window.top),
+    )
 
 
 def _move(point: GroundControlPoint, window: Window) -> GroundControlPoint:

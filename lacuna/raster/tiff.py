@@ -18,6 +18,7 @@ from PIL import Image
 from tifffile import TIFF, TiffFile, TiffPage
 
 from lacuna.errors import InvalidImageError
+from lacuna.raster.colours import to_intensities
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.geotiff import (
     GEOREFERENCE_TAGS,
@@ -193,18 +194,15 @@ def _convert_colours(page: TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any]
         )
     if photometric == _PALETTE:
         return _look_up(page, values), 255.0
-    if values.dtype.kind not in "bu" or page.bitspersample > 16:
-        return values, None
-    full_scale = 2**page.bitspersample - 1
-    if photometric == _MINISWHITE:
-        values = full_scale - values.astype(np.uint16 if full_scale > 255 else np.uint8)
-    if photometric == _CMYK:
-        values = _cmyk_to_rgb(values, full_scale)
-    if photometric == _YCBCR and page.compression != JPEG:
+    values, full_scale = to_intensities(
+        values,
+        page.bitspersample,
+        white_is_zero=photometric == _MINISWHITE,
+        is_cmyk=photometric == _CMYK,
+    )
+    if photometric == _YCBCR and page.compression != JPEG and full_scale is not None:
         values = _ycbcr_to_rgb(values)
-    if page.bitspersample in (1, 2, 4):
-        return values.astype(np.uint8) * np.uint8(255 // full_scale), 255.0
-    return values, float(full_scale)
+    return values, full_scale
 
 
 def _look_up(page: TiffPage, indices: NDArray[Any]) -> NDArray[np.uint8]:
@@ -214,15 +212,6 @@ def _look_up(page: TiffPage, indices: NDArray[Any]) -> NDArray[np.uint8]:
     # Sixteen bits by the specification; some writers fill eight.
     palette = colormap >> 8 if colormap.max() > 255 else colormap
     return np.ascontiguousarray(palette.astype(np.uint8).T[indices[:, :, 0]])
-
-
-def _cmyk_to_rgb(values: NDArray[Any], full_scale: int) -> NDArray[Any]:
-    if values.shape[2] != 4:
-        raise ValueError("CMYK must have four inks")
-    # uint32 just holds 65535² and the rounding.
-    light = (full_scale - values.astype(np.uint32)).astype(np.uint32)
-    rgb = (light[:, :, :3] * light[:, :, 3:] + np.uint32(full_scale // 2)) // np.uint32(full_scale)
-    return rgb.astype(values.dtype)
 
 
 def _ycbcr_to_rgb(values: NDArray[Any]) -> NDArray[Any]:

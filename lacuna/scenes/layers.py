@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.geo.cog import (
+from lacuna.geo.layers import (
     Layer,
     confidence_layer,
     labels_layer,
@@ -75,6 +75,8 @@ def make_planes(
         planes["probabilities"] = np.moveaxis(segmentation.probabilities, 2, 0)
         planes["confidence"] = segmentation.probabilities.max(axis=2)[None]
     return {
-        name: planes[name] if name == LABELS else np.where(invalid, np.float32(np.nan), planes[name])
+        name: planes[name]
+        if name == LABELS
+        else np.where(invalid, np.float32(np.nan), planes[name])
         for name in names
     }

@@ -86,5 +86,3 @@ def check_bands(source: RasterSource, model: SceneModel) -> None:
         model.dtype,
         model=f"model {model.name}",
     )
-
-

@@ -81,3 +81,11 @@ class SceneRunner(Protocol):
             LacunaError: if it fails.
         """
         ...
+
+    async def confirm(self) -> None:
+        """Check that all windows were segmented by the model.
+
+        Raises:
+            SceneError: if it was replaced meanwhile.
+        """
+        ...

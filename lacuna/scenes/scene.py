@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lacuna.errors import SceneError
-from lacuna.geo.cog import write_cog
+from lacuna.geo.cog import move_cog, write_cog
 from lacuna.geo.grid import Grid
 from lacuna.geo.polygons import write_polygons
 from lacuna.geo.source import RasterSource, open_raster
@@ -52,7 +52,7 @@ class SceneTask:
     mask: str | os.PathLike[str] | None = None
     nodata: NoData | None = None
     bands: Sequence[int | str] | None = None
-    alpha: str = "auto"
+    alpha: Literal["auto", "yes", "no"] = "auto"
     scale: bool = False
     also: tuple[ExtraLayer, ...] = ()
     polygons: Path | None = None
@@ -63,7 +63,9 @@ class SceneTask:
     @property
     def layer_files(self) -> dict[str, Path]:
         """Files of the layers, by their names."""
-        beside = {name: self.output.with_stem(f"{self.output.stem}-{name}") for name in self.also}
+        beside: dict[str, Path] = {
+            name: self.output.with_stem(f"{self.output.stem}-{name}") for name in self.also
+        }
         return {**beside, LABELS: self.output}
 
     @property
@@ -76,7 +78,9 @@ class SceneTask:
     def layer_names(self) -> list[str]:
         """Names of the layers that are computed."""
         # Polygons have a mean confidence.
-        needed = ["confidence"] if self.polygons is not None and "confidence" not in self.also else []
+        needed = (
+            ["confidence"] if self.polygons is not None and "confidence" not in self.also else []
+        )
         return [LABELS, *self.also, *needed]
 
     def describe(self, grid: Grid, model: SceneModel, side: int) -> dict[str, Any]:
@@ -134,8 +138,7 @@ async def run_scene(
         journal = stack.enter_context(Journal(task.output))
         journal.begin(identity, resume=task.resume, overwrite=task.overwrite)
         await _run_windows(task, source, mask, runner, side, journal, on_progress)
-        if fingerprint(task.source) != identity["file"]:
-            raise SceneError(f"a scene must not change while it is read; {task.source} has")
+        await _confirm(task, runner, identity, journal)
         _write_outputs(task, source.grid, model, journal)
         return _summarize(task, source.grid, model, journal)
 
@@ -187,6 +190,20 @@ async def _run_windows(
     await run.run(tile for tile in tiles if tile.output not in journal.done)
 
 
+async def _confirm(
+    task: SceneTask, runner: SceneRunner, identity: Mapping[str, Any], journal: Journal
+) -> None:
+    """Check that scene and model are still those that the run began with."""
+    try:
+        if fingerprint(task.source) != identity["file"]:
+            raise SceneError(f"a scene must not change while it is segmented; {task.source} has")
+        await runner.confirm()
+    except SceneError:
+        # Nobody can tell which windows are right.
+        journal.remove()
+        raise
+
+
 def _write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Journal) -> None:
     """Assemble the layers beside the pieces, and put them into their places, the labels last."""
     tags = _describe_model(model)
@@ -203,7 +220,7 @@ def _write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Jour
             min_area=task.min_area,
         )
     for name, path in task.layer_files.items():
-        finished[name].replace(path)
+        move_cog(finished[name], path)
     journal.remove()
 
 

@@ -47,6 +47,9 @@ class LocalRunner:
         kept = keep.slices
         return Segmentation(labels[kept], None if found is None else found[kept])
 
+    async def confirm(self) -> None:
+        """Do nothing: the model is leased, and cannot be replaced."""
+
 
 @asynccontextmanager
 async def open_runner(

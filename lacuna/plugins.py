@@ -1,7 +1,8 @@
 """Commands and segmenters that other distributions add to `lacuna` by entry points.
 
 1. Each entry point of `lacuna.commands` is a click command, under its name.
-2. The entry point `local` of `lacuna.segmenters` opens models for `lacuna segment` without --url.
+2. The entry point `images` of `lacuna.segmenters` opens models for images, and `scenes` opens one
+   for the windows of a scene, on this machine.
 
 This module does not import the server by name. If the server is not installed, a user's own module
 `service` must not be taken for it.
@@ -9,19 +10,11 @@ This module does not import the server by name. If the server is not installed, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import Any
 
 from lacuna.distribution import describe_extra
-
-if TYPE_CHECKING:
-    from lacuna.cli.segment_run import SegmentImage
-
-    OpenModels = Callable[..., AbstractAsyncContextManager[SegmentImage]]
+from lacuna.errors import MissingExtraError
 
 SERVER_COMMANDS = ("bench", "check", "config", "serve")
 
@@ -31,33 +24,44 @@ def list_commands() -> list[str]:
     return sorted(entry_points(group="lacuna.commands").names)
 
 
-def load_command(name: str) -> click.Command | None:
+def load_command(name: str) -> Any:
     """Load a command.
 
     Returns:
-        The command; None if there is none of that name.
+        The command, of click; None if there is none of that name.
 
     Raises:
-        ClickException: if its distribution is not installed, or another module hides it.
+        MissingExtraError: if its distribution is not installed, or another module hides it.
     """
     for entry in entry_points(group="lacuna.commands", name=name):
-        command: click.Command = _load(entry)
-        return command
+        return _load(entry)
     if name in SERVER_COMMANDS:
-        raise click.ClickException(_explain_absence(f"lacuna {name}"))
+        raise MissingExtraError(_explain_absence(f"lacuna {name}"))
     return None
 
 
-def load_local_segmenter() -> OpenModels:
-    """Load the function that opens the models of this machine.
+def load_local_images() -> Any:
+    """Load the function that opens the models of this machine for images.
 
     Raises:
-        ClickException: as in `load_command`.
+        MissingExtraError: as in `load_command`.
     """
-    for entry in entry_points(group="lacuna.segmenters", name="local"):
-        open_models: OpenModels = _load(entry)
-        return open_models
-    raise click.ClickException(_explain_absence("lacuna segment without --url"))
+    return _load_segmenter("images")
+
+
+def load_local_scenes() -> Any:
+    """Load the function that opens a model of this machine for the windows of a scene.
+
+    Raises:
+        MissingExtraError: as in `load_command`.
+    """
+    return _load_segmenter("scenes")
+
+
+def _load_segmenter(name: str) -> Any:
+    for entry in entry_points(group="lacuna.segmenters", name=name):
+        return _load(entry)
+    raise MissingExtraError(_explain_absence("segmenting without a server"))
 
 
 def _load(entry: EntryPoint) -> Any:
@@ -67,7 +71,7 @@ def _load(entry: EntryPoint) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise click.ClickException(
+        raise MissingExtraError(
             f"{entry.module} must be importable; a module named {package} in the working directory "
             "or in a folder of PYTHONPATH hides it"
         ) from error

@@ -1,0 +1,216 @@
+"""Scenes among the images that `lacuna segment` is given: rasters whose result is a GeoTIFF.
+
+An image is segmented as a scene, window by window through GDAL, if its output is a TIFF and it is
+no picture or array. Pictures and arrays are too if the result needs it: for further layers,
+polygons, or a server that refuses images of their size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lacuna.cli.segment_plan import ImagePlan
+from lacuna.cli.segment_run import ImageFailure, ImageSuccess, is_fatal
+from lacuna.distribution import describe_extra
+from lacuna.errors import LacunaError, MissingExtraError
+from lacuna.raster.formats import FORMATS
+
+if TYPE_CHECKING:
+    from lacuna.scenes.layers import ExtraLayer
+    from lacuna.scenes.runner import SceneRunner
+    from lacuna.scenes.scene import SceneTask
+    from lacuna.scenes.summary import SceneProgress
+
+_TIFF = (".tif", ".tiff")
+_RASTERS = frozenset({"tiff", "jpeg2000"})
+_PICTURES = frozenset(
+    suffix for form in FORMATS if form.key not in _RASTERS for suffix in form.suffixes
+)
+
+OpenRunner = Callable[[], AbstractAsyncContextManager["SceneRunner"]]
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """Options of scenes.
+
+    Attributes:
+        also: further layers.
+        polygons: file of polygons, or its suffix if there are several scenes; None for none.
+        min_area: area below which a polygon is left out.
+        scale: True to apply the scale and the offset of each band.
+    """
+
+    also: tuple[ExtraLayer, ...] = ()
+    polygons: str | None = None
+    min_area: float = 0.0
+    scale: bool = False
+
+    @property
+    def are_wanted(self) -> bool:
+        """True if one of them is given, so that every image is a scene."""
+        return bool(self.also or self.polygons or self.scale or self.min_area)
+
+
+def divide(
+    plans: Sequence[ImagePlan], options: SceneOptions, *, as_images: bool
+) -> tuple[list[ImagePlan], list[ImagePlan]]:
+    """Divide plans into those of images and those of scenes.
+
+    Args:
+        plans: all plans.
+        options: options of scenes.
+        as_images: True if an option is given that needs whole images.
+
+    Raises:
+        click.UsageError: if an option of scenes is given for an output that is no TIFF, or together
+            with one that needs whole images.
+        MissingExtraError: if there is a scene, and the extra `geo` is not installed.
+    """
+    must = [plan for plan in plans if options.are_wanted or plan.source is not None]
+    for plan in must:
+        if plan.output.suffix.lower() not in _TIFF:
+            raise click.UsageError(
+                f"--output of a scene must end in .tif; it is {plan.output.name} (scenes are what "
+                "--also, --polygons, --min-area, --scale and names of GDAL are for)"
+            )
+    if must and as_images:
+        raise click.UsageError(
+            "--overlay, --stretch and other protocols need whole images; a scene is read in windows"
+        )
+    has_gdal = find_spec("rasterio") is not None
+    if must and not has_gdal:
+        raise MissingExtraError(f"a scene needs the extra `geo`: {describe_extra('geo')}")
+    scenes = [
+        plan for plan in plans if plan in must or (has_gdal and not as_images and is_scene(plan))
+    ]
+    return [plan for plan in plans if plan not in scenes], scenes
+
+
+def is_scene(plan: ImagePlan) -> bool:
+    """Return True if an image is segmented as a scene by its name and that of its output."""
+    names_raster = plan.image.suffix.lower() not in _PICTURES
+    return names_raster and plan.output.suffix.lower() in _TIFF
+
+
+def make_tasks(
+    plans: Sequence[ImagePlan], options: SceneOptions, *, is_only: bool, **arguments: Any
+) -> dict[ImagePlan, SceneTask]:
+    """Make the tasks of scenes.
+
+    Args:
+        plans: their files.
+        options: options of scenes.
+        is_only: True if it is the only one, so that `polygons` names its file.
+        arguments: further arguments of all tasks.
+
+    Raises:
+        click.UsageError: if `polygons` names one file for several scenes.
+    """
+    if not plans:
+        return {}
+    from lacuna.scenes.scene import SceneTask  # noqa: PLC0415 (GDAL; --help answers at once)
+
+    if options.polygons is not None and not (is_only or _is_suffix(options.polygons)):
+        raise click.UsageError(
+            "--polygons must be a suffix such as .gpkg, if there are several scenes; it is "
+            f"{options.polygons}"
+        )
+    return {
+        plan: SceneTask(
+            source=plan.source or plan.image,
+            output=plan.output,
+            mask=plan.mask,
+            also=options.also,
+            polygons=_name_polygons(plan, options.polygons),
+            min_area=options.min_area,
+            scale=options.scale,
+            **arguments,
+        )
+        for plan in plans
+    }
+
+
+def _name_polygons(plan: ImagePlan, polygons: str | None) -> Path | None:
+    if polygons is None:
+        return None
+    return plan.output.with_suffix(polygons) if _is_suffix(polygons) else Path(polygons)
+
+
+def _is_suffix(text: str) -> bool:
+    return text.startswith(".") and Path(text).name == text and not Path(text).suffix
+
+
+async def run_tasks(
+    tasks: Mapping[ImagePlan, SceneTask],
+    open_runner: OpenRunner,
+    on_progress: Callable[[ImagePlan, SceneProgress], object],
+    on_outcome: Callable[[ImageSuccess | ImageFailure], object],
+) -> None:
+    """Segment scenes, one after another. It stops after an error that every other would have too.
+
+    Args:
+        tasks: scenes.
+        open_runner: opens what segments their windows.
+        on_progress: called after each window.
+        on_outcome: called with the outcome of each scene.
+    """
+    from lacuna.scenes.scene import run_scene  # noqa: PLC0415
+
+    async with open_runner() as runner:
+        for plan, task in tasks.items():
+            began_s = time.monotonic()
+            try:
+                result = await run_scene(task, runner, partial(on_progress, plan))
+            except (LacunaError, OSError) as error:
+                on_outcome(ImageFailure(plan, error))
+                if is_fatal(error):
+                    return
+            else:
+                on_outcome(
+                    ImageSuccess(
+                        plan,
+                        result.size,
+                        result.valid_pixels,
+                        result.areas,
+                        time.monotonic() - began_s,
+                        result.warnings,
+                    )
+                )
+
+
+@asynccontextmanager
+async def open_scene_runner(options: Mapping[str, Any]) -> AsyncIterator[SceneRunner]:
+    """Open what segments windows: servers if URLs are given, or else this machine.
+
+    Args:
+        options: `url`, `model`, `version`, `model_repository`, `api_key`, `patience_s` and
+            `timeout_s`.
+    """
+    from lacuna.client import RetryPolicy  # noqa: PLC0415
+    from lacuna.plugins import load_local_scenes  # noqa: PLC0415
+    from lacuna.scenes.servers import open_runner  # noqa: PLC0415
+
+    target = options["model"], options["version"]
+    runner: AbstractAsyncContextManager[SceneRunner]
+    if options["url"]:
+        runner = open_runner(
+            options["url"],
+            *target,
+            api_key=options["api_key"],
+            retry=RetryPolicy(options["patience_s"]),
+            timeout_s=options["timeout_s"],
+        )
+    else:
+        runner = load_local_scenes()(options["model_repository"], *target)
+    async with runner as opened:
+        yield opened

@@ -1,0 +1,113 @@
+"""`segment_scene`: the function for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Literal
+
+from lacuna.client import RetryPolicy
+from lacuna.errors import LacunaWarning
+from lacuna.plugins import load_local_scenes
+from lacuna.raster.nodata import NoData
+from lacuna.scenes.layers import ExtraLayer
+from lacuna.scenes.runner import SceneRunner
+from lacuna.scenes.scene import SceneTask, run_scene
+from lacuna.scenes.servers import open_runner
+from lacuna.scenes.summary import SceneProgress, SceneResult
+
+__all__ = ["SceneProgress", "SceneResult", "segment_scene"]
+
+
+def segment_scene(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    mask: str | os.PathLike[str] | None = None,
+    url: str | Sequence[str] | None = None,
+    api_key: str | None = None,
+    model_repository: str | os.PathLike[str] | None = None,
+    model: str | None = None,
+    version: str | int | None = None,
+    nodata: NoData | None = None,
+    bands: Sequence[int | str] | None = None,
+    alpha: Literal["auto", "yes", "no"] = "auto",
+    scale: bool = False,
+    also: Sequence[ExtraLayer] = (),
+    polygons: str | os.PathLike[str] | None = None,
+    min_area: float = 0.0,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_progress: Callable[[SceneProgress], object] = lambda _: None,
+) -> SceneResult:
+    """Segment a raster of any size into a Cloud-Optimised GeoTIFF of labels.
+
+    The labels are those of one call with the whole scene, to the bit. Memory does not depend on the
+    size of the scene. It must not be called from a running event loop.
+
+    Args:
+        source: raster, anything that GDAL opens.
+        output: GeoTIFF of the labels: uint8, 255 = invalid, on the raster's grid.
+        mask: raster of the same size whose non-zero pixels are valid.
+        url: server, or several with the same model; None for this machine, which needs the extra
+            `serve`.
+        api_key: sent to the servers.
+        model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
+        model: name of the model; None for the only one.
+        version: version of the model; None for the highest.
+        nodata: value of missing pixels, in place of those that the file names.
+        bands: numbers from 1, or names, of the bands that the model is given.
+        alpha: whether the last band is alpha: `auto` as the file says, `yes` or `no`.
+        scale: True to apply the scale and the offset of each band.
+        also: `confidence`, `support`, `probabilities`; written beside the output as
+            `NAME-support.tif`.
+        polygons: file of polygons, `.gpkg`, `.geojson`, `.fgb` or `.parquet`.
+        min_area: area below which a polygon is left out, in square metres; in pixels without a
+            CRS.
+        overwrite: True to replace outputs that exist.
+        resume: True to continue an unfinished run.
+        on_progress: called after each window.
+
+    Raises:
+        SceneError: if an output exists, an unfinished run cannot be continued, or the model cannot
+            work in windows.
+        LacunaError: if the scene cannot be read, or the model or a server fails.
+        OSError: if an output cannot be written.
+        ModuleNotFoundError: if the extra `geo` is not installed.
+    """
+    task = SceneTask(
+        source=source,
+        output=Path(output),
+        mask=mask,
+        nodata=nodata,
+        bands=bands,
+        alpha=alpha,
+        scale=scale,
+        also=tuple(also),
+        polygons=None if polygons is None else Path(polygons),
+        min_area=min_area,
+        overwrite=overwrite,
+        resume=resume,
+    )
+    wanted = None if version is None else str(version)
+    runner: AbstractAsyncContextManager[SceneRunner]
+    if url is None:
+        open_local: Any = load_local_scenes()
+        folder = None if model_repository is None else Path(model_repository)
+        runner = open_local(folder, model, wanted)
+    else:
+        urls = [url] if isinstance(url, str) else list(url)
+        runner = open_runner(urls, model, wanted, api_key=api_key, retry=RetryPolicy())
+
+    async def run() -> SceneResult:
+        async with runner as opened:
+            return await run_scene(task, opened, on_progress)
+
+    result = asyncio.run(run())
+    for warning in result.warnings:
+        warnings.warn(LacunaWarning(warning.message, warning.code), stacklevel=2)
+    return result
