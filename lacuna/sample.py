@@ -68,7 +68,8 @@ class Segmentation:
         probabilities: float32 (H, W, K), 0 where invalid; None if they were not requested.
         confidence: float32 (H, W), the largest probability, 0 where invalid; None if it was not
             requested.
-        support: float32 (H, W), see `lacuna.windows.support`; None if it was not requested.
+        support: float32 (H, W), see `lacuna.windows.support`, 0 where invalid; None if it was not
+            requested.
         georeference: where the image lies, as its file says; None if it does not.
     """
 

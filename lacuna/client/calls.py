@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from lacuna.client.sources import Image
+from lacuna.errors import MalformedRequestError
+from lacuna.excerpts import list_names
+from lacuna.planes import PLANES, PROBABILITIES
 from lacuna.raster.nodata import NoData
 from lacuna.raster.sidecar import choose_mask
 
@@ -72,6 +75,7 @@ class Question:
             names; "none" for no such value.
         timeout_s: time limit for the server; None for no limit.
         stretch: `percentile` to stretch the values to the range that the model was trained on.
+        also: further planes that the result holds: `confidence`, `support`.
     """
 
     image: Image
@@ -83,6 +87,22 @@ class Question:
     nodata: NoData | None = None
     timeout_s: float | None = None
     stretch: Stretch | None = None
+    also: Collection[str] = ()
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """Planes beside the labels that the result holds.
+
+        Raises:
+            MalformedRequestError: if one is unknown.
+        """
+        unknown = [name for name in self.also if name not in PLANES]
+        if unknown:
+            raise MalformedRequestError(
+                f"also must name planes of {', '.join(PLANES)}; it names {list_names(unknown)}"
+            )
+        wanted = {*self.also, *([PROBABILITIES] if self.probabilities else [])}
+        return tuple(name for name in PLANES if name in wanted)
 
     def with_sidecar(self) -> Question:
         """Return the question with the mask beside its image file, if there is one and no other."""
