@@ -23,6 +23,7 @@ class Sample:
         image: uint8, uint16 or float32 (H, W, C), no side 0, in the units of the model. Values of
             invalid pixels are never read: the server replaces them with 0 before the model runs.
         mask: bool (H, W), True = valid.
+        doubts: what may be wrong about how the image was read, for people, in ASCII.
         georeference: where the image lies, as its file says; None if it does not.
 
     Raises:
@@ -32,6 +33,7 @@ class Sample:
 
     image: NDArray[Any]
     mask: NDArray[np.bool_]
+    doubts: tuple[str, ...] = ()
     georeference: GeoTiffTags | None = None
 
     def __post_init__(self) -> None:

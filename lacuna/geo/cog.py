@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
@@ -44,7 +43,7 @@ def write_piece(path: Path, planes: NDArray[Any], layer: Layer) -> None:
     """
     bands, height, width = planes.shape
     beside = path.with_suffix(".new")
-    with gdal(f"a window must be written; {path} cannot be", SceneError):
+    with gdal("a window must be written", str(path), SceneError):
         with rasterio.open(
             beside,
             "w",
@@ -81,7 +80,7 @@ def write_cog(
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     mosaic = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.vrt")
     try:
-        with gdal(f"the raster must be written; {path} cannot be", SceneError):
+        with gdal("the raster must be written", str(path), SceneError):
             with _make_template(grid, layer, tags) as template:
                 mosaic.write_bytes(_make_mosaic(template, pieces, layer))
             rasterio.shutil.copy(mosaic, beside, driver="COG", **_options(layer))
@@ -110,9 +109,7 @@ def _name_sidecar(path: Path) -> Path:
     return path.with_name(f"{path.name}.aux.xml")
 
 
-def encode_cog(
-    planes: NDArray[Any], grid: Grid, layer: Layer, tags: Mapping[str, str]
-) -> bytes:
+def encode_cog(planes: NDArray[Any], grid: Grid, layer: Layer, tags: Mapping[str, str]) -> bytes:
     """Encode planes as a Cloud-Optimised GeoTIFF.
 
     Args:
@@ -124,8 +121,11 @@ def encode_cog(
     Raises:
         SceneError: if GDAL cannot write it.
     """
-    with gdal("the raster must be encoded; it cannot be", SceneError), MemoryFile() as file:
-        with _make_template(grid, layer, tags) as template, rasterio.open(template, "r+") as dataset:
+    with gdal("the raster must be encoded", "in memory", SceneError), MemoryFile() as file:
+        with (
+            _make_template(grid, layer, tags) as template,
+            rasterio.open(template, "r+") as dataset,
+        ):
             dataset.write(planes)
             dataset.close()
             rasterio.shutil.copy(template, file.name, driver="COG", **_options(layer))
@@ -172,7 +172,7 @@ def _make_mosaic(template: str, pieces: Mapping[Window, Path], layer: Layer) -> 
     """Make a VRT of pieces from that of the template."""
     with MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(template, memory.name, driver="VRT")
-        root = ET.fromstring(bytes(memory.getbuffer()))
+        root = ET.fromstring(bytes(memory.getbuffer()))  # noqa: S314 (GDAL has just written it)
     for number, band in enumerate(root.iter("VRTRasterBand"), 1):
         for source in band.findall("SimpleSource") + band.findall("ComplexSource"):
             band.remove(source)

@@ -46,6 +46,13 @@ class _WarningFilter(logging.Filter):
         return record.thread != self._thread or record.levelno < logging.WARNING
 
 
+# Many rasters have no place on Earth; their grid says so. For good: filters that are set for a while
+# are set for all threads.
+warnings.filterwarnings(
+    "ignore", category=NotGeoreferencedWarning, module=r"lacuna\.geo\.|rasterio\b"
+)
+
+
 @contextmanager
 def gdal(rule: str, subject: str, error: type[LacunaError] = InvalidImageError) -> Iterator[None]:
     """Run calls of rasterio with this package's settings of GDAL, for the thread that enters.
@@ -63,9 +70,7 @@ def gdal(rule: str, subject: str, error: type[LacunaError] = InvalidImageError) 
     for logger in loggers:
         logger.addFilter(quiet)
     try:
-        with rasterio.Env(**_OPTIONS), warnings.catch_warnings():
-            # Many rasters have no place on Earth; their grid says so.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(**_OPTIONS):
             yield
     except _FAILURES as failure:
         raise error(f"{rule}; {subject}: {find_reason(failure, subject)}") from failure

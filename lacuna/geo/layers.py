@@ -43,7 +43,7 @@ def confidence_layer() -> Layer:
 
 
 def support_layer() -> Layer:
-    """Return the layer of the valid fraction within the receptive radius: float32, NaN = invalid."""
+    """Return the layer of the valid part of what a label draws on: float32, NaN = invalid."""
     return Layer("float32", math.nan, ("support",))
 
 

@@ -101,8 +101,8 @@ class AsyncClient:
             probabilities: whether the result holds probabilities, too.
             also: further planes that the result holds: `confidence`, `support`; not in the
                 protocol `tfserving`.
-            **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`; None is the same as
-                leaving it out.
+            **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`, `bands`, `alpha`; None
+                is the same as leaving it out.
 
         Raises:
             LacunaError: the error of the server: `RequestError` if the request is at fault,

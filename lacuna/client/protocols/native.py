@@ -25,6 +25,7 @@ from lacuna.client.sources import Image, read_source
 from lacuna.georeference import ControlPoint, Georeference
 from lacuna.planes import CONFIDENCE, PROBABILITIES, SUPPORT
 from lacuna.raster import rle
+from lacuna.raster.band_parameters import write_bands
 from lacuna.raster.npy import Buffer, read_npy
 from lacuna.sample import INVALID_LABEL
 
@@ -73,6 +74,7 @@ def write_call(question: Question, media_type: str) -> HttpCall:
         question: image, mask and options.
         media_type: of the answer.
     """
+    bands = question.selection.bands
     parameters = {
         "model": question.model,
         "version": question.version,
@@ -81,6 +83,8 @@ def write_call(question: Question, media_type: str) -> HttpCall:
         "stretch": question.stretch,
         # Servers of before know no `also`; without it, NPZ holds probabilities.
         "also": ",".join(question.planes) if question.also else None,
+        "bands": None if bands is None else write_bands(bands),
+        "alpha": question.alpha,
     }
     boundary = uuid.uuid4().hex
     pieces: list[Buffer] = []

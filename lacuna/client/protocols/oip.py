@@ -20,6 +20,7 @@ from lacuna.client.result import Result
 from lacuna.client.server_warnings import read_warnings
 from lacuna.datatypes import DATATYPES
 from lacuna.planes import CONFIDENCE, PROBABILITIES, SUPPORT
+from lacuna.raster.band_parameters import parse_bands
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
@@ -39,11 +40,14 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     if question.version is not None:
         path += f"/versions/{quote(str(question.version), safe='')}"
     description = yield HttpCall("GET", path)
-    (described,) = (
-        entry for entry in json.loads(description.content)["inputs"] if entry["name"] == "image"
-    )
-    image, mask = read_tensors(
-        question, int(described["shape"][-1]), _DEPTHS.get(described["datatype"], "float32")
+    metadata = json.loads(description.content)
+    (described,) = (entry for entry in metadata["inputs"] if entry["name"] == "image")
+    names = parse_bands(metadata.get("properties", {}).get("bands")) or ()
+    image, mask, warnings = read_tensors(
+        question,
+        int(described["shape"][-1]),
+        _DEPTHS.get(described["datatype"], "float32"),
+        [str(name) for name in names],
     )
     reply = yield write_call(f"{path}/infer", question, image, mask)
     head, outputs = read_outputs(reply)
@@ -59,7 +63,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         planes.get(PROBABILITIES),
         read_timings(reply),
         question.image,
-        warnings=read_warnings(reply),
+        warnings=(*warnings, *read_warnings(reply)),
         confidence=planes.get(CONFIDENCE),
         support=planes.get(SUPPORT),
     )
