@@ -4,45 +4,30 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+import rasterio
 from playwright.sync_api import expect
+from rasterio.control import GroundControlPoint
+from rasterio.transform import Affine
 
-from tests.page.driving import IMAGE, MASK
+from tests.page.driving import IMAGE, MASK, draw_scene
 from tests.page.test_everybody import DARK, PHONE, list_violations
 from tests.page.test_failing import NOT_LOADED
+from tests.support.geotiffs import UTM, geotiff_file
 
 # Rotated a little, as a drone's image is.
-TRANSFORM = [0.5, 0.1, 500_000, 0.1, -0.5, 5_000_000]
-GEOREFERENCE = {"crs": "EPSG:32618", "transform": TRANSFORM, "pixel_area_m2": 0.26}
+TRANSFORM = Affine(0.5, 0.1, 500_000, 0.1, -0.5, 5_000_000)
+SCENE = geotiff_file(draw_scene(), UTM, TRANSFORM, photometric="RGB")
 WKT = 'PROJCS["Gauss-Kruger zone 4",GEOGCS["DHDN",DATUM["Deutsches_Hauptdreiecksnetz"]]]'
 GEOJSON = b'{"type": "FeatureCollection", "features": []}'
 
 
 @pytest.fixture
 def placed(visit):
-    """The page, whose answers have a georeference; and the requests that it sends."""
-    sent = []
-
-    def answer(route):
-        sent.append(route.request)
-        accept = route.request.headers["accept"]
-        if accept == "application/geo+json":
-            route.fulfill(body=GEOJSON, content_type=accept)
-            return
-        if accept != "application/json":
-            route.continue_()
-            return
-        response = route.fetch()
-        summary = response.json() | {"georeference": GEOREFERENCE}
-        for entry in summary["classes"]:
-            entry["area_m2"] = entry["pixels"] * GEOREFERENCE["pixel_area_m2"]
-        route.fulfill(response=response, json=summary)
-
-    visit.page.route("**/v1/segment", answer)
-    visit.choose(IMAGE, "scene.tif")
+    """The page with the result of a GeoTIFF."""
+    visit.choose(SCENE, "scene.tif", "image/tiff")
     visit.choose_mask(MASK)
+    expect(visit.page.locator("#missing")).not_to_contain_text("0 px ·")
     visit.run()
-    visit.sent = sent
     return visit
 
 
@@ -51,8 +36,8 @@ def test_the_pointer_tells_the_coordinates_of_the_pixels_centre(placed):
     placed.page.mouse.move(*placed.locate(40.2, 7.9))
 
     expect(placed.page.locator("#readout-place")).to_have_text("x 40  y 7")
-    x, y = np.array(TRANSFORM).reshape(2, 3) @ [40.5, 7.5, 1]
-    expect(placed.page.locator("#readout-map")).to_have_text(f"{x:.2f}, {y:.2f}  EPSG:32618")
+    x, y = rasterio.transform.xy(TRANSFORM, 7, 40)
+    expect(placed.page.locator("#readout-map")).to_have_text(f"{x:.2f}, {y:.2f}  {UTM}")
 
 
 @pytest.mark.parametrize(
@@ -84,14 +69,17 @@ def test_hectares_have_four_digits_of_the_largest_class(visit, areas, expected):
     assert visit.read_module("georeference", "writeHectares", areas) == expected
 
 
-def test_the_legend_tells_hectares_beside_the_share(placed):
+def test_the_legend_tells_hectares_beside_the_share(placed, server):
     heads = placed.page.locator("#legend thead th:visible").all_inner_texts()
     rows = placed.page.locator("#legend tbody tr").all_inner_texts()
 
     assert heads == ["Class", "Pixels", "Hectares", "Of valid"]
-    hectares = [float(row.split()[2]) for row in rows]
-    pixels = [int(row.split()[1].replace(",", "")) for row in rows]
-    np.testing.assert_allclose(hectares, np.array(pixels) * 0.26 / 10_000, rtol=0.005)
+    classes = server.summarize(SCENE, MASK)["classes"]
+    told = [float(row.split()[2]) for row in rows]
+    np.testing.assert_allclose(told, [entry["area_m2"] / 10_000 for entry in classes], rtol=0.001)
+    # The determinant of the transform is a pixel's area on the plane, close to that on the earth.
+    plane = [entry["pixels"] * 0.26 / 10_000 for entry in classes]
+    np.testing.assert_allclose(told, plane, rtol=0.002)
 
 
 def save_from_server(visit, kind):
@@ -102,21 +90,32 @@ def save_from_server(visit, kind):
     return download.value.suggested_filename, download.value.path().read_bytes()
 
 
-def test_a_geotiff_is_asked_of_the_server_and_has_the_labels_that_are_shown(placed):
+def test_a_geotiff_has_the_labels_that_are_shown_in_the_place_of_the_image(placed):
     shown = np.load(io.BytesIO(placed.download("npy")))
     name, content = save_from_server(placed, "tif")
 
     assert name == "scene-labels.tif"
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), shown)
-    assert placed.sent[-1].headers["accept"] == "image/tiff"
+    with rasterio.open(io.BytesIO(content)) as labels:
+        assert np.array_equal(labels.read(1), shown)
+        assert labels.crs == rasterio.CRS.from_string(UTM)
+        assert labels.transform.almost_equals(TRANSFORM)
+        assert labels.nodata == 255
 
 
 def test_geojson_is_asked_of_the_server_for_the_version_that_has_answered(placed):
+    sent = []
+
+    def answer(route):
+        sent.append(route.request)
+        route.fulfill(body=GEOJSON, content_type="application/geo+json")
+
+    placed.page.route("**/v1/segment", answer)
     name, content = save_from_server(placed, "geojson")
 
     assert name == "scene-labels.geojson"
     assert content == GEOJSON
-    assert b'name="version"\r\n\r\n2\r\n' in placed.sent[-1].post_data_buffer
+    assert sent[0].headers["accept"] == "application/geo+json"
+    assert b'name="version"\r\n\r\n2\r\n' in sent[0].post_data_buffer
 
 
 def test_a_download_that_the_server_refuses_is_told_in_words(placed):
@@ -155,3 +154,14 @@ def test_a_georeferenced_result_is_for_everybody_on_a_phone(placed):
     assert page.locator("#readout-map").evaluate("(e) => e.scrollWidth <= e.clientWidth")
     assert list_violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_control_points_alone_give_no_coordinates_but_a_geotiff(visit):
+    corners = [(0, 0, 500_000, 5_000_000), (0, 64, 500_032, 5_000_000), (48, 0, 500_000, 4_999_976)]
+    gcps = [GroundControlPoint(row, column, x, y) for row, column, x, y in corners]
+    content = geotiff_file(draw_scene(), UTM, None, photometric="RGB", gcps=gcps)
+    visit.choose(content, "scene.tif", "image/tiff")
+    visit.run()
+
+    expect(visit.page.locator("#readout-map")).to_be_hidden()
+    expect(visit.page.locator("[data-download=tif]")).to_be_visible()

@@ -443,7 +443,7 @@ def test_for_a_tiff_there_is_a_command_to_copy(small, limited):
     small.page.set_input_files("#image-file", [file])
 
     expect(small.page.locator("#error")).to_contain_text(
-        "The file my scene.tif is larger than the server takes at once, and the browser cannot read it"
+        "The file my scene.tif is larger than the server takes at once, and the browser cannot "
     )
     check_command(
         small,

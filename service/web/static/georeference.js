@@ -3,14 +3,15 @@
  *
  * @typedef {object} Georeference
  * @property {string|null} crs as "EPSG:32618", or WKT; null if the file names none
- * @property {number[]} transform a, b, c, d, e, f: x = a·column + b·row + c, y = d·column + e·row + f
+ * @property {number[]|null} transform a, b, c, d, e, f of x = a·column + b·row + c and
+ *   y = d·column + e·row + f; null if there is none
  * @property {number|null} pixel_area_m2
  */
 
 const HECTARE_M2 = 10_000;
 
 /**
- * @param {Georeference} georeference
+ * @param {{crs: string|null, transform: number[]}} georeference
  * @param {number} column
  * @param {number} row
  * @returns {string} coordinates of the pixel's centre, to about a tenth of a pixel, and the CRS

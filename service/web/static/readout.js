@@ -23,8 +23,9 @@ export function setUpReadout(session, painter) {
       answer && session.isStale === false ? answer.labels[y * mask.width + x] : null,
       answer?.summary.classes ?? []) : "";
     const georeference = answer?.summary.georeference;
-    find("readout-map").hidden = !georeference;
-    find("readout-map").textContent = georeference && inside
+    // Control points alone do not tell where the pixels between them are.
+    find("readout-map").hidden = !georeference?.transform;
+    find("readout-map").textContent = georeference?.transform && inside
       ? describePlace(georeference, x, y) : "\u00a0";
   };
   painter.onPoint = show;
