@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from lacuna.raster.adapt import scale_to_depth
 from tests.page.driving import Visit, draw_scene, run_server
 from tests.page.test_everybody import DARK, PHONE, list_violations
 from tests.page.test_failing import NOT_LOADED
@@ -421,6 +422,46 @@ def test_only_what_may_pass_is_tried_again_and_not_forever(
     )
 
     assert wait == expected
+
+
+def test_bytes_are_scaled_to_the_depth_of_the_model_as_the_server_does(visit):
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 9, 4), np.uint8)
+    valid = pixels[2:6, 3:8, 3] % 2
+    image, mask = visit.page.evaluate(
+        """async ([pixels, valid]) => {
+            const {cutWindow} = await import("/static/cut.js");
+            const raster = {width: 9, height: 7, channels: 3, step: 4, kind: "|u1",
+                values: Uint8Array.from(pixels)};
+            const box = {x: 3, y: 2, width: 5, height: 4};
+            const {image, mask} = cutWindow(raster, box, Uint8Array.from(valid), 257);
+            return Promise.all([image, mask].map(async (file) => [...await file.bytes()]));
+        }""",
+        [pixels.ravel().tolist(), valid.ravel().tolist()],
+    )
+
+    cut = np.load(io.BytesIO(bytes(image)))
+    expected = scale_to_depth(pixels[2:6, 3:8, :3], 255, "uint16")
+    assert cut.dtype == expected.dtype
+    assert np.array_equal(cut, expected)
+    assert np.array_equal(np.load(io.BytesIO(bytes(mask))), valid)
+
+
+def test_a_warning_about_most_windows_is_told(small):
+    small.choose(encode_image(SCENE // 20))
+    small.run()
+
+    caution = small.page.locator("#caution-text")
+    expect(caution).to_contain_text(f"In {WINDOWS} of {WINDOWS} windows, as in this one: ")
+    expect(small.page.locator("#caution-stretch")).to_be_hidden()
+
+
+def test_a_warning_about_a_few_windows_is_not(small):
+    values = SCENE.copy()
+    values[:130, :130] //= 20
+    small.choose(encode_image(values))
+    small.run()
+
+    expect(small.page.locator("#caution")).to_be_hidden()
 
 
 def check_command(visit, *parts):

@@ -74,7 +74,6 @@ export class Runner {
    * @returns {Promise<import("./session.js").Answer>}
    */
   async #askAtOnce(signal, progress) {
-    const { mask } = this.session;
     const question = await this.makeQuestion();
     signal.throwIfAborted();
     const { content, timings, tookMs } = await segment(question,
@@ -82,10 +81,11 @@ export class Runner {
     progress.show("read", 0);
     const { labels, summary } = await background.readAnswer(content);
     signal.throwIfAborted();
-    const { height, width } = summary.size;
-    if (height !== mask?.height || width !== mask.width) {
+    const { size } = summary;
+    const { height, width } = this.session.picture ?? size;
+    if (size.height !== height || size.width !== width) {
       throw new Error("Server and browser must agree on the size of the image; the server " +
-        `read ${height}×${width}, the browser ${mask?.height}×${mask?.width}.`);
+        `read ${size.height}×${size.width}, the browser ${height}×${width}.`);
     }
     return { content, labels, summary, timings, tookMs, question, windows: null };
   }

@@ -4,12 +4,14 @@ import { request } from "./api.js";
 import { background } from "./background.js";
 import { count } from "./dom.js";
 import { readNpy } from "./npy.js";
+import { Pace } from "./pace.js";
+import { cutValid, hasValid, paste } from "./patches.js";
 import { persist } from "./retry.js";
+import { MISSING } from "./summary.js";
 
 /** Windows that are sent at the same time: one computes while others travel. */
 const AT_ONCE = 3;
 const OVERLOADED = 429;
-const MISSING = 255;
 
 /**
  * @typedef {object} Job
@@ -87,11 +89,7 @@ export async function segmentInWindows(job, { signal, onProgress, onWait }) {
  * @param {Pick<Events, "signal" | "onWait">} events
  */
 async function askFor({ input }, { source, width, cells, unit, question }, { signal, onWait }) {
-  const valid = new Uint8Array(input.width * input.height);
-  eachRow(input, width, (from, to, at) => {
-    for (let cell = from; cell < to; cell++) valid[at++] = cells[cell] ? 0 : 1;
-  });
-  const files = await background.cutWindow(source, input, valid, unit);
+  const files = await background.cutWindow(source, input, cutValid(cells, width, input), unit);
   signal.throwIfAborted();
   const ask = () => request({ ...question, ...files, imageName: "window.npy", stretch: "" },
     "application/x-npy", { signal });
@@ -117,72 +115,4 @@ function describeFailure({ x, y, width, height }, reason) {
 function readWarning(find) {
   const [first] = JSON.parse(find("X-Lacuna-Warnings") ?? "[]");
   return first?.message ?? "";
-}
-
-/**
- * @param {Uint8Array} cells 0 = valid
- * @param {number} width
- * @param {import("./windows.js").Box} box
- */
-function hasValid(cells, width, { x, y, width: wide, height: high }) {
-  for (let row = y; row < y + high; row++) {
-    if (cells.subarray(row * width + x, row * width + x + wide).includes(0)) return true;
-  }
-  return false;
-}
-
-/**
- * Copy what is kept of a window's labels into those of the whole, and count them.
- *
- * @param {Uint8Array} labels
- * @param {number} width
- * @param {import("./windows.js").Window} window
- * @param {Uint8Array} part of the window's input
- * @param {Float64Array} counts
- */
-function paste(labels, width, { input, output }, part, counts) {
-  const first = (output.y - input.y) * input.width + output.x - input.x;
-  let row = 0;
-  eachRow(output, width, (from, to) => {
-    const begin = first + row++ * input.width;
-    const kept = part.subarray(begin, begin + to - from);
-    labels.set(kept, from);
-    for (const label of kept) counts[label]++;
-  });
-  counts[MISSING] -= output.width * output.height;
-}
-
-/**
- * @param {import("./windows.js").Box} box
- * @param {number} width of the whole
- * @param {(from: number, to: number, at: number) => void} use is given the first place of a row in
- *   the whole, the one after its last, and the first in the box
- */
-function eachRow({ x, y, width: wide, height: high }, width, use) {
-  for (let row = 0; row < high; row++) {
-    const from = (y + row) * width + x;
-    use(from, from + wide, row * wide);
-  }
-}
-
-/** How fast windows are done, and how long the others will take. */
-class Pace {
-  /** @param {import("./windows.js").Window[]} windows */
-  constructor(windows) {
-    this.began = performance.now();
-    this.left = windows.reduce((sum, { input }) => sum + input.width * input.height, 0);
-    this.pixels = 0;
-    this.done = 0;
-  }
-
-  /** @param {import("./windows.js").Window} window that is done @returns {number} how many are */
-  add({ input }) {
-    this.pixels += input.width * input.height;
-    this.left -= input.width * input.height;
-    return ++this.done;
-  }
-
-  get leftMs() {
-    return (performance.now() - this.began) * this.left / this.pixels;
-  }
 }

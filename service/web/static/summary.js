@@ -1,5 +1,8 @@
 /** Summary of labels that were put together, in the form of the server's JSON answer. */
 
+/** Label of missing pixels. */
+export const MISSING = 255;
+
 /**
  * @param {import("./api.js").Model} model
  * @param {{width: number, height: number}} size
@@ -7,7 +10,7 @@
  */
 export function summarize({ name, version, classes = [] }, { width, height }, whole) {
   const { counts, sent, warnings } = whole;
-  const pixels = counts.reduce((sum, number, label) => sum + (label === 255 ? 0 : number), 0);
+  const pixels = counts.reduce((sum, number, label) => sum + (label === MISSING ? 0 : number), 0);
   return {
     model: { name, version },
     size: { height, width },
