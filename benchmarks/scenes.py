@@ -31,7 +31,6 @@ from rich.console import Console
 from rich.table import Table
 
 from lacuna.geo.source import open_raster
-from lacuna.geo.strips import StripReader
 from lacuna.sample import Sample
 from lacuna.scenes.grid_windows import choose_side, plan_tiles
 from lacuna.scenes.reading import SceneReader
@@ -135,11 +134,14 @@ async def time_engine(scene: Path) -> tuple[float, int]:
     """Return the seconds that the engine alone takes for the windows, and their number."""
     async with open_runner(None, None, None) as runner:
         with open_raster(scene) as source:
-            reader = SceneReader(source, StripReader(source, 1 << 28), None, runner.model, None)
-            side, halo = choose_side(runner.model), runner.model.halo
-            grid = source.grid
-            tiles = plan_tiles(grid.height, grid.width, side, halo, [(0, grid.width)])
-            samples = [(tile, sample) for tile in tiles if (sample := reader.read(tile))]
+            reader = SceneReader(source, None, runner.model)
+            side = choose_side(runner.model, *source.grid.size)
+            samples = [
+                (tile, sample)
+                for part in reader.part_columns(side)
+                for tile in plan_tiles(*source.grid.size, side, runner.model.halo, part)
+                if (sample := reader.read(tile, part))
+            ]
         await segment_all(runner, samples[:4])
         began_s = time.perf_counter()
         await segment_all(runner, samples)

@@ -46,7 +46,7 @@ class Colours:
         """Find the pixels (H, W) whose indices (H, W, 1) are not transparent."""
         if self.palette is None:
             raise ValueError("numbers without a palette have no transparency")
-        return self.palette[indices[:, :, 0], 3] > 0
+        return np.asarray(self.palette[indices[:, :, 0], 3] > 0, np.bool_)
 
     def convert(self, stored: NDArray[Any]) -> tuple[NDArray[Any], float | None]:
         """Return the values of stored numbers, and the one that means white; None for numbers.

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
 
 from lacuna.appearance.comparison import FamiliarRange
 from lacuna.errors import SceneError
@@ -19,7 +20,7 @@ from lacuna.windows.tiling import Window
 from tests.support.gridded import GriddedModel
 
 CLASSES = tuple(ClassInfo(number, f"class {number}", f"#{number:02x}8040") for number in range(251))
-NORTH = from_origin(500_000, 4_600_000, 10, 10)
+NORTH = Affine(10, 0, 500_000, 0, -10, 4_600_000)
 
 
 def write_raster(path: Path, image: NDArray[Any], **profile: Any) -> Path:
@@ -86,8 +87,11 @@ class GriddedRunner:
             raise SceneError("the runner must not be asked any more; it was")
         self.kept.append(keep)
         answer = self.gridded.answer(sample)
-        found = None if answer.probabilities is None else answer.probabilities[keep.slices]
-        return Segmentation(answer.labels[keep.slices], found if probabilities else None)
+        labels, found = answer.labels[keep.slices], answer.probabilities
+        if found is None or not probabilities:
+            return Segmentation(labels)
+        others = len(CLASSES) - found.shape[2]
+        return Segmentation(labels, np.pad(found[keep.slices], ((0, 0), (0, 0), (0, others))))
 
     async def confirm(self) -> None:
         """Raise an error if the model was replaced."""
