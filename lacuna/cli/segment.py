@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from lacuna.errors import LacunaWarning
+from lacuna.errors import LacunaWarning, MalformedRequestError
 from lacuna.outputs import OUTPUT_TYPES, describe, find_by_suffix
 from lacuna.plugins import load_local_images
 from lacuna.raster.formats import ACCEPTED
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lacuna.cli.segment_plan import ImagePlan
     from lacuna.cli.segment_run import ImageFailure, ImageSuccess, SegmentImage
     from lacuna.client import Result
+    from lacuna.raster.bands import Band
     from lacuna.raster.nodata import NoData
+    from lacuna.scenes.layers import ExtraLayer
     from lacuna.scenes.scene import SceneTask
 
 SOME_FAILED = 3
@@ -49,7 +51,18 @@ def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> No
         raise click.BadParameter(f"must be a number, nan or none; it is {value}") from None
 
 
-def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+def _read_bands(
+    _: click.Context, __: click.Parameter, value: str | None
+) -> tuple[Band, ...] | None:
+    from lacuna.raster.band_parameters import parse_bands  # noqa: PLC0415
+
+    try:
+        return parse_bands(value)
+    except MalformedRequestError as error:
+        raise click.BadParameter(error.message) from None
+
+
+def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> Any:
     layers = tuple(name for name in (value or "").split(",") if name)
     for name in layers:
         if name not in _LAYERS:
@@ -166,6 +179,19 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> tu
     "nan, or none to ignore the file's.",
 )
 @click.option(
+    "--bands",
+    metavar="BAND,…",
+    callback=_read_bands,
+    help="Bands of the image that are its channels, in order, by number from 1 or by name: 4,3,2 "
+    "or nir,red,green.  [default: those that the model names, or all but alpha]",
+)
+@click.option(
+    "--alpha",
+    type=click.Choice(["auto", "yes", "no"]),
+    help="yes: the last band is alpha, which tells valid pixels, if none is tagged as such. no: a "
+    "band that is tagged as alpha is a channel.  [default: auto]",
+)
+@click.option(
     "--stretch",
     type=click.Choice(["none", "percentile"]),
     help="percentile: stretch the values to the range that the model was trained on.",
@@ -182,7 +208,7 @@ def segment(
     overwrite: bool,
     model_repository: Path | None,
     concurrency: int | None,
-    also: tuple[str, ...],
+    also: tuple[ExtraLayer, ...],
     polygons: str | None,
     min_area: float,
     scale: bool,
@@ -218,17 +244,19 @@ def segment(
     from lacuna.cli.segment_plan import check_existing, plan_images  # noqa: PLC0415
     from lacuna.cli.segment_scenes import SceneOptions, divide, make_tasks  # noqa: PLC0415
 
+    scene_options = SceneOptions(also, polygons, min_area, scale)
     plans = plan_images(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
+    plans = scene_options.add_outputs(plans)
     todo = [plan for plan in plans if not (resume and plan.is_done)]
     check_existing(todo, may_replace=resume or overwrite)
-    scene_options = SceneOptions(also, polygons, min_area, scale)
     as_images = overlay or options["stretch"] is not None or options["protocol"] != "native"
     pictures, scenes = divide(todo, scene_options, as_images=as_images)
     tasks = make_tasks(
         scenes,
         scene_options,
-        is_only=len(plans) == 1,
         nodata=options["nodata"],
+        bands=options["bands"],
+        alpha=options["alpha"] or "auto",
         resume=resume,
         overwrite=resume or overwrite,
     )
@@ -280,10 +308,13 @@ def _run(
                 find_by_suffix(plan.output.suffix).has_probabilities for plan in plans
             )
             with show_images(len(plans)) as advance:
+
+                def note_image(outcome: ImageSuccess | ImageFailure) -> None:
+                    note(outcome)
+                    advance()
+
                 async with _open(options, probabilities=probabilities) as segment_image:
-                    await run_plans(
-                        plans, segment_image, concurrency, lambda done: (note(done), advance())
-                    )
+                    await run_plans(plans, segment_image, concurrency, note_image)
         if tasks:
             with show_scenes() as show:
                 await run_tasks(tasks, lambda: open_scene_runner(options), show, note)
@@ -304,7 +335,8 @@ def _run(
 @asynccontextmanager
 async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[SegmentImage]:
     target = {
-        name: options[name] for name in ("model", "version", "nodata", "timeout_s", "stretch")
+        name: options[name]
+        for name in ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha")
     }
     async with AsyncExitStack() as stack:
         if not options["url"]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import rasterio
 from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio lets through at times
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
 from lacuna.errors import InvalidImageError, LacunaError
 from lacuna.excerpts import MAX_CHARACTERS
@@ -46,6 +46,12 @@ class _WarningFilter(logging.Filter):
         return record.thread != self._thread or record.levelno < logging.WARNING
 
 
+# Many rasters have no place on Earth; their grid says so. And alpha counts beside a no-data value.
+# It is set for good, because what is set for a while is set for all threads.
+for _category in (NotGeoreferencedWarning, NodataShadowWarning):
+    warnings.filterwarnings("ignore", category=_category, module=r"lacuna\.geo\.|rasterio\b")
+
+
 @contextmanager
 def gdal(rule: str, subject: str, error: type[LacunaError] = InvalidImageError) -> Iterator[None]:
     """Run calls of rasterio with this package's settings of GDAL, for the thread that enters.
@@ -63,9 +69,7 @@ def gdal(rule: str, subject: str, error: type[LacunaError] = InvalidImageError) 
     for logger in loggers:
         logger.addFilter(quiet)
     try:
-        with rasterio.Env(**_OPTIONS), warnings.catch_warnings():
-            # Many rasters have no place on Earth; their grid says so.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(**_OPTIONS):
             yield
     except _FAILURES as failure:
         raise error(f"{rule}; {subject}: {find_reason(failure, subject)}") from failure

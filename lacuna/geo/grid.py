@@ -52,12 +52,11 @@ class Grid:
 
     def crop(self, window: Window) -> Grid:
         """Return the grid of a window."""
-        shift = Affine.translation(window.left, window.top)
         return replace(
             self,
             height=window.height,
             width=window.width,
-            transform=None if self.transform is None else self.transform * shift,
+            transform=None if self.transform is None else _shift(self.transform, window),
             gcps=tuple(_move(point, window) for point in self.gcps),
         )
 
@@ -69,6 +68,14 @@ class Grid:
         elif self.gcps:
             profile |= {"gcps": list(self.gcps), "crs": self.gcps_crs}
         return profile
+
+
+def _shift(transform: Affine, window: Window) -> Affine:
+    a, b, c, d, e, f = transform[:6]
+    return Affine(
+        *(a, b, c + a * window.left + b * window.top),
+        *(d, e, f + d * window.left + e * window.top),
+    )
 
 
 def _move(point: GroundControlPoint, window: Window) -> GroundControlPoint:

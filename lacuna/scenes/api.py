@@ -20,6 +20,8 @@ from lacuna.scenes.scene import SceneTask, run_scene
 from lacuna.scenes.servers import open_runner
 from lacuna.scenes.summary import SceneProgress, SceneResult
 
+__all__ = ["SceneProgress", "SceneResult", "segment_scene"]
+
 
 def segment_scene(
     source: str | os.PathLike[str],
@@ -61,9 +63,11 @@ def segment_scene(
         bands: numbers from 1, or names, of the bands that the model is given.
         alpha: whether the last band is alpha: `auto` as the file says, `yes` or `no`.
         scale: True to apply the scale and the offset of each band.
-        also: `confidence`, `support`, `probabilities`: written beside the output, `NAME-support.tif`.
+        also: `confidence`, `support`, `probabilities`; written beside the output as
+            `NAME-support.tif`.
         polygons: file of polygons, `.gpkg`, `.geojson`, `.fgb` or `.parquet`.
-        min_area: area below which a polygon is left out, in square metres; pixels without a CRS.
+        min_area: area below which a polygon is left out, in square metres; in pixels without a
+            CRS.
         overwrite: True to replace outputs that exist.
         resume: True to continue an unfinished run.
         on_progress: called after each window.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from lacuna.geo.source import RasterSource
-from lacuna.geo.strips import StripReader
+from lacuna.geo.strips import StripReader, part_columns
 from lacuna.raster.adapt import to_sample
 from lacuna.raster.masks import check_mask_fits, read_mask
 from lacuna.raster.nodata import NoData
@@ -15,52 +15,95 @@ from lacuna.sample import Sample
 from lacuna.scenes.runner import SceneModel
 from lacuna.windows.tiling import Tile, Window
 
+Part: TypeAlias = tuple[int, int]
+"""First column of a part of a scene, and the one past its last."""
 
-@dataclass(frozen=True)
+_CORNER = 16
+"""Side in pixels of what is read to compare the bands with those of the model."""
+
+_READ_BYTES = 128 << 20
+"""Memory for rows that several windows need."""
+
+
 class SceneReader:
-    """Reader of a scene's windows. Used by one thread at a time.
+    """Reader of a scene's windows, from top to bottom. Used by one thread at a time.
 
-    Attributes:
+    Args:
         source: the scene.
-        strips: reader of its windows.
-        mask_strips: reader of a mask of the same size; None if none was given.
+        mask: mask of the same size; None if none was given.
         model: model that takes the windows.
         nodata: value of missing pixels, in place of those that the file names; None for these.
     """
 
-    source: RasterSource
-    strips: StripReader
-    mask_strips: StripReader | None
-    model: SceneModel
-    nodata: NoData | None
+    def __init__(
+        self,
+        source: RasterSource,
+        mask: RasterSource | None,
+        model: SceneModel,
+        nodata: NoData | None = None,
+    ) -> None:
+        self._source, self._mask = source, mask
+        self._model, self._nodata = model, nodata
+        self._part: Part | None = None
+        self._strips: list[StripReader] = []
 
-    def read(self, tile: Tile) -> Sample | None:
+    def part_columns(self, side: int) -> list[Part]:
+        """Part the columns so that the rows that several windows need fit into memory.
+
+        Args:
+            side: side of what a window keeps, in pixels.
+        """
+        halo = self._model.halo
+        sources = [source for source in (self._source, self._mask) if source is not None]
+        parts = [
+            part_columns(
+                source,
+                rows=side + 2 * halo,
+                halo=halo,
+                step=side,
+                budget_bytes=_READ_BYTES // len(sources),
+            )
+            for source in sources
+        ]
+        return max(parts, key=len)
+
+    def read(self, tile: Tile, part: Part) -> Sample | None:
         """Read the input window of a tile.
 
+        Args:
+            tile: a tile, no higher than those before it of the same part.
+            part: columns that it belongs to.
+
         Returns:
-            Sample of the model's bands and units, invalid pixels 0; None if no pixel that is kept
-            is valid.
+            Sample of the model's bands and units; None if no pixel that is kept is valid.
 
         Raises:
             LacunaError: if the file is damaged, or does not fit the model.
         """
-        if self.nodata is None and not self.source.may_hold_data(tile.output):
+        if not self._source.may_hold_data(tile.output, self._nodata):
             return None
-        raster = self.strips.read(tile.input)
-        mask = None if self.mask_strips is None else read_mask(self.mask_strips.read(tile.input))
+        self._turn_to(part)
+        raster, *masks = [strips.read(tile.input) for strips in self._strips]
         sample = to_sample(
             raster,
-            mask,
-            self.model.channels,
-            self.model.dtype,
-            nodata=self.nodata,
-            model=f"model {self.model.name}",
+            read_mask(masks[0]) if masks else None,
+            self._model.channels,
+            self._model.dtype,
+            nodata=self._nodata,
+            model=f"model {self._model.name}",
         )
         kept = tile.output.move(-tile.input.top, -tile.input.left)
-        if not sample.mask[kept.slices].any():
-            return None
-        image = np.where(sample.mask[:, :, None], sample.image, sample.image.dtype.type(0))
-        return Sample(image, sample.mask)
+        return sample if sample.mask[kept.slices].any() else None
+
+    def _turn_to(self, part: Part) -> None:
+        if part == self._part:
+            return
+        self._part = part
+        first, last = part
+        halo, width = self._model.halo, self._source.grid.width
+        columns = max(first - halo, 0), min(last + halo, width)
+        sources = [source for source in (self._source, self._mask) if source is not None]
+        self._strips = [StripReader(source, columns) for source in sources]
 
 
 def check_mask_size(scene: RasterSource, mask: RasterSource) -> None:
@@ -74,13 +117,13 @@ def check_mask_size(scene: RasterSource, mask: RasterSource) -> None:
 
 
 def check_bands(source: RasterSource, model: SceneModel) -> None:
-    """Read one pixel as the model takes it, before anything else is done.
+    """Read a corner as the model takes it, before anything else is done.
 
     Raises:
         ChannelMismatchError: if the bands cannot be taken for the model's.
     """
     to_sample(
-        source.read(Window(0, 0, 1, 1)),
+        source.read(Window(0, 0, *(min(side, _CORNER) for side in source.grid.size))),
         None,
         model.channels,
         model.dtype,

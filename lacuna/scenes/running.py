@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lacuna.geo.cog import Layer, write_piece
+from lacuna.geo.cog import write_piece
+from lacuna.geo.layers import Layer
 from lacuna.sample import INVALID_LABEL, Sample, Segmentation
 from lacuna.scenes.journal import Journal, WindowRecord
 from lacuna.scenes.layers import LABELS, make_planes, need_probabilities
-from lacuna.scenes.reading import SceneReader
+from lacuna.scenes.reading import Part, SceneReader
 from lacuna.scenes.runner import SceneRunner
 from lacuna.windows.tiling import Tile
 
@@ -38,8 +39,11 @@ class SceneRun:
     journal: Journal
     on_done: Callable[[Tile], object]
 
-    async def run(self, tiles: Iterable[Tile]) -> None:
+    async def run(self, tiles: Iterable[tuple[Tile, Part]]) -> None:
         """Segment windows. At the first error, no further one is begun.
+
+        Args:
+            tiles: windows, each with the part of the scene that it belongs to.
 
         Raises:
             LacunaError: the first error.
@@ -67,9 +71,9 @@ class SceneRun:
 
             try:
                 async with asyncio.TaskGroup() as group:
-                    for tile in tiles:
+                    for tile, part in tiles:
                         await seats.acquire()
-                        sample = await loop.run_in_executor(reading, self.reader.read, tile)
+                        sample = await loop.run_in_executor(reading, self.reader.read, tile, part)
                         if sample is None:
                             self._note(tile, _EMPTY)
                             seats.release()

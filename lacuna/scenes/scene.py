@@ -7,25 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lacuna.errors import SceneError
-from lacuna.geo.cog import write_cog
+from lacuna.geo.cog import move_cog, write_cog
 from lacuna.geo.grid import Grid
-from lacuna.geo.polygons import write_polygons
 from lacuna.geo.source import RasterSource, open_raster
-from lacuna.geo.strips import StripReader, divide_width
 from lacuna.raster.nodata import NoData
 from lacuna.scenes.grid_windows import choose_side, plan_tiles
 from lacuna.scenes.journal import Journal, fingerprint
 from lacuna.scenes.layers import LABELS, ExtraLayer, make_layers
+from lacuna.scenes.names import name_layer
 from lacuna.scenes.reading import SceneReader, check_bands, check_mask_size
 from lacuna.scenes.runner import SceneModel, SceneRunner
 from lacuna.scenes.running import SceneRun
 from lacuna.scenes.summary import SceneProgress, SceneResult, sum_areas, warn_of_windows
-
-_READ_BYTES = 128 << 20
-"""Memory for rows of the scene that several windows need, and as much for those of the mask."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class SceneTask:
     mask: str | os.PathLike[str] | None = None
     nodata: NoData | None = None
     bands: Sequence[int | str] | None = None
-    alpha: str = "auto"
+    alpha: Literal["auto", "yes", "no"] = "auto"
     scale: bool = False
     also: tuple[ExtraLayer, ...] = ()
     polygons: Path | None = None
@@ -63,7 +59,7 @@ class SceneTask:
     @property
     def layer_files(self) -> dict[str, Path]:
         """Files of the layers, by their names."""
-        beside = {name: self.output.with_stem(f"{self.output.stem}-{name}") for name in self.also}
+        beside: dict[str, Path] = {name: name_layer(self.output, name) for name in self.also}
         return {**beside, LABELS: self.output}
 
     @property
@@ -117,21 +113,22 @@ async def run_scene(
         OSError: if an output cannot be written. What is done is kept for another run.
     """
     model = runner.model
-    if not model.is_exact:
-        raise SceneError(
-            f"a scene needs a model whose answers do not depend on padding; those of {model.name} "
-            "do, and windows would leave seams"
-        )
     check_outputs(task)
     with ExitStack() as stack:
         source = stack.enter_context(
-            open_raster(task.source, bands=task.bands, alpha=task.alpha, scale=task.scale)
+            open_raster(
+                task.source,
+                bands=task.bands,
+                alpha=task.alpha,
+                scale=task.scale,
+                expected=model.bands,
+            )
         )
         mask = None if task.mask is None else stack.enter_context(open_raster(task.mask))
         if mask is not None:
             check_mask_size(source, mask)
         check_bands(source, model)
-        side = choose_side(model)
+        side = choose_side(model, *source.grid.size)
         identity = task.describe(source.grid, model, side)
         journal = stack.enter_context(Journal(task.output))
         journal.begin(identity, resume=task.resume, overwrite=task.overwrite)
@@ -166,15 +163,13 @@ async def _run_windows(
     on_progress: Callable[[SceneProgress], object],
 ) -> None:
     model, grid = runner.model, source.grid
-    reader = SceneReader(
-        source,
-        StripReader(source, _READ_BYTES),
-        None if mask is None else StripReader(mask, _READ_BYTES),
-        model,
-        task.nodata,
+    reader = SceneReader(source, mask, model, task.nodata)
+    tiles = (
+        (tile, part)
+        for part in reader.part_columns(side)
+        for tile in plan_tiles(*grid.size, side, model.halo, part)
+        if tile.output not in journal.done
     )
-    parts = divide_width(source, side, model.halo, _READ_BYTES)
-    tiles = plan_tiles(grid.height, grid.width, side, model.halo, parts)
     done = sum(window.height * window.width for window in journal.done)
 
     def count(tile: Any) -> None:
@@ -185,7 +180,7 @@ async def _run_windows(
     on_progress(SceneProgress(done, grid.height * grid.width))
     layers = make_layers(task.layer_names, model)
     run = SceneRun(reader, runner, layers, journal, count)
-    await run.run(tile for tile in tiles if tile.output not in journal.done)
+    await run.run(tiles)
 
 
 async def _confirm(
@@ -210,6 +205,8 @@ def _write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Jour
         finished[name] = journal.folder / f"{name}.tif"
         write_cog(finished[name], journal.list_pieces(name), grid, layer, tags)
     if task.polygons is not None:
+        from lacuna.geo.polygons import write_polygons
+
         write_polygons(
             finished[LABELS],
             task.polygons,
@@ -218,7 +215,7 @@ def _write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Jour
             min_area=task.min_area,
         )
     for name, path in task.layer_files.items():
-        finished[name].replace(path)
+        move_cog(finished[name], path)
     journal.remove()
 
 

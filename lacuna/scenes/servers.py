@@ -15,6 +15,7 @@ from typing import Any
 from lacuna.appearance.comparison import FamiliarRange
 from lacuna.appearance.statistics import ChannelStatistics
 from lacuna.client import AsyncClient, Question, RetryPolicy
+from lacuna.client.arrays import fill_missing
 from lacuna.client.catalog import read_classes
 from lacuna.errors import LacunaWarning, SceneError, UnknownModelError
 from lacuna.sample import Sample, Segmentation
@@ -62,7 +63,7 @@ class ServerRunner:
             UnknownVersionError: if the version is no longer served.
         """
         question = Question(
-            sample.image,
+            fill_missing(sample.image, sample.mask),  # masked values are not sent
             sample.mask,
             probabilities,
             brief=True,
@@ -149,7 +150,8 @@ async def _find_model(
 
 
 def _describe(entry: Mapping[str, Any]) -> SceneModel:
-    image = entry["image"]
+    image, is_exact = entry["image"], entry["contract"]["padding_invariant"]
+    most_pixels = entry["limits"]["image_pixels"]
     return SceneModel(
         name=entry["name"],
         version=entry["version"],
@@ -160,8 +162,8 @@ def _describe(entry: Mapping[str, Any]) -> SceneModel:
         bands=tuple(image.get("bands") or ()),
         total_stride=entry["total_stride"],
         receptive_radius=entry["receptive_radius"],
-        window_pixels=min(Tiling.max_pixels, entry["limits"]["image_pixels"]),
-        is_exact=entry["contract"]["padding_invariant"],
+        window_pixels=min(Tiling.max_pixels, most_pixels) if is_exact else most_pixels,
+        is_exact=is_exact,
     )
 
 

@@ -19,6 +19,8 @@ from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
 from lacuna.client.server_warnings import read_warnings
 from lacuna.datatypes import DATATYPES
+from lacuna.planes import CONFIDENCE, PROBABILITIES, SUPPORT
+from lacuna.raster.band_parameters import parse_bands
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
@@ -38,27 +40,32 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     if question.version is not None:
         path += f"/versions/{quote(str(question.version), safe='')}"
     description = yield HttpCall("GET", path)
-    (described,) = (
-        entry for entry in json.loads(description.content)["inputs"] if entry["name"] == "image"
-    )
-    image, mask = read_tensors(
-        question, int(described["shape"][-1]), _DEPTHS.get(described["datatype"], "float32")
+    metadata = json.loads(description.content)
+    (described,) = (entry for entry in metadata["inputs"] if entry["name"] == "image")
+    names = parse_bands(metadata.get("properties", {}).get("bands")) or ()
+    image, mask, warnings = read_tensors(
+        question,
+        int(described["shape"][-1]),
+        _DEPTHS.get(described["datatype"], "float32"),
+        [str(name) for name in names],
     )
     reply = yield write_call(f"{path}/infer", question, image, mask)
     head, outputs = read_outputs(reply)
     labels = outputs["labels"][0].astype(np.uint8, copy=False)
     version = str(head.get("model_version", ""))
     model = yield from catalog.find_model(name, version or None)
-    probabilities = outputs["probabilities"][0] if question.probabilities else None
+    planes = {name: outputs[name][0] for name in question.planes}
     return Result(
         labels,
         name_classes(model, labels),
         name,
         version,
-        probabilities,
+        planes.get(PROBABILITIES),
         read_timings(reply),
         question.image,
-        warnings=read_warnings(reply),
+        warnings=(*warnings, *read_warnings(reply)),
+        confidence=planes.get(CONFIDENCE),
+        support=planes.get(SUPPORT),
     )
 
 
@@ -82,7 +89,7 @@ def write_call(
         np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<"))
         for tensor, _ in tensors.values()
     ]
-    wanted = ("labels", "probabilities") if question.probabilities else ("labels",)
+    wanted = ("labels", *question.planes)
     head: dict[str, Any] = {
         "inputs": [
             {

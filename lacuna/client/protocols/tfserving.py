@@ -18,6 +18,7 @@ from lacuna.client.protocols.native import read_timings
 from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
 from lacuna.client.server_warnings import read_warnings
+from lacuna.errors import MalformedRequestError
 
 _CHUNK_NUMBERS = 1 << 16
 
@@ -30,7 +31,12 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     Args:
         question: image, mask and options.
         catalog: of the server's models.
+
+    Raises:
+        MalformedRequestError: if planes are asked for that the protocol does not have.
     """
+    if question.also:
+        raise MalformedRequestError(f"also={','.join(question.also)} needs another protocol")
     version = None if question.version is None else str(question.version)
     name = yield from catalog.find_name(question.model, version)
     model = yield from catalog.find_model(name, version)
@@ -39,7 +45,9 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         path += f"/{'versions' if version.isdigit() else 'labels'}/{quote(version, safe='')}"
     description = yield HttpCall("GET", f"{path}/metadata")
     metadata = json.loads(description.content)
-    image, mask = read_tensors(question, *_read_input(model, metadata))
+    channels, dtype = _read_input(model, metadata)
+    names = model.get("image", {}).get("bands", ())
+    image, mask, warnings = read_tensors(question, channels, dtype, names)
     reply = yield write_call(f"{path}:predict", image, mask, probabilities=question.probabilities)
     labels, probabilities = read_prediction(reply.content, image.shape[:2])
     return Result(
@@ -50,7 +58,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         probabilities,
         read_timings(reply),
         question.image,
-        warnings=read_warnings(reply),
+        warnings=(*warnings, *read_warnings(reply)),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lacuna.errors import (
@@ -17,12 +17,16 @@ from lacuna.errors import (
 )
 from lacuna.excerpts import list_names, quote
 from lacuna.outputs import DEFAULT_TYPE, OutputType
+from lacuna.planes import PLANES
 from lacuna.raster import npy
 from lacuna.raster.adapt import add_mask, find_valid
+from lacuna.raster.band_parameters import ALPHAS, parse_selection
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import read_mask_file
 from lacuna.raster.nodata import NoData, parse_nodata
+from lacuna.raster.outlines import MAX_CORNERS
 from lacuna.raster.preview import Preview, draw_preview, draw_sample
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
@@ -31,6 +35,7 @@ from service.wire.dialect import Footprint, ModelTarget
 from service.wire.json_object import estimate_parse_bytes, read_object
 from service.wire.json_values import make_image_input
 from service.wire.multipart import FormPart, parse_form
+from service.wire.native.place import check_place
 
 NODATA_SCHEMA = {
     "description": "value of missing pixels in place of those that the file names; none to ignore "
@@ -39,19 +44,44 @@ NODATA_SCHEMA = {
 }
 """Schema of the parameter `nodata`, for OpenAPI."""
 
+BANDS_SCHEMA = {
+    "description": "channels, as numbers from 1 or names, separated by commas; all bands but alpha "
+    "if it is missing",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": ["integer", "string"]}},
+    ],
+}
+"""Schema of the parameter `bands`, for OpenAPI."""
+
+ALPHA_SCHEMA = {
+    "description": "band that is alpha: the one tagged as such, that or else the last one, or none",
+    "type": "string",
+    "enum": list(ALPHAS),
+}
+"""Schema of the parameter `alpha`, for OpenAPI."""
+
 FORM = "multipart/form-data"
 JSON = "application/json"
 
 STRETCHES = ("none", "percentile")
 """Values of the parameter `stretch`."""
 
+ALSO_SCHEMA = {
+    "type": "string",
+    "description": f"planes beside the labels, of {', '.join(PLANES)}, separated by commas; only "
+    "where the type of the answer can hold them",
+    "examples": ["confidence,support"],
+}
+"""Schema of the parameter `also`, for OpenAPI."""
+
 STRETCH_SCHEMA = {"type": "string", "enum": list(STRETCHES)}
 """Schema of the parameter `stretch`, for OpenAPI."""
 
 _MAX_INLINE_BYTES = 256 * 1024
 
-_MAX_FIELD_BYTES = 1000
-"""Most bytes of a parameter in a form."""
+_MAX_FIELD_BYTES = 4000
+"""Most bytes of a parameter in a form. The numbers of 512 bands have 1939."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +95,8 @@ class Parameters:
             names; None for these.
         timeout_s: seconds that the client will wait; None for no limit.
         stretch: `percentile` to stretch the values to the range of the training data, or `none`.
+        bands: bands of the image that are its channels, and alpha.
+        also: planes that the answer holds beside the labels; empty for those of its type.
     """
 
     model: str | None = None
@@ -72,6 +104,12 @@ class Parameters:
     nodata: NoData | None = None
     timeout_s: float | None = None
     stretch: str = "none"
+    bands: BandSelection = EVERY_BAND
+    also: tuple[str, ...] = ()
+
+
+PARAMETERS = ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha", "also")
+"""Names of the parameters of a request."""
 
 
 @dataclass
@@ -109,9 +147,9 @@ class SegmentRequest:
         return self.parameters.stretch
 
     @property
-    def wants_probabilities(self) -> bool:
-        """True if probabilities must be computed."""
-        return self.output.has_probabilities
+    def planes(self) -> tuple[str, ...]:
+        """Planes beside the labels that the answer holds."""
+        return self.parameters.also or self.output.planes
 
     def measure(self, limits: ImageLimits) -> Footprint:
         """Measure image and mask by their headers.
@@ -122,13 +160,15 @@ class SegmentRequest:
         return measure_images([self.image], limits)
 
     def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
-        """Estimate the memory of labels, probabilities and the answer, in bytes.
+        """Estimate the memory of labels, planes and the answer, in bytes.
 
         Args:
             pixels: height × width.
             classes: number of classes of the model.
         """
-        return pixels * self.output.estimate_pixel_bytes(classes)
+        pixel_bytes = self.output.estimate_pixel_bytes(classes, self.planes)
+        # Noise has a corner at each pixel.
+        return pixels * pixel_bytes + min(pixels, MAX_CORNERS) * self.output.corner_bytes
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Decode image and mask and adapt them to a model.
@@ -142,9 +182,13 @@ class SegmentRequest:
 
         Raises:
             RequestError: if image or mask is damaged or too large, or they do not match each other
-                or the model, or if the image cannot be stretched.
+                or the model, if the image cannot be stretched, or if it does not lie on Earth and
+                the answer needs that.
         """
-        return read_samples([self.image], manifest, limits, self.stretch)
+        samples = read_samples([self.image], manifest, limits, self.stretch)
+        if self.output.place == "needed":
+            check_place(samples[0].georeference, samples[0].size)
+        return samples
 
     def draw_preview(self, limits: ImageLimits, manifest: Manifest | None) -> Preview:
         """Decode image and mask and draw a picture of what a model is given, for viewing.
@@ -162,7 +206,8 @@ class SegmentRequest:
             (sample,) = self.read_samples(manifest, limits)
             return draw_sample(sample, shown)
         read_mask = self.image.read_mask
-        raster = self.image.read_image(limits)
+        expected = () if manifest is None else manifest.image.bands or ()
+        raster = self.image.read_image(limits, replace(self.image.bands, expected=expected))
         raster = add_mask(raster, None if read_mask is None else read_mask(limits))
         return draw_preview(raster, find_valid(raster, self.image.nodata), shown)
 
@@ -186,10 +231,11 @@ def make_request(
     image_file = ImageFile(image, image_type)
     mask_file = None if mask is None else ImageFile(mask, mask_type)
     image_input = ImageInput(
-        lambda limits: measure_files(image_file, mask_file, limits),
+        lambda limits: measure_files(image_file, mask_file, limits, parameters.bands),
         image_file.decode,
         None if mask_file is None else lambda limits: read_mask_file(mask_file, limits),
         parameters.nodata,
+        parameters.bands,
     )
     decodes_inline = (
         parameters.stretch == "none"
@@ -263,7 +309,7 @@ def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> Segme
 
 def _read_field(name: str, part: FormPart) -> str:
     # A name that is unknown is refused for that, not for its length.
-    if len(part.data) > _MAX_FIELD_BYTES and name in Parameters.__dataclass_fields__:
+    if len(part.data) > _MAX_FIELD_BYTES and name in PARAMETERS:
         raise MalformedRequestError(
             f"{name} must have at most {_MAX_FIELD_BYTES} bytes; it has {len(part.data)}"
         )
@@ -279,7 +325,8 @@ def _read_json(
         raise EmptyBodyError(f"the JSON object must have an image; it has {list_names(content)}")
     parameters = merge_parameters(query, content)
     return SegmentRequest(
-        parameters, make_image_input(image, mask, parameters.nodata, strict=False)
+        parameters,
+        make_image_input(image, mask, parameters.nodata, parameters.bands, strict=False),
     )
 
 
@@ -292,11 +339,10 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
     Raises:
         MalformedRequestError: if a name is unknown, or a value has the wrong type or range.
     """
-    known = Parameters.__dataclass_fields__
     for name, value in given.items():
-        if name not in known:
+        if name not in PARAMETERS:
             raise MalformedRequestError(
-                f"a parameter must be one of {', '.join(known)}; it is {name[:100]}"
+                f"a parameter must be one of {', '.join(PARAMETERS)}; it is {name[:100]}"
             )
         if isinstance(value, str) and len(value) > _MAX_FIELD_BYTES:
             raise MalformedRequestError(
@@ -311,6 +357,8 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
         _read_nodata(given),
         timeout_s,
         _read_stretch(given),
+        parse_selection(given.get("bands"), given.get("alpha")),
+        _read_also(given),
     )
 
 
@@ -321,6 +369,17 @@ def _read_stretch(given: Mapping[str, Any]) -> str:
             f"stretch must be one of {', '.join(STRETCHES)}; it is {quote(stretch)}"
         )
     return stretch
+
+
+def _read_also(given: Mapping[str, Any]) -> tuple[str, ...]:
+    text = _read_text(given, "also") or ""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in PLANES:
+            raise MalformedRequestError(
+                f"also must name planes of {', '.join(PLANES)}; it names {quote(name)}"
+            )
+    return tuple(name for name in PLANES if name in names)
 
 
 def merge_parameters(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:

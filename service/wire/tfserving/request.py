@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from lacuna.errors import MalformedRequestError
+from lacuna.planes import PROBABILITIES
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.nodata import NoData
 from lacuna.sample import Sample
@@ -26,7 +28,7 @@ from service.wire.batch import (
 from service.wire.dialect import Footprint, ModelTarget
 from service.wire.json_object import read_member, read_object
 from service.wire.json_values import make_image_input
-from service.wire.outputs import LABELS, PROBABILITIES, estimate_pixel_bytes
+from service.wire.outputs import LABELS, estimate_pixel_bytes
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -66,9 +68,9 @@ class PredictRequest:
     stretch: str = "none"
 
     @property
-    def wants_probabilities(self) -> bool:
-        """True if probabilities are among the outputs."""
-        return PROBABILITIES in self.outputs
+    def planes(self) -> tuple[str, ...]:
+        """Planes beside the labels that the answer holds."""
+        return tuple(name for name in self.outputs if name != LABELS)
 
     def measure(self, limits: ImageLimits) -> Footprint:
         """Measure the inputs by their headers and lengths.
@@ -82,7 +84,7 @@ class PredictRequest:
         return measure_images(self.images, limits)
 
     def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
-        """Estimate the memory of labels, probabilities and the answer, in bytes.
+        """Estimate the memory of labels, planes and the answer, in bytes.
 
         Args:
             pixels: height × width, of all images together.
@@ -120,7 +122,10 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
 
 
 def read_predict(
-    content: dict[str, Any], body_bytes: int, nodata: NoData | None = None
+    content: dict[str, Any],
+    body_bytes: int,
+    nodata: NoData | None = None,
+    bands: BandSelection = EVERY_BAND,
 ) -> PredictRequest:
     """Read a request from its JSON object.
 
@@ -128,6 +133,7 @@ def read_predict(
         content: JSON object.
         body_bytes: size of the text that it was parsed from.
         nodata: value of missing pixels, in the units of the images; None for none.
+        bands: bands of the images that are wanted.
 
     Raises:
         RequestError: if the request is malformed or too large.
@@ -144,7 +150,7 @@ def read_predict(
         )
     by_rows = "instances" in content
     given = _read_rows(content["instances"]) if by_rows else _read_columns(content["inputs"])
-    images = [make_image_input(image, mask, nodata, strict=True) for image, mask in given]
+    images = [make_image_input(image, mask, nodata, bands, strict=True) for image, mask in given]
     return PredictRequest(
         images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(body_bytes)
     )

@@ -1,0 +1,223 @@
+"""A scene of 20,000 × 20,000 pixels: time against the engine alone, memory, and interruptions.
+
+    python benchmarks/scenes.py [--side 20000] [--valid 0.3] [--kills 2]
+
+The scene is a sparse, tiled, deflated GeoTIFF of three bands with swaths and clouds of missing
+pixels. It is segmented by `lacuna segment` in a process of its own, whose resident memory is read
+while it runs. The engine alone segments the same windows from memory. With kills, the process is
+killed at random and continued, and the bytes of the result are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.transform import from_origin
+from rasterio.windows import Window as GdalWindow
+from rich.console import Console
+from rich.table import Table
+
+from lacuna.geo.source import open_raster
+from lacuna.sample import Sample
+from lacuna.scenes.grid_windows import choose_side, plan_tiles
+from lacuna.scenes.reading import SceneReader
+from lacuna.windows.tiling import Tile
+from service.cli.scene_local import LocalRunner, open_runner
+from service.platforms import DEMO_REPOSITORY
+
+_SAMPLES = DEMO_REPOSITORY.parent / "samples"
+_BLOCK = 512
+_POLL_S = 0.05
+
+
+def main() -> None:
+    """Run the benchmark and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--side", type=int, default=20_000)
+    parser.add_argument("--valid", type=float, default=0.3)
+    parser.add_argument("--kills", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        scene = folder / "scene.tif"
+        valid = write_scene(scene, options.side, options.valid)
+        engine_s, windows = asyncio.run(time_engine(scene))
+        seconds, peak_bytes, base_bytes = run_command(scene, folder / "labels.tif")
+        table = Table(f"{options.side}², {valid:.0%} valid", "", box=None)
+        table.add_row("windows with data", f"{windows}")
+        table.add_row("engine alone", f"{engine_s:.1f} s")
+        table.add_row("scene", f"{seconds:.1f} s, {options.side**2 / seconds / 1e6:.1f} MP/s")
+        table.add_row("ratio", f"{seconds / engine_s:.3f}")
+        table.add_row("memory beyond the model", f"{(peak_bytes - base_bytes) / 2**20:.0f} MiB")
+        if options.kills:
+            run_with_kills(scene, folder / "again.tif", options.kills, seconds)
+            same = digest(folder / "again.tif") == digest(folder / "labels.tif")
+            table.add_row(f"killed {options.kills} times, same bytes", str(same))
+        Console().print(table)
+
+
+def write_scene(path: Path, side: int, valid: float) -> float:
+    """Write a scene, block by block.
+
+    Args:
+        path: GeoTIFF to write.
+        side: height and width in pixels.
+        valid: about which part of it is valid.
+
+    Returns:
+        The valid part.
+    """
+    with Image.open(_SAMPLES / "swath.png") as picture:
+        texture = np.array(picture.convert("RGB")).clip(1, None)
+    clouds = np.random.default_rng(0).random((side // 400 + 2, side // 400 + 2)) < 0.8
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": 3,
+        "height": side,
+        "width": side,
+        "nodata": 0,
+        "crs": "EPSG:32632",
+        "transform": from_origin(400_000, 5_300_000, 10, 10),
+        "tiled": True,
+        "blockxsize": _BLOCK,
+        "blockysize": _BLOCK,
+        "compress": "deflate",
+        "interleave": "pixel",
+        "SPARSE_OK": True,
+    }
+    total = 0
+    with rasterio.open(path, "w", **profile) as file:
+        for top in range(0, side, _BLOCK):
+            for left in range(0, side, _BLOCK):
+                height, width = min(_BLOCK, side - top), min(_BLOCK, side - left)
+                rows, columns = np.arange(top, top + height)[:, None], np.arange(left, left + width)
+                mask = is_valid(rows, columns, side, valid / 0.8) & look_up(clouds, rows, columns)
+                if mask.any():
+                    image = texture[rows % texture.shape[0], columns % texture.shape[1]]
+                    window = GdalWindow(left, top, width, height)
+                    file.write(np.moveaxis(image * mask[:, :, None], 2, 0), window=window)
+                    total += int(mask.sum())
+    return total / side**2
+
+
+def is_valid(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], side: int, part: float
+) -> NDArray[np.bool_]:
+    """Return the pixels of rotated swaths, (H, W)."""
+    across = columns * 0.97 + rows * 0.26
+    return np.asarray(across % (side / 3) < part * side / 3)
+
+
+def look_up(
+    clouds: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return the pixels without clouds, (H, W)."""
+    wave = (60 * np.sin(rows / 70) + 60 * np.cos(columns / 50)).astype(np.int64)
+    return np.asarray(clouds[(rows + wave).clip(0) // 400, (columns + wave).clip(0) // 400])
+
+
+async def time_engine(scene: Path) -> tuple[float, int]:
+    """Return the seconds that the engine alone takes for the windows, and their number."""
+    async with open_runner(None, None, None) as runner:
+        with open_raster(scene) as source:
+            reader = SceneReader(source, None, runner.model)
+            side = choose_side(runner.model, *source.grid.size)
+            samples = [
+                (tile, sample)
+                for part in reader.part_columns(side)
+                for tile in plan_tiles(*source.grid.size, side, runner.model.halo, part)
+                if (sample := reader.read(tile, part))
+            ]
+        await segment_all(runner, samples[:4])
+        began_s = time.perf_counter()
+        await segment_all(runner, samples)
+        return time.perf_counter() - began_s, len(samples)
+
+
+async def segment_all(runner: LocalRunner, samples: list[tuple[Tile, Sample]]) -> None:
+    """Segment windows, as many at a time as a scene does."""
+    seats = asyncio.Semaphore(runner.concurrency)
+
+    async def segment(tile: Tile, sample: Sample) -> None:
+        async with seats:
+            keep = tile.output.move(-tile.input.top, -tile.input.left)
+            await runner.segment(sample, keep, probabilities=False)
+
+    await asyncio.gather(*(segment(tile, sample) for tile, sample in samples))
+
+
+def start(scene: Path, output: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start `lacuna segment`."""
+    code = "from lacuna.cli import main; main()"
+    command = [sys.executable, "-c", code, "segment", str(scene), "-o", str(output), *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 (our own command)
+
+
+def run_command(scene: Path, output: Path) -> tuple[float, int, int]:
+    """Return seconds, peak of resident memory, and that with the model loaded.
+
+    The model's memory is what is resident after the first windows of a small scene: loading, and
+    what a runtime keeps of its calls.
+    """
+    small = scene.with_name("small.tif")
+    write_scene(small, 2048, 1.0)
+    _, base_bytes = watch(start(small, small.with_name("small-labels.tif")))
+    seconds, peak_bytes = watch(start(scene, output))
+    _, load_s = watch_start(small)
+    return seconds - load_s, peak_bytes, base_bytes
+
+
+def watch_start(scene: Path) -> tuple[int, float]:
+    """Return the peak memory and the seconds of a run over nothing: what starting takes."""
+    empty = scene.with_name("empty.tif")
+    write_scene(empty, 512, 0.0)
+    began_s = time.perf_counter()
+    _, peak_bytes = watch(start(empty, empty.with_name("empty-labels.tif")))
+    return peak_bytes, time.perf_counter() - began_s
+
+
+def watch(process: subprocess.Popen[bytes]) -> tuple[float, int]:
+    """Return the seconds until a process ends, and the peak of its resident memory."""
+    began_s, peak_bytes = time.perf_counter(), 0
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        peak_bytes = max(peak_bytes, int(lines.get("VmRSS", "0 kB").split()[0]) * 1024)
+        time.sleep(_POLL_S)
+    if process.returncode:
+        raise SystemExit(f"lacuna segment must succeed; it ended with {process.returncode}")
+    return time.perf_counter() - began_s, peak_bytes
+
+
+def run_with_kills(scene: Path, output: Path, kills: int, seconds: float) -> None:
+    """Segment a scene, killed at random moments and continued."""
+    for _ in range(kills):
+        process = start(scene, output, "--resume")
+        time.sleep(random.uniform(0.2, 0.8) * seconds / kills)  # noqa: S311
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    watch(start(scene, output, "--resume"))
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    main()
