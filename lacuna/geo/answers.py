@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,8 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from lacuna.errors import NotGeoreferencedError, SceneError
-from lacuna.geo.areas import PixelAreas, measure_labels
+from lacuna.errors import InvalidImageError, NotGeoreferencedError, SceneError
+from lacuna.geo.areas import PixelAreas, measure_pixels
 from lacuna.geo.cog import encode_cog
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
@@ -22,7 +23,15 @@ from lacuna.geo.tags import read_grid
 from lacuna.georeference import Georeference, GeoTiffTags
 from lacuna.segmentation import NamedSegmentation
 
-_PAGE_OPTIONS = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
+_STRIP_PIXELS = 1 << 18
+
+_PAGE_OPTIONS = {
+    "tiled": True,
+    "blockxsize": 512,
+    "blockysize": 512,
+    "compress": "deflate",
+    "zlevel": 1,
+}
 
 
 def describe_tags(tags: GeoTiffTags, size: tuple[int, int]) -> Georeference:
@@ -42,16 +51,29 @@ def measure(segmentation: NamedSegmentation) -> NamedSegmentation:
         segmentation: with a georeference.
     """
     try:
-        areas = PixelAreas(_find_grid(segmentation))
-    except NotGeoreferencedError:
+        areas = measure_pixels(_find_grid(segmentation))
+        total_m2 = np.zeros(0) if areas is None else _add_up(segmentation.labels, areas)
+    except InvalidImageError:  # the transform leads beyond what the CRS can project
         return segmentation
-    total_m2 = measure_labels(segmentation.labels, areas)
     pixel_m2 = float(total_m2.sum()) / segmentation.labels.size
+    if areas is None or not math.isfinite(pixel_m2):
+        return segmentation
     return replace(
         segmentation,
         georeference=replace(_find_place(segmentation), pixel_area_m2=pixel_m2),
         areas_m2={entry.name: float(total_m2[entry.id]) for entry in segmentation.classes},
     )
+
+
+def _add_up(labels: NDArray[np.uint8], areas: PixelAreas) -> NDArray[np.float64]:
+    """Return the area of each label, float64 (256,)."""
+    rows = max(_STRIP_PIXELS // labels.shape[1], 1)
+    total_m2 = np.zeros(256)
+    for top in range(0, len(labels), rows):
+        strip = labels[top : top + rows]
+        weights = areas.of_rows(top, len(strip)).ravel()
+        total_m2 += np.bincount(strip.ravel(), weights, minlength=256)
+    return total_m2
 
 
 def write_geotiff(segmentation: NamedSegmentation) -> bytes:
@@ -108,7 +130,12 @@ def _append_pages(
     with gdal("planes must be written", "the answer", SceneError), MemoryFile() as file:
         file.write(content)
         for plane, layer in pages:
-            profile: dict[str, Any] = {**_PAGE_OPTIONS, **grid.to_profile(), "nodata": layer.nodata}
+            profile: dict[str, Any] = {
+                **_PAGE_OPTIONS,
+                **grid.to_profile(),
+                "nodata": layer.nodata,
+                "predictor": layer.predictor,
+            }
             with rasterio.open(
                 file.name,
                 "w",
