@@ -20,7 +20,10 @@ _KEYS, _DOUBLES, _TEXT = 34735, 34736, 34737
 GEOREFERENCE_TAGS = frozenset({_PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION, _KEYS, _DOUBLES, _TEXT})
 """Tags that are of use only together."""
 
-_GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+_GDAL_METADATA = 42112
+GDAL_NODATA = 42113
+"""Tag of the no-data value of all bands."""
+
 _MOST_DIGITS = 7
 
 _ALPHA, _UNDEFINED = "alpha", "undefined"
@@ -130,7 +133,7 @@ def read_nodata(page: TiffPage) -> float | None:
     Returns:
         None if there is none, or a text that is no number.
     """
-    return _parse(str(page.tags.valueof(_GDAL_NODATA, "")).strip("\0 "))
+    return _parse(str(page.tags.valueof(GDAL_NODATA, "")).strip("\0 "))
 
 
 def read_nodata_values(page: TiffPage, samples: int) -> tuple[float, ...] | None:

@@ -17,6 +17,7 @@ MAX_TAGS = 1024
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _BYTES_OF_TYPE = _BYTES | {16: 8, 17: 8, 18: 8}
 _HEADER_BYTES = 8
+_DESCRIPTION = 270
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
@@ -30,12 +31,14 @@ class Directory:
         value_bytes: bytes of all values together.
         damaged: codes of tags of an unknown type, with values beyond the data, or that come twice.
             Of these, the first that is sound counts in the other attributes.
+        description: where the text of ImageDescription begins, and how long it is.
     """
 
     numbers: dict[int, int]
     counts: dict[int, int]
     value_bytes: int
     damaged: frozenset[int]
+    description: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def _read_directory(data: bytes, layout: _Layout, start: int, tags: int) -> Dire
     counts: dict[int, int] = {}
     value_bytes = 0
     damaged: set[int] = set()
+    description = 0, 0
     inline = struct.calcsize(layout.order + layout.offset)
     for position in range(start, start + tags * layout.tag_bytes, layout.tag_bytes):
         code, kind, count = struct.unpack_from(layout.order + "HH" + layout.offset, data, position)
@@ -104,6 +108,8 @@ def _read_directory(data: bytes, layout: _Layout, start: int, tags: int) -> Dire
             continue
         counts[code] = count
         value_bytes += size
+        if code == _DESCRIPTION:
+            description = at, size
         if kind in _INTEGERS and count:
             (numbers[code],) = struct.unpack_from(layout.order + _INTEGERS[kind], data, at)
-    return Directory(numbers, counts, value_bytes, frozenset(damaged))
+    return Directory(numbers, counts, value_bytes, frozenset(damaged), description)

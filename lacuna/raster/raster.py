@@ -39,6 +39,7 @@ class Raster:
         band_names: descriptions of the channels, as the file gives them, empty where a channel has
             none; no entry at all if the file names none.
         bands: bands of the file that were read; None if it has only channels, and these are all.
+        hides_nodata: the file names a no-data value that cannot be read.
         doubts: what may be wrong about how the file was read, for people, in ASCII.
 
     Raises:
@@ -57,6 +58,7 @@ class Raster:
     georeference: GeoTiffTags | None = None
     band_names: tuple[str, ...] = ()
     bands: BandChoice | None = None
+    hides_nodata: bool = False
     doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

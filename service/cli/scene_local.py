@@ -89,7 +89,7 @@ def describe_model(model: ServedModel, window_pixels: int) -> SceneModel:
         classes=manifest.class_infos,
         channels=manifest.image.channels,
         dtype=manifest.image.dtype,
-        bands=(),
+        bands=manifest.image.bands or (),
         total_stride=manifest.total_stride,
         receptive_radius=manifest.receptive_radius,
         window_pixels=window_pixels,

@@ -14,7 +14,7 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 REAL_FOLDER = Path(__file__).parents[3] / "shared" / "data" / "rasters"
@@ -107,7 +107,8 @@ def read_with_gdal(data: bytes) -> tuple[NDArray[Any], NDArray[np.bool_]]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let rasterio open rasters without a place on Earth."""
+    """Let rasterio open rasters without a place on Earth, and with alpha and a no-data value."""
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NodataShadowWarning)
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield

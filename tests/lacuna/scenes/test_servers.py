@@ -103,7 +103,7 @@ def test_a_version_that_is_unloaded_meanwhile_ends_the_run(tmp_path, scene):
                 )
                 threads[0].start()
 
-        with pytest.raises(NotReadyError, match="fake 2 is unloaded"):
+        with pytest.raises(NotReadyError, match="fake 2 is unload"):
             segment(task, [url], "fake", "2", on_progress=unload)
         threads[0].join()
 
