@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
@@ -22,6 +22,8 @@ from lacuna.geo.place import describe, make_grid
 from lacuna.geo.tags import read_grid
 from lacuna.georeference import Georeference, GeoTiffTags
 from lacuna.segmentation import NamedSegmentation
+
+Named = TypeVar("Named", bound=NamedSegmentation)
 
 _STRIP_PIXELS = 1 << 18
 
@@ -44,7 +46,7 @@ def describe_tags(tags: GeoTiffTags, size: tuple[int, int]) -> Georeference:
     return describe(read_grid(tags, size))
 
 
-def measure(segmentation: NamedSegmentation) -> NamedSegmentation:
+def measure(segmentation: Named) -> Named:
     """Add the mean area of a pixel and the area of each class, if pixels have areas.
 
     Args:
