@@ -19,6 +19,7 @@ from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
 from lacuna.geo.layers import Layer, confidence_layer, labels_layer, support_layer
 from lacuna.geo.place import describe, make_grid
+from lacuna.geo.polygons import encode_geojson
 from lacuna.geo.tags import read_grid
 from lacuna.georeference import Georeference, GeoTiffTags
 from lacuna.segmentation import NamedSegmentation
@@ -107,8 +108,6 @@ def write_geojson(segmentation: NamedSegmentation) -> bytes:
     Raises:
         NotGeoreferencedError: if the segmentation has no CRS or no transform.
     """
-    from lacuna.geo.polygons import encode_geojson  # noqa: PLC0415
-
     grid = _find_grid(segmentation)
     if grid.crs is None or grid.transform is None:
         raise NotGeoreferencedError(

@@ -187,7 +187,7 @@ def test_polygons_need_a_place(address, image, known):
 def test_polygons_of_noise_are_refused_and_the_tiff_is_suggested(address):
     columns = np.arange(600) // 5 + np.arange(600)[:, None] // 5
     checks = geotiff_file((columns % 2 * 200).astype(np.uint8))
-    speckled = geotiff_file(noise(600, 600) // 128 * np.uint8(255), nodata=255)
+    speckled = geotiff_file(noise(700, 700) // 128 * np.uint8(255), nodata=255)
 
     assert post(address, checks, "application/geo+json").status_code == 200
     check_problem(
