@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lacuna.geo.cog import write_piece
+from lacuna.geo.pieces import write_piece
 from lacuna.geo.layers import Layer
 from lacuna.sample import INVALID_LABEL, Sample, Segmentation
 from lacuna.scenes.journal import Journal, WindowRecord
