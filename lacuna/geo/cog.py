@@ -95,9 +95,7 @@ def _name_sidecar(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def encode_cog(
-    planes: NDArray[Any], grid: Grid, layer: Layer, tags: Mapping[str, str]
-) -> bytes:
+def encode_cog(planes: NDArray[Any], grid: Grid, layer: Layer, tags: Mapping[str, str]) -> bytes:
     """Encode planes as a Cloud-Optimised GeoTIFF.
 
     Args:
