@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from lacuna.errors import NotAcceptableError, SceneError
 from lacuna.geo.grid import Grid
 from lacuna.geo.polygons.bending import add_points
 from lacuna.geo.polygons.longitudes import LonLatPlacement, cut_at_antimeridian
@@ -40,15 +40,12 @@ def encode_geojson(
         confidence: float (H, W), 0 to 1 where labels are valid; None for features without it.
 
     Raises:
-        NotAcceptableError: if the grid cannot be given in longitudes and latitudes.
+        NotGeoreferencedError: if the grid cannot be given in longitudes and latitudes.
     """
-    try:
-        placement = LonLatPlacement(grid)
-        stream = RegionStream(grid, mirror=is_mirrored(placement, grid))
-        regions = [*stream.feed(labels, confidence), *stream.finish()]
-        return b"".join(write_features(regions, placement, name_classes(classes)))
-    except SceneError as error:
-        raise NotAcceptableError(error.message) from error
+    placement = LonLatPlacement(grid)
+    stream = RegionStream(grid, mirror=is_mirrored(placement, grid))
+    regions = chain(stream.feed(labels, confidence), stream.finish())
+    return b"".join(write_features(regions, placement, name_classes(classes)))
 
 
 def write_features(

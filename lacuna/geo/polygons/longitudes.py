@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from lacuna.errors import SceneError
+from lacuna.errors import NotGeoreferencedError
 from lacuna.geo.coordinates import is_on_earth, transform_coordinates
 from lacuna.geo.grid import Grid
 from lacuna.geo.polygons.placement import GridPlacement, corners_of_middle
@@ -38,13 +38,13 @@ class LonLatPlacement:
         decimals: number of decimal places.
 
     Raises:
-        SceneError: if the raster has no place on Earth, or is around a pole.
+        NotGeoreferencedError: if the raster has no place on Earth, or is around a pole.
     """
 
     def __init__(self, grid: Grid) -> None:
         self._grid = GridPlacement(grid)
         if grid.crs is None or grid.transform is None or not is_on_earth(grid.crs):
-            raise SceneError(
+            raise NotGeoreferencedError(
                 "GeoJSON is in longitudes and latitudes, which need the raster's coordinate "
                 f"reference system; {_describe_lack(grid)}"
             )
@@ -59,7 +59,7 @@ class LonLatPlacement:
         self.decimals = min(max(places, _DECIMALS[0]), _DECIMALS[1])
         longitudes = self.place(_draw_outline(grid))[:, 0]
         if self._degrees is None and np.abs(np.diff(longitudes)).max() > _HALF_TURN:
-            raise SceneError(
+            raise NotGeoreferencedError(
                 "GeoJSON needs a raster that is not around a pole; this one is (other formats "
                 "keep the raster's coordinate reference system)"
             )
@@ -68,7 +68,7 @@ class LonLatPlacement:
         """Return longitudes and latitudes (N, 2) of points (N, 2): columns and rows.
 
         Raises:
-            SceneError: if a point has none.
+            NotGeoreferencedError: if a point has none.
         """
         x, y = self._grid.place(points).T
         if self._degrees is not None:
@@ -76,7 +76,7 @@ class LonLatPlacement:
             y = np.clip(y, -90 / self._degrees, 90 / self._degrees)
         found = transform_coordinates(self._crs, _WGS84, x, y)
         if found is None:
-            raise SceneError(
+            raise NotGeoreferencedError(
                 "GeoJSON is on WGS 84; there is no way to it from the raster's coordinate "
                 "reference system for all corners of its pixels"
             )

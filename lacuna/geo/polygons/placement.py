@@ -8,7 +8,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from lacuna.errors import SceneError
+from lacuna.errors import NotGeoreferencedError
 from lacuna.geo.grid import Grid
 
 
@@ -27,13 +27,13 @@ class GridPlacement:
         grid: place of the raster.
 
     Raises:
-        SceneError: if the raster has ground control points in place of a transform. A polynomial
-            through these misses them by many pixels, and another one is as good.
+        NotGeoreferencedError: if the raster has ground control points in place of a transform. A
+            polynomial through these misses them by many pixels, and another one is as good.
     """
 
     def __init__(self, grid: Grid) -> None:
         if grid.transform is None and grid.gcps:
-            raise SceneError(
+            raise NotGeoreferencedError(
                 "polygons need a raster with a transform; this one has only ground control points "
                 "(gdalwarp makes a raster with a transform of it)"
             )

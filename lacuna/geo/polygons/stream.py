@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.errors import SceneError
-from lacuna.geo.areas import measure_pixels
+from lacuna.errors import NotGeoreferencedError, SceneError
 from lacuna.geo.grid import Grid
 from lacuna.geo.polygons.open_regions import Border, OpenRegion
+from lacuna.geo.polygons.pixel_areas import WholeAreas
 from lacuna.geo.polygons.regions import Regions
 from lacuna.geo.polygons.rings import trace_rings
 from lacuna.geo.polygons.strips import Strip, make_strip
@@ -24,8 +24,6 @@ from lacuna.geo.polygons.vertices import MAX_WIDTH, rows_of
 from lacuna.sample import INVALID_LABEL
 
 _STRIP_PIXELS = 1 << 20
-_AREA_STEPS = 1 << 32
-"""Units of area in a typical pixel: sums over a strip are exact as float64."""
 _CONFIDENCE_STEPS = 1 << 20
 
 
@@ -50,7 +48,10 @@ class RegionStream:
                 f"label map must have at most {MAX_WIDTH} columns; it has {grid.width}"
             )
         self._min_area, self._mirror = min_area, mirror
-        self._areas = measure_pixels(grid)
+        try:
+            self._areas: WholeAreas | None = WholeAreas(grid)
+        except NotGeoreferencedError:
+            self._areas = None
         self._has_confidence = False
         self._next_row = 0
         self._last_row = np.full(grid.width, INVALID_LABEL, np.uint8)
@@ -75,7 +76,6 @@ class RegionStream:
             areas = confidences = np.zeros(rows.shape)
             if self._areas is not None:
                 areas = self._areas.of_rows(self._next_row, len(rows))
-                areas = np.rint(areas * (_AREA_STEPS / self._areas.typical))
             if confidence is not None:
                 known = np.where(rows == INVALID_LABEL, 0, confidence[top : top + step])
                 if not np.isfinite(known).all():
@@ -107,17 +107,16 @@ class RegionStream:
             return found
         sizes = found.sums[0]
         if self._areas is not None:
-            sizes = found.sums[1] * (self._areas.typical / _AREA_STEPS)
+            sizes = found.sums[1] * self._areas.unit_m2
         return found.choose(np.flatnonzero(~(sizes < self._min_area)))
 
     def _finish_regions(self, found: _Found) -> Regions:
         found = found.sort()
         pixels, areas, confidences = found.sums
-        typical = None if self._areas is None else self._areas.typical
         return Regions(
             found.classes,
             pixels.astype(np.int64),
-            None if typical is None else areas * (typical / _AREA_STEPS),
+            None if self._areas is None else areas * self._areas.unit_m2,
             confidences / _CONFIDENCE_STEPS / pixels if self._has_confidence else None,
             trace_rings(found.vertices, found.owners, len(found.classes), mirror=self._mirror),
         )

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyogrio
 import shapely
@@ -149,13 +148,10 @@ def write_parquet(
     Raises:
         OSError: if it cannot be written.
     """
-    bounds = np.full(4, np.nan)
+    schema = schema.with_metadata({"geo": json.dumps(_describe(crs))})
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for group in _group(batches):
-            polygons = shapely.from_wkb(group.column(_GEOMETRY).to_numpy())
-            bounds = _unite(bounds, shapely.total_bounds(polygons))
-            writer.write_table(group, row_group_size=len(group))
-        writer.add_key_value_metadata({"geo": json.dumps(_describe(crs, bounds))})
+            writer.write_table(group.cast(schema), row_group_size=len(group))
 
 
 def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -170,11 +166,7 @@ def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
-def _unite(one: Any, other: Any) -> Any:
-    return np.concatenate([np.fmin(one[:2], other[:2]), np.fmax(one[2:], other[2:])])
-
-
-def _describe(crs: CRS | None, bounds: Any) -> dict[str, Any]:
+def _describe(crs: CRS | None) -> dict[str, Any]:
     """Return the metadata of GeoParquet."""
     column = {
         "encoding": "WKB",
@@ -183,6 +175,4 @@ def _describe(crs: CRS | None, bounds: Any) -> dict[str, Any]:
         "orientation": "counterclockwise",
         "edges": "planar",
     }
-    if np.isfinite(bounds).all():
-        column["bbox"] = bounds.tolist()
     return {"version": "1.1.0", "primary_column": _GEOMETRY, "columns": {_GEOMETRY: column}}

@@ -43,7 +43,8 @@ def check_polygons(output: Path, grid: Grid) -> None:
         grid: size and place of the raster.
 
     Raises:
-        SceneError: if the suffix is unknown, or the format cannot hold where the raster lies.
+        SceneError: if the suffix is unknown.
+        NotGeoreferencedError: if the raster's place is not known as the format needs it.
         MissingExtraError: if the format needs an extra that is not installed.
     """
     suffix = output.suffix.lower()
@@ -84,6 +85,7 @@ def write_polygons(
 
     Raises:
         SceneError: if a raster cannot be read, or the polygons cannot be written.
+        NotGeoreferencedError: if the raster's place is not known as the format needs it.
         MissingExtraError: if the format needs an extra that is not installed.
     """
     with ExitStack() as stack:

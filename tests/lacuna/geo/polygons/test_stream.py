@@ -158,13 +158,13 @@ def test_holes_that_touch_at_corners_stay_holes() -> None:
 
 
 def test_a_region_with_very_many_holes_is_one_polygon() -> None:
-    labels = np.zeros((1201, 1201), np.uint8)
+    labels = np.zeros((601, 601), np.uint8)
     labels[1::2, 1::2] = 1
     batches = find(labels, [100])
     polygons = polygons_of(batches)
     holes = shapely.get_num_interior_rings(polygons)
-    assert sorted(holes.tolist())[-2:] == [0, 360_000]
-    assert len(polygons) == 360_001
+    assert sorted(holes.tolist())[-2:] == [0, 90_000]
+    assert len(polygons) == 90_001
 
 
 @pytest.mark.parametrize("angle", [0, 90, 180, 270])
@@ -191,7 +191,7 @@ def test_a_label_map_wider_than_vertices_can_number_is_refused() -> None:
 
 
 def test_regions_divide_into_parts_of_few_points() -> None:
-    (batch,) = find(make_labels(40, 40, seed=2))
+    batch = find(make_labels(40, 40, seed=2))[0]
     parts = list(batch.divide(50))
     assert list(polygons_of(parts)) == list(polygons_of([batch]))
     assert join(parts, "pixels") == batch.pixels.tolist()
