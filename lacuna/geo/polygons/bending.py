@@ -7,8 +7,8 @@ import numpy as np
 from lacuna.geo.polygons.rings import Rings
 
 SPACING = 64
-"""Rows or columns between points. In other coordinates, the chord of n pixels of p metres is at most
-about (n p)² / 8 R off, R = 6400 km: 8 mm for pixels of 10 m, 0.08 pixels for those of 1 km."""
+"""Rows or columns between points. In other coordinates, the chord of n pixels of p metres is at
+most about (n p)² / 8 R off, R = 6400 km: 8 mm for pixels of 10 m, 0.08 pixels for those of 1 km."""
 
 
 def add_points(rings: Rings) -> Rings:

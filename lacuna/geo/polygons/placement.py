@@ -49,7 +49,7 @@ class GridPlacement:
 def corners_of_middle(grid: Grid) -> NDArray[np.float64]:
     """Return columns and rows (3, 2) in the middle of a grid: of a point, one right, one below."""
     middle = np.array([grid.width / 2, grid.height / 2])
-    return np.stack([middle, middle + (1, 0), middle + (0, 1)])
+    return np.stack([middle, middle + np.array([1, 0]), middle + np.array([0, 1])])
 
 
 def is_mirrored(placement: Placement, grid: Grid) -> bool:

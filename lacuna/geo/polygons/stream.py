@@ -129,11 +129,11 @@ class _Found(NamedTuple):
     classes: NDArray[np.int64]
     sums: NDArray[np.float64]
     vertices: NDArray[np.int64]
-    owners: NDArray[np.int64]
+    owners: NDArray[np.int32]
 
     def choose(self, which: NDArray[np.int64]) -> _Found:
         """Choose regions, in this order."""
-        numbers = np.full(len(self.classes), -1)
+        numbers = np.full(len(self.classes), -1, np.int32)
         numbers[which] = np.arange(len(which))
         owners = numbers[self.owners]
         chosen = owners >= 0
@@ -155,11 +155,11 @@ class _Found(NamedTuple):
 def _collect(strip: Strip, is_inside: NDArray[np.bool_], complete: list[OpenRegion]) -> _Found:
     """Collect the components inside a strip, and the open regions that are complete with it."""
     inside = np.flatnonzero(is_inside)
-    numbers = np.cumsum(is_inside) - 1
+    numbers = np.cumsum(is_inside, dtype=np.int32) - 1
     chosen = is_inside[strip.owners]
     pieces = [piece for region in complete for piece in region.pieces]
     sizes = [sum(map(len, region.pieces)) for region in complete]
-    later = np.repeat(np.arange(len(inside), len(inside) + len(complete)), sizes)
+    later = np.repeat(np.arange(len(inside), len(inside) + len(complete), dtype=np.int32), sizes)
     ended = np.array([region.sums for region in complete], np.float64).reshape(-1, 3)
     return _Found(
         np.append(strip.classes[inside], [region.class_id for region in complete]).astype(int),

@@ -82,19 +82,57 @@ def write_by_gdal(
     Raises:
         OSError: if it cannot be written.
     """
-    table = pa.RecordBatchReader.from_batches(schema, batches)
-    with warnings.catch_warnings():
-        # Some rasters have no coordinate reference system.
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        pyogrio.write_arrow(
-            table,
-            path,
-            layer=path.stem,
-            driver=driver,
-            geometry_name=_GEOMETRY,
-            geometry_type="Polygon",
-            crs=None if crs is None else crs.to_wkt(),
-        )
+    watched = _Watched(batches)
+    table = pa.RecordBatchReader.from_batches(schema, watched)
+    try:
+        with warnings.catch_warnings():
+            # Some rasters have no coordinate reference system.
+            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+            pyogrio.write_arrow(
+                table,
+                path,
+                layer=path.stem,
+                driver=driver,
+                geometry_name=_GEOMETRY,
+                geometry_type="Polygon",
+                crs=None if crs is None else crs.to_wkt(),
+            )
+    except RuntimeError as error:
+        if watched.failure is not None:
+            raise watched.failure from None
+        raise OSError(str(error)) from error
+    _check_whole(path, watched.rows)
+
+
+def _check_whole(path: Path, rows: int) -> None:
+    # Without space for its index, GDAL leaves a GeoPackage without one and reports no error.
+    info = pyogrio.read_info(path)
+    is_indexed = info["capabilities"]["fast_spatial_filter"]
+    if rows and not (is_indexed and info["features"] == rows):
+        raise OSError("the file or its spatial index is incomplete")
+
+
+class _Watched:
+    """Iterator that counts rows and keeps its failure, of which GDAL only says that it is one."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self.failure: BaseException | None = None
+        self.rows = 0
+
+    def __iter__(self) -> _Watched:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            batch = next(self._batches)
+        except StopIteration:
+            raise
+        except BaseException as failure:
+            self.failure = failure
+            raise
+        self.rows += len(batch)
+        return batch
 
 
 def write_parquet(

@@ -169,8 +169,9 @@ def _replace_atomically(output: Path) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
         yield folder / output.name
         (folder / output.name).replace(output)
-    except (OSError, RuntimeError) as error:
-        raise SceneError(f"polygons cannot be written to {output}: {error}") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise SceneError(f"polygons must be written to {output}: {reason}") from error
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

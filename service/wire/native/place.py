@@ -5,8 +5,8 @@ It takes a tenth of a second and 35 MB, which other answers do not pay.
 
 from __future__ import annotations
 
-from functools import cache
 from dataclasses import replace
+from functools import cache
 from typing import Any, TypeVar
 
 from lacuna.errors import NotGeoreferencedError
