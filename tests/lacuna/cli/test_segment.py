@@ -11,6 +11,7 @@ from PIL import Image
 from lacuna.cli import main
 from lacuna.outputs import OUTPUT_SUFFIXES
 from service.platforms import DEMO_REPOSITORY
+from tests.support.geotiffs import UTM, geotiff_file
 from tests.support.images import tiff_file
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples"
@@ -181,3 +182,28 @@ def test_an_image_in_other_units_is_warned_of_and_can_be_stretched(tmp_path):
     assert found["percentile"]["warnings"] == []
     largest = [max(entry["fraction"] for entry in found[kind]["classes"]) for kind in found]
     assert largest[0] > 0.9 > largest[1]
+
+
+def test_a_geotiff_gives_json_with_areas_and_polygons(tmp_path):
+    scene = tmp_path / "scene.tif"
+    scene.write_bytes(geotiff_file(np.asarray(Image.open(SAMPLES / "stripes.png").convert("RGB"))))
+
+    for name in ("labels.json", "labels.geojson"):
+        assert run(scene, "-o", tmp_path / name).exit_code == 0
+
+    answer = json.loads((tmp_path / "labels.json").read_text())
+    polygons = json.loads((tmp_path / "labels.geojson").read_text())
+    assert answer["georeference"]["crs"] == UTM
+    areas = {entry["name"]: entry["area_m2"] for entry in answer["classes"]}
+    found = dict.fromkeys(areas, 0.0)
+    for feature in polygons["features"]:
+        found[feature["properties"]["name"]] += feature["properties"]["area_m2"]
+    assert found == pytest.approx(areas, rel=1e-9)
+
+
+def test_polygons_of_an_image_without_a_place_are_refused(image, tmp_path):
+    result = run(image, "-o", tmp_path / "labels.geojson")
+
+    assert result.exit_code == 1
+    assert "coordinate reference system" in result.output
+    assert not (tmp_path / "labels.geojson").exists()

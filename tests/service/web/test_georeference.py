@@ -294,3 +294,37 @@ def test_gdal_is_loaded_only_for_an_answer_that_tells_a_place(tmp_path):
 
     command = [sys.executable, "-c", LOADED, str(tmp_path / "models"), str(scene)]
     subprocess.run(command, check=True, timeout=120)
+
+
+SCARCE = """
+import resource, sys
+from pathlib import Path
+from tests.service.web.test_segment import PNG
+from tests.support.apps import load_repository, make_repository_folder, serve
+
+def limit(spare_bytes):
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft = pages * resource.getpagesize() + spare_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (soft, resource.RLIM_INFINITY))
+
+limit(1 << 40)  # there from the start, as `ulimit -v` has it
+scene = Path(sys.argv[2]).read_bytes()
+with serve(load_repository(make_repository_folder(Path(sys.argv[1])))) as client:
+    def answer(image):
+        response = client.post("/v1/segment", content=image)
+        return response.status_code, response.json().get("code")
+    assert answer(PNG) == (200, None)
+    limit(130 << 20)
+    assert answer(PNG) == (200, None)
+    assert answer(scene) == (503, "out_of_memory"), answer(scene)
+    limit(1 << 40)
+    assert answer(scene) == (200, None)
+"""
+
+
+def test_a_server_without_the_memory_to_load_gdal_says_so_and_can_load_it_later(tmp_path):
+    scene = tmp_path / "scene.tif"
+    scene.write_bytes(geotiff_file(IMAGE))
+
+    command = [sys.executable, "-c", SCARCE, str(tmp_path / "models"), str(scene)]
+    subprocess.run(command, check=True, timeout=120)
