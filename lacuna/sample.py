@@ -21,6 +21,7 @@ class Sample:
         image: uint8, uint16 or float32 (H, W, C), no side 0, in the units of the model. Values of
             invalid pixels are never read: the server replaces them with 0 before the model runs.
         mask: bool (H, W), True = valid.
+        doubts: what may be wrong about how the image was read, for people, in ASCII.
 
     Raises:
         ValueError: if the arrays do not have these shapes and dtypes, or are masked arrays, whose
@@ -29,6 +30,7 @@ class Sample:
 
     image: NDArray[Any]
     mask: NDArray[np.bool_]
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if hasattr(self.image, "mask") or hasattr(self.mask, "mask"):

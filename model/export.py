@@ -91,6 +91,7 @@ def build_manifest(
     config: NetworkConfig,
     classes: Sequence[Mapping[str, Any]],
     image_dtype: str = "uint8",
+    bands: Sequence[str] = (),
     statistics: Sequence[Mapping[str, Any]] | None = None,
     training: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
@@ -103,6 +104,7 @@ def build_manifest(
         config: of the network.
         classes: from `describe_classes`.
         image_dtype: `"uint8"`, `"uint16"` or `"float32"`: type of the training images.
+        bands: names of the channels, in order; empty if they have none.
         statistics: of the training images, one entry for each channel, as in `ChannelStatistics`;
             None if they are not known.
         training: description of the training.
@@ -123,6 +125,8 @@ def build_manifest(
             f"Received: {len(classes)}"
         )
     image: dict[str, Any] = {"channels": config.channels, "dtype": image_dtype}
+    if bands:
+        image["bands"] = list(bands)
     if statistics is not None:
         image["statistics"] = [dict(entry) for entry in statistics]
     return {

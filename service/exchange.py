@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from lacuna.appearance.comparison import warn_unlike_training
+from lacuna.appearance.answers import find_warnings
 from lacuna.errors import DeadlineExceededError
 from lacuna.out_of_memory import check_address_space
 from lacuna.raster.limits import ImageLimits
@@ -249,7 +249,7 @@ class Exchange:
             samples = parsed.read_samples(manifest, limits)
             for sample in samples:
                 sample.valid_pixels  # noqa: B018 (counted here, not on the event loop)
-            record.warnings = warn_unlike_training(samples, manifest.image.familiar_range)
+            record.warnings = find_warnings(samples, manifest.image.familiar_range)
             return samples
 
         samples = await self._run(

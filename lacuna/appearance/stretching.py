@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def stretch_sample(sample: Sample, statistics: Sequence[ChannelStatistics]) -> S
     values = sample_values(sample.image, sample.mask, _SAMPLED_PIXELS, sample.valid_pixels)
     image = np.zeros(sample.image.shape, np.float32)
     if not len(values):
-        return Sample(image, sample.mask)
+        return replace(sample, image=image)
     lows, highs = np.percentile(values.astype(np.float64), PERCENTILES, axis=0)
     for channel, (learnt, low, high) in enumerate(zip(statistics, lows, highs, strict=True)):
         gain, start = (learnt.high - learnt.low) / (high - low or 1), learnt.low
@@ -43,4 +44,4 @@ def stretch_sample(sample: Sample, statistics: Sequence[ChannelStatistics]) -> S
         shown += start
         np.clip(shown, learnt.minimum, learnt.maximum, out=shown)
         image[:, :, channel] = np.where(sample.mask, shown, 0)
-    return Sample(image, sample.mask)
+    return replace(sample, image=image)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from lacuna.errors import LacunaWarning
+from lacuna.errors import LacunaWarning, MalformedRequestError
 from lacuna.outputs import OUTPUT_TYPES, describe, find_by_suffix
 from lacuna.plugins import load_local_images
 from lacuna.raster.formats import ACCEPTED
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lacuna.cli.segment_plan import ImagePlan
     from lacuna.cli.segment_run import ImageFailure, ImageSuccess, SegmentImage
     from lacuna.client import Result
+    from lacuna.raster.bands import Band
     from lacuna.raster.nodata import NoData
     from lacuna.scenes.layers import ExtraLayer
     from lacuna.scenes.scene import SceneTask
@@ -48,6 +49,17 @@ def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> No
         return None if value is None else parse_nodata(value)
     except ValueError:
         raise click.BadParameter(f"must be a number, nan or none; it is {value}") from None
+
+
+def _read_bands(
+    _: click.Context, __: click.Parameter, value: str | None
+) -> tuple[Band, ...] | None:
+    from lacuna.raster.band_parameters import parse_bands  # noqa: PLC0415
+
+    try:
+        return parse_bands(value)
+    except MalformedRequestError as error:
+        raise click.BadParameter(error.message) from None
 
 
 def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> Any:
@@ -165,6 +177,19 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
     callback=_read_nodata,
     help="Value of missing pixels in the image, in place of the one that the file names; may be "
     "nan, or none to ignore the file's.",
+)
+@click.option(
+    "--bands",
+    metavar="BAND,…",
+    callback=_read_bands,
+    help="Bands of the image that are its channels, in order, by number from 1 or by name: 4,3,2 "
+    "or nir,red,green.  [default: those that the model names, or all but alpha]",
+)
+@click.option(
+    "--alpha",
+    type=click.Choice(["auto", "yes", "no"]),
+    help="yes: the last band is alpha, which tells valid pixels, if none is tagged as such. no: a "
+    "band that is tagged as alpha is a channel.  [default: auto]",
 )
 @click.option(
     "--stretch",
@@ -308,7 +333,8 @@ def _run(
 @asynccontextmanager
 async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[SegmentImage]:
     target = {
-        name: options[name] for name in ("model", "version", "nodata", "timeout_s", "stretch")
+        name: options[name]
+        for name in ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha")
     }
     async with AsyncExitStack() as stack:
         if not options["url"]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from lacuna.client.sources import Image
+from lacuna.raster.band_parameters import parse_selection
+from lacuna.raster.bands import Alpha, Band, BandSelection
 from lacuna.raster.nodata import NoData
 from lacuna.raster.sidecar import choose_mask
 
 Value = TypeVar("Value")
+Bands: TypeAlias = str | int | Sequence[Band]
 Stretch = Literal["none", "percentile"]
 
 _LACKING = frozenset({400, 404, 405, 501})
@@ -72,6 +75,10 @@ class Question:
             names; "none" for no such value.
         timeout_s: time limit for the server; None for no limit.
         stretch: `percentile` to stretch the values to the range that the model was trained on.
+        bands: bands of the image that are its channels, as numbers from 1 or names, in order: a
+            sequence, or a text with commas; None for all bands but alpha.
+        alpha: `no` if no band is alpha, `yes` if one is even if none is tagged as such, which is
+            then the last.
     """
 
     image: Image
@@ -83,6 +90,17 @@ class Question:
     nodata: NoData | None = None
     timeout_s: float | None = None
     stretch: Stretch | None = None
+    bands: Bands | None = None
+    alpha: Alpha | None = None
+
+    @property
+    def selection(self) -> BandSelection:
+        """Bands of the image that are wanted.
+
+        Raises:
+            MalformedRequestError: if `bands` or `alpha` cannot be read.
+        """
+        return parse_selection(self.bands, self.alpha)
 
     def with_sidecar(self) -> Question:
         """Return the question with the mask beside its image file, if there is one and no other."""

@@ -7,6 +7,8 @@
 4. A mask that is given besides is combined with it. If it is a file or a picture, only the server
    reads it; the array's own invalid pixels are then sent as NaN, which is never valid.
 5. Shapes and types are checked, and the sizes of image and mask compared where both are known.
+
+A choice of bands that cannot be read is refused before.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ def prepare(question: Question) -> Question:
         TypeError: if one is of a type that is not taken.
         OSError: if an open file cannot be read.
     """
+    question.selection  # noqa: B018 (a choice that cannot be read is refused before all else)
     question = question.with_sidecar()
     image = _read_open_file(question.image)
     mask = None if question.mask is None else _read_open_file(question.mask)

@@ -8,8 +8,9 @@ from typing import TypedDict
 
 import httpx2
 
-from lacuna.client.calls import HttpCall, HttpReply, Stretch
+from lacuna.client.calls import Bands, HttpCall, HttpReply, Stretch
 from lacuna.client.sources import Image
+from lacuna.raster.bands import Alpha
 from lacuna.raster.nodata import NoData
 
 KEEPALIVE_S = 3.0
@@ -28,6 +29,11 @@ class Target(TypedDict, total=False):
         timeout_s: time limit for the server.
         stretch: `percentile` to stretch the values of each channel to the range that the model was
             trained on, which changes what the model is given; only in the native protocol.
+        bands: bands of the image that are its channels, as numbers from 1 or names, in order: a
+            sequence, or a text with commas. By default all bands but alpha, or those that the model
+            names, if the file has them.
+        alpha: `no` if no band is alpha, even one that is tagged as such; `yes` if one is even if
+            none is tagged, which is then the last.
     """
 
     model: str | None
@@ -35,6 +41,8 @@ class Target(TypedDict, total=False):
     nodata: NoData | None
     timeout_s: float | None
     stretch: Stretch | None
+    bands: Bands | None
+    alpha: Alpha | None
 
 
 class MapOptions(Target, total=False):

@@ -11,6 +11,7 @@ given, or else that of the file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import ChannelMismatchError
+from lacuna.excerpts import list_names
 from lacuna.raster.limits import suggest_channels_last
 from lacuna.raster.masks import check_mask_fits
 from lacuna.raster.nodata import NoData, equals_nodata
@@ -29,6 +31,9 @@ Depth = Literal["uint8", "uint16", "float32"]
 _TAKEN: dict[int, tuple[int, ...]] = {1: (1, 3), 3: (1, 3)}
 """Numbers of channels that are taken for another one."""
 
+_SHOWN = 4
+"""Most bands of an example."""
+
 _WHITE: dict[Depth, int | None] = {"uint8": 255, "uint16": 65535, "float32": None}
 
 
@@ -39,6 +44,7 @@ def fit_to_model(
     *,
     nodata: NoData | None = None,
     model: str = "the model",
+    names: Sequence[str] = (),
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Bring an image to the channels and units of a model, and tell its valid pixels.
 
@@ -49,6 +55,7 @@ def fit_to_model(
         nodata: the value of missing pixels in the raster's own units, in place of those that the
             file names; None for these.
         model: what wants the channels, for the message: "model groundcover".
+        names: of the channels that the model takes, for the message; empty if they have none.
 
     Returns:
         values (H, W, channels) uint8, uint16 or float32, float32 wherever scaling gave fractions;
@@ -58,7 +65,7 @@ def fit_to_model(
         ChannelMismatchError: if the image's channels cannot be taken for the model's.
     """
     valid = find_valid(raster, nodata)
-    values = _fit_channels(raster.values, valid, channels, model)
+    values = _fit_channels(raster, valid, channels, model, names)
     return scale_to_depth(values, raster.full_scale, dtype), valid
 
 
@@ -70,6 +77,7 @@ def to_sample(
     *,
     nodata: NoData | None = None,
     model: str = "the model",
+    names: Sequence[str] = (),
 ) -> Sample:
     """Make a model's sample of an image and a mask.
 
@@ -81,15 +89,16 @@ def to_sample(
         nodata: the value of missing pixels in the raster's own units, in place of those that the
             file names; None for these.
         model: what wants the channels, for the message: "model groundcover".
+        names: of the channels that the model takes, for the message; empty if they have none.
 
     Raises:
         InvalidMaskError: if the mask is not of the image's size.
         ChannelMismatchError: if the image's channels cannot be taken for the model's.
     """
     values, valid = fit_to_model(
-        add_mask(raster, mask), channels, dtype, nodata=nodata, model=model
+        add_mask(raster, mask), channels, dtype, nodata=nodata, model=model, names=names
     )
-    return Sample(values, valid)
+    return Sample(values, valid, raster.doubts)
 
 
 def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
@@ -140,9 +149,9 @@ def find_valid(raster: Raster, nodata: NoData | None = None) -> NDArray[np.bool_
 
 
 def _fit_channels(
-    values: NDArray[Any], valid: NDArray[np.bool_], wanted: int, model: str
+    raster: Raster, valid: NDArray[np.bool_], wanted: int, model: str, names: Sequence[str]
 ) -> NDArray[Any]:
-    found = values.shape[2]
+    values, found = raster.values, raster.channels
     if found == wanted:
         return values
     if (found, wanted) == (1, 3):
@@ -155,11 +164,34 @@ def _fit_channels(
                 f"{model} takes 1 channel; the image has 3, and they are not equal"
             )
         return np.ascontiguousarray(values[:, :, :1])
-    may_be_first = found > wanted and values.shape[0] in _TAKEN.get(wanted, (wanted,))
     raise ChannelMismatchError(
-        f"{model} takes {wanted} channel{'' if wanted == 1 else 's'}; the image has {found}"
-        + (suggest_channels_last(values.shape) if may_be_first else "")
+        f"{model} takes {wanted} channel{'' if wanted == 1 else 's'}{_list(names)}; the image has "
+        f"{found}{_list(raster.bands.names if raster.bands else ())}"
+        + _suggest_channels(raster, wanted)
     )
+
+
+def _list(names: Sequence[str]) -> str:
+    """Return the names of channels in brackets; nothing if none has a name."""
+    shown = (name or f"band {index + 1}" for index, name in enumerate(names))
+    return f" ({list_names(shown)})" if any(names) else ""
+
+
+def _suggest_channels(raster: Raster, wanted: int) -> str:
+    """Return what to add to the message about an image with a wrong number of channels."""
+    found, alphas = raster.channels, raster.bands.alphas if raster.bands else ()
+    if found > wanted and raster.values.shape[0] in _TAKEN.get(wanted, (wanted,)):
+        return suggest_channels_last(raster.values.shape)
+    if found + len(alphas) == wanted:
+        return (
+            f", and band {alphas[-1] + 1} counts as validity because it is tagged as alpha: "
+            "alpha=no takes it as a channel"
+        )
+    if found > wanted:
+        some = ",".join(str(number + 1) for number in range(min(wanted, _SHOWN)))
+        rest = ",..." if wanted > _SHOWN else ""
+        return f": choose {wanted} of them by number or name, as with bands={some}{rest}"
+    return ""
 
 
 def scale_to_depth(values: NDArray[Any], full_scale: float | None, dtype: Depth) -> NDArray[Any]:

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError, InvalidMaskError
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.npy import Buffer, read_npy, read_npy_header
 from lacuna.raster.raster import Raster, make_raster
+from lacuna.raster.samples import check_selection, select_bands
 
 MASK_CHANNELS = (1, 3, 4)
 """Channels of a mask that was saved as a picture: grey, RGB or RGBA."""
@@ -22,17 +24,19 @@ _IMAGE_TYPES = _NUMBERS | {type(None)}
 _MASK_TYPES = _NUMBERS | {bool}
 
 
-def decode_npy(data: Buffer, _: ImageLimits) -> Raster:
+def decode_npy(data: Buffer, _: ImageLimits, bands: BandSelection = EVERY_BAND) -> Raster:
     """Decode an NPY file as an image.
 
     Args:
         data: an array (H, W), (H, W, C) or (1, H, W, C) of real numbers, whose header was checked.
+        bands: bands that are wanted.
 
     Raises:
         InvalidImageError: if the file is damaged.
     """
     array = _read_array(data)
-    return make_raster(array, is_binary=array.dtype == np.bool_ and array.shape[2] == 1)
+    is_binary = array.dtype == np.bool_ and array.shape[2] == 1
+    return select_bands(make_raster(array, is_binary=is_binary), bands)
 
 
 def decode_stored_npy(data: Buffer, _: ImageLimits) -> NDArray[Any]:
@@ -65,12 +69,15 @@ def _read_array(data: Buffer) -> NDArray[Any]:
     return read_npy(data, header).reshape(_image_shape(header.shape))
 
 
-def array_from_nested(value: object, limits: ImageLimits) -> Raster:
+def array_from_nested(
+    value: object, limits: ImageLimits, bands: BandSelection = EVERY_BAND
+) -> Raster:
     """Turn nested JSON lists into an image.
 
     Args:
         value: H lists of W numbers, or of W lists of C numbers; None and NaN are missing values.
         limits: the largest image that is taken.
+        bands: bands that are wanted.
 
     Returns:
         float32: JSON's numbers have no dtype.
@@ -83,9 +90,11 @@ def array_from_nested(value: object, limits: ImageLimits) -> Raster:
         rows = _lists(value)
         channels = len(rows[0][0]) if isinstance(rows[0][0], list) else 1
         check_size(limits, len(rows), len(rows[0]), channels)
-        return Raster(_numbers(rows, _IMAGE_TYPES))
+        check_selection(limits, len(rows), len(rows[0]), bands)
+        raster = Raster(_numbers(rows, _IMAGE_TYPES))
     except ValueError as error:
         raise InvalidImageError(f"image must be {error}") from None
+    return select_bands(raster, bands)
 
 
 def mask_from_nested(value: object) -> NDArray[np.bool_]:

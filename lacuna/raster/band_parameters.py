@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from numbers import Integral
 
+from lacuna.errors import MalformedRequestError
 from lacuna.excerpts import quote
-from lacuna.raster.bands import Alpha, Band
+from lacuna.raster.bands import EVERY_BAND, Alpha, Band, BandSelection
 
 ALPHAS: tuple[Alpha, ...] = ("auto", "yes", "no")
 """Values of the parameter `alpha`."""
@@ -23,20 +25,26 @@ def parse_bands(value: object) -> tuple[Band, ...] | None:
         None if there is no value.
 
     Raises:
-        ValueError: if the text is not of that form, or a number is less than 1.
-        TypeError: if it is anything else.
+        MalformedRequestError: if it is anything else, or a number is less than 1.
     """
     if value is None or value == "":
         return None
     if isinstance(value, str):
         value = _split(value)
-    elif isinstance(value, int):
+    elif isinstance(value, Integral):
         value = [value]
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
-        raise TypeError(f"must be numbers or names; it is {quote(value)}")
+        raise _explain(value)
     if not value:
-        raise ValueError("must be at least one; there is none")
+        raise MalformedRequestError("bands must name at least one; they name none")
     return tuple(_parse_band(band) for band in value)
+
+
+def parse_selection(bands: object, alpha: object) -> BandSelection:
+    """Parse `bands` and `alpha`; see `parse_bands` and `parse_alpha`."""
+    if bands is None and alpha is None:
+        return EVERY_BAND
+    return BandSelection(parse_bands(bands), parse_alpha(alpha))
 
 
 def write_bands(bands: Sequence[Band]) -> str:
@@ -54,12 +62,14 @@ def parse_alpha(value: object) -> Alpha:
         value: one of `ALPHAS`; None or an empty text is the same as "auto".
 
     Raises:
-        ValueError: if it is anything else.
+        MalformedRequestError: if it is anything else.
     """
     if value is None or value == "":
         return "auto"
     if value not in ALPHAS:
-        raise ValueError(f"must be one of {', '.join(ALPHAS)}; it is {quote(value)}")
+        raise MalformedRequestError(
+            f"alpha must be one of {', '.join(ALPHAS)}; it is {quote(value)}"
+        )
     return value
 
 
@@ -67,7 +77,7 @@ def _split(text: str) -> list[str]:
     try:
         (fields,) = csv.reader([text], skipinitialspace=True, strict=True)
     except (csv.Error, ValueError):
-        raise ValueError(f"must be numbers or names, and commas; it is {quote(text)}") from None
+        raise _explain(text) from None
     return fields
 
 
@@ -75,12 +85,18 @@ def _parse_band(value: object) -> Band:
     if isinstance(value, str):
         text = value.strip()
         if not text:
-            raise ValueError("must be numbers or names, none of them empty; one is")
+            raise MalformedRequestError("bands must be numbers or names; one is empty")
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             return text
         value = int(text)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"must be numbers or names; one is {quote(value)}")
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise MalformedRequestError(f"bands must be numbers or names; one is {quote(value)}")
     if value < 1:
-        raise ValueError(f"must be numbers from 1 or names; one is {quote(value)}")
-    return value
+        raise MalformedRequestError(f"bands are counted from 1; one is {quote(value)}")
+    return int(value)
+
+
+def _explain(value: object) -> MalformedRequestError:
+    return MalformedRequestError(
+        f"bands must be numbers or names, with commas between them; they are {quote(value)}"
+    )

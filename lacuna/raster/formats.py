@@ -15,6 +15,7 @@ from lacuna.distribution import Extra
 from lacuna.raster.damage import decode_in_memory
 
 if TYPE_CHECKING:
+    from lacuna.raster.bands import BandSelection
     from lacuna.raster.limits import ImageLimits
     from lacuna.raster.raster import Raster
 
@@ -77,7 +78,7 @@ class Format:
         media_types: the official one first.
         suffixes: of file names, in lower case, the usual one first.
         header: `(data) -> Header`, without decoding anything.
-        decoder: `(data, limits) -> Raster`.
+        decoder: `(data, limits, bands) -> Raster`.
         stored: `(data, limits) -> array (H, W, C)` of the numbers as they are stored, palette
             indices among them; None for a format that cannot hold a label map.
         extra: extra of the distribution that brings the decoder's library; None if none is needed.
@@ -111,7 +112,7 @@ class Format:
         header: Header = _load(self.header)(data)
         return header
 
-    def decode(self, data: bytes, limits: ImageLimits) -> Raster:
+    def decode(self, data: bytes, limits: ImageLimits, bands: BandSelection) -> Raster:
         """Decode an image.
 
         Raises:
@@ -119,7 +120,9 @@ class Format:
             MemoryError: if there is not enough memory.
         """
         decoder: Callable[..., Raster] = _load(self.decoder)
-        return decode_in_memory(lambda: decoder(data, limits), lambda: self.read_header(data))
+        return decode_in_memory(
+            lambda: decoder(data, limits, bands), lambda: self.read_header(data)
+        )
 
     def decode_stored(self, data: bytes, limits: ImageLimits) -> Any:
         """Decode the numbers of an image as they are stored."""

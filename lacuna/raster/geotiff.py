@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tifffile import TiffPage
@@ -18,6 +18,13 @@ GEOREFERENCE_TAGS = frozenset({_PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION, _KEYS,
 """Tags that are of use only together."""
 
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+_MOST_DIGITS = 7
+
+_ALPHA, _UNDEFINED = "alpha", "undefined"
+_ALPHA_KINDS = (1, 2)
+_RGB = ("red", "green", "blue")
+_BASE_COLOURS = {0: ("gray",), 1: ("gray",), 2: _RGB, 6: _RGB}
+"""Of samples by photometric interpretation; JPEG's YCbCr is decoded to RGB."""
 
 # By pattern and not as XML: a parser would expand what a hostile file defines.
 _ITEM = re.compile(r"<Item\b([^>]*)>([^<]*)</Item>")
@@ -56,10 +63,39 @@ def read_band_names(page: TiffPage, samples: int) -> tuple[str, ...]:
     """
     names = [""] * samples
     for item, text in _read_items(page):
-        sample = item.get("sample", "")
-        if item.get("role") == "description" and sample.isdecimal() and int(sample) < samples:
-            names[int(sample)] = text
+        sample = _find_sample(item, samples)
+        if item.get("role") == "description" and sample is not None:
+            names[sample] = text
     return tuple(names) if any(names) else ()
+
+
+def read_colours(page: TiffPage, samples: int) -> tuple[str, ...]:
+    """Read the colour interpretation of each sample, as GDAL does.
+
+    Args:
+        page: of a TIFF file.
+        samples: number of samples per pixel.
+
+    Returns:
+        In GDAL's words, in lower case.
+    """
+    colours = list(_BASE_COLOURS.get(int(page.photometric), ()))
+    extra = [_ALPHA if kind in _ALPHA_KINDS else _UNDEFINED for kind in page.extrasamples]
+    base = max(samples - len(extra), 0)
+    colours = [*colours[:base], *[_UNDEFINED] * (base - len(colours)), *extra][:samples]
+    for item, text in _read_items(page):
+        sample = _find_sample(item, samples)
+        if item.get("role") == "colorinterp" and sample is not None:
+            colours[sample] = text.lower()
+    return tuple(colours)
+
+
+def _find_sample(item: Mapping[str, str], samples: int) -> int | None:
+    """Return the sample that an item is about; None if it is about none, or does not exist."""
+    text = item.get("sample", "")
+    if not (text.isdecimal() and len(text) < _MOST_DIGITS):
+        return None
+    return int(text) if int(text) < samples else None
 
 
 def read_nodata(page: TiffPage) -> float | None:

@@ -7,12 +7,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Format, Header
 from lacuna.raster.limits import ImageLimits, check_segments, check_size
 from lacuna.raster.npy import Buffer
 from lacuna.raster.raster import Raster
+from lacuna.raster.samples import check_selection
 from lacuna.raster.sniff import sniff
+
+_NARROWED_BYTES = 4
+"""Bytes of a number that was brought to a dtype that models take."""
 
 
 class ImageFile:
@@ -67,26 +72,42 @@ class ImageFile:
             self._held_to = limits
         return header
 
-    def estimate_bytes(self, limits: ImageLimits) -> int:
+    def estimate_bytes(self, limits: ImageLimits, bands: BandSelection = EVERY_BAND) -> int:
         """Estimate the memory that decoding takes, in bytes.
 
+        Args:
+            limits: the largest image that is decoded.
+            bands: bands that are wanted.
+
         Raises:
-            RequestError: as in `read_header`.
+            RequestError: as in `decode`.
         """
         header = self.read_header(limits)
+        check_selection(limits, header.height, header.width, bands)
         copied_bytes = len(self.data) if self.form.needs_bytes else 0
         decoder_bytes = int(self.form.decode_factor * header.decoded_bytes)
-        return copied_bytes + decoder_bytes + header.extra_bytes
+        selected_bytes = 0
+        if not bands.is_default:
+            channels = header.channels if bands.bands is None else len(bands.bands)
+            selected_bytes = header.pixels * channels * (header.sample_bytes + _NARROWED_BYTES)
+        return copied_bytes + decoder_bytes + header.extra_bytes + selected_bytes
 
-    def decode(self, limits: ImageLimits) -> Raster:
+    def decode(self, limits: ImageLimits, bands: BandSelection = EVERY_BAND) -> Raster:
         """Decode the image.
+
+        Args:
+            limits: the largest image that is decoded.
+            bands: bands that are wanted.
 
         Raises:
             RequestError: as in `read_header`.
             InvalidImageError: if the image is damaged, or more than one.
+            ImageTooLargeError: if the bands that are wanted exceed the limits.
+            ChannelMismatchError: if the image has not the bands that are wanted.
         """
-        self.read_header(limits)
-        return self.form.decode(self._content, limits)
+        header = self.read_header(limits)
+        check_selection(limits, header.height, header.width, bands)
+        return self.form.decode(self._content, limits, bands)
 
     def decode_stored(self, limits: ImageLimits) -> NDArray[Any]:
         """Decode the numbers as they are stored, (H, W, C); see `Format.stored`.
@@ -105,19 +126,26 @@ class ImageFile:
         return bytes(self.data) if self.form.needs_bytes else self.data  # type: ignore[return-value]
 
 
-def decode_image(data: Buffer, limits: ImageLimits, media_type: str | None = None) -> Raster:
+def decode_image(
+    data: Buffer,
+    limits: ImageLimits,
+    media_type: str | None = None,
+    bands: BandSelection = EVERY_BAND,
+) -> Raster:
     """Decode an image file of any format in the table of formats.
 
     Args:
         data: the file.
         limits: the largest image that is decoded, checked against the header.
         media_type: what the file was declared as; its bytes count.
+        bands: bands that are wanted.
 
     Raises:
         EmptyBodyError: if there are no bytes.
         UnsupportedMediaTypeError: if it is of a format that is not read.
         InvalidImageError: if it is not an image, a damaged one, or more than one.
-        ImageTooLargeError: if its header exceeds the limits.
+        ImageTooLargeError: if its header or the bands that are wanted exceed the limits.
+        ChannelMismatchError: if it has not the bands that are wanted.
         ModuleNotFoundError: if the library of its decoder is not installed.
     """
-    return ImageFile(data, media_type).decode(limits)
+    return ImageFile(data, media_type).decode(limits, bands)

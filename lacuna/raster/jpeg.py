@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile
 
 from lacuna.errors import InvalidImageError
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.orientation import read_orientation, turn_upright
 from lacuna.raster.raster import Raster
+from lacuna.raster.samples import split_picture
 
 MAX_SCANS = 100
 """Passes over a progressive picture; encoders make about ten, a hostile file thousands, each of
@@ -113,14 +115,15 @@ def _read_segments(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]
         position = end
 
 
-def decode_jpeg(data: bytes, _: ImageLimits) -> Raster:
+def decode_jpeg(data: bytes, _: ImageLimits, bands: BandSelection = EVERY_BAND) -> Raster:
     """Decode a JPEG file; of several pictures in one (MPO) the first, which is the main one.
 
     Args:
         data: the file, whose header was checked.
+        bands: bands that are wanted, of 1 where it is grey, else of 3.
 
     Returns:
-        uint8 of 1 channel where it is grey, else of 3; JPEG has no alpha.
+        uint8.
 
     Raises:
         InvalidImageError: if the file is damaged or cut short, or not of 8-bit samples.
@@ -134,10 +137,9 @@ def decode_jpeg(data: bytes, _: ImageLimits) -> Raster:
         scans = count_scans(data, 0, len(data))
         if scans > MAX_SCANS:
             raise InvalidImageError(f"JPEG must have at most {MAX_SCANS} scans; it has {scans}")
-        values = _decode_pixels(data, frame)
-        return turn_upright(
-            Raster(values, None, 255.0, is_lossy=True), read_orientation(_find_exif(data))
-        )
+        values, valid, choice = split_picture(_decode_pixels(data, frame), bands)
+        raster = Raster(values, valid, 255.0, is_lossy=True, bands=choice)
+        return turn_upright(raster, read_orientation(_find_exif(data)))
 
 
 def _decode_pixels(data: bytes, frame: Frame) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,24 @@ from imagecodecs import jpeg2k_decode
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError
+from lacuna.raster.bands import EVERY_BAND, BandSelection, choose_bands
 from lacuna.raster.codestream import START, Codestream, read_codestream
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.raster import Raster, make_raster
+from lacuna.raster.samples import take_bands
 
 _ALPHA_TYPES = (1, 2)
 _MAX_BITS = 16
 
 
-def decode_jpeg2000(data: bytes, _: ImageLimits) -> Raster:
+def decode_jpeg2000(data: bytes, _: ImageLimits, bands: BandSelection = EVERY_BAND) -> Raster:
     """Decode a JPEG 2000 file.
 
     Args:
         data: the file, whose header was checked.
+        bands: bands that are wanted.
 
     Returns:
         The components as they are; alpha becomes `valid`.
@@ -52,11 +55,13 @@ def decode_jpeg2000(data: bytes, _: ImageLimits) -> Raster:
         values = values[:, :, None] if values.ndim == 2 else values
         if values.shape != (stream.height, stream.width, len(stream.bits)):
             raise ValueError("the image is not of the size that its header declares")
-        alphas = _find_alphas(boxes.get(b"cdef", b""), values.shape[2])
-        colours = np.delete(values, alphas, axis=2) if alphas else values
+        colours = _read_colours(boxes, values.shape[2])
+        choice = choose_bands((), colours, bands.bands, bands.alpha, expected=bands.expected)
+        alphas = values[:, :, list(choice.alphas)]
         return make_raster(
-            colours,
-            valid=_read_alphas(values[:, :, alphas], stream, bits) if alphas else None,
+            take_bands(values, choice.indices),
+            valid=_read_alphas(alphas, stream, bits) if choice.alphas else None,
+            bands=choice,
             full_scale=None if stream.bits[0] < 0 else float(2**bits - 1),
             # With the reversible wavelet the codestream may have been cut off, or not.
             is_lossy=stream.is_lossy or None,
@@ -115,8 +120,26 @@ def _read_alphas(alphas: NDArray[Any], stream: Codestream, bits: int) -> NDArray
     return np.asarray(np.all(alphas >= least, axis=2), np.bool_)
 
 
-def _find_alphas(definitions: bytes, channels: int) -> list[int]:
-    """Find the channels that a channel definition box calls opacity, if there are others."""
-    entries = struct.iter_unpack(">HHH", definitions[2:])
-    alphas = [index for index, kind, _ in entries if kind in _ALPHA_TYPES and index < channels]
-    return alphas if len(alphas) < channels else []
+def _read_colours(boxes: Mapping[bytes, bytes], channels: int) -> list[str]:
+    """Read the colour interpretation of each channel from the header's boxes.
+
+    Without a channel definition box, channels are colours in the order of their colour space.
+    """
+    # Method 1, enumerated colour spaces: 16 is sRGB, 17 is grey.
+    method, space = boxes.get(b"colr", b"")[:1], boxes.get(b"colr", b"")[3:7]
+    of_space = {16: ("red", "green", "blue"), 17: ("gray",)}
+    number = int.from_bytes(space, "big") if method == b"\1" else 0
+    names = (of_space.get(number, ()) + ("undefined",) * channels)[:channels]
+    colours = list(names)
+    for index, kind, association in struct.iter_unpack(">HHH", boxes.get(b"cdef", b"")[2:]):
+        if index < channels:
+            colours[index] = _name_channel(kind, association, of_space.get(number, ()))
+    return colours
+
+
+def _name_channel(kind: int, association: int, colours: Sequence[str]) -> str:
+    if kind in _ALPHA_TYPES:
+        return "alpha"
+    return (
+        colours[association - 1] if kind == 0 and 0 < association <= len(colours) else "undefined"
+    )

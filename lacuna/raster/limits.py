@@ -9,10 +9,13 @@ from lacuna.errors import ImageTooLargeError, InvalidImageError
 SAMPLES_PER_PIXEL = 4
 """An image of the largest size may have this many channels, and a smaller one more of them.
 
-Pixels and channels alone would together allow 4096 · 4096 · 64 samples, 4 GiB as float32, which
+Pixels and channels alone would together allow 4096 · 4096 · 512 samples, 32 GiB as float32, which
 a deflated file of a few megabytes can hold.
 """
 
+MOST_CHANNELS = 512
+"""Samples per pixel that an image may have. Imaging spectrometers have up to about 450 bands: EnMAP
+has 224, AVIRIS-NG 425."""
 
 FREE_SEGMENTS, SAMPLES_PER_SEGMENT = 4096, 64
 """Strips and tiles that any image may have, and samples for each one more: each takes decoders time
@@ -29,15 +32,15 @@ class ImageLimits:
     Attributes:
         image_pixels: height × width; the default is 4096 × 4096. An image goes through the model in
             one piece, and the demo's takes 620 bytes a pixel for that (measured): 10 GB.
-        image_channels: samples per pixel, alpha included; the default covers the multispectral
-            sensors (Sentinel-2 has 13 bands) several times over, not hyperspectral cubes.
+        image_channels: samples per pixel, alpha included. Memory is bounded by the samples of the
+            whole image, whatever its channels are.
         model: whose own limit there is besides; empty for none.
         model_pixels: height × width of an image for it, at most `image_pixels`; None for as many.
             Channels and samples are limited as for everybody.
     """
 
     image_pixels: int = 4096 * 4096
-    image_channels: int = 64
+    image_channels: int = MOST_CHANNELS
     model: str = ""
     model_pixels: int | None = None
 

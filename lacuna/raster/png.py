@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
 from lacuna.errors import InvalidImageError
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.orientation import read_orientation, turn, turn_upright
-from lacuna.raster.raster import Raster, split_alpha
+from lacuna.raster.raster import Raster
+from lacuna.raster.samples import split_picture
 
 _SIGNATURE_BYTES = 8
 _DEPTH_OFFSET = 24
@@ -26,7 +28,7 @@ _GREY = 0
 _CHANNELS_OF_COLOUR_TYPE = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 
-def decode_png(data: bytes, _: ImageLimits) -> Raster:
+def decode_png(data: bytes, _: ImageLimits, bands: BandSelection = EVERY_BAND) -> Raster:
     """Decode a PNG file.
 
     Decoded by libpng and not by Pillow, which narrows 16-bit colour to 8 bits.
@@ -34,18 +36,19 @@ def decode_png(data: bytes, _: ImageLimits) -> Raster:
     Args:
         data: the file, whose header was checked; 1, 2 and 4-bit samples are spread over 0..255 and
             palettes looked up.
+        bands: bands that are wanted.
 
     Returns:
-        uint8 or uint16 of 1 or 3 channels; alpha, a transparent palette entry or a colour key
-        becomes `valid`.
+        uint8 or uint16; alpha, a transparent palette entry or a colour key becomes `valid`.
 
     Raises:
         InvalidImageError: if the file is damaged, cut short, or animated.
     """
     with decoder_errors("PNG"):
         chunks = _read_whole(data)
-        values, valid = split_alpha(png_decode(data))
-        raster = Raster(values, valid, 255.0 if values.dtype.itemsize == 1 else 65535.0)
+        values, valid, choice = split_picture(png_decode(data), bands)
+        white = 255.0 if values.dtype.itemsize == 1 else 65535.0
+        raster = Raster(values, valid, white, bands=choice)
         return turn_upright(raster, read_orientation(chunks.get(b"eXIf", b"")))
 
 

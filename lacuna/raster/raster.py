@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.raster.bands import BandChoice
 from lacuna.raster.georeference import Georeference
 
 KEPT_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
@@ -37,6 +38,8 @@ class Raster:
         georeference: where the image lies, as the file says; None if it does not.
         band_names: descriptions of the channels, as the file gives them, empty where a channel has
             none; no entry at all if the file names none.
+        bands: bands of the file that were read; None if it has only channels, and these are all.
+        doubts: what may be wrong about how the file was read, for people, in ASCII.
 
     Raises:
         ValueError: if the arrays do not have these shapes and dtypes.
@@ -53,6 +56,8 @@ class Raster:
     stored: NDArray[Any] | None = None
     georeference: Georeference | None = None
     band_names: tuple[str, ...] = ()
+    bands: BandChoice | None = None
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or 0 in self.values.shape:
@@ -108,19 +113,3 @@ def narrow(values: NDArray[Any]) -> NDArray[Any]:
     native = values.dtype.newbyteorder("=")
     with np.errstate(over="ignore"):
         return values.astype(native if native in KEPT_DTYPES else np.float32, copy=False)
-
-
-def split_alpha(samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Part colours from alpha, as picture formats order them.
-
-    Args:
-        samples: (H, W), or (H, W, C) of grey, grey and alpha, RGB, or RGBA.
-
-    Returns:
-        values (H, W, 1 or 3), and bool (H, W), alpha > 0, or None where there is no alpha.
-    """
-    if samples.ndim == 2:
-        return samples[:, :, None], None
-    if samples.shape[2] in (2, 4):
-        return np.ascontiguousarray(samples[:, :, :-1]), samples[:, :, -1] > 0
-    return samples, None

@@ -18,11 +18,14 @@ from PIL import Image
 from tifffile import TIFF, TiffFile, TiffPage
 
 from lacuna.errors import InvalidImageError
+from lacuna.raster.bands import EVERY_BAND, BandChoice, BandSelection, choose_bands
 from lacuna.raster.colours import to_intensities
 from lacuna.raster.damage import decoder_errors
+from lacuna.raster.doubtful_alpha import describe_doubt, varies_like_image
 from lacuna.raster.geotiff import (
     GEOREFERENCE_TAGS,
     read_band_names,
+    read_colours,
     read_georeference,
     read_nodata,
     read_nodata_values,
@@ -31,6 +34,7 @@ from lacuna.raster.limits import ImageLimits
 from lacuna.raster.nodata import equals_nodata
 from lacuna.raster.orientation import ORIENTATION_TAG, turn, turn_upright
 from lacuna.raster.raster import Raster, make_raster
+from lacuna.raster.samples import take_bands
 from lacuna.raster.tiff_pages import (
     COMPRESSIONS,
     JPEG,
@@ -54,17 +58,17 @@ CODECS = (
 # told by the error.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
-_ALPHA = (1, 2)
 _MINISWHITE, _PALETTE, _CMYK, _YCBCR = 0, 3, 5, 6
 _KNOWN_COLOURS = frozenset({_MINISWHITE, 1, 2, _PALETTE, 4, _CMYK, _YCBCR, 32803, 34892})
 
 
-def decode_tiff(data: bytes, limits: ImageLimits) -> Raster:
+def decode_tiff(data: bytes, limits: ImageLimits, bands: BandSelection = EVERY_BAND) -> Raster:
     """Decode the one image of a TIFF file, at full resolution.
 
     Args:
         data: the file; it may hold overviews and a transparency mask beside the image.
         limits: the largest image that is decoded.
+        bands: bands that are wanted.
 
     Returns:
         The bands as they are, but for palettes, CMYK and YCbCr, which become RGB, and
@@ -75,12 +79,13 @@ def decode_tiff(data: bytes, limits: ImageLimits) -> Raster:
         InvalidImageError: if the file is damaged, cut short, of a kind that is not read, or holds
             several images.
         ImageTooLargeError: if its header exceeds the limits.
+        ChannelMismatchError: if it has not the bands that are wanted.
     """
     with decoder_errors("TIFF"):
         pages = choose_pages(data)
         with TiffFile(BytesIO(data)) as file:
             page = _open_page(file, pages.image, data, limits)
-            raster = _read_raster(page, pages.damaged)
+            raster = _read_raster(page, pages.damaged, bands)
             masks = [_open_page(file, index, data, limits) for index in pages.masks]
             mask = _read_mask(masks, raster.size)
             if mask is not None:
@@ -122,28 +127,85 @@ def _open_page(file: TiffFile, index: int, data: bytes, limits: ImageLimits) -> 
     return page
 
 
-def _read_raster(page: TiffPage, damaged: frozenset[int]) -> Raster:
+def _read_raster(page: TiffPage, damaged: frozenset[int], bands: BandSelection) -> Raster:
     samples = _read_samples(page)
-    names = read_band_names(page, samples.shape[2])
-    alphas = _find_alphas(samples.shape[2], page.extrasamples)
-    colours, valid = samples, None
-    if alphas:
-        colours = np.delete(samples, alphas, axis=2)
-        valid = np.all(_is_set(page, samples[:, :, alphas]), axis=2)
-    values, full_scale = _convert_colours(page, colours)
-    if values.shape[2] != colours.shape[2]:
-        names = ()
+    if _is_converted(page):
+        raster = _read_converted(page, samples, bands)
+    else:
+        raster = _read_bands(page, samples, bands)
+    place = None if damaged & GEOREFERENCE_TAGS else read_georeference(page)
+    return replace(raster, georeference=place)
+
+
+def _is_converted(page: TiffPage) -> bool:
+    """Return whether samples become red, green and blue."""
+    photometric = int(page.photometric)
+    if photometric not in _KNOWN_COLOURS:
+        raise InvalidImageError(
+            "TIFF colours must be grey, RGB, palette, CMYK or YCbCr; "
+            f"they are of photometric interpretation {photometric}"
+        )
+    if photometric == _PALETTE:
+        return True
+    is_coded = photometric == _YCBCR and page.compression != JPEG
+    return (photometric == _CMYK or is_coded) and _is_intensity(page)
+
+
+def _read_bands(page: TiffPage, samples: NDArray[Any], bands: BandSelection) -> Raster:
+    count = samples.shape[2]
+    names = read_band_names(page, count)
+    choice = choose_bands(
+        names, read_colours(page, count), bands.bands, bands.alpha, expected=bands.expected
+    )
+    channels = take_bands(samples, choice.indices)
+    values, full_scale = _scale(page, channels)
+    alpha = samples[:, :, choice.alpha or 0]
+    is_doubtful = choice.alpha is not None and bands.alpha == "auto" and varies_like_image(alpha)
     return make_raster(
         values,
-        stored=None if values is colours else colours,
-        valid=valid,
-        has_data=_find_data(page, samples, colours),
+        stored=None if values is channels else channels,
+        valid=_read_alphas(page, samples, choice),
+        has_data=_find_data(page, samples, channels, choice),
         full_scale=full_scale,
         white_is_zero=full_scale is not None and int(page.photometric) == _MINISWHITE,
         is_lossy=_is_lossy(page),
-        georeference=None if damaged & GEOREFERENCE_TAGS else read_georeference(page),
-        band_names=tuple(name for index, name in enumerate(names) if index not in alphas),
+        band_names=tuple(names[index] for index in choice.indices) if names else (),
+        bands=choice,
+        doubts=(describe_doubt(choice),) if is_doubtful else (),
     )
+
+
+def _read_converted(page: TiffPage, samples: NDArray[Any], bands: BandSelection) -> Raster:
+    """Read a picture whose bands are red, green and blue, and after them those that are alpha."""
+    tagged = choose_bands((), read_colours(page, samples.shape[2]))
+    stored = take_bands(samples, tagged.indices)
+    rgb, full_scale = _convert_colours(page, stored)
+    colours = ("red", "green", "blue", *("alpha",) * len(tagged.alphas))
+    choice = choose_bands((), colours, bands.bands, bands.alpha, expected=bands.expected)
+    if max(choice.indices) >= rgb.shape[2]:
+        rgb = np.dstack([rgb, samples[:, :, list(tagged.alphas)].astype(rgb.dtype)])
+    return make_raster(
+        take_bands(rgb, choice.indices),
+        stored=stored,
+        valid=_read_alphas(page, samples, tagged) if choice.alphas else None,
+        has_data=_find_data(page, samples, stored, tagged),
+        full_scale=full_scale,
+        is_lossy=_is_lossy(page),
+        bands=choice,
+    )
+
+
+def _read_alphas(
+    page: TiffPage, samples: NDArray[Any], choice: BandChoice
+) -> NDArray[np.bool_] | None:
+    """Find the valid pixels by alpha, associated or not.
+
+    Colours under associated alpha stay multiplied: where alpha is 0 they are dropped, and partly
+    covered pixels are real data of an edge.
+    """
+    if choice.alpha is None:
+        return None
+    return np.asarray(np.all(_is_set(page, samples[:, :, list(choice.alphas)]), axis=2), np.bool_)
 
 
 def _is_lossy(page: TiffPage) -> bool:
@@ -156,14 +218,18 @@ def _is_set(page: TiffPage, samples: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _find_data(
-    page: TiffPage, samples: NDArray[Any], colours: NDArray[Any]
+    page: TiffPage, samples: NDArray[Any], channels: NDArray[Any], choice: BandChoice
 ) -> NDArray[np.bool_] | None:
     """Find the pixels that do not hold the no-data values that the tags name."""
-    values = read_nodata_values(page, samples.shape[2])
-    if values is not None:
+    count = samples.shape[2]
+    values = read_nodata_values(page, count)
+    if values is None:
+        nodata = read_nodata(page)
+        return None if nodata is None else ~equals_nodata(channels, nodata)
+    # They are of all bands together, alpha among them, unless some are left out.
+    if sorted((*choice.indices, *choice.alphas)) == [*range(count)]:
         return ~equals_nodata(samples, values)
-    nodata = read_nodata(page)
-    return None if nodata is None else ~equals_nodata(colours, nodata)
+    return ~equals_nodata(channels, [values[index] for index in choice.indices])
 
 
 def _read_samples(page: TiffPage) -> NDArray[Any]:
@@ -174,35 +240,26 @@ def _read_samples(page: TiffPage) -> NDArray[Any]:
     return np.moveaxis(planes, 0, 2).reshape(height, width, -1)
 
 
-def _find_alphas(channels: int, extra: tuple[int, ...]) -> list[int]:
-    """Find the samples that are alpha, associated or not, if there are others beside them.
+def _scale(page: TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any], float | None]:
+    """Return values of which more means brighter, and the one that means white."""
+    return to_intensities(
+        values, page.bitspersample, white_is_zero=int(page.photometric) == _MINISWHITE
+    )
 
-    Colours under associated alpha stay multiplied: where alpha is 0 they are dropped, and partly
-    covered pixels are real data of an edge.
-    """
-    alphas = [channels - len(extra) + i for i, kind in enumerate(extra) if kind in _ALPHA]
-    return alphas if len(alphas) < channels else []
+
+def _is_intensity(page: TiffPage) -> bool:
+    """Return whether samples have a bit depth, of which the highest value means white."""
+    return page.dtype is not None and page.dtype.kind in "bu" and page.bitspersample <= 16
 
 
 def _convert_colours(page: TiffPage, values: NDArray[Any]) -> tuple[NDArray[Any], float | None]:
-    """Return values of which more means brighter, and the one that means white."""
+    """Return red, green and blue, and the value that means white."""
     photometric = int(page.photometric)
-    if photometric not in _KNOWN_COLOURS:
-        raise InvalidImageError(
-            "TIFF colours must be grey, RGB, palette, CMYK or YCbCr; "
-            f"they are of photometric interpretation {photometric}"
-        )
     if photometric == _PALETTE:
         return _look_up(page, values), 255.0
-    values, full_scale = to_intensities(
-        values,
-        page.bitspersample,
-        white_is_zero=photometric == _MINISWHITE,
-        is_cmyk=photometric == _CMYK,
-    )
-    if photometric == _YCBCR and page.compression != JPEG and full_scale is not None:
-        values = _ycbcr_to_rgb(values)
-    return values, full_scale
+    if photometric == _CMYK:
+        return to_intensities(values, page.bitspersample, is_cmyk=True)
+    return _ycbcr_to_rgb(values), 255.0
 
 
 def _look_up(page: TiffPage, indices: NDArray[Any]) -> NDArray[np.uint8]:

@@ -8,21 +8,24 @@ from collections.abc import Iterator
 from imagecodecs import webp_decode
 
 from lacuna.errors import InvalidImageError
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.orientation import read_orientation, turn_upright
-from lacuna.raster.raster import Raster, split_alpha
+from lacuna.raster.raster import Raster
+from lacuna.raster.samples import split_picture
 
 
-def decode_webp(data: bytes, _: ImageLimits) -> Raster:
+def decode_webp(data: bytes, _: ImageLimits, bands: BandSelection = EVERY_BAND) -> Raster:
     """Decode a WebP file.
 
     Args:
         data: the file, whose header was checked.
+        bands: bands that are wanted.
 
     Returns:
-        uint8 of 3 channels; alpha becomes `valid`.
+        uint8; alpha becomes `valid`.
 
     Raises:
         InvalidImageError: if the file is damaged, cut short, or animated.
@@ -31,9 +34,9 @@ def decode_webp(data: bytes, _: ImageLimits) -> Raster:
         chunks = list(_read_chunks(data))
         if any(kind in (b"ANIM", b"ANMF") for kind, _ in chunks):
             raise InvalidImageError("WebP must hold one image; it is animated")
-        values, valid = split_alpha(webp_decode(data))
+        values, valid, choice = split_picture(webp_decode(data), bands)
         is_lossy = any(kind == b"VP8 " for kind, _ in chunks)
-        raster = Raster(values, valid, 255.0, is_lossy=is_lossy)
+        raster = Raster(values, valid, 255.0, is_lossy=is_lossy, bands=choice)
         return turn_upright(raster, read_orientation(dict(chunks).get(b"EXIF", b"")))
 
 

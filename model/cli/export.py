@@ -48,6 +48,7 @@ def export_run(run: Path, output: Path) -> None:
         config=config,
         classes=_describe_classes(record),
         image_dtype=record.get("dataset", {}).get("dtype", "uint8"),
+        bands=record.get("dataset", {}).get("band_names", ()),
         statistics=record.get("statistics"),
         training=describe_training(record),
         scores=read_scores(run),

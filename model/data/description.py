@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lacuna.errors import MalformedRequestError
+from lacuna.raster.band_parameters import ALPHAS, parse_bands
+from lacuna.raster.bands import Alpha, Band, BandSelection
+from lacuna.raster.limits import MOST_CHANNELS
 from lacuna.raster.nodata import NO_NODATA, NoData
 
 DESCRIPTION_FILE = "dataset.toml"
@@ -50,6 +54,11 @@ class DatasetDescription:
         channels: of the images; if None, those of most images.
         dtype: of the images; if None, that of most images.
         validation_fraction: fraction of the images for validation.
+        bands: numbers or names of the bands that are the channels, in order; None for all but
+            alpha.
+        alpha: which band is alpha.
+        band_names: of the channels: those in `bands`, or those that all images have; empty if there
+            are none. It is no key of the file.
     """
 
     name: str
@@ -59,10 +68,25 @@ class DatasetDescription:
     channels: int | None = None
     dtype: Depth | None = None
     validation_fraction: float | None = None
+    bands: tuple[Band, ...] | None = None
+    alpha: Alpha = "auto"
+    band_names: tuple[str, ...] = ()
+
+    @property
+    def selection(self) -> BandSelection:
+        """Bands of the images that are read."""
+        return BandSelection(self.bands, self.alpha)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_bands(value: Any) -> bool:
+    try:
+        return parse_bands(value) is not None
+    except MalformedRequestError:
+        return False
 
 
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -79,8 +103,10 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         f'must be a number or "{NO_NODATA}"',
     ),
     "channels": (
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64,
-        "must be 1 to 64",
+        lambda value: (
+            isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_CHANNELS
+        ),
+        f"must be 1 to {MOST_CHANNELS}",
     ),
     "dtype": (
         lambda value: value in ("uint8", "uint16", "float32"),
@@ -89,6 +115,11 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "validation_fraction": (
         lambda value: _is_number(value) and 0 < value < 1,
         "must be between 0 and 1",
+    ),
+    "bands": (_is_bands, "must be a list of numbers from 1 or names"),
+    "alpha": (
+        lambda value: value in ALPHAS,
+        "must be " + " or ".join(f'"{choice}"' for choice in ALPHAS),
     ),
 }
 
@@ -119,6 +150,7 @@ def read_description(path: Path) -> tuple[DatasetDescription | None, list[str]]:
             faults.append(f"{key} {_RULES[key][1]}; it is {value!r}")
     if faults:
         return None, faults
+    values["bands"] = parse_bands(values.get("bands"))
     return DatasetDescription(classes=classes, **values), []
 
 

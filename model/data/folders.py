@@ -28,6 +28,7 @@ from lacuna.appearance.statistics import (
     measure_image,
 )
 from lacuna.errors import RequestError
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.nodata import NoData
 from lacuna.raster.sidecar import choose_mask
 from model.data.description import DESCRIPTION_FILE, DatasetDescription, Depth, read_description
@@ -36,6 +37,9 @@ from model.data.reading import TrainingImage, read_image, read_labels, read_mask
 from model.labels import IGNORE_LABEL
 
 _THREADS = 4
+_MOST_CHARACTERS = 100
+"""Most characters of a band's name in a manifest."""
+
 _READERS = {"images": read_image, "labels": read_labels, "masks": read_mask}
 
 
@@ -117,6 +121,8 @@ class _Facts:
     squares: float
     statistics: ImageStatistics
     class_pixels: tuple[int, ...]
+    band_names: tuple[str, ...]
+    doubts: tuple[str, ...]
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -159,6 +165,7 @@ def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample
         entry.labels.read_bytes(),
         None if mask_path is None else mask_path.read_bytes(),
         nodata,
+        description.selection,
     )
     channels = description.channels or raster.values.shape[2]
     values = np.repeat(raster.values, channels // raster.values.shape[2], axis=2)
@@ -172,9 +179,9 @@ def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample
 
 
 def _read_files(
-    image: bytes, labels: bytes, mask: bytes | None, nodata: NoData | None
+    image: bytes, labels: bytes, mask: bytes | None, nodata: NoData | None, bands: BandSelection
 ) -> tuple[TrainingImage, NDArray[Any]]:
-    raster = read_image(image, nodata)
+    raster = read_image(image, nodata, bands)
     if mask is not None:
         raster = raster._replace(valid=raster.valid & read_mask(mask))
     return raster, read_labels(labels)
@@ -189,7 +196,8 @@ def _inspect(
     mask_path, nodata = choose_mask(
         entry.image, entry.mask, description.nodata if description else None
     )
-    raster = _try(entry.image, folder, digest, faults, read_image, nodata)
+    bands = description.selection if description else EVERY_BAND
+    raster = _try(entry.image, folder, digest, faults, read_image, nodata, bands)
     labels = _try(entry.labels, folder, digest, faults, read_labels)
     mask = _try(mask_path, folder, digest, faults, read_mask) if mask_path else None
     size = None if raster is None else raster.valid.shape
@@ -213,7 +221,7 @@ def _inspect(
     valid = raster.valid if mask is None else raster.valid & mask
     if not (valid & (labels != IGNORE_LABEL)).any():
         return None, [f"{show_path(entry.image, folder)}: no valid pixel has a label"]
-    return _measure(raster.values, valid, labels, digest.hexdigest()), []
+    return _measure(raster, valid, labels, digest.hexdigest()), []
 
 
 def _try(
@@ -242,8 +250,9 @@ def _find_unknown(labels: NDArray[Any], classes: int) -> str:
 
 
 def _measure(
-    values: NDArray[Any], valid: NDArray[np.bool_], labels: NDArray[Any], digest: str
+    raster: TrainingImage, valid: NDArray[np.bool_], labels: NDArray[Any], digest: str
 ) -> _Facts:
+    values = raster.values
     inside = values[valid].astype(np.float64)
     known = labels[valid & (labels != IGNORE_LABEL)].astype(np.int64)
     return _Facts(
@@ -256,6 +265,8 @@ def _measure(
         float(np.square(inside).sum()),
         measure_image(values, valid),
         tuple(np.bincount(known, minlength=256).tolist()),
+        raster.band_names,
+        raster.doubts,
     )
 
 
@@ -278,7 +289,19 @@ def _resolve(
             faults.append(f"{path}: must be {dtype}; it is {found.dtype}")
     if description is None:
         return None, faults
-    return replace(description, channels=channels, dtype=dtype), faults
+    names = _find_band_names(description, facts.values())
+    if len({name.casefold() for name in names if len(name) <= _MOST_CHARACTERS}) != channels:
+        names = ()
+    return replace(description, channels=channels, dtype=dtype, band_names=names), faults
+
+
+def _find_band_names(description: DatasetDescription, facts: Iterable[_Facts]) -> tuple[str, ...]:
+    """Return the names by which the bands are wanted, or those that all images agree on."""
+    wanted = description.bands or ()
+    if wanted and all(isinstance(band, str) for band in wanted):
+        return tuple(str(band) for band in wanted)
+    found = {entry.band_names for entry in facts}
+    return found.pop() if len(found) == 1 else ()
 
 
 def _most_common_channels(facts: Iterable[_Facts]) -> int:
@@ -316,6 +339,7 @@ def _take_stock(
     ]
     statistics = combine((found.statistics for found in learnt), description.channels or 1)
     notes += _note_unlike(FamiliarRange(statistics), validation, facts)
+    notes += _note_bands(facts)
     left_out = len(facts) - len(used)
     if left_out:
         notes.append(f"{left_out} images are in neither {' nor '.join(SPLIT_FILES)}")
@@ -338,6 +362,20 @@ def _take_stock(
         digest=hashlib.blake2b("\n".join(order).encode(), digest_size=16).hexdigest(),
         notes=tuple(notes),
     )
+
+
+def _note_bands(facts: Mapping[str, _Facts]) -> list[str]:
+    """Note the images whose bands may not be what they are taken for."""
+    named = {found.band_names: name for name, found in facts.items() if found.band_names}
+    notes = []
+    if len(named) > 1:
+        (first, one), (second, other), *_ = named.items()
+        notes.append(
+            f"bands are named {', '.join(first)} in {one} and {', '.join(second)} in {other}: "
+            f"bands in {DESCRIPTION_FILE} chooses them by name"
+        )
+    doubts = {doubt: name for name, found in facts.items() for doubt in found.doubts}
+    return [*notes, *(f"{name}: {doubt}" for doubt, name in doubts.items())]
 
 
 def _note_unlike(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.raster.adapt import find_valid
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.images import decode_image
 from lacuna.raster.label_maps import decode_label_map
 from lacuna.raster.limits import UNLIMITED
@@ -21,13 +22,19 @@ class TrainingImage(NamedTuple):
     Attributes:
         values: uint8, uint16 or float32 (H, W, C).
         valid: bool (H, W), True = valid.
+        band_names: of the channels; empty if the file does not name all of them.
+        doubts: what may be wrong about how the file was read.
     """
 
     values: NDArray[Any]
     valid: NDArray[np.bool_]
+    band_names: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
-def read_image(data: bytes, nodata: NoData | None = None) -> TrainingImage:
+def read_image(
+    data: bytes, nodata: NoData | None = None, bands: BandSelection = EVERY_BAND
+) -> TrainingImage:
     """Decode an image.
 
     A network is trained on the raw values of one depth, to which the server scales all others.
@@ -37,16 +44,18 @@ def read_image(data: bytes, nodata: NoData | None = None) -> TrainingImage:
         data: the file.
         nodata: value of missing pixels, in all channels, in place of those that the file names;
             None for these.
+        bands: bands that are wanted.
 
     Raises:
         RequestError: if it is damaged or of a kind that is not read.
     """
-    raster = decode_image(data, UNLIMITED)
+    raster = decode_image(data, UNLIMITED, bands=bands)
     values, white = raster.values, raster.full_scale
     if white not in (None, 255, 65535):
         depth = np.iinfo(np.uint8 if white < 255 else np.uint16)
         values = np.rint(values * (depth.max / white)).astype(depth.dtype)
-    return TrainingImage(values, find_valid(raster, nodata))
+    names = raster.band_names if all(raster.band_names) else ()
+    return TrainingImage(values, find_valid(raster, nodata), names, raster.doubts)
 
 
 def read_labels(data: bytes) -> NDArray[Any]:

@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lacuna.appearance.comparison import AnswerWarning, warn_unlike_training
+from lacuna.appearance.answers import find_warnings
+from lacuna.appearance.comparison import AnswerWarning
 from lacuna.cli.segment_plan import ImagePlan
 from lacuna.cli.segment_run import SegmentImage
 from lacuna.client.result import Result
-from lacuna.raster.limits import ImageLimits
+from lacuna.raster.limits import UNLIMITED
 from lacuna.raster.sidecar import choose_mask
 from service.cli.local_engine import open_engine
 
@@ -32,7 +33,7 @@ async def open_models(
 
     Args:
         model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
-        parameters: `model`, `version`, `nodata`, `timeout_s` and `stretch`; None counts as missing.
+        parameters: those of a request; None counts as missing.
         probabilities: True to compute probabilities too.
 
     Raises:
@@ -82,5 +83,5 @@ def _read_sample(
         None if mask is None else mask.read_bytes(),
         replace(parsed, nodata=nodata),
     )
-    (sample,) = samples = request.read_samples(manifest, ImageLimits())
-    return sample, warn_unlike_training(samples, manifest.image.familiar_range)
+    (sample,) = samples = request.read_samples(manifest, UNLIMITED)
+    return sample, find_warnings(samples, manifest.image.familiar_range)

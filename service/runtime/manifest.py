@@ -20,6 +20,7 @@ from pydantic import (
 from lacuna.appearance.comparison import FamiliarRange
 from lacuna.appearance.statistics import ChannelStatistics
 from lacuna.errors import InvalidManifestError, MissingManifestError
+from lacuna.raster.limits import MOST_CHANNELS
 from lacuna.raster.preview import DisplayRange
 from lacuna.segmentation import ClassInfo
 from service.runtime.channel_statistics import ChannelStatisticsSpec
@@ -40,20 +41,36 @@ class ImageSpec(_Strict):
             to it; with `float32`, values are used as they are.
         statistics: Statistics of the training images, one entry for each channel; None if they are
             not known. Then no image is compared with them, and none can be stretched.
+        bands: Names of the channels, in order; None if they have none. Bands of a file that have
+            these names are taken for the channels, in any order.
     """
 
-    channels: Annotated[int, Field(ge=1, le=64)]
+    channels: Annotated[int, Field(ge=1, le=MOST_CHANNELS)]
     dtype: Literal["uint8", "uint16", "float32"]
     statistics: tuple[ChannelStatisticsSpec, ...] | None = None
+    bands: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] | None = None
 
     @model_validator(mode="after")
     def _check_count(self) -> Self:
+        if self.bands is not None and len(self.bands) != self.channels:
+            raise ValueError(
+                f"bands must name each of the {self.channels} channels; they are {len(self.bands)}"
+            )
         if self.statistics is not None and len(self.statistics) != self.channels:
             raise ValueError(
                 f"statistics must have an entry for each of the {self.channels} channels; they "
                 f"have {len(self.statistics)}"
             )
         return self
+
+    @field_validator("bands")
+    @classmethod
+    def _check_names(cls, bands: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        names = [name.casefold() for name in bands or ()]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"bands must have different names; {', '.join(repeated)} is repeated")
+        return bands
 
     @cached_property
     def channel_statistics(self) -> tuple[ChannelStatistics, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from lacuna.errors import (
     RequestError,
 )
 from lacuna.raster.adapt import to_sample
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.nodata import NoData
@@ -36,7 +37,7 @@ _STRETCH_BYTES = 24
 """Most bytes for each pixel while one channel is stretched, besides the result; measured."""
 
 Measure = Callable[[ImageLimits], Footprint]
-ReadImage = Callable[[ImageLimits], Raster]
+ReadImage = Callable[[ImageLimits, BandSelection], Raster]
 ReadMask = Callable[[ImageLimits], NDArray[np.bool_]]
 
 
@@ -46,16 +47,18 @@ class ImageInput:
 
     Attributes:
         measure: function that measures image and mask by their headers, within limits.
-        read_image: function that decodes the image within limits.
+        read_image: function that decodes the bands that are wanted, within limits.
         read_mask: function that decodes the mask within limits; None if there is no mask.
         nodata: value of missing pixels in the units of the image, in place of those that the file
             names; None for these.
+        bands: bands of the image that are wanted.
     """
 
     measure: Measure
     read_image: ReadImage
     read_mask: ReadMask | None = None
     nodata: NoData | None = None
+    bands: BandSelection = EVERY_BAND
 
 
 def check_count(count: int) -> None:
@@ -89,18 +92,24 @@ def check_pixels(limits: ImageLimits, pixels: int) -> None:
         )
 
 
-def measure_files(image: ImageFile, mask: ImageFile | None, limits: ImageLimits) -> Footprint:
+def measure_files(
+    image: ImageFile,
+    mask: ImageFile | None,
+    limits: ImageLimits,
+    bands: BandSelection = EVERY_BAND,
+) -> Footprint:
     """Measure an image file and a mask file by their headers.
 
     Args:
         image: image file.
         mask: mask file; None for none.
         limits: limits of the image and of the mask.
+        bands: bands of the image that are wanted.
 
     Raises:
         RequestError: if the header of the image is damaged, or exceeds the limits.
     """
-    decode_bytes = image.estimate_bytes(limits)
+    decode_bytes = image.estimate_bytes(limits, bands)
     # A mask that cannot be measured is refused when it is read, before anything is allocated.
     with contextlib.suppress(RequestError):
         decode_bytes += 0 if mask is None else mask.estimate_bytes(limits)
@@ -165,7 +174,7 @@ def read_samples(
     pixels = 0
     for index, image in enumerate(images):
         try:
-            raster = image.read_image(limits)
+            raster = image.read_image(limits, _expect(image.bands, manifest))
             pixels += raster.size[0] * raster.size[1]
             check_pixels(limits, pixels)
             samples.append(_fit(image, raster, manifest, limits))
@@ -197,4 +206,11 @@ def _fit(image: ImageInput, raster: Raster, manifest: Manifest, limits: ImageLim
         manifest.image.dtype,
         nodata=image.nodata,
         model=f"model {manifest.name}",
+        names=manifest.image.bands or (),
     )
+
+
+def _expect(bands: BandSelection, manifest: Manifest) -> BandSelection:
+    """Add the names of the model's channels to what a request wants."""
+    expected = manifest.image.bands
+    return bands if expected is None else replace(bands, expected=expected)

@@ -17,16 +17,21 @@ from lacuna.errors import InvalidImageError, InvalidMaskError, RequestError
 from lacuna.excerpts import list_names
 from lacuna.raster import rle
 from lacuna.raster.arrays import array_from_nested, mask_from_nested
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.masks import read_mask_file
 from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster
+from lacuna.raster.samples import check_selection
 from service.wire.batch import ImageInput, measure_files
 from service.wire.dialect import Footprint
 
 _NUMBER_BYTES = 28
 """Bytes for each number of nested lists while they become an array: lists, float64 and float32."""
+
+_SELECTED_BYTES = 4
+"""Bytes for each number of the bands that are wanted, float32."""
 
 _DATA_URL = re.compile(r"data:([^,;]{0,100})(?:;[^,;]{0,100}){0,8}?;base64,", re.IGNORECASE)
 _TO_PLAIN = str.maketrans("-_", "+/", " \t\r\n\f")
@@ -34,7 +39,12 @@ _TO_PLAIN = str.maketrans("-_", "+/", " \t\r\n\f")
 
 
 def make_image_input(
-    image: Any, mask: Any, nodata: NoData | None = None, *, strict: bool
+    image: Any,
+    mask: Any,
+    nodata: NoData | None = None,
+    bands: BandSelection = EVERY_BAND,
+    *,
+    strict: bool,
 ) -> ImageInput:
     """Make an input of JSON values. The values are checked when the input is read.
 
@@ -44,27 +54,33 @@ def make_image_input(
             mask.
         nodata: value of missing pixels in the units of the image, in place of those that the file
             names; None for these.
+        bands: bands of the image that are wanted.
         strict: True to allow only `b64` in an object. False also allows a `format` beside it, and
             COCO run-length encoding as a mask.
     """
     image_value = _JsonValue(image, "image", InvalidImageError, strict=strict)
     mask_value = _JsonValue(mask, "mask", InvalidMaskError, strict=strict)
     return ImageInput(
-        lambda limits: _measure(image_value, mask_value, limits),
+        lambda limits: _measure(image_value, mask_value, limits, bands),
         image_value.read_image,
         None if mask is None else mask_value.read_mask,
         nodata,
+        bands,
     )
 
 
-def _measure(image: _JsonValue, mask: _JsonValue, limits: ImageLimits) -> Footprint:
+def _measure(
+    image: _JsonValue, mask: _JsonValue, limits: ImageLimits, bands: BandSelection
+) -> Footprint:
     if image.is_lists:
         height, width, channels = _measure_lists(image.value)
         if height and width and channels:
             check_size(limits, height, width, channels)
+            check_selection(limits, height, width, bands)
         pixels, decode_bytes = height * width, height * width * channels * _NUMBER_BYTES
+        decode_bytes += pixels * len(bands.bands or ()) * _SELECTED_BYTES
     else:
-        pixels, decode_bytes = measure_files(image.file, None, limits)
+        pixels, decode_bytes = measure_files(image.file, None, limits, bands)
     # A mask that cannot be measured is refused when it is read, before anything is allocated.
     with contextlib.suppress(RequestError):
         decode_bytes += mask.estimate_mask_bytes(limits)
@@ -114,11 +130,11 @@ class _JsonValue:
         """True for COCO run-length encoding, where it is allowed."""
         return not self.strict and "counts" in self.value
 
-    def read_image(self, limits: ImageLimits) -> Raster:
+    def read_image(self, limits: ImageLimits, bands: BandSelection) -> Raster:
         """Decode an image."""
         if self.is_lists:
-            return array_from_nested(self.value, limits)
-        return self.file.decode(limits)
+            return array_from_nested(self.value, limits, bands)
+        return self.file.decode(limits, bands)
 
     def read_mask(self, limits: ImageLimits) -> NDArray[np.bool_]:
         """Decode a mask."""

@@ -151,11 +151,19 @@ def test_the_manifest_says_how_the_network_was_trained_and_what_it_scored(tmp_pa
     classes = describe_classes("ab", [(0, 0, 0), (255, 128, 1)])
     config = NetworkConfig(channels=1, classes=2, widths=(4,))
     manifest = build_manifest(
-        "m", "d", config, classes, "uint16", training={"steps": 3}, scores={"mean_iou": 0.5}
+        "m",
+        "d",
+        config,
+        classes,
+        "uint16",
+        ["nir"],
+        training={"steps": 3},
+        scores={"mean_iou": 0.5},
     )
     export_network(random_network(config), config, manifest, tmp_path / "m" / "1")
     read = read_manifest(tmp_path / "m" / "1")
     assert read.image.dtype == "uint16"
+    assert read.image.bands == ("nir",)
     assert read.classes[1].rgb == (255, 128, 1)
     assert read.training == {"steps": 3}
     assert read.scores == {"mean_iou": 0.5}

@@ -99,8 +99,8 @@ class Client:
                 keeps beside an image file is taken. A masked array's own mask, alpha, the no-data
                 value and finiteness count besides.
             probabilities: whether the result holds probabilities, too.
-            **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`; None is the same as
-                leaving it out.
+            **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`, `bands`, `alpha`; None
+                is the same as leaving it out.
 
         Raises:
             LacunaError: the error of the server: `RequestError` if the request is at fault,

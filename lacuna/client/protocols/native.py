@@ -22,6 +22,7 @@ from lacuna.client.result import Result
 from lacuna.client.server_warnings import parse_warnings, read_warnings
 from lacuna.client.sources import Image, read_source
 from lacuna.raster import rle
+from lacuna.raster.band_parameters import write_bands
 from lacuna.raster.npy import Buffer, read_npy
 from lacuna.sample import INVALID_LABEL
 
@@ -69,12 +70,15 @@ def write_call(question: Question, media_type: str) -> HttpCall:
         question: image, mask and options.
         media_type: of the answer.
     """
+    bands = question.selection.bands
     parameters = {
         "model": question.model,
         "version": question.version,
         "nodata": question.nodata,
         "timeout_s": question.timeout_s,
         "stretch": question.stretch,
+        "bands": None if bands is None else write_bands(bands),
+        "alpha": question.alpha,
     }
     boundary = uuid.uuid4().hex
     pieces: list[Buffer] = []

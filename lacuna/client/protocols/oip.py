@@ -19,6 +19,7 @@ from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
 from lacuna.client.server_warnings import read_warnings
 from lacuna.datatypes import DATATYPES
+from lacuna.raster.band_parameters import parse_bands
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
@@ -38,11 +39,14 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     if question.version is not None:
         path += f"/versions/{quote(str(question.version), safe='')}"
     description = yield HttpCall("GET", path)
-    (described,) = (
-        entry for entry in json.loads(description.content)["inputs"] if entry["name"] == "image"
-    )
-    image, mask = read_tensors(
-        question, int(described["shape"][-1]), _DEPTHS.get(described["datatype"], "float32")
+    metadata = json.loads(description.content)
+    (described,) = (entry for entry in metadata["inputs"] if entry["name"] == "image")
+    names = parse_bands(metadata.get("properties", {}).get("bands")) or ()
+    image, mask, warnings = read_tensors(
+        question,
+        int(described["shape"][-1]),
+        _DEPTHS.get(described["datatype"], "float32"),
+        [str(name) for name in names],
     )
     reply = yield write_call(f"{path}/infer", question, image, mask)
     head, outputs = read_outputs(reply)
@@ -58,7 +62,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         probabilities,
         read_timings(reply),
         question.image,
-        warnings=read_warnings(reply),
+        warnings=(*warnings, *read_warnings(reply)),
     )
 
 

@@ -6,11 +6,15 @@ needs the extra `formats`; invalid pixels become 0, which servers that know no m
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.appearance.answers import warn_doubtful
+from lacuna.appearance.comparison import AnswerWarning
 from lacuna.client.arrays import CHANNELS_LAST, fill_missing
 from lacuna.client.calls import Question
 from lacuna.client.sources import Image, read_source
@@ -19,18 +23,30 @@ from lacuna.errors import ChannelMismatchError, MalformedRequestError
 Dtype = Literal["uint8", "uint16", "float32"]
 
 
+class Tensors(NamedTuple):
+    """Image and mask as a model takes them.
+
+    Attributes:
+        image: (H, W, C) numbers.
+        mask: bool (H, W), True = valid; None if all pixels are valid.
+        warnings: of reading the image.
+    """
+
+    image: NDArray[Any]
+    mask: NDArray[np.bool_] | None
+    warnings: tuple[AnswerWarning, ...] = ()
+
+
 def read_tensors(
-    question: Question, channels: int, dtype: str
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    question: Question, channels: int, dtype: str, names: Sequence[str] = ()
+) -> Tensors:
     """Read image and mask.
 
     Args:
         question: image, mask and options.
         channels: that the model takes.
         dtype: of the values that the model takes.
-
-    Returns:
-        (H, W, C) numbers, and bool (H, W), True = valid, or None if all pixels are valid.
+        names: of the channels that the model takes; empty if they are not known.
 
     Raises:
         MalformedRequestError: if the values must be stretched, which only the native protocol can.
@@ -39,20 +55,23 @@ def read_tensors(
     """
     if question.stretch == "percentile":
         raise MalformedRequestError("stretch=percentile needs the native protocol")
-    if question.nodata is None and _is_plain(question.image) and _is_plain(question.mask):
+    bands = question.selection
+    is_plain = _is_plain(question.image) and _is_plain(question.mask)
+    if question.nodata is None and bands.is_default and is_plain:
         image = _from_array(cast("NDArray[Any]", question.image), channels)
-        return image, cast("Any", question.mask)
+        return Tensors(image, cast("Any", question.mask))
     from lacuna.raster.adapt import to_sample  # noqa: PLC0415 (needs the extra)
     from lacuna.raster.images import decode_image  # noqa: PLC0415
-    from lacuna.raster.limits import ImageLimits  # noqa: PLC0415
+    from lacuna.raster.limits import UNLIMITED  # noqa: PLC0415
     from lacuna.raster.masks import decode_mask  # noqa: PLC0415
 
-    limits = ImageLimits()
-    raster = decode_image(read_source(question.image), limits)
-    mask = None if question.mask is None else decode_mask(read_source(question.mask), limits)
+    wanted = replace(bands, expected=tuple(names))
+    raster = decode_image(read_source(question.image), UNLIMITED, bands=wanted)
+    mask = None if question.mask is None else decode_mask(read_source(question.mask), UNLIMITED)
     kind = cast("Dtype", dtype)
-    sample = to_sample(raster, mask, channels, kind, nodata=question.nodata)
-    return fill_missing(sample.image, sample.mask), sample.mask
+    sample = to_sample(raster, mask, channels, kind, nodata=question.nodata, names=names)
+    image = fill_missing(sample.image, sample.mask)
+    return Tensors(image, sample.mask, warn_doubtful([sample]))
 
 
 def _is_plain(source: Image | None) -> bool:

@@ -39,7 +39,9 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         path += f"/{'versions' if version.isdigit() else 'labels'}/{quote(version, safe='')}"
     description = yield HttpCall("GET", f"{path}/metadata")
     metadata = json.loads(description.content)
-    image, mask = read_tensors(question, *_read_input(model, metadata))
+    channels, dtype = _read_input(model, metadata)
+    names = model.get("image", {}).get("bands", ())
+    image, mask, warnings = read_tensors(question, channels, dtype, names)
     reply = yield write_call(f"{path}:predict", image, mask, probabilities=question.probabilities)
     labels, probabilities = read_prediction(reply.content, image.shape[:2])
     return Result(
@@ -50,7 +52,7 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         probabilities,
         read_timings(reply),
         question.image,
-        warnings=read_warnings(reply),
+        warnings=(*warnings, *read_warnings(reply)),
     )
 
 

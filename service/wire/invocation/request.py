@@ -21,6 +21,8 @@ from service.wire.tfserving.request import PredictRequest, read_predict
 # No body of `/v1/segment` has such a member; in a text, its quotes would be escaped.
 _ROWS_OR_COLUMNS = re.compile(rb'"(?:instances|inputs)"\s*:')
 
+_ATTRIBUTE = re.compile(r'([^,=\s"]+)[^\S,]*=[^\S,]*(?:"([^"]*)"|([^,"]*))')
+
 
 def is_predict(body: Body) -> bool:
     """Return True if a JSON text has `instances` or `inputs`. It is not parsed."""
@@ -47,7 +49,7 @@ def parse_instances(body: Body, query: Mapping[str, str], limits: ImageLimits) -
             )
         content["signature_name"] = given.pop("signature_name")
     parameters = merge_parameters(query, given)
-    request = read_predict(content, len(body), parameters.nodata)
+    request = read_predict(content, len(body), parameters.nodata, parameters.bands)
     return replace(
         request,
         target=_find_target(parameters),
@@ -58,14 +60,14 @@ def parse_instances(body: Body, query: Mapping[str, str], limits: ImageLimits) -
 
 
 def read_attributes(text: str | None) -> dict[str, str]:
-    """Read parameters from a header of the form `nodata=0,timeout_s=20`.
+    """Read parameters from a header of the form `nodata=0,bands="4,3,2"`.
 
     Args:
-        text: value of the header; None for none. Parts without an equals sign are ignored, because
-            the header may also carry an id for traces.
+        text: value of the header; None for none. A value with a comma is quoted. Parts without an
+            equals sign are ignored, because the header may also carry an id for traces.
     """
-    parts = [part.partition("=") for part in (text or "").split(",") if "=" in part]
-    return {name.strip(): value.strip() for name, _, value in parts}
+    found = (match.groups() for match in _ATTRIBUTE.finditer(text or ""))
+    return {name: (value if quoted is None else quoted).strip() for name, quoted, value in found}
 
 
 def _find_target(parameters: Parameters) -> ModelTarget:

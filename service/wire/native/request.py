@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lacuna.errors import (
@@ -19,6 +19,8 @@ from lacuna.excerpts import list_names, quote
 from lacuna.outputs import DEFAULT_TYPE, OutputType
 from lacuna.raster import npy
 from lacuna.raster.adapt import add_mask, find_valid
+from lacuna.raster.band_parameters import ALPHAS, parse_selection
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import read_mask_file
@@ -39,6 +41,23 @@ NODATA_SCHEMA = {
 }
 """Schema of the parameter `nodata`, for OpenAPI."""
 
+BANDS_SCHEMA = {
+    "description": "channels, as numbers from 1 or names, separated by commas; all bands but alpha "
+    "if it is missing",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": ["integer", "string"]}},
+    ],
+}
+"""Schema of the parameter `bands`, for OpenAPI."""
+
+ALPHA_SCHEMA = {
+    "description": "band that is alpha: the one tagged as such, that or else the last one, or none",
+    "type": "string",
+    "enum": list(ALPHAS),
+}
+"""Schema of the parameter `alpha`, for OpenAPI."""
+
 FORM = "multipart/form-data"
 JSON = "application/json"
 
@@ -50,8 +69,8 @@ STRETCH_SCHEMA = {"type": "string", "enum": list(STRETCHES)}
 
 _MAX_INLINE_BYTES = 256 * 1024
 
-_MAX_FIELD_BYTES = 1000
-"""Most bytes of a parameter in a form."""
+_MAX_FIELD_BYTES = 4000
+"""Most bytes of a parameter in a form. The numbers of 512 bands have 1939."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,7 @@ class Parameters:
             names; None for these.
         timeout_s: seconds that the client will wait; None for no limit.
         stretch: `percentile` to stretch the values to the range of the training data, or `none`.
+        bands: bands of the image that are its channels, and alpha.
     """
 
     model: str | None = None
@@ -72,6 +92,11 @@ class Parameters:
     nodata: NoData | None = None
     timeout_s: float | None = None
     stretch: str = "none"
+    bands: BandSelection = EVERY_BAND
+
+
+PARAMETERS = ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha")
+"""Names of the parameters of a request."""
 
 
 @dataclass
@@ -162,7 +187,8 @@ class SegmentRequest:
             (sample,) = self.read_samples(manifest, limits)
             return draw_sample(sample, shown)
         read_mask = self.image.read_mask
-        raster = self.image.read_image(limits)
+        expected = () if manifest is None else manifest.image.bands or ()
+        raster = self.image.read_image(limits, replace(self.image.bands, expected=expected))
         raster = add_mask(raster, None if read_mask is None else read_mask(limits))
         return draw_preview(raster, find_valid(raster, self.image.nodata), shown)
 
@@ -186,10 +212,11 @@ def make_request(
     image_file = ImageFile(image, image_type)
     mask_file = None if mask is None else ImageFile(mask, mask_type)
     image_input = ImageInput(
-        lambda limits: measure_files(image_file, mask_file, limits),
+        lambda limits: measure_files(image_file, mask_file, limits, parameters.bands),
         image_file.decode,
         None if mask_file is None else lambda limits: read_mask_file(mask_file, limits),
         parameters.nodata,
+        parameters.bands,
     )
     decodes_inline = (
         parameters.stretch == "none"
@@ -263,7 +290,7 @@ def _read_form(parts: Mapping[str, FormPart], query: Mapping[str, str]) -> Segme
 
 def _read_field(name: str, part: FormPart) -> str:
     # A name that is unknown is refused for that, not for its length.
-    if len(part.data) > _MAX_FIELD_BYTES and name in Parameters.__dataclass_fields__:
+    if len(part.data) > _MAX_FIELD_BYTES and name in PARAMETERS:
         raise MalformedRequestError(
             f"{name} must have at most {_MAX_FIELD_BYTES} bytes; it has {len(part.data)}"
         )
@@ -279,7 +306,8 @@ def _read_json(
         raise EmptyBodyError(f"the JSON object must have an image; it has {list_names(content)}")
     parameters = merge_parameters(query, content)
     return SegmentRequest(
-        parameters, make_image_input(image, mask, parameters.nodata, strict=False)
+        parameters,
+        make_image_input(image, mask, parameters.nodata, parameters.bands, strict=False),
     )
 
 
@@ -292,11 +320,10 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
     Raises:
         MalformedRequestError: if a name is unknown, or a value has the wrong type or range.
     """
-    known = Parameters.__dataclass_fields__
     for name, value in given.items():
-        if name not in known:
+        if name not in PARAMETERS:
             raise MalformedRequestError(
-                f"a parameter must be one of {', '.join(known)}; it is {name[:100]}"
+                f"a parameter must be one of {', '.join(PARAMETERS)}; it is {name[:100]}"
             )
         if isinstance(value, str) and len(value) > _MAX_FIELD_BYTES:
             raise MalformedRequestError(
@@ -311,6 +338,7 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
         _read_nodata(given),
         timeout_s,
         _read_stretch(given),
+        parse_selection(given.get("bands"), given.get("alpha")),
     )
 
 

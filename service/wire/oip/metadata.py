@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lacuna.raster.band_parameters import write_bands
 from service.runtime.manifest import Manifest
 from service.wire.batch import MAX_IMAGES
 
@@ -18,7 +19,7 @@ EXTENSIONS = (
     "statistics",
 )
 
-_IMAGE_PIXELS = "image_pixels"
+_IMAGE_PIXELS, _BANDS = "image_pixels", "bands"
 
 _DATATYPES = {"uint8": "UINT8", "uint16": "UINT16", "float32": "FP32"}
 
@@ -57,7 +58,7 @@ def describe_model(
             {"name": tensor, "datatype": datatype, "shape": [-1, *sides]}
             for tensor, datatype, sides in _list_outputs(manifest)
         ],
-        "properties": {_IMAGE_PIXELS: str(image_pixels)},
+        "properties": _list_properties(manifest, image_pixels),
     }
 
 
@@ -89,8 +90,17 @@ def describe_config(name: str, manifest: Manifest, image_pixels: int) -> dict[st
             {"name": tensor, "data_type": f"TYPE_{datatype}", "dims": sides}
             for tensor, datatype, sides in _list_outputs(manifest)
         ],
-        "parameters": {_IMAGE_PIXELS: {"string_value": str(image_pixels)}},
+        "parameters": {
+            name: {"string_value": value}
+            for name, value in _list_properties(manifest, image_pixels).items()
+        },
     }
+
+
+def _list_properties(manifest: Manifest, image_pixels: int) -> dict[str, str]:
+    bands = manifest.image.bands
+    named = {} if bands is None else {_BANDS: write_bands(bands)}
+    return {_IMAGE_PIXELS: str(image_pixels), **named}
 
 
 def _list_inputs(manifest: Manifest) -> list[tuple[str, str, list[int]]]:

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from lacuna.errors import InvalidMaskError, MalformedRequestError
 from lacuna.excerpts import quote
+from lacuna.raster.band_parameters import parse_selection
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.limits import ImageLimits, check_size
 from lacuna.raster.raster import Raster, narrow
+from lacuna.raster.samples import check_selection, select_bands
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
 from service.wire.batch import ImageInput, check_count, check_pixels, read_samples
@@ -37,6 +40,9 @@ _MAX_INLINE_BYTES = 64 * 1024
 _MAX_INLINE_RAW_BYTES = 256 * 1024
 """Largest body with raw tensors that is parsed on the event loop. Raw bytes are not parsed."""
 
+_SELECTED_BYTES = 4
+"""Most bytes for each number of the channels that are wanted."""
+
 _MAX_WHOLE = (1 << 63) - 1
 
 
@@ -52,6 +58,7 @@ class InferRequest:
         timeout_s: seconds that the client will wait; None for no limit.
         priority: priority; larger numbers run first, 0 is the default.
         decodes_inline: True if decoding is faster on the event loop than in a thread.
+        bands: channels of the images that are wanted.
         target: always None, because the path names the model.
         stretch: always `none`; the protocol has no parameter for it.
     """
@@ -63,6 +70,7 @@ class InferRequest:
     timeout_s: float | None = None
     priority: int = 0
     decodes_inline: bool = False
+    bands: BandSelection = EVERY_BAND
     target: ModelTarget | None = None
     stretch: str = "none"
 
@@ -83,10 +91,12 @@ class InferRequest:
         count, height, width, channels = self.image.shape
         check_count(count)
         check_size(limits, height, width, channels)
+        check_selection(limits, height, width, self.bands)
         pixels = count * height * width
         check_pixels(limits, pixels)
         mask_bytes = 0 if self.mask is None else self.mask.estimate_bytes()
-        return Footprint(pixels, self.image.estimate_bytes() + mask_bytes)
+        selected_bytes = pixels * len(self.bands.bands or ()) * _SELECTED_BYTES
+        return Footprint(pixels, self.image.estimate_bytes() + mask_bytes + selected_bytes)
 
     def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
         """Estimate the memory of labels, probabilities and the answer, in bytes.
@@ -112,7 +122,7 @@ class InferRequest:
         count = self.image.shape[0]
         masks = [None] * count if self.mask is None else _read_masks(self.mask, count)
         inputs = [
-            _make_image_input(image, mask)
+            _make_image_input(image, mask, self.bands)
             for image, mask in zip(self.image.read(), masks, strict=True)
         ]
         return read_samples(inputs, manifest, limits)
@@ -154,6 +164,7 @@ def parse_infer(
         _read_timeout(parameters),
         _read_priority(parameters),
         parses_inline(header_length, len(body)),
+        parse_selection(parameters.get("bands"), parameters.get("alpha")),
     )
 
 
@@ -213,11 +224,14 @@ def _read_whole(parameters: dict[str, Any], name: str) -> int:
     return int(value)
 
 
-def _make_image_input(image: NDArray[Any], mask: NDArray[np.bool_] | None) -> ImageInput:
+def _make_image_input(
+    image: NDArray[Any], mask: NDArray[np.bool_] | None, bands: BandSelection
+) -> ImageInput:
     return ImageInput(
         lambda _: Footprint(image.shape[0] * image.shape[1], image.nbytes),
-        lambda _: Raster(narrow(image)),
+        lambda _, bands: select_bands(Raster(narrow(image)), bands),
         None if mask is None else lambda _: mask,
+        bands=bands,
     )
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lacuna.errors import MalformedRequestError
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.nodata import NoData
 from lacuna.sample import Sample
@@ -120,7 +121,10 @@ def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictReques
 
 
 def read_predict(
-    content: dict[str, Any], body_bytes: int, nodata: NoData | None = None
+    content: dict[str, Any],
+    body_bytes: int,
+    nodata: NoData | None = None,
+    bands: BandSelection = EVERY_BAND,
 ) -> PredictRequest:
     """Read a request from its JSON object.
 
@@ -128,6 +132,7 @@ def read_predict(
         content: JSON object.
         body_bytes: size of the text that it was parsed from.
         nodata: value of missing pixels, in the units of the images; None for none.
+        bands: bands of the images that are wanted.
 
     Raises:
         RequestError: if the request is malformed or too large.
@@ -144,7 +149,7 @@ def read_predict(
         )
     by_rows = "instances" in content
     given = _read_rows(content["instances"]) if by_rows else _read_columns(content["inputs"])
-    images = [make_image_input(image, mask, nodata, strict=True) for image, mask in given]
+    images = [make_image_input(image, mask, nodata, bands, strict=True) for image, mask in given]
     return PredictRequest(
         images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(body_bytes)
     )

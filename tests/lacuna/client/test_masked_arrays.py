@@ -226,7 +226,7 @@ def test_an_overlay_does_not_show_what_was_masked(url):
     assert result.overlay().tobytes() == result.overlay(changed).tobytes()
 
 
-BANDS = np.ma.masked_array(np.zeros((3, 70, 80), np.uint8), False)
+BANDS = np.ma.masked_array(np.zeros((3, 70, 600), np.uint8), False)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

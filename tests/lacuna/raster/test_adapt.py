@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lacuna.errors import ChannelMismatchError, InvalidMaskError
 from lacuna.raster.adapt import fit_to_model, to_sample
+from lacuna.raster.bands import BandChoice
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.raster import Raster
@@ -87,14 +90,54 @@ def test_three_channels_that_differ_under_the_mask_only_do_for_one():
     assert to_sample(Raster(values, None, 255.0), mask, 1, "uint8").image.shape == (5, 7, 1)
 
 
-@pytest.mark.parametrize(("found", "wanted"), [(5, 3), (3, 5), (2, 1), (1, 4), (4, 3)])
-def test_other_numbers_of_channels_are_refused_in_the_models_name(found, wanted):
+@pytest.mark.parametrize(
+    ("found", "wanted", "advice"),
+    [
+        (6, 3, ": choose 3 of them by number or name, as with bands=1,2,3"),
+        (3, 5, ""),
+        (2, 1, ": choose 1 of them by number or name, as with bands=1"),
+        (1, 4, ""),
+        (9, 6, ": choose 6 of them by number or name, as with bands=1,2,3,4,..."),
+    ],
+)
+def test_other_numbers_of_channels_are_refused_in_the_models_name(found, wanted, advice):
     with pytest.raises(ChannelMismatchError) as caught:
         fit_to_model(picture(np.uint8, found), wanted, "uint8", model="model groundcover")
     plural = "" if wanted == 1 else "s"
     assert caught.value.message == (
-        f"model groundcover takes {wanted} channel{plural}; the image has {found}"
+        f"model groundcover takes {wanted} channel{plural}; the image has {found}{advice}"
     )
+
+
+def test_both_lists_of_names_are_told_where_they_do_not_match():
+    raster = replace(
+        picture(np.uint8, 4), bands=BandChoice((0, 1, 2, 4), (), ("red", "green", "", "nir"))
+    )
+
+    with pytest.raises(ChannelMismatchError) as caught:
+        fit_to_model(raster, 3, "uint8", names=("red", "green", "blue"))
+
+    assert caught.value.message.startswith(
+        "the model takes 3 channels (red, green, blue); the image has 4 (red, green, band 3, nir):"
+    )
+
+
+def test_alpha_that_would_make_up_for_the_missing_channel_is_pointed_out():
+    raster = replace(
+        picture(np.uint8, 3), bands=BandChoice((0, 1, 2), (3,), ("red", "green", "blue"))
+    )
+
+    with pytest.raises(ChannelMismatchError) as caught:
+        fit_to_model(raster, 4, "uint8")
+
+    assert caught.value.message == (
+        "the model takes 4 channels; the image has 3 (red, green, blue), and band 4 counts as "
+        "validity because it is tagged as alpha: alpha=no takes it as a channel"
+    )
+
+
+def test_doubts_about_how_an_image_was_read_stay_with_it():
+    assert to_sample(replace(picture(np.uint8), doubts=("?",)), None, 1, "uint8").doubts == ("?",)
 
 
 @pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])

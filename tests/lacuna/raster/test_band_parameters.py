@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lacuna.raster.band_parameters import parse_alpha, parse_bands, write_bands
+from lacuna.errors import MalformedRequestError
+from lacuna.raster.band_parameters import parse_alpha, parse_bands, parse_selection, write_bands
+from lacuna.raster.bands import EVERY_BAND, BandSelection
 
 
 @pytest.mark.parametrize(
@@ -26,13 +28,13 @@ def test_numbers_and_names_are_parsed(given, expected):
     "given", ["1,,2", ",", " ", "0", [0], [-1], [], '"red', '"red" x', [""], "1\n2"]
 )
 def test_texts_of_another_form_are_refused(given):
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(MalformedRequestError, match=r"bands (must|are counted from 1)"):
         parse_bands(given)
 
 
 @pytest.mark.parametrize("given", [1.5, True, [1.5], [True], [None], [["red"]], {"red": 1}, b"1"])
 def test_values_of_other_types_are_refused(given):
-    with pytest.raises(TypeError, match="must be numbers or names"):
+    with pytest.raises(MalformedRequestError, match="bands must be numbers or names"):
         parse_bands(given)
 
 
@@ -54,5 +56,10 @@ def test_alpha_is_parsed(given, expected):
 
 @pytest.mark.parametrize("given", ["maybe", True, 1])
 def test_another_alpha_is_refused(given):
-    with pytest.raises(ValueError, match="must be one of auto, yes, no; it is"):
+    with pytest.raises(MalformedRequestError, match="alpha must be one of auto, yes, no; it is"):
         parse_alpha(given)
+
+
+def test_both_make_a_selection():
+    assert parse_selection("4,red", "no") == BandSelection((4, "red"), "no")
+    assert parse_selection(None, None) == parse_selection("", "") == EVERY_BAND

@@ -216,7 +216,7 @@ def test_a_mask_with_swapped_sides_may_have_been_turned(folder):
         ("classes = [{name='a', color='red'}, {name='b', color='#000000'}]", "number 0 must have"),
         ("classes = [{name='a', color='#000000'}, {name='a', color='#ffffff'}]", "a is repeated"),
         ("nodata = 'zero'", "nodata must be a number or \"none\"; it is 'zero'"),
-        ("channels = 0", "channels must be 1 to 64"),
+        ("channels = 0", "channels must be 1 to 512"),
         ("dtype = 'int8'", 'dtype must be "uint8", "uint16" or "float32"'),
         ("validation_fraction = 1.5", "validation_fraction must be between 0 and 1"),
         ("colour = 1", "colour is unknown"),

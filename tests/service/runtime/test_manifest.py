@@ -140,7 +140,7 @@ def test_nothing_that_is_needed_may_be_missing(tmp_path, key):
         ({"name": "a\n"}, "name"),
         ({"description": "x" * 2001}, "description"),
         ({"image": {"channels": 0, "dtype": "uint8"}}, "image.channels"),
-        ({"image": {"channels": 65, "dtype": "uint8"}}, "image.channels"),
+        ({"image": {"channels": 513, "dtype": "uint8"}}, "image.channels"),
         ({"image": {"channels": 3, "dtype": "int8"}}, "image.dtype"),
         ({"image": {"channels": 3, "dtype": "uint8", "bits": 8}}, "image.bits"),
         ({"classes": []}, "classes"),

@@ -11,6 +11,7 @@ from lacuna.errors import (
 )
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.raster import Raster
+from lacuna.raster.samples import select_bands
 from lacuna.sample import Segmentation
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.batch import (
@@ -32,7 +33,7 @@ MASK = IMAGE[:, :, 0] % 2 == 0
 def make_image_input(image=IMAGE, mask=None):
     return ImageInput(
         lambda _: Footprint(image.shape[0] * image.shape[1], image.nbytes),
-        lambda _: Raster(image),
+        lambda _, bands: select_bands(Raster(image), bands),
         None if mask is None else lambda _: mask,
     )
 

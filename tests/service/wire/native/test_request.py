@@ -295,7 +295,10 @@ def test_nodata_may_be_nan():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"timeout": "1"}, "one of model, version, nodata, timeout_s, stretch; it is timeout"),
+        (
+            {"timeout": "1"},
+            "one of model, version, nodata, timeout_s, stretch, bands, alpha; it is timeout",
+        ),
         ({"nodata": "zero"}, "nodata must be a number, nan or none; it is 'zero'"),
         ({"nodata": True}, "nodata must be a number, nan or none; it is True"),
         ({"nodata": [1]}, "nodata must be a number"),
