@@ -135,7 +135,7 @@ async def time_engine(scene: Path) -> tuple[float, int]:
     async with open_runner(None, None, None) as runner:
         with open_raster(scene) as source:
             reader = SceneReader(source, None, runner.model)
-            side = choose_side(runner.model)
+            side = choose_side(runner.model, *source.grid.size)
             samples = [
                 (tile, sample)
                 for part in reader.part_columns(side)

@@ -244,17 +244,19 @@ def segment(
     from lacuna.cli.segment_plan import check_existing, plan_images  # noqa: PLC0415
     from lacuna.cli.segment_scenes import SceneOptions, divide, make_tasks  # noqa: PLC0415
 
+    scene_options = SceneOptions(also, polygons, min_area, scale)
     plans = plan_images(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
+    plans = scene_options.add_outputs(plans)
     todo = [plan for plan in plans if not (resume and plan.is_done)]
     check_existing(todo, may_replace=resume or overwrite)
-    scene_options = SceneOptions(also, polygons, min_area, scale)
     as_images = overlay or options["stretch"] is not None or options["protocol"] != "native"
     pictures, scenes = divide(todo, scene_options, as_images=as_images)
     tasks = make_tasks(
         scenes,
         scene_options,
-        is_only=len(plans) == 1,
         nodata=options["nodata"],
+        bands=options["bands"],
+        alpha=options["alpha"] or "auto",
         resume=resume,
         overwrite=resume or overwrite,
     )

@@ -39,6 +39,7 @@ class ImagePlan:
         output: output file.
         overlay: file of the overlay; None for no overlay.
         source: name of a raster that GDAL opens and that is no file; None for a file.
+        others: files of layers and polygons of a scene.
     """
 
     image: Path
@@ -46,11 +47,13 @@ class ImagePlan:
     output: Path
     overlay: Path | None = None
     source: str | None = None
+    others: tuple[Path, ...] = ()
 
     @property
     def outputs(self) -> list[Path]:
         """Files that are written."""
-        return [path for path in (self.output, self.overlay) if path is not None]
+        beside = () if self.overlay is None else (self.overlay,)
+        return [self.output, *beside, *self.others]
 
     @property
     def is_done(self) -> bool:

@@ -8,9 +8,9 @@ polygons, or a server that refuses images of their size.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +23,7 @@ from lacuna.cli.segment_run import ImageFailure, ImageSuccess, is_fatal
 from lacuna.distribution import describe_extra
 from lacuna.errors import LacunaError, MissingExtraError
 from lacuna.raster.formats import FORMATS
+from lacuna.scenes.names import name_layer
 
 if TYPE_CHECKING:
     from lacuna.scenes.layers import ExtraLayer
@@ -59,6 +60,34 @@ class SceneOptions:
     def are_wanted(self) -> bool:
         """True if one of them is given, so that every image is a scene."""
         return bool(self.also or self.polygons or self.scale or self.min_area)
+
+    def add_outputs(self, plans: Sequence[ImagePlan]) -> list[ImagePlan]:
+        """Add the files of layers and polygons to plans.
+
+        Raises:
+            click.UsageError: if `polygons` names one file for several scenes.
+        """
+        if self.polygons and len(plans) > 1 and not _is_suffix(self.polygons):
+            raise click.UsageError(
+                "--polygons must be a suffix such as .gpkg, if there are several scenes; it is "
+                f"{self.polygons}"
+            )
+        return [replace(plan, others=tuple(self._name_outputs(plan.output))) for plan in plans]
+
+    def name_polygons(self, output: Path) -> Path | None:
+        """Return the file of the polygons of a scene; None for none."""
+        if self.polygons is None:
+            return None
+        return (
+            output.with_suffix(self.polygons) if _is_suffix(self.polygons) else Path(self.polygons)
+        )
+
+    def _name_outputs(self, output: Path) -> Iterator[Path]:
+        for name in self.also:
+            yield name_layer(output, name)
+        polygons = self.name_polygons(output)
+        if polygons is not None:
+            yield polygons
 
 
 def divide(
@@ -103,47 +132,32 @@ def is_scene(plan: ImagePlan) -> bool:
 
 
 def make_tasks(
-    plans: Sequence[ImagePlan], options: SceneOptions, *, is_only: bool, **arguments: Any
+    plans: Sequence[ImagePlan], options: SceneOptions, **arguments: Any
 ) -> dict[ImagePlan, SceneTask]:
     """Make the tasks of scenes.
 
     Args:
         plans: their files.
         options: options of scenes.
-        is_only: True if it is the only one, so that `polygons` names its file.
         arguments: further arguments of all tasks.
-
-    Raises:
-        click.UsageError: if `polygons` names one file for several scenes.
     """
     if not plans:
         return {}
     from lacuna.scenes.scene import SceneTask  # noqa: PLC0415 (GDAL; --help answers at once)
 
-    if options.polygons is not None and not (is_only or _is_suffix(options.polygons)):
-        raise click.UsageError(
-            "--polygons must be a suffix such as .gpkg, if there are several scenes; it is "
-            f"{options.polygons}"
-        )
     return {
         plan: SceneTask(
             source=plan.source or plan.image,
             output=plan.output,
             mask=plan.mask,
             also=options.also,
-            polygons=_name_polygons(plan, options.polygons),
+            polygons=options.name_polygons(plan.output),
             min_area=options.min_area,
             scale=options.scale,
             **arguments,
         )
         for plan in plans
     }
-
-
-def _name_polygons(plan: ImagePlan, polygons: str | None) -> Path | None:
-    if polygons is None:
-        return None
-    return plan.output.with_suffix(polygons) if _is_suffix(polygons) else Path(polygons)
 
 
 def _is_suffix(text: str) -> bool:

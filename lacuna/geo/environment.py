@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import rasterio
 from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio lets through at times
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
 from lacuna.errors import InvalidImageError, LacunaError
 from lacuna.excerpts import MAX_CHARACTERS
@@ -46,11 +46,10 @@ class _WarningFilter(logging.Filter):
         return record.thread != self._thread or record.levelno < logging.WARNING
 
 
-# Many rasters have no place on Earth; their grid says so. For good: filters that are set for a while
-# are set for all threads.
-warnings.filterwarnings(
-    "ignore", category=NotGeoreferencedWarning, module=r"lacuna\.geo\.|rasterio\b"
-)
+# Many rasters have no place on Earth; their grid says so. And alpha counts beside a no-data value.
+# It is set for good, because what is set for a while is set for all threads.
+for _category in (NotGeoreferencedWarning, NodataShadowWarning):
+    warnings.filterwarnings("ignore", category=_category, module=r"lacuna\.geo\.|rasterio\b")
 
 
 @contextmanager

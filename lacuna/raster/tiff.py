@@ -266,9 +266,10 @@ def _look_up(page: TiffPage, indices: NDArray[Any]) -> NDArray[np.uint8]:
     colormap = page.colormap
     if colormap is None or indices.shape[2] != 1:
         raise ValueError("a palette picture must have a palette and one sample per pixel")
-    # Sixteen bits by the specification; some writers fill eight.
-    palette = colormap >> 8 if colormap.max() > 255 else colormap
-    return np.ascontiguousarray(palette.astype(np.uint8).T[indices[:, :, 0]])
+    # Sixteen bits by the specification; some writers fill eight, or multiply by 256, as GDAL knows.
+    if colormap.max() > 255:
+        colormap = colormap // (257 if (colormap % 256).any() else 256)
+    return np.ascontiguousarray(colormap.astype(np.uint8).T[indices[:, :, 0]])
 
 
 def _ycbcr_to_rgb(values: NDArray[Any]) -> NDArray[Any]:

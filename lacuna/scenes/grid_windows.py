@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lacuna.errors import SceneError
 from lacuna.scenes.runner import SceneModel
 from lacuna.windows.tiling import Tile, Window
 
@@ -12,12 +13,24 @@ _BLOCK = 256
 """Blocks of most rasters are 256 or 512 pixels wide, or whole rows: sides are multiples."""
 
 
-def choose_side(model: SceneModel) -> int:
+def choose_side(model: SceneModel, height: int, width: int) -> int:
     """Choose the side of what a window keeps, in pixels: on the model's grid, and whole blocks.
 
     Args:
         model: model that segments the scene.
+        height: rows of the scene.
+        width: columns of the scene.
+
+    Raises:
+        SceneError: if windows would leave seams, and the scene is too large for one.
     """
+    if not model.is_exact:
+        if height * width > model.window_pixels:
+            raise SceneError(
+                f"a scene of more than {model.window_pixels} pixels needs a model whose answers do "
+                f"not depend on padding; those of {model.name} do, and windows would leave seams"
+            )
+        return max(height, width)
     step = math.lcm(model.total_stride, _BLOCK)
     seen = math.isqrt(model.window_pixels) - 2 * model.halo
     side = seen // step * step

@@ -42,13 +42,13 @@ def make_layers(names: Sequence[str], model: SceneModel) -> dict[str, Layer]:
         names: names of layers, `LABELS` among them.
         model: model whose classes they show.
     """
-    makers = {
-        LABELS: lambda: labels_layer(model.classes),
-        "confidence": confidence_layer,
-        "support": support_layer,
-        "probabilities": lambda: probabilities_layer(model.classes),
+    known = {
+        LABELS: labels_layer(model.classes),
+        "confidence": confidence_layer(),
+        "support": support_layer(),
+        "probabilities": probabilities_layer(model.classes),
     }
-    return {name: makers[name]() for name in names}
+    return {name: known[name] for name in names}
 
 
 def make_planes(

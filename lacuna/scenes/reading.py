@@ -18,6 +18,9 @@ from lacuna.windows.tiling import Tile, Window
 Part: TypeAlias = tuple[int, int]
 """First column of a part of a scene, and the one past its last."""
 
+_CORNER = 16
+"""Side in pixels of what is read to compare the bands with those of the model."""
+
 _READ_BYTES = 128 << 20
 """Memory for rows that several windows need."""
 
@@ -118,13 +121,13 @@ def check_mask_size(scene: RasterSource, mask: RasterSource) -> None:
 
 
 def check_bands(source: RasterSource, model: SceneModel) -> None:
-    """Read one pixel as the model takes it, before anything else is done.
+    """Read a corner as the model takes it, before anything else is done.
 
     Raises:
         ChannelMismatchError: if the bands cannot be taken for the model's.
     """
     to_sample(
-        source.read(Window(0, 0, 1, 1)),
+        source.read(Window(0, 0, *(min(side, _CORNER) for side in source.grid.size))),
         None,
         model.channels,
         model.dtype,

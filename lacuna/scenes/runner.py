@@ -26,7 +26,7 @@ class SceneModel:
         bands: names of the bands that it takes; empty if they are not known.
         total_stride: side in pixels of a cell of the coarsest level; windows start on multiples.
         receptive_radius: distance in pixels beyond which no pixel influences an output.
-        window_pixels: largest height × width of a window.
+        window_pixels: largest height × width of a window; of a scene, if windows are not exact.
         is_exact: whether windows give what the whole scene gives.
     """
 

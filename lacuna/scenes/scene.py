@@ -17,6 +17,7 @@ from lacuna.raster.nodata import NoData
 from lacuna.scenes.grid_windows import choose_side, plan_tiles
 from lacuna.scenes.journal import Journal, fingerprint
 from lacuna.scenes.layers import LABELS, ExtraLayer, make_layers
+from lacuna.scenes.names import name_layer
 from lacuna.scenes.reading import SceneReader, check_bands, check_mask_size
 from lacuna.scenes.runner import SceneModel, SceneRunner
 from lacuna.scenes.running import SceneRun
@@ -58,9 +59,7 @@ class SceneTask:
     @property
     def layer_files(self) -> dict[str, Path]:
         """Files of the layers, by their names."""
-        beside: dict[str, Path] = {
-            name: self.output.with_stem(f"{self.output.stem}-{name}") for name in self.also
-        }
+        beside: dict[str, Path] = {name: name_layer(self.output, name) for name in self.also}
         return {**beside, LABELS: self.output}
 
     @property
@@ -114,21 +113,22 @@ async def run_scene(
         OSError: if an output cannot be written. What is done is kept for another run.
     """
     model = runner.model
-    if not model.is_exact:
-        raise SceneError(
-            f"a scene needs a model whose answers do not depend on padding; those of {model.name} "
-            "do, and windows would leave seams"
-        )
     check_outputs(task)
     with ExitStack() as stack:
         source = stack.enter_context(
-            open_raster(task.source, bands=task.bands, alpha=task.alpha, scale=task.scale)
+            open_raster(
+                task.source,
+                bands=task.bands,
+                alpha=task.alpha,
+                scale=task.scale,
+                expected=model.bands,
+            )
         )
         mask = None if task.mask is None else stack.enter_context(open_raster(task.mask))
         if mask is not None:
             check_mask_size(source, mask)
         check_bands(source, model)
-        side = choose_side(model)
+        side = choose_side(model, *source.grid.size)
         identity = task.describe(source.grid, model, side)
         journal = stack.enter_context(Journal(task.output))
         journal.begin(identity, resume=task.resume, overwrite=task.overwrite)

@@ -149,7 +149,8 @@ async def _find_model(
 
 
 def _describe(entry: Mapping[str, Any]) -> SceneModel:
-    image = entry["image"]
+    image, is_exact = entry["image"], entry["contract"]["padding_invariant"]
+    most_pixels = entry["limits"]["image_pixels"]
     return SceneModel(
         name=entry["name"],
         version=entry["version"],
@@ -160,8 +161,8 @@ def _describe(entry: Mapping[str, Any]) -> SceneModel:
         bands=tuple(image.get("bands") or ()),
         total_stride=entry["total_stride"],
         receptive_radius=entry["receptive_radius"],
-        window_pixels=min(Tiling.max_pixels, entry["limits"]["image_pixels"]),
-        is_exact=entry["contract"]["padding_invariant"],
+        window_pixels=min(Tiling.max_pixels, most_pixels) if is_exact else most_pixels,
+        is_exact=is_exact,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Segmentation
 from lacuna.scenes.runner import SceneModel
 from service.cli.local_engine import LocalEngine, open_engine
@@ -31,7 +32,9 @@ class LocalRunner:
         self._served = model
         # Each worker has a window, and the next is ready when it ends.
         self.concurrency = 2 * engine.workers + 1
-        self.model = describe_model(model, engine.segmenter.window_pixels)
+        is_exact = model.contract.holds
+        window_pixels = engine.segmenter.window_pixels if is_exact else ImageLimits().image_pixels
+        self.model = describe_model(model, window_pixels)
 
     @property
     def familiar(self) -> FamiliarRange | None:
@@ -76,7 +79,7 @@ def describe_model(model: ServedModel, window_pixels: int) -> SceneModel:
 
     Args:
         model: model that is served.
-        window_pixels: largest height × width of a window.
+        window_pixels: largest height × width of a window; of a scene, if windows are not exact.
     """
     manifest = model.runtime.manifest
     return SceneModel(
@@ -86,7 +89,7 @@ def describe_model(model: ServedModel, window_pixels: int) -> SceneModel:
         classes=manifest.class_infos,
         channels=manifest.image.channels,
         dtype=manifest.image.dtype,
-        bands=(),
+        bands=manifest.image.bands or (),
         total_stride=manifest.total_stride,
         receptive_radius=manifest.receptive_radius,
         window_pixels=window_pixels,

@@ -14,7 +14,7 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 REAL_FOLDER = Path(__file__).parents[3] / "shared" / "data" / "rasters"
@@ -69,14 +69,6 @@ def write_raster(
     return path
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Let rasterio open rasters without a place on Earth."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
-
-
 def gdal_file(
     values: NDArray[Any], *, names: Sequence[str] = (), colours: Sequence[str] = (), **options: Any
 ) -> bytes:
@@ -111,3 +103,12 @@ def read_with_gdal(data: bytes) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The values (H, W, C) of a file, and its valid pixels (H, W), as GDAL reads them."""
     with quiet(), MemoryFile(data) as memory, memory.open() as dataset:
         return np.moveaxis(dataset.read(), 0, 2), dataset.dataset_mask() > 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let rasterio open rasters without a place on Earth, and with alpha and a no-data value."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NodataShadowWarning)
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield

@@ -311,11 +311,17 @@ def test_a_model_that_was_replaced_meanwhile_leaves_nothing(scene, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
 
 
-def test_a_model_whose_answers_depend_on_padding_is_refused(scene, tmp_path):
-    source, _, _ = scene
+def test_a_model_whose_answers_depend_on_padding_gets_the_whole_scene_or_none(scene, tmp_path):
+    source, image, mask = scene
+    whole = GriddedRunner(is_exact=False, window_pixels=image.size)
+    smaller = GriddedRunner(is_exact=False, window_pixels=image.size - 1)
 
+    result = segment(SceneTask(source, tmp_path / "labels.tif"), whole)
+
+    assert np.array_equal(read_raster(result.output)[0], answer_whole(image, mask).labels)
+    assert len(whole.kept) == 1
     with pytest.raises(SceneError, match="would leave seams"):
-        segment(SceneTask(source, tmp_path / "labels.tif"), GriddedRunner(is_exact=False))
+        segment(SceneTask(source, tmp_path / "other.tif"), smaller)
 
 
 @pytest.mark.parametrize(
