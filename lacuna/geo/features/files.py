@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 
 from lacuna.errors import SceneError
 from lacuna.excerpts import list_names, quote
@@ -88,8 +89,12 @@ def parse_crs(text: str, name: str) -> CRS:
     Raises:
         SceneError: if it is not known.
     """
-    with gdal(f"coordinate reference system must be known; {quote(text)} is not", name, SceneError):
-        return CRS.from_user_input(text)
+    rule = "coordinate reference system must be known"
+    try:
+        with gdal(rule, name, SceneError):
+            return CRS.from_user_input(text)
+    except CRSError as error:
+        raise SceneError(f"{rule}; {name} has {quote(text)}") from error
 
 
 def check_field(field: str, known: Iterable[str], name: str) -> None:

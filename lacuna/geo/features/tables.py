@@ -33,7 +33,7 @@ class FeatureTable(FeatureFile):
     """
 
     def __init__(self, path: Path, field: str) -> None:
-        self.name, self._field = str(path), field
+        self.name, self._path, self._field = str(path), path, field
         self._pyogrio = _import_pyogrio(path)
         with _failures(self.name):
             layers = [str(name) for name, kind in self._pyogrio.list_layers(path) if kind]
@@ -41,10 +41,10 @@ class FeatureTable(FeatureFile):
                 raise SceneError(
                     f"polygons must be one layer; {path} has {len(layers)}: {list_names(layers)}"
                 )
-            self._source = {"path_or_buffer": path, "layer": layers[0]}
             facts = self._pyogrio.read_info(
-                **self._source, force_feature_count=True, force_total_bounds=True
+                path, layer=layers[0], force_feature_count=True, force_total_bounds=True
             )
+        self._layer = layers[0]
         if not facts["features"]:
             raise SceneError(f"polygons must be given; {path} has no features")
         check_field(field, map(str, facts["fields"]), self.name)
@@ -55,7 +55,12 @@ class FeatureTable(FeatureFile):
         """Read the features that touch a box."""
         with _failures(self.name):
             _, numbers, shapes, (values,) = self._pyogrio.raw.read(
-                **self._source, columns=[self._field], bbox=box, return_fids=True, force_2d=True
+                self._path,
+                layer=self._layer,
+                columns=[self._field],
+                bbox=box,
+                return_fids=True,
+                force_2d=True,
             )
             features = Features(numbers, values.astype(object), shapely.from_wkb(shapes))
         return features.take(np.argsort(numbers))
