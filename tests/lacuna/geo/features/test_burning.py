@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.features import rasterize, shapes
-from rasterio.warp import transform_geom
 from rasterio.warp import transform as warp
+from rasterio.warp import transform_geom
 
 from lacuna.errors import SceneError
 from lacuna.geo.features.burning import FeatureGrid
@@ -69,7 +69,9 @@ def burn_whole(grid, polygons):
     return rasterize(pairs, grid.size, fill=BACKGROUND, transform=grid.transform, dtype=np.uint8)
 
 
-@pytest.mark.parametrize("transform", [NORTH_UP, ROTATED, SOUTH_UP], ids=["north", "turned", "south"])
+@pytest.mark.parametrize(
+    "transform", [NORTH_UP, ROTATED, SOUTH_UP], ids=["north", "turned", "south"]
+)
 @pytest.mark.parametrize("suffix", [".geojson", ".gpkg"])
 @given(seed=st.integers(0, 10**6), side=st.integers(7, 130))
 @settings(max_examples=8, deadline=None)
