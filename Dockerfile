@@ -39,9 +39,10 @@ FROM dependencies AS slim
 RUN command -v strip >/dev/null \
     || { apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils >/dev/null; }
 RUN set -eu; cd "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
-    # Symbols that only a debugger reads: 250 MB of TensorFlow's, 37 of imagecodecs', 12 of uvloop's.
+    # Symbols that only a debugger reads: 250 MB of TensorFlow's, 37 of imagecodecs', 28 of rasterio's, 12 of
+    # uvloop's.
     # Libraries that a wheel vendors (*.libs) were rewritten by its maker, and are left alone.
-    find tensorflow imagecodecs uvloop -name '*.so*' -type f -exec strip --strip-unneeded {} +; \
+    find tensorflow imagecodecs rasterio uvloop -name '*.so*' -type f -exec strip --strip-unneeded {} +; \
     # Headers for building against TensorFlow: 287 MB.
     rm -r tensorflow/include; \
     # NumPy's tests: 11 MB.

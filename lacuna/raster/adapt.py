@@ -98,7 +98,7 @@ def to_sample(
     values, valid = fit_to_model(
         add_mask(raster, mask), channels, dtype, nodata=nodata, model=model, names=names
     )
-    return Sample(values, valid, raster.doubts)
+    return Sample(values, valid, raster.doubts, raster.georeference)
 
 
 def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.georeference import GeoTiffTags
 from lacuna.raster.bands import BandChoice
-from lacuna.raster.georeference import Georeference
 
 KEPT_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
@@ -55,7 +55,7 @@ class Raster:
     is_lossy: bool | None = False
     is_turned: bool = False
     stored: NDArray[Any] | None = None
-    georeference: Georeference | None = None
+    georeference: GeoTiffTags | None = None
     band_names: tuple[str, ...] = ()
     bands: BandChoice | None = None
     hides_nodata: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sized
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sized
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -86,6 +86,7 @@ class AsyncClient:
         mask: Image | None = None,
         *,
         probabilities: bool = False,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> Result:
         """Segment an image.
@@ -100,6 +101,8 @@ class AsyncClient:
                 keeps beside an image file is taken. A masked array's own mask, alpha, the no-data
                 value and finiteness count besides.
             probabilities: whether the result holds probabilities, too.
+            also: further planes that the result holds: `confidence`, `support`; not in the
+                protocol `tfserving`.
             **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`, `bands`, `alpha`; None
                 is the same as leaving it out.
 
@@ -108,7 +111,7 @@ class AsyncClient:
                 `UnavailableError` if trying again may help.
             OSError: if a file cannot be read.
         """
-        return await self.ask(Question(image, mask, probabilities, **target))
+        return await self.ask(Question(image, mask, probabilities, also=also, **target))
 
     async def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
@@ -129,20 +132,22 @@ class AsyncClient:
         media_type: str,
         image: Image,
         mask: Image | None = None,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> bytes:
         """Segment an image and return the answer as the server writes it, whatever the protocol.
 
         Args:
-            media_type: `application/json`, `image/png`, `application/x-npy` or `application/zip`.
+            media_type: one of `lacuna.outputs.MEDIA_TYPES`.
             image: as in `segment`.
             mask: as in `segment`.
+            also: as in `segment`, for types that hold planes.
             **target: as in `segment`.
 
         Returns:
             The answer's bytes.
         """
-        question = prepare(Question(image, mask, **target))
+        question = prepare(Question(image, mask, also=also, **target))
         await self._run(check_large_file(question, self._catalog))
         reply = await self._send(write_call(question, media_type))
         pass_on(read_warnings(reply))
@@ -175,6 +180,7 @@ class AsyncClient:
         progress: bool = False,
         return_errors: bool = False,
         probabilities: bool = False,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> AsyncIterator[Result | LacunaError | OSError]:
         """Segment many images, several at once.
@@ -187,6 +193,7 @@ class AsyncClient:
             return_errors: whether the result of an image that fails is its error. If not, the first
                 error is raised, and no further image is sent.
             probabilities: as in `segment`.
+            also: as in `segment`.
             **target: as in `segment`.
 
         Returns:
@@ -197,7 +204,7 @@ class AsyncClient:
             pair: tuple[Image, Image | None],
         ) -> Result | LacunaError | OSError:
             try:
-                return await self.segment(*pair, probabilities=probabilities, **target)
+                return await self.segment(*pair, probabilities=probabilities, also=also, **target)
             except (LacunaError, OSError) as error:
                 if return_errors:
                     return error

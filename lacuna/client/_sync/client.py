@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -87,6 +87,7 @@ class Client:
         mask: Image | None = None,
         *,
         probabilities: bool = False,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> Result:
         """Segment an image.
@@ -101,6 +102,8 @@ class Client:
                 keeps beside an image file is taken. A masked array's own mask, alpha, the no-data
                 value and finiteness count besides.
             probabilities: whether the result holds probabilities, too.
+            also: further planes that the result holds: `confidence`, `support`; not in the
+                protocol `tfserving`.
             **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`, `bands`, `alpha`; None
                 is the same as leaving it out.
 
@@ -109,7 +112,7 @@ class Client:
                 `UnavailableError` if trying again may help.
             OSError: if a file cannot be read.
         """
-        return self.ask(Question(image, mask, probabilities, **target))
+        return self.ask(Question(image, mask, probabilities, also=also, **target))
 
     def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
@@ -130,20 +133,22 @@ class Client:
         media_type: str,
         image: Image,
         mask: Image | None = None,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> bytes:
         """Segment an image and return the answer as the server writes it, whatever the protocol.
 
         Args:
-            media_type: `application/json`, `image/png`, `application/x-npy` or `application/zip`.
+            media_type: one of `lacuna.outputs.MEDIA_TYPES`.
             image: as in `segment`.
             mask: as in `segment`.
+            also: as in `segment`, for types that hold planes.
             **target: as in `segment`.
 
         Returns:
             The answer's bytes.
         """
-        question = prepare(Question(image, mask, **target))
+        question = prepare(Question(image, mask, also=also, **target))
         self._run(check_large_file(question, self._catalog))
         reply = self._send(write_call(question, media_type))
         pass_on(read_warnings(reply))
@@ -176,6 +181,7 @@ class Client:
         progress: bool = False,
         return_errors: bool = False,
         probabilities: bool = False,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> Iterator[Result | LacunaError | OSError]:
         """Segment many images, several at once.
@@ -188,6 +194,7 @@ class Client:
             return_errors: whether the result of an image that fails is its error. If not, the first
                 error is raised, and no further image is sent.
             probabilities: as in `segment`.
+            also: as in `segment`.
             **target: as in `segment`.
 
         Returns:
@@ -198,7 +205,7 @@ class Client:
             pair: tuple[Image, Image | None],
         ) -> Result | LacunaError | OSError:
             try:
-                return self.segment(*pair, probabilities=probabilities, **target)
+                return self.segment(*pair, probabilities=probabilities, also=also, **target)
             except (LacunaError, OSError) as error:
                 if return_errors:
                     return error

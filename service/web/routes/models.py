@@ -31,7 +31,7 @@ def make_router(services: AppServices) -> APIRouter:
             labels = repository.list_labels(status.name, status.version)
             limits = {
                 "image_pixels": services.exchange.find_limits(status.name).most_pixels,
-                "body_bytes": services.body_limits.body_bytes,
+                "body_bytes": services.exchange.body_bytes,
             }
             described.append(_describe(status, labels, limits, model))
         return {"models": described}

@@ -298,7 +298,7 @@ def test_nodata_may_be_nan():
     [
         (
             {"timeout": "1"},
-            "one of model, version, nodata, timeout_s, stretch, bands, alpha; it is timeout",
+            "one of model, version, nodata, timeout_s, stretch, bands, alpha, also; it is timeout",
         ),
         ({"nodata": "zero"}, "nodata must be a number, nan or none; it is 'zero'"),
         ({"nodata": True}, "nodata must be a number, nan or none; it is True"),
