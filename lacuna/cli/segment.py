@@ -360,8 +360,8 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
         turns = itertools.cycle(clients)
 
         async def segment_image(plan: ImagePlan) -> Result:
-            # Only JSON names the version of the model that answered.
-            brief = plan.output.suffix.lower() != ".json"
+            # Only JSON names the version of the model that answered, and where the image lies.
+            brief = find_by_suffix(plan.output.suffix).place == "unused"
             question = Question(
                 plan.image,
                 plan.mask,

@@ -16,6 +16,7 @@ from lacuna.cli.segment_plan import ImagePlan
 from lacuna.cli.segment_run import SegmentImage
 from lacuna.client.result import Result
 from lacuna.errors import OutOfMemoryError, RequestError
+from lacuna.outputs import find_by_suffix
 from lacuna.raster.bands import BandSelection
 from lacuna.raster.files import is_large, map_file
 from lacuna.raster.images import ImageFile
@@ -46,7 +47,8 @@ async def open_models(
         ClickException: if the repository does not hold the model.
     """
     from service.pipeline import Pipeline, SegmentOptions  # noqa: PLC0415
-    from service.wire.native.request import read_parameters  # noqa: PLC0415 (both need the extra)
+    from service.wire.native.place import locate  # noqa: PLC0415
+    from service.wire.native.request import read_parameters  # noqa: PLC0415 (all need the extra)
 
     parsed = read_parameters({n: value for n, value in parameters.items() if value is not None})
     options = SegmentOptions(probabilities, parsed.timeout_s)
@@ -63,7 +65,7 @@ async def open_models(
                 segmented = await pipeline.segment(model, [sample], options)
             segmentation = segmented.segmentations[0]
             stages_s = {"decode": decode_s, "queue": segmented.queue_s, "infer": segmented.infer_s}
-            return Result(
+            result = Result(
                 segmentation.labels,
                 manifest.class_infos,
                 model.name,
@@ -73,6 +75,10 @@ async def open_models(
                 plan.image,
                 warnings=warnings,
             )
+            if sample.georeference is None:
+                return result
+            kind = find_by_suffix(plan.output.suffix)
+            return await asyncio.to_thread(locate, result, sample.georeference, kind)
 
         yield segment_image
 
