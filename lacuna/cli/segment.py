@@ -79,7 +79,7 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
     metavar="FILE|PATTERN|none",
     help="Image or NPY of the same size; non-zero = valid. Or a pattern of its path, relative to "
     "the image's folder, with {stem}, {name}, {suffix} or {parent} of the image. Or none, to leave "
-    "out files that are named like masks.",
+    "out files that are named like masks, and the .msk file beside an image.",
 )
 @click.option(
     "--mask-optional",
@@ -374,7 +374,14 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
         async def segment_image(plan: ImagePlan) -> Result:
             # Only JSON names the version of the model that answered, and where the image lies.
             brief = find_by_suffix(plan.output.suffix).place == "unused"
-            question = Question(plan.image, plan.mask, probabilities, brief, **target)
+            question = Question(
+                plan.image,
+                plan.mask,
+                probabilities,
+                brief,
+                takes_sidecar=plan.takes_sidecar,
+                **target,
+            )
             return await next(turns).ask(question)
 
         yield segment_image
