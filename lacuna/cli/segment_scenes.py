@@ -21,7 +21,12 @@ import click
 from lacuna.cli.segment_plan import ImagePlan
 from lacuna.cli.segment_run import ImageFailure, ImageSuccess, is_fatal
 from lacuna.distribution import describe_extra
-from lacuna.errors import LacunaError, MissingExtraError
+from lacuna.errors import (
+    BodyTooLargeError,
+    ImageTooLargeError,
+    LacunaError,
+    MissingExtraError,
+)
 from lacuna.raster.formats import FORMATS
 from lacuna.scenes.names import name_layer
 
@@ -162,6 +167,25 @@ def make_tasks(
 
 def _is_suffix(text: str) -> bool:
     return text.startswith(".") and Path(text).name == text and not Path(text).suffix
+
+
+def take_refused(failed: list[ImageFailure]) -> list[ImagePlan]:
+    """Take out of the failures the images that may be segmented as scenes.
+
+    A server refused them for their size.
+
+    Args:
+        failed: failures, from which these are removed.
+    """
+    refused = [
+        failure
+        for failure in failed
+        if isinstance(failure.error, ImageTooLargeError | BodyTooLargeError)
+        and failure.plan.output.suffix.lower() in _TIFF
+        and find_spec("rasterio") is not None
+    ]
+    failed[:] = [failure for failure in failed if failure not in refused]
+    return [failure.plan for failure in refused]
 
 
 async def run_tasks(

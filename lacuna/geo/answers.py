@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from lacuna.errors import NotGeoreferencedError, SceneError
-from lacuna.geo.areas import PixelAreas, measure_labels
+from lacuna.errors import InvalidImageError, NotGeoreferencedError, SceneError
+from lacuna.geo.areas import PixelAreas, measure_pixels
 from lacuna.geo.cog import encode_cog
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
 from lacuna.geo.layers import Layer, confidence_layer, labels_layer, support_layer
 from lacuna.geo.place import describe, make_grid
+from lacuna.geo.polygons import encode_geojson
 from lacuna.geo.tags import read_grid
 from lacuna.georeference import Georeference, GeoTiffTags
 from lacuna.segmentation import NamedSegmentation
 
-_PAGE_OPTIONS = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
+Named = TypeVar("Named", bound=NamedSegmentation)
+
+_STRIP_PIXELS = 1 << 18
+
+_PAGE_OPTIONS = {
+    "tiled": True,
+    "blockxsize": 512,
+    "blockysize": 512,
+    "compress": "deflate",
+    "zlevel": 1,
+}
 
 
 def describe_tags(tags: GeoTiffTags, size: tuple[int, int]) -> Georeference:
@@ -35,23 +47,36 @@ def describe_tags(tags: GeoTiffTags, size: tuple[int, int]) -> Georeference:
     return describe(read_grid(tags, size))
 
 
-def measure(segmentation: NamedSegmentation) -> NamedSegmentation:
+def measure(segmentation: Named) -> Named:
     """Add the mean area of a pixel and the area of each class, if pixels have areas.
 
     Args:
         segmentation: with a georeference.
     """
     try:
-        areas = PixelAreas(_find_grid(segmentation))
-    except NotGeoreferencedError:
+        areas = measure_pixels(_find_grid(segmentation))
+        total_m2 = np.zeros(0) if areas is None else _add_up(segmentation.labels, areas)
+    except InvalidImageError:  # the transform leads beyond what the CRS can project
         return segmentation
-    total_m2 = measure_labels(segmentation.labels, areas)
     pixel_m2 = float(total_m2.sum()) / segmentation.labels.size
+    if areas is None or not math.isfinite(pixel_m2):
+        return segmentation
     return replace(
         segmentation,
         georeference=replace(_find_place(segmentation), pixel_area_m2=pixel_m2),
         areas_m2={entry.name: float(total_m2[entry.id]) for entry in segmentation.classes},
     )
+
+
+def _add_up(labels: NDArray[np.uint8], areas: PixelAreas) -> NDArray[np.float64]:
+    """Return the area of each label, float64 (256,)."""
+    rows = max(_STRIP_PIXELS // labels.shape[1], 1)
+    total_m2 = np.zeros(256)
+    for top in range(0, len(labels), rows):
+        strip = labels[top : top + rows]
+        weights = areas.of_rows(top, len(strip)).ravel()
+        total_m2 += np.bincount(strip.ravel(), weights, minlength=256)
+    return total_m2
 
 
 def write_geotiff(segmentation: NamedSegmentation) -> bytes:
@@ -83,8 +108,6 @@ def write_geojson(segmentation: NamedSegmentation) -> bytes:
     Raises:
         NotGeoreferencedError: if the segmentation has no CRS or no transform.
     """
-    from lacuna.geo.polygons import encode_geojson  # noqa: PLC0415
-
     grid = _find_grid(segmentation)
     if grid.crs is None or grid.transform is None:
         raise NotGeoreferencedError(
@@ -108,7 +131,12 @@ def _append_pages(
     with gdal("planes must be written", "the answer", SceneError), MemoryFile() as file:
         file.write(content)
         for plane, layer in pages:
-            profile: dict[str, Any] = {**_PAGE_OPTIONS, **grid.to_profile(), "nodata": layer.nodata}
+            profile: dict[str, Any] = {
+                **_PAGE_OPTIONS,
+                **grid.to_profile(),
+                "nodata": layer.nodata,
+                "predictor": layer.predictor,
+            }
             with rasterio.open(
                 file.name,
                 "w",

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
+from PIL import Image
 
 from lacuna.cli import main
+from lacuna.raster.limits import ImageLimits
 from service.cli.loading import load_saved_model
 from service.platforms import DEMO_REPOSITORY
 from tests.support.apps import load_repository
@@ -62,6 +64,26 @@ def test_the_labels_are_those_of_an_image_and_of_servers(scene, tmp_path):
     assert (tmp_path / "here.tif").read_bytes() == (tmp_path / "there.tif").read_bytes()
     assert np.array_equal(np.load(tmp_path / "image.npy"), labels)
     assert np.array_equal(np.load(tmp_path / "sent.npy"), labels)
+
+
+def test_a_picture_that_a_server_refuses_for_its_size_is_a_scene(tmp_path):
+    picture = tmp_path / "picture.png"
+    values = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
+    Image.fromarray(values).save(picture)
+    repository = load_repository(DEMO_REPOSITORY, load_saved_model)
+    limits = ImageLimits(image_pixels=180**2)
+
+    with serve_live(repository, image_limits=limits) as address:
+        url = f"http://{address}"
+        result = run(picture, "-o", tmp_path / "labels.tif", "--url", url)
+        refused = run(picture, "-o", tmp_path / "labels.npy", "--url", url)
+
+    assert result.exit_code == 0, result.output
+    assert run(picture, "-o", tmp_path / "here.npy").exit_code == 0
+    labels = read_raster(tmp_path / "labels.tif")[0]
+    assert np.array_equal(labels, np.load(tmp_path / "here.npy"))
+    assert refused.exit_code == 1
+    assert "at most 32400 pixels" in refused.stderr
 
 
 def test_a_folder_of_rasters_is_a_folder_of_scenes_and_what_is_done_is_skipped(scene, tmp_path):
