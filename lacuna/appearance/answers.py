@@ -21,7 +21,7 @@ def find_warnings(
         familiar: Range that the model is familiar with; None if it is not known.
     """
     unlike = warn_unlike_training(samples, familiar)
-    if not any([sample.doubts for sample in samples]):
+    if not any(sample.doubts for sample in samples):
         return unlike
     return (*warn_doubtful(samples), *unlike)
 

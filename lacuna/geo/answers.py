@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from lacuna.errors import InvalidImageError, NotGeoreferencedError, SceneError
-from lacuna.geo.areas import PixelAreas, measure_pixels
+from lacuna.geo.areas import PixelAreas, measure_labels
 from lacuna.geo.cog import encode_cog
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
@@ -54,29 +54,18 @@ def measure(segmentation: Named) -> Named:
         segmentation: with a georeference.
     """
     try:
-        areas = measure_pixels(_find_grid(segmentation))
-        total_m2 = np.zeros(0) if areas is None else _add_up(segmentation.labels, areas)
-    except InvalidImageError:  # the transform leads beyond what the CRS can project
+        areas = PixelAreas(_find_grid(segmentation))
+        total_m2 = measure_labels(segmentation.labels, areas)
+    except (NotGeoreferencedError, InvalidImageError):  # or beyond what the CRS can project
         return segmentation
     pixel_m2 = float(total_m2.sum()) / segmentation.labels.size
-    if areas is None or not math.isfinite(pixel_m2):
+    if not math.isfinite(pixel_m2):
         return segmentation
     return replace(
         segmentation,
         georeference=replace(_find_place(segmentation), pixel_area_m2=pixel_m2),
         areas_m2={entry.name: float(total_m2[entry.id]) for entry in segmentation.classes},
     )
-
-
-def _add_up(labels: NDArray[np.uint8], areas: PixelAreas) -> NDArray[np.float64]:
-    """Return the area of each label, float64 (256,)."""
-    rows = max(_STRIP_PIXELS // labels.shape[1], 1)
-    total_m2 = np.zeros(256)
-    for top in range(0, len(labels), rows):
-        strip = labels[top : top + rows]
-        weights = areas.of_rows(top, len(strip)).ravel()
-        total_m2 += np.bincount(strip.ravel(), weights, minlength=256)
-    return total_m2
 
 
 def write_geotiff(segmentation: NamedSegmentation) -> bytes:

@@ -1,214 +1,185 @@
-"""Areas of a grid's pixels on the ellipsoid.
+"""Areas of pixels on the ellipsoid of WGS 84, in square metres.
 
-A pixel's area is that of the quadrilateral of its corners in an equal-area projection: cylindrical
-for longitudes and latitudes, Lambert's azimuthal one about the middle of the grid for a projected
-coordinate reference system, both on that system's ellipsoid.
-
-Projecting every corner would take half a microsecond each. But areas vary so smoothly over a grid
-that a polynomial in row and column gives them to ten digits.
+The pixels of a projected raster differ in area: in UTM by a part in 500, in Mercator's projection
+without bounds. An equal-area projection is right everywhere, and slow to compute for every corner.
+But it is smooth: over a box of pixels, two polynomials give its coordinates to the last digits that
+PROJ has, and a third the area of each pixel, which is the determinant of their derivatives.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.warp import transform
 
-from lacuna.geo.coordinates import is_on_earth, transform_coordinates
+from lacuna.errors import NotGeoreferencedError
+from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
+from lacuna.windows.tiling import Window
 
-_Floats: TypeAlias = NDArray[np.float64]
-_Points: TypeAlias = tuple[_Floats, _Floats]
-_Projection: TypeAlias = Callable[[_Floats, _Floats], _Points | None]
+_POINTS = 13
+_NODES = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
+_FIT = np.linalg.inv(chebyshev.chebvander(_NODES, _POINTS - 1))
 
-_LEAST_SIDE_M = 100.0
-"""Side of the square that stands for a smaller pixel. PROJ's coordinates are exact to about a
-nanometre, 10⁻¹¹ of it; on a square of this side, the curvature counts as little."""
-_ORDERS = (5, 9, 17, 33, 65)
+_INTEGRALS = np.array([chebyshev.chebint(term) for term in np.eye(_POINTS)])
+
 _TOLERANCE = 1e-10
-"""Largest share of the last coefficients of a polynomial that fits."""
+"""Largest part of an area that the last terms of its polynomial may have, or its box is divided."""
+
+_SMOOTH_M = 100_000
+"""Side of a box in which any projection is smooth. What is left there is the noise of PROJ."""
+
+_LEAST_SIDE = 16
+"""Least side of a box that is divided, in pixels."""
+
+_MOST_BOXES = 512
+"""Most boxes of a raster: a second of work. A map of the whole world in Mercator's takes 160."""
+
+_STRIP_PIXELS = 1 << 18
 
 
-class PixelAreas(Protocol):
-    """Areas of the pixels of a grid."""
+@dataclass(frozen=True)
+class _Box:
+    """Part of a raster, and the polynomial of its pixels' areas."""
 
-    @property
-    def typical(self) -> float:
-        """Area of the pixel in the middle, in square metres."""
-        ...
-
-    def of_rows(self, first: int, count: int) -> _Floats:
-        """Return the areas of rows, float64 (count, W), in square metres."""
-        ...
+    window: Window
+    terms: NDArray[np.float64]
 
 
-def measure_pixels(grid: Grid) -> PixelAreas | None:
-    """Measure the pixels of a grid.
+class PixelAreas:
+    """Areas of the pixels of a raster.
+
+    Args:
+        grid: with a CRS and a transform.
+
+    Raises:
+        NotGeoreferencedError: if it has none, or they do not lead to the ellipsoid.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._width = grid.width
+        fitted = _fit(grid, Window(0, 0, grid.height, grid.width))
+        self._boxes = tuple(islice(fitted, _MOST_BOXES + 1))
+        if len(self._boxes) > _MOST_BOXES:
+            raise NotGeoreferencedError(
+                "pixels must have areas that change smoothly; these do not, and are not measured"
+            )
+
+    def compute(self, top: int, height: int) -> NDArray[np.float64]:
+        """Compute the areas of some rows of pixels.
+
+        Args:
+            top: first row.
+            height: number of rows.
+
+        Returns:
+            float64 (height, W), in m².
+        """
+        areas = np.empty((height, self._width))
+        for window, terms in ((box.window, box.terms) for box in self._boxes):
+            first, last = max(top, window.top), min(top + height, window.top + window.height)
+            if first < last:
+                rows = _average(first - window.top, last - window.top, window.height)
+                columns = _average(0, window.width, window.width)
+                across = slice(window.left, window.left + window.width)
+                areas[first - top : last - top, across] = rows @ terms @ columns.T
+        return areas
+
+
+def measure_labels(labels: NDArray[np.uint8], areas: PixelAreas) -> NDArray[np.float64]:
+    """Measure the area of each label.
+
+    Args:
+        labels: uint8 (H, W).
+        areas: of the same raster.
 
     Returns:
-        None if they are unknown: the grid has no transform, no coordinate reference system on an
-        ellipsoid, or pixels outside the domain of its projection.
+        float64 (256,), in m².
     """
-    middle = np.array((grid.height - 1) / 2), np.array((grid.width - 1) / 2)
-    for project in _list_projections(grid):
-        areas = _measure_squares(project, *middle, 1.0)
-        if areas is None or not float(areas) > 0:
-            continue
-        typical = float(areas)
-        coefficients = _fit(project, grid, max(1.0, _LEAST_SIDE_M / math.sqrt(typical)))
-        if coefficients is not None:
-            return _SmoothAreas(coefficients, grid, typical)
-        if grid.crs is not None and grid.crs.is_geographic:
-            # Such a grid may end half a pixel behind a pole.
-            return _EachPixel(project, grid.width, typical)
-    return None
+    rows = max(_STRIP_PIXELS // labels.shape[1], 1)
+    total = np.zeros(256)
+    for top in range(0, len(labels), rows):
+        strip = labels[top : top + rows]
+        weights = areas.compute(top, len(strip)).ravel()
+        total += np.bincount(strip.ravel(), weights, minlength=256)
+    return total
 
 
-class _SmoothAreas:
-    """Areas by a polynomial in row and column."""
-
-    def __init__(self, coefficients: _Floats, grid: Grid, typical: float) -> None:
-        columns = _normalize(np.arange(grid.width), grid.width)
-        self._order, self._height = len(coefficients), grid.height
-        self._of_columns = coefficients @ chebyshev.chebvander(columns, self._order - 1).T
-        self.typical = typical
-
-    def of_rows(self, first: int, count: int) -> _Floats:
-        rows = _normalize(np.arange(first, first + count), self._height)
-        factors = chebyshev.chebvander(rows, self._order - 1)
-        # Row by row: the bits of a product of two matrices depend on their sizes.
-        return np.stack([row @ self._of_columns for row in factors])
+def _average(first: int, last: int, length: int) -> NDArray[np.float64]:
+    """Return the average of each polynomial over each pixel along a side of a box."""
+    edges = np.arange(first, last + 1) * 2 / length - 1
+    integrals = chebyshev.chebvander(edges, _POINTS) @ _INTEGRALS.T
+    averages: NDArray[np.float64] = np.diff(integrals, axis=0) * (length / 2)
+    return averages
 
 
-class _EachPixel:
-    """Areas by the corners of each pixel."""
-
-    def __init__(self, project: _Projection, width: int, typical: float) -> None:
-        self._project, self._width = project, width
-        self.typical = typical
-
-    def of_rows(self, first: int, count: int) -> _Floats:
-        rows = np.arange(first, first + count + 1, dtype=np.float64)
-        columns = np.arange(self._width + 1, dtype=np.float64)
-        corners = self._project(*np.meshgrid(rows, columns, indexing="ij"))
-        if corners is None:
-            raise ValueError("all pixels must be in the domain of the projection")
-        return _measure_quadrilaterals(*corners)
-
-
-def _normalize(indices: NDArray[np.int64], count: int) -> _Floats:
-    """Return indices of rows or columns on a scale from −1 to 1."""
-    return 2 * indices / max(count - 1, 1) - 1
-
-
-def _fit(project: _Projection, grid: Grid, side: float) -> _Floats | None:
-    """Return coefficients of Chebyshev polynomials in row and column; None if none fit."""
-    for order in _ORDERS:
-        nodes = chebyshev.chebpts1(order)
-        rows, columns = ((nodes + 1) / 2 * (count - 1) for count in grid.size)
-        areas = _measure_squares(project, *np.meshgrid(rows, columns, indexing="ij"), side)
-        if areas is None:
-            return None
-        inverse = np.linalg.inv(chebyshev.chebvander(nodes, order - 1))
-        coefficients: _Floats = inverse @ areas @ inverse.T
-        last = max(np.abs(coefficients[-2:]).max(), np.abs(coefficients[:, -2:]).max())
-        if last <= _TOLERANCE * abs(coefficients[0, 0]):
-            return coefficients
-    return None
-
-
-def _measure_squares(
-    project: _Projection, rows: _Floats, columns: _Floats, side: float
-) -> _Floats | None:
-    """Return the area of a pixel at each index, from a square of so many pixels' side about it."""
-    steps = np.array([-side / 2, side / 2]) + 0.5
-    down, right = rows[..., None, None] + steps[:, None], columns[..., None, None] + steps
-    corners = project(*np.broadcast_arrays(down, right))
-    return None if corners is None else _measure_quadrilaterals(*corners)[..., 0, 0] / side**2
-
-
-def _measure_quadrilaterals(x: _Floats, y: _Floats) -> _Floats:
-    """Return the areas of the cells of a grid of points (..., H + 1, W + 1)."""
-    down_x, down_y = (axis[..., 1:, 1:] - axis[..., :-1, :-1] for axis in (x, y))
-    up_x, up_y = (axis[..., :-1, 1:] - axis[..., 1:, :-1] for axis in (x, y))
-    return np.abs(down_x * up_y - down_y * up_x) / 2
-
-
-def _list_projections(grid: Grid) -> Iterator[_Projection]:
-    """Yield equal-area projections of a grid, from rows and columns to metres, the best first."""
-    crs, transform = grid.crs, grid.transform
-    if crs is None or transform is None or not is_on_earth(crs):
+def _fit(grid: Grid, window: Window) -> Iterator[_Box]:
+    """Fit a polynomial to the areas of a window's pixels, or several where one is not enough."""
+    terms, side_m = _fit_box(grid, window)
+    last = max(np.abs(terms[-2:]).max(), np.abs(terms[:, -2:]).max())
+    is_good = last <= _TOLERANCE * abs(terms[0, 0])
+    if is_good or side_m <= _SMOOTH_M or max(window.height, window.width) <= _LEAST_SIDE:
+        yield _Box(window, terms)
         return
-    ellipsoid = _find_ellipsoid(crs.to_dict(projjson=True))
-    if ellipsoid is None:
-        return
-    major, flattening = ellipsoid
-
-    def place(rows: _Floats, columns: _Floats) -> _Points:
-        t = transform
-        return t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f
-
-    def flatten(longitudes: _Floats, latitudes: _Floats, radians: float) -> _Points:
-        eastings = major * radians * (longitudes - longitudes.flat[0])
-        return eastings, _find_northings(radians * latitudes, major, flattening)
-
-    if crs.is_geographic:
-        _, radians = crs.units_factor
-        yield lambda rows, columns: flatten(*place(rows, columns), radians)
-        return
-    shape = f"+a={major!r} +b={major * (1 - flattening)!r}"
-    degrees = f"+proj=longlat {shape}"
-    middle = place(np.array(grid.height / 2), np.array(grid.width / 2))
-    centre = transform_coordinates(crs, degrees, *middle)
-    if centre is not None:
-        longitude, latitude = (float(axis) for axis in centre)
-        azimuthal = f"+proj=laea +lat_0={latitude!r} +lon_0={longitude!r} {shape}"
-        yield lambda rows, columns: transform_coordinates(crs, azimuthal, *place(rows, columns))
-
-    def project(rows: _Floats, columns: _Floats) -> _Points | None:
-        found = transform_coordinates(crs, degrees, *place(rows, columns))
-        return None if found is None else flatten(*found, math.radians(1))
-
-    # The azimuthal one tears a grid that goes around the Earth.
-    yield project
+    for half in _halve(window):
+        yield from _fit(grid, half)
 
 
-def _find_northings(latitudes: _Floats, major: float, flattening: float) -> _Floats:
-    """Return northings of the cylindrical equal-area projection; Snyder 1987, (3-12), (10-15)."""
-    sine = np.sin(np.clip(latitudes, -math.pi / 2, math.pi / 2))
-    e2 = flattening * (2 - flattening)
-    if e2 == 0:
-        return major * sine
-    e = math.sqrt(e2)
-    return major / 2 * (1 - e2) * (sine / (1 - e2 * sine**2) + np.arctanh(e * sine) / e)
+def _halve(window: Window) -> tuple[Window, Window]:
+    top, left, height, width = window
+    if height > width:
+        half = height // 2
+        return Window(top, left, half, width), Window(top + half, left, height - half, width)
+    half = width // 2
+    return Window(top, left, height, half), Window(top, left + half, height, width - half)
 
 
-def _find_ellipsoid(projjson: Any) -> tuple[float, float] | None:
-    """Return semi-major axis in metres and flattening of a coordinate reference system."""
-    values = list(projjson.values()) if isinstance(projjson, Mapping) else projjson
-    if not isinstance(values, list):
-        return None
-    if isinstance(projjson, Mapping) and "ellipsoid" in projjson:
-        return _read_ellipsoid(projjson["ellipsoid"])
-    inner = (_find_ellipsoid(value) for value in values)
-    return next((ellipsoid for ellipsoid in inner if ellipsoid is not None), None)
+def _fit_box(grid: Grid, window: Window) -> tuple[NDArray[np.float64], float]:
+    """Return the terms of the polynomial of the areas, and the longer side in metres."""
+    rows = window.top + (_NODES + 1) / 2 * window.height
+    columns = window.left + (_NODES + 1) / 2 * window.width
+    east, north = _project(grid, window, rows[:, None], columns[None, :])
+    u, v = _FIT @ east @ _FIT.T, _FIT @ north @ _FIT.T
+    down_u, down_v = _derive(u, 0), _derive(v, 0)
+    across_u, across_v = _derive(u, 1), _derive(v, 1)
+    values = np.abs(down_u * across_v - across_u * down_v)
+    side_m = 2 * float(max(np.hypot(down_u, down_v).max(), np.hypot(across_u, across_v).max()))
+    pixels = window.height * window.width / 4
+    return _FIT @ (values / pixels) @ _FIT.T, side_m
 
 
-def _read_ellipsoid(ellipsoid: Mapping[str, Any]) -> tuple[float, float]:
-    if "radius" in ellipsoid:
-        return _in_metres(ellipsoid["radius"]), 0.0
-    major = _in_metres(ellipsoid["semi_major_axis"])
-    if "inverse_flattening" in ellipsoid:
-        return major, 1 / ellipsoid["inverse_flattening"]
-    return major, 1 - _in_metres(ellipsoid["semi_minor_axis"]) / major
+def _derive(terms: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Return the derivative along an axis, at the nodes."""
+    derived = chebyshev.chebder(terms, axis=axis)
+    values: NDArray[np.float64] = chebyshev.chebgrid2d(_NODES, _NODES, derived)
+    return values
 
 
-def _in_metres(length: Any) -> float:
-    if not isinstance(length, Mapping):
-        return float(length)
-    unit = length["unit"]
-    return float(length["value"]) * (unit["conversion_factor"] if unit != "metre" else 1.0)
+def _project(
+    grid: Grid, window: Window, rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Project places of a raster to an equal-area projection around a window's centre."""
+    if grid.crs is None or grid.transform is None:
+        raise NotGeoreferencedError("pixels need a CRS and a transform to have an area")
+    a, b, c, d, e, f = grid.transform[:6]
+    x, y = a * columns + b * rows + c, d * columns + e * rows + f
+    middle = window.top + window.height / 2, window.left + window.width / 2
+    center = [[a * middle[1] + b * middle[0] + c], [d * middle[1] + e * middle[0] + f]]
+    with gdal("pixels must lie on Earth to have an area", "the image", NotGeoreferencedError):
+        (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", *center)
+        if not (math.isfinite(longitude) and abs(latitude) <= 90):
+            raise NotGeoreferencedError("pixels must lie on Earth to have an area; they do not")
+        local = CRS.from_proj4(
+            f"+proj=laea +lat_0={latitude!r} +lon_0={longitude!r} +datum=WGS84 +units=m"
+        )
+        east, north = transform(grid.crs, local, x.ravel(), y.ravel())
+    if not (np.isfinite(east).all() and np.isfinite(north).all()):
+        raise NotGeoreferencedError("pixels must lie on Earth to have an area; some do not")
+    return np.reshape(east, x.shape), np.reshape(north, x.shape)

@@ -39,8 +39,8 @@ _INVALID = (0, 0, 0, 0)
 _SIDECARS = (".aux.xml", ".msk", ".ovr")
 """Suffixes of files beside a raster that GDAL takes for its own."""
 
-# Memory: every open piece holds tiles, and every thread has a heap. With 100 pieces and two threads,
-# a mosaic of 20,000 × 20,000 labels took 260 MB and a third less time.
+# Memory: every open piece holds tiles, and every thread has a heap. With 100 pieces and two
+# threads, a mosaic of 20,000 × 20,000 labels took 260 MB and a third less time.
 _FRUGAL = {"GDAL_MAX_DATASET_POOL_SIZE": 2, "GDAL_NUM_THREADS": 1, "VRT_NUM_THREADS": 1}
 
 

@@ -98,6 +98,6 @@ def _make_source(window: Window, path: Path, number: int, layer: Layer) -> ET.El
         BlockYSize=str(_BLOCK),
     )
     size = {"xSize": str(window.width), "ySize": str(window.height)}
-    ET.SubElement(source, "SrcRect", xOff="0", yOff="0", **size)
-    ET.SubElement(source, "DstRect", xOff=str(window.left), yOff=str(window.top), **size)
+    ET.SubElement(source, "SrcRect", {"xOff": "0", "yOff": "0"} | size)
+    ET.SubElement(source, "DstRect", {"xOff": str(window.left), "yOff": str(window.top)} | size)
     return source

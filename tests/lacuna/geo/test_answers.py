@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from lacuna.geo.answers import measure
-from lacuna.geo.areas import measure_pixels
+from lacuna.geo.areas import PixelAreas
 from lacuna.geo.grid import Grid
 from lacuna.georeference import Georeference
 from lacuna.segmentation import ClassInfo, NamedSegmentation
@@ -54,7 +54,7 @@ def test_a_class_has_the_area_of_its_pixels(height, width, seed):
 def test_it_agrees_with_the_areas_of_single_pixels_in_utm():
     labels = draw_labels(300, 400)
     place = Georeference(UTM, NORTH_UP[:6])
-    pixels = measure_pixels(Grid(300, 400, CRS.from_user_input(UTM), NORTH_UP)).of_rows(0, 300)
+    pixels = PixelAreas(Grid(300, 400, CRS.from_user_input(UTM), NORTH_UP)).compute(0, 300)
 
     found = measure(NamedSegmentation(labels, CLASSES, georeference=place))
 
