@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -158,7 +159,7 @@ def _fit_box(grid: Grid, window: Window) -> tuple[NDArray[np.float64], float]:
 def _derive(terms: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Return the derivative along an axis, at the nodes."""
     derived = chebyshev.chebder(terms, axis=axis)
-    values: NDArray[np.float64] = chebyshev.chebgrid2d(_NODES, _NODES, derived)
+    values: Any = chebyshev.chebgrid2d(_NODES, _NODES, derived)
     return values
 
 

@@ -151,6 +151,17 @@ def test_a_mistake_is_told_in_a_line(scene, tmp_path, monkeypatch, arguments, me
     assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
 
 
+def test_a_mask_beside_a_scene_cannot_be_left_out(scene, tmp_path):
+    write_raster(tmp_path / "mask.tif", np.full((1, 90, 120), 255, np.uint8)).rename(
+        tmp_path / "scene.tif.msk"
+    )
+
+    result = run(scene, "--mask", "none", "-o", tmp_path / "labels.tif")
+
+    assert result.exit_code == 2
+    assert "cannot leave out" in result.stderr
+
+
 def test_a_suffix_is_needed_for_the_polygons_of_several_scenes(scene, tmp_path):
     (tmp_path / "other.tif").write_bytes(scene.read_bytes())
 
