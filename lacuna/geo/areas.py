@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -159,8 +158,7 @@ def _fit_box(grid: Grid, window: Window) -> tuple[NDArray[np.float64], float]:
 def _derive(terms: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Return the derivative along an axis, at the nodes."""
     derived = chebyshev.chebder(terms, axis=axis)
-    values: Any = chebyshev.chebgrid2d(_NODES, _NODES, derived)
-    return values
+    return np.asarray(chebyshev.chebgrid2d(_NODES, _NODES, derived), np.float64)
 
 
 def _project(
