@@ -22,6 +22,7 @@ from lacuna.geo.polygons.regions import Regions
 
 _MAX_POINTS = 1 << 18
 _ROW_GROUP = 1 << 16
+_ROW_GROUP_BYTES = 16 << 20
 _GEOMETRY = "geometry"
 _FIELDS = {
     "class": pa.int32(),
@@ -159,7 +160,8 @@ def _group(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
-        if sum(map(len, waiting)) >= _ROW_GROUP:
+        is_large = sum(part.nbytes for part in waiting) >= _ROW_GROUP_BYTES
+        if is_large or sum(map(len, waiting)) >= _ROW_GROUP:
             yield pa.Table.from_batches(waiting)
             waiting = []
     if waiting:
