@@ -209,8 +209,10 @@ async def run_tasks(
         on_progress: called after each window.
         on_outcome: called with the outcome of each scene.
     """
-    from lacuna.scenes.scene import run_scene  # noqa: PLC0415
+    from lacuna.scenes.scene import check_outputs, run_scene  # noqa: PLC0415
 
+    for task in tasks.values():
+        check_outputs(task)
     async with open_runner() as runner:
         for plan, task in tasks.items():
             began_s = time.monotonic()
