@@ -28,6 +28,7 @@ from lacuna.errors import (
     MissingExtraError,
 )
 from lacuna.raster.formats import FORMATS
+from lacuna.raster.sidecar import find_sidecar
 from lacuna.scenes.names import name_layer
 
 if TYPE_CHECKING:
@@ -127,6 +128,12 @@ def divide(
     scenes = [
         plan for plan in plans if plan in must or (has_gdal and not as_images and is_scene(plan))
     ]
+    for plan in scenes:
+        sidecar = None if plan.takes_sidecar else find_sidecar(plan.image)
+        if sidecar is not None:
+            raise click.UsageError(
+                f"--mask none cannot leave out {sidecar}, which GDAL reads with a scene; move it"
+            )
     return [plan for plan in plans if plan not in scenes], scenes
 
 
@@ -202,8 +209,10 @@ async def run_tasks(
         on_progress: called after each window.
         on_outcome: called with the outcome of each scene.
     """
-    from lacuna.scenes.scene import run_scene  # noqa: PLC0415
+    from lacuna.scenes.scene import check_outputs, run_scene  # noqa: PLC0415
 
+    for task in tasks.values():
+        check_outputs(task)
     async with open_runner() as runner:
         for plan, task in tasks.items():
             began_s = time.monotonic()

@@ -26,7 +26,6 @@ from lacuna.segmentation import NamedSegmentation
 
 Named = TypeVar("Named", bound=NamedSegmentation)
 
-_STRIP_PIXELS = 1 << 18
 
 _PAGE_OPTIONS = {
     "tiled": True,

@@ -158,8 +158,7 @@ def _fit_box(grid: Grid, window: Window) -> tuple[NDArray[np.float64], float]:
 def _derive(terms: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Return the derivative along an axis, at the nodes."""
     derived = chebyshev.chebder(terms, axis=axis)
-    values: NDArray[np.float64] = chebyshev.chebgrid2d(_NODES, _NODES, derived)
-    return values
+    return np.asarray(chebyshev.chebgrid2d(_NODES, _NODES, derived), np.float64)
 
 
 def _project(

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
@@ -36,28 +35,28 @@ def write_piece(path: Path, planes: NDArray[Any], layer: Layer) -> None:
     layer.check(planes)
     bands, height, width = planes.shape
     beside = path.with_suffix(".new")
-    try:
-        with gdal("a window must be written", str(path), SceneError):
-            with rasterio.open(
-                beside,
-                "w",
-                driver="GTiff",
-                count=bands,
-                height=height,
-                width=width,
-                dtype=layer.dtype,
-                tiled=True,
-                blockxsize=_BLOCK,
-                blockysize=_BLOCK,
-                interleave="band",
-                compress="zstd",
-                zstd_level=1,
-                predictor=layer.predictor,
-            ) as file:
-                file.write(planes)
+    # GDAL encodes in memory, because it keeps errors to itself that come up as a file is closed.
+    with gdal("a window must be written", str(path), SceneError), MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff",
+            count=bands,
+            height=height,
+            width=width,
+            dtype=layer.dtype,
+            tiled=True,
+            blockxsize=_BLOCK,
+            blockysize=_BLOCK,
+            interleave="band",
+            compress="zstd",
+            zstd_level=1,
+            predictor=layer.predictor,
+        ) as file:
+            file.write(planes)
+        try:
+            beside.write_bytes(memory.getbuffer())
             beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def make_mosaic(template: str, pieces: Mapping[Window, Path], layer: Layer) -> bytes:

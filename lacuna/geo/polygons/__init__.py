@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lacuna.geo.polygons.geojson import encode_geojson
-from lacuna.geo.polygons.writing import check_polygons, write_polygons
+from lacuna.geo.polygons.writing import check_polygons, load_format, write_polygons
 
-__all__ = ["check_polygons", "encode_geojson", "write_polygons"]
+__all__ = ["check_polygons", "encode_geojson", "load_format", "write_polygons"]

@@ -47,12 +47,28 @@ def check_polygons(output: Path, grid: Grid) -> None:
         NotGeoreferencedError: if the raster's place is not known as the format needs it.
         MissingExtraError: if the format needs an extra that is not installed.
     """
+    load_format(output)
+    _make_placement(output.suffix.lower(), grid)
+
+
+def load_format(output: Path) -> None:
+    """Import what writes a file of polygons.
+
+    Before TensorFlow is imported: its SQLite would take the place of that of GDAL, and has no
+    spatial index.
+
+    Args:
+        output: file of polygons.
+
+    Raises:
+        SceneError: if the suffix is unknown.
+        MissingExtraError: if the format needs an extra that is not installed.
+    """
     suffix = output.suffix.lower()
     if suffix not in POLYGON_SUFFIXES:
         raise SceneError(
             f"polygons must be saved as {', '.join(POLYGON_SUFFIXES)}; it is {output.name!r}"
         )
-    _make_placement(suffix, grid)
     if suffix != _GEOJSON:
         try:
             import lacuna.geo.polygons.tables  # noqa: F401, PLC0415

@@ -151,6 +151,31 @@ def test_a_mistake_is_told_in_a_line(scene, tmp_path, monkeypatch, arguments, me
     assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
 
 
+@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet", ".geojson"])
+def test_polygons_are_written_in_the_process_of_the_model(scene, tmp_path, suffix):
+    polygons = tmp_path / f"labels{suffix}"
+    arguments = [scene, "-o", tmp_path / "labels.tif", "--polygons", polygons]
+
+    # TensorFlow brings an SQLite of its own; a process that has not loaded it yet would not tell.
+    result = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert polygons.stat().st_size > 300
+
+
+def test_a_mask_beside_a_scene_cannot_be_left_out(scene, tmp_path):
+    write_raster(tmp_path / "mask.tif", np.full((1, 90, 120), 255, np.uint8)).rename(
+        tmp_path / "scene.tif.msk"
+    )
+
+    result = run(scene, "--mask", "none", "-o", tmp_path / "labels.tif")
+
+    assert result.exit_code == 2
+    assert "cannot leave out" in result.stderr
+
+
 def test_a_suffix_is_needed_for_the_polygons_of_several_scenes(scene, tmp_path):
     (tmp_path / "other.tif").write_bytes(scene.read_bytes())
 
