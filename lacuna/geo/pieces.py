@@ -14,7 +14,7 @@ from rasterio.io import MemoryFile
 from lacuna.errors import SceneError
 from lacuna.geo.environment import gdal
 from lacuna.geo.layers import Layer
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 _BLOCK = 512
 _VRT_TYPES = {"uint8": "Byte", "float32": "Float32"}
