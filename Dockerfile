@@ -39,13 +39,14 @@ FROM dependencies AS slim
 RUN command -v strip >/dev/null \
     || { apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils >/dev/null; }
 RUN set -eu; cd "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
-    # Symbols that only a debugger reads: 250 MB of TensorFlow's, 37 of imagecodecs', 12 of uvloop's.
+    # Symbols that only a debugger reads: 250 MB of TensorFlow's, 37 of imagecodecs', 28 of rasterio's, 12 of
+    # uvloop's.
     # Libraries that a wheel vendors (*.libs) were rewritten by its maker, and are left alone.
-    find tensorflow imagecodecs uvloop -name '*.so*' -type f -exec strip --strip-unneeded {} +; \
+    find tensorflow imagecodecs rasterio uvloop -name '*.so*' -type f -exec strip --strip-unneeded {} +; \
     # Headers for building against TensorFlow: 287 MB.
     rm -r tensorflow/include; \
-    # NumPy's tests: 11 MB.
-    find numpy -name tests -type d -prune -exec rm -r {} +; \
+    # NumPy's and Shapely's tests: 13 MB.
+    find numpy shapely -name tests -type d -prune -exec rm -r {} +; \
     # What TensorFlow asks for and does not import to serve: a compiler's front end (62 MB), Keras (31)
     # with its HDF5 (16) and trees (3), gRPC (19), and what builds packages (15).
     python -m pip --python /opt/venv/bin/python uninstall -q -y \

@@ -11,6 +11,8 @@
     │   ├── InvalidImageError        the image is damaged or not an image
     │   ├── InvalidMaskError         the mask is damaged or does not match the image
     │   ├── ChannelMismatchError     the image has a wrong number of channels
+    │   ├── NotGeoreferencedError    the image lies nowhere, and the answer needs its place
+    │   ├── TooDetailedError         the labels have too many outlines for the answer
     │   ├── UnknownModelError        there is no such model
     │   ├── UnknownVersionError      the model has no such version
     │   ├── UnauthenticatedError     the request has no known key, but needs one
@@ -146,6 +148,18 @@ class ChannelMismatchError(RequestError):
     """Image with another number of channels than the model takes."""
 
     code = "channel_mismatch"
+
+
+class NotGeoreferencedError(RequestError):
+    """Image without a georeference, for an answer that needs one."""
+
+    code = "not_georeferenced"
+
+
+class TooDetailedError(RequestError):
+    """Labels whose outlines are too many for an answer of polygons."""
+
+    code = "too_detailed"
 
 
 class UnknownModelError(RequestError):

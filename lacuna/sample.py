@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.georeference import GeoTiffTags
+
 INVALID_LABEL = 255
 """Label of invalid pixels."""
 
@@ -22,6 +24,7 @@ class Sample:
             invalid pixels are never read: the server replaces them with 0 before the model runs.
         mask: bool (H, W), True = valid.
         doubts: what may be wrong about how the image was read, for people, in ASCII.
+        georeference: where the image lies, as its file says; None if it does not.
 
     Raises:
         ValueError: if the arrays do not have these shapes and dtypes, or are masked arrays, whose
@@ -31,6 +34,7 @@ class Sample:
     image: NDArray[Any]
     mask: NDArray[np.bool_]
     doubts: tuple[str, ...] = ()
+    georeference: GeoTiffTags | None = None
 
     def __post_init__(self) -> None:
         if hasattr(self.image, "mask") or hasattr(self.mask, "mask"):
@@ -64,7 +68,15 @@ class Segmentation:
     Attributes:
         labels: uint8 (H, W): the class id of each valid pixel, `INVALID_LABEL` elsewhere.
         probabilities: float32 (H, W, K), 0 where invalid; None if they were not requested.
+        confidence: float32 (H, W), the largest probability, 0 where invalid; None if it was not
+            requested.
+        support: float32 (H, W), see `lacuna.windows.support`, 0 where invalid; None if it was not
+            requested.
+        georeference: where the image lies, as its file says; None if it does not.
     """
 
     labels: NDArray[np.uint8]
     probabilities: NDArray[np.float32] | None = None
+    confidence: NDArray[np.float32] | None = None
+    support: NDArray[np.float32] | None = None
+    georeference: GeoTiffTags | None = None

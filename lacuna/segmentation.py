@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.appearance.comparison import AnswerWarning
+from lacuna.georeference import Georeference
 from lacuna.raster import rle
 from lacuna.sample import INVALID_LABEL
 
@@ -44,10 +45,16 @@ class Area(NamedTuple):
     Attributes:
         pixels: number of pixels.
         fraction: share of the valid pixels.
+        area_m2: area on the ellipsoid; None if it is not known.
     """
 
     pixels: int
     fraction: float
+    area_m2: float | None = None
+
+
+def _drop_unknown(area: Area) -> dict[str, Any]:
+    return {name: value for name, value in area._asdict().items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +69,12 @@ class NamedSegmentation:
         probabilities: float32 (H, W, K), 0 where invalid; None if they were not asked for.
         timings_ms: milliseconds of each stage, as far as they are known.
         warnings: reasons why the labels may be wrong.
+        confidence: float32 (H, W), the largest probability, 0 where invalid; None if it was not
+            asked for.
+        support: float32 (H, W), the share of valid pixels among those that the label could draw
+            on, 0 where invalid; None if it was not asked for.
+        georeference: where the image lies; None if it is not known.
+        areas_m2: area of each class on the ellipsoid, by its name; None if it is not known.
     """
 
     labels: NDArray[np.uint8]
@@ -71,6 +84,10 @@ class NamedSegmentation:
     probabilities: NDArray[np.float32] | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[AnswerWarning, ...] = field(default=(), kw_only=True)
+    confidence: NDArray[np.float32] | None = field(default=None, kw_only=True)
+    support: NDArray[np.float32] | None = field(default=None, kw_only=True)
+    georeference: Georeference | None = field(default=None, kw_only=True)
+    areas_m2: Mapping[str, float] | None = field(default=None, kw_only=True)
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -92,23 +109,29 @@ class NamedSegmentation:
         """Area of each class, by its name."""
         counts = {entry.name: int(self._counts[entry.id]) for entry in self.classes}
         whole = max(self.valid_pixels, 1)
-        return {name: Area(pixels, pixels / whole) for name, pixels in counts.items()}
+        known_m2 = self.areas_m2 or {}
+        return {
+            name: Area(pixels, pixels / whole, known_m2.get(name))
+            for name, pixels in counts.items()
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return sizes, areas, run lengths, warnings and timings as JSON values.
 
         `classes[].fraction` is the share of the valid pixels; `classes[].segmentation` is COCO's
-        run-length encoding.
+        run-length encoding. `georeference` and `classes[].area_m2` are there if they are known.
         """
         height, width = self.labels.shape
+        place = self.georeference
         return {
             "model": {"name": self.model, "version": self.version},
             "size": {"height": height, "width": width},
+            **({} if place is None else {"georeference": place.to_json()}),
             "valid": {"pixels": self.valid_pixels, "fraction": self.valid_fraction},
             "classes": [
                 {
                     **entry._asdict(),
-                    **self.areas[entry.name]._asdict(),
+                    **_drop_unknown(self.areas[entry.name]),
                     "segmentation": rle.encode(self.labels == entry.id),
                 }
                 for entry in self.classes

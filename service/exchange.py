@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 from lacuna.appearance.answers import find_warnings
 from lacuna.errors import DeadlineExceededError
 from lacuna.out_of_memory import check_address_space
+from lacuna.planes import needs_probabilities
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.core.statistics import StatisticsRegistry
@@ -46,6 +47,7 @@ from service.wire.dialect import (
     RequestHead,
     SegmentationRequest,
 )
+from service.wire.outputs import complete
 
 Value = TypeVar("Value")
 
@@ -209,7 +211,9 @@ class Exchange:
                 parsed = await self._parse(head, dialect, body, record, reservation)
             samples = await self._decode(model, parsed, record, reservation)
             segmented = await self._segment(model, parsed, samples, record, reservation)
-            reply = await self._render(model, parsed, segmented, head, dialect, record, reservation)
+            reply = await self._render(
+                model, parsed, samples, segmented, head, dialect, record, reservation
+            )
         if len(reply.content) >= LARGE_ANSWER_BYTES:
             return reply._replace(release=reservation.keep(len(reply.content)))
         return reply
@@ -270,7 +274,7 @@ class Exchange:
     ) -> Segmented:
         timeout_s = _subtract(parsed.timeout_s, record.stages_s["decode"])
         options = SegmentOptions(
-            parsed.wants_probabilities, timeout_s, parsed.priority, reservation.client
+            needs_probabilities(parsed.planes), timeout_s, parsed.priority, reservation.client
         )
         segmented = await self.pipeline.segment(model, samples, options, reservation.withdraw)
         record.add_stages("decode", {"queue": segmented.queue_s, "infer": segmented.infer_s})
@@ -282,6 +286,7 @@ class Exchange:
         self,
         model: ServedModel,
         parsed: ParsedRequest,
+        samples: list[Sample],
         segmented: Segmented,
         head: RequestHead,
         dialect: Dialect[ParsedRequest],
@@ -290,16 +295,15 @@ class Exchange:
     ) -> Reply:
         manifest = model.runtime.manifest
         timings_s = dict(record.stages_s)
-        answer = Answer(
-            model.name,
-            model.version,
-            manifest,
-            segmented.segmentations,
-            timings_s,
-            record.warnings,
-        )
 
         def render() -> Reply:
+            segmentations = [
+                complete(segmentation, sample, parsed.planes, manifest.receptive_radius)
+                for segmentation, sample in zip(segmented.segmentations, samples, strict=True)
+            ]
+            answer = Answer(
+                model.name, model.version, manifest, segmentations, timings_s, record.warnings
+            )
             reply = dialect.render(parsed, answer)
             if not reply.is_compressible:
                 return reply
@@ -307,7 +311,7 @@ class Exchange:
             return reply._replace(headers={**reply.headers, **coding}, content=content)
 
         numbers = segmented.pixels.image
-        if parsed.wants_probabilities:
+        if parsed.planes:
             numbers *= len(manifest.classes)
         record.begin_stage("encode")
         reply = await self._run(reservation, render, dialect.renders_inline(parsed, numbers))

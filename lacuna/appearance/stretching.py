@@ -27,7 +27,7 @@ def stretch_sample(sample: Sample, statistics: Sequence[ChannelStatistics]) -> S
         statistics: Statistics of each channel of the training data.
 
     Returns:
-        A float32 image with the same mask; 0 where invalid.
+        A float32 image with the same mask and georeference; 0 where invalid.
     """
     values = sample_values(sample.image, sample.mask, _SAMPLED_PIXELS, sample.valid_pixels)
     image = np.zeros(sample.image.shape, np.float32)

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from lacuna.plugins import load_local_images
 from lacuna.raster.formats import ACCEPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lacuna.cli.segment_plan import ImagePlan
     from lacuna.cli.segment_run import ImageFailure, ImageSuccess, SegmentImage
@@ -78,7 +79,7 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
     metavar="FILE|PATTERN|none",
     help="Image or NPY of the same size; non-zero = valid. Or a pattern of its path, relative to "
     "the image's folder, with {stem}, {name}, {suffix} or {parent} of the image. Or none, to leave "
-    "out files that are named like masks.",
+    "out files that are named like masks, and the .msk file beside an image.",
 )
 @click.option(
     "--mask-optional",
@@ -251,9 +252,9 @@ def segment(
     check_existing(todo, may_replace=resume or overwrite)
     as_images = overlay or options["stretch"] is not None or options["protocol"] != "native"
     pictures, scenes = divide(todo, scene_options, as_images=as_images)
-    tasks = make_tasks(
-        scenes,
-        scene_options,
+    make = partial(
+        make_tasks,
+        options=scene_options,
         nodata=options["nodata"],
         bands=options["bands"],
         alpha=options["alpha"] or "auto",
@@ -265,8 +266,12 @@ def segment(
             folder.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
     concurrency = concurrency or (_SERVER_CONCURRENCY if options["url"] else _LOCAL_CONCURRENCY)
-    options |= {"model_repository": model_repository, "api_key": _read_key(options)}
-    succeeded, failed = _run(pictures, tasks, concurrency, options)
+    options |= {
+        "model_repository": model_repository,
+        "api_key": _read_key(options),
+        "as_images": as_images,
+    }
+    succeeded, failed = _run(pictures, scenes, make, concurrency, options)
     seconds = time.monotonic() - began_s
     order = {plan: place for place, plan in enumerate(plans)}
     succeeded.sort(key=lambda outcome: order[outcome.plan])
@@ -284,14 +289,19 @@ segment.help = (segment.help or "").replace("FORMATS", ACCEPTED)
 
 
 def _run(
-    plans: Sequence[ImagePlan],
-    tasks: Mapping[ImagePlan, SceneTask],
+    pictures: Sequence[ImagePlan],
+    scenes: Sequence[ImagePlan],
+    make: Callable[[Sequence[ImagePlan]], Mapping[ImagePlan, SceneTask]],
     concurrency: int,
     options: dict[str, Any],
 ) -> tuple[list[ImageSuccess], list[ImageFailure]]:
     from lacuna.cli.segment_progress import show_images, show_scenes  # noqa: PLC0415
     from lacuna.cli.segment_run import ImageSuccess, run_plans  # noqa: PLC0415
-    from lacuna.cli.segment_scenes import open_scene_runner, run_tasks  # noqa: PLC0415
+    from lacuna.cli.segment_scenes import (  # noqa: PLC0415
+        open_scene_runner,
+        run_tasks,
+        take_refused,
+    )
 
     succeeded: list[ImageSuccess] = []
     failed: list[ImageFailure] = []
@@ -303,18 +313,20 @@ def _run(
             failed.append(outcome)
 
     async def run() -> None:
-        if plans:
+        if pictures:
             probabilities = any(
-                find_by_suffix(plan.output.suffix).has_probabilities for plan in plans
+                find_by_suffix(plan.output.suffix).has_probabilities for plan in pictures
             )
-            with show_images(len(plans)) as advance:
+            with show_images(len(pictures)) as advance:
 
                 def note_image(outcome: ImageSuccess | ImageFailure) -> None:
                     note(outcome)
                     advance()
 
                 async with _open(options, probabilities=probabilities) as segment_image:
-                    await run_plans(plans, segment_image, concurrency, note_image)
+                    await run_plans(pictures, segment_image, concurrency, note_image)
+        refused = [] if options["as_images"] else take_refused(failed)
+        tasks = make([*scenes, *refused])
         if tasks:
             with show_scenes() as show:
                 await run_tasks(tasks, lambda: open_scene_runner(options), show, note)
@@ -325,7 +337,7 @@ def _run(
         try:
             asyncio.run(run())
         except KeyboardInterrupt:
-            done = f"{len(succeeded)} of {len(plans) + len(tasks)} images"
+            done = f"{len(succeeded)} of {len(pictures) + len(scenes)} images"
             raise click.ClickException(
                 f"stopped after {done}; --resume goes on from there"
             ) from None
@@ -360,9 +372,16 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
         turns = itertools.cycle(clients)
 
         async def segment_image(plan: ImagePlan) -> Result:
-            # Only JSON names the version of the model that answered.
-            brief = plan.output.suffix.lower() != ".json"
-            question = Question(plan.image, plan.mask, probabilities, brief, **target)
+            # Only JSON names the version of the model that answered, and where the image lies.
+            brief = find_by_suffix(plan.output.suffix).place == "unused"
+            question = Question(
+                plan.image,
+                plan.mask,
+                probabilities,
+                brief,
+                takes_sidecar=plan.takes_sidecar,
+                **target,
+            )
             return await next(turns).ask(question)
 
         yield segment_image

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, TypeVar
 
 from lacuna.client.sources import Image
+from lacuna.errors import MalformedRequestError
+from lacuna.excerpts import list_names
+from lacuna.planes import PLANES, PROBABILITIES
 from lacuna.raster.band_parameters import parse_selection
 from lacuna.raster.bands import Alpha, Band, BandSelection
 from lacuna.raster.nodata import NoData
@@ -77,8 +80,11 @@ class Question:
         stretch: `percentile` to stretch the values to the range that the model was trained on.
         bands: bands of the image that are its channels, as numbers from 1 or names, in order: a
             sequence, or a text with commas; None for all bands but alpha.
+        takes_sidecar: whether the mask that GDAL keeps beside an image file is taken, if there is
+            no other.
         alpha: `no` if no band is alpha, `yes` if one is even if none is tagged as such, which is
             then the last.
+        also: further planes that the result holds: `confidence`, `support`.
     """
 
     image: Image
@@ -92,6 +98,23 @@ class Question:
     stretch: Stretch | None = None
     bands: Bands | None = None
     alpha: Alpha | None = None
+    takes_sidecar: bool = True
+    also: Collection[str] = ()
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """Planes beside the labels that the result holds.
+
+        Raises:
+            MalformedRequestError: if one is unknown.
+        """
+        unknown = [name for name in self.also if name not in PLANES]
+        if unknown:
+            raise MalformedRequestError(
+                f"also must name planes of {', '.join(PLANES)}; it names {list_names(unknown)}"
+            )
+        wanted = {*self.also, *([PROBABILITIES] if self.probabilities else [])}
+        return tuple(name for name in PLANES if name in wanted)
 
     @property
     def selection(self) -> BandSelection:
@@ -104,6 +127,8 @@ class Question:
 
     def with_sidecar(self) -> Question:
         """Return the question with the mask beside its image file, if there is one and no other."""
+        if not self.takes_sidecar:
+            return self
         mask: Image | None
         mask, nodata = choose_mask(self.image, self.mask, self.nodata)
         return self if mask is self.mask else replace(self, mask=mask, nodata=nodata)

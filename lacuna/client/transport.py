@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import repeat
 from typing import TypedDict
 
@@ -52,11 +52,13 @@ class MapOptions(Target, total=False):
         concurrency: number of images that are sent at once.
         progress: whether to draw a progress bar on the standard error.
         probabilities: whether results hold probabilities, too.
+        also: further planes that results hold.
     """
 
     concurrency: int
     progress: bool
     probabilities: bool
+    also: Collection[str]
 
 
 def build_headers(api_key: str | None) -> dict[str, str]:

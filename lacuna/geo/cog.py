@@ -1,14 +1,17 @@
-"""Cloud-Optimised GeoTIFFs of results, assembled from the pieces of windows.
+"""Cloud-Optimised GeoTIFFs of results, assembled from the pieces of windows or from arrays.
 
-Pieces are small GeoTIFFs. A VRT puts them together, without data where there is none, and GDAL's
-driver COG copies it: tiles, overviews, and the order in which clouds read them.
+GDAL's driver COG copies a raster that is not one: tiles, overviews, and the order in which clouds
+read them. It needs the whole raster, so that the pieces are shown to it as one.
+
+GeoTIFF has no place for the names of classes that GDAL calls categories, and that QGIS shows in its
+legend. They stand in a sidecar, `NAME.tif.aux.xml`, and once more in the metadata of the band.
 """
 
 from __future__ import annotations
 
-import uuid
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,9 @@ from typing import Any
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from lacuna.distribution import VERSION
@@ -24,42 +29,27 @@ from lacuna.errors import SceneError
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
 from lacuna.geo.layers import Layer
+from lacuna.geo.pieces import make_mosaic
 from lacuna.windows.tiling import Window
 
 _BLOCK = 512
+_TILE_BYTES = 8 << 20
+"""Most bytes of a tile in memory; GDAL holds several. Tiles of many bands are smaller."""
+
+_PREDICTORS = {1: "NO", 2: "STANDARD", 3: "FLOATING_POINT"}
 _INVALID = (0, 0, 0, 0)
 
+_SIDECARS = (".aux.xml", ".msk", ".ovr")
+"""Suffixes of files beside a raster that GDAL takes for its own."""
 
-def write_piece(path: Path, planes: NDArray[Any], layer: Layer) -> None:
-    """Write the planes of a window. The file is there whole, or not at all.
-
-    Args:
-        path: file to write.
-        planes: (B, H, W) of the layer's dtype.
-        layer: contents.
-
-    Raises:
-        SceneError: if it cannot be written.
-    """
-    bands, height, width = planes.shape
-    beside = path.with_suffix(".new")
-    with gdal("a window must be written", str(path), SceneError):
-        with rasterio.open(
-            beside,
-            "w",
-            driver="GTiff",
-            count=bands,
-            height=height,
-            width=width,
-            dtype=layer.dtype,
-            tiled=True,
-            blockxsize=_BLOCK,
-            blockysize=_BLOCK,
-            compress="zstd",
-            zstd_level=1,
-        ) as file:
-            file.write(planes)
-        beside.replace(path)
+# Every open piece holds tiles, and every thread has a heap. For 20,000 × 20,000 labels, GDAL's
+# defaults took 270 MB; these take 60 MB, and half as long again on two cores.
+_FRUGAL = {
+    "GDAL_CACHEMAX": 12 << 20,
+    "GDAL_MAX_DATASET_POOL_SIZE": 2,
+    "GDAL_NUM_THREADS": 1,
+    "VRT_NUM_THREADS": 1,
+}
 
 
 def write_cog(
@@ -67,8 +57,10 @@ def write_cog(
 ) -> None:
     """Assemble pieces into a Cloud-Optimised GeoTIFF. It is there whole, or not at all.
 
+    Equal pieces give equal bytes. Memory does not depend on the size of the raster.
+
     Args:
-        path: file to write.
+        path: file to write; one that exists is replaced, and so is what GDAL keeps beside it.
         pieces: files that `write_piece` wrote; there is no data elsewhere.
         grid: grid of the whole.
         layer: contents.
@@ -77,36 +69,72 @@ def write_cog(
     Raises:
         SceneError: if it cannot be written, or a piece cannot be read.
     """
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    mosaic = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.vrt")
-    try:
-        with gdal("the raster must be written", str(path), SceneError):
-            with _make_template(grid, layer, tags) as template:
-                mosaic.write_bytes(_make_mosaic(template, pieces, layer))
+    with (
+        gdal("the raster must be written", str(path), SceneError),
+        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
+        rasterio.Env(**_FRUGAL),
+    ):
+        mosaic, beside = Path(folder, "mosaic.vrt"), Path(folder, "raster.tif")
+        with _make_template(grid, layer, tags) as template:
+            mosaic.write_bytes(make_mosaic(template, pieces, layer))
+        with _noticing_a_full_device(path.parent, pieces.values()):
             rasterio.shutil.copy(mosaic, beside, driver="COG", **_options(layer))
-            if layer.classes:
-                _name_sidecar(beside).replace(_name_sidecar(path))
-            beside.replace(path)
-    finally:
-        for file in (beside, _name_sidecar(beside), mosaic):
-            file.unlink(missing_ok=True)
+            _read_back(beside)
+        move_cog(beside, path)
 
 
 def move_cog(path: Path, target: Path) -> None:
     """Move a raster that `write_cog` wrote, with the names of its classes, within a file system.
 
+    Sidecars of a raster that it replaces are removed: GDAL would take them for those of the new.
+
     Raises:
         OSError: if it cannot be moved.
     """
-    sidecar = _name_sidecar(path)
-    if sidecar.exists():
-        sidecar.replace(_name_sidecar(target))
+    if target.is_dir():
+        raise IsADirectoryError(f"a raster must be a file; {target} is a folder")
+    for suffix in _SIDECARS:
+        _name_sidecar(target, suffix).unlink(missing_ok=True)
+    names = _name_sidecar(path, ".aux.xml")
+    if names.exists():
+        names.replace(_name_sidecar(target, ".aux.xml"))
     path.replace(target)
 
 
-def _name_sidecar(path: Path) -> Path:
-    """Return the file in which GDAL keeps what GeoTIFF has no place for: names of classes."""
-    return path.with_name(f"{path.name}.aux.xml")
+@contextmanager
+def _noticing_a_full_device(folder: Path, pieces: Iterable[Path]) -> Iterator[None]:
+    """Tell of a device that has little space, of which GDAL does not say more than that it failed.
+
+    Raises:
+        OSError: if GDAL failed, and there is less space than the raster and its overviews need.
+    """
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError, SystemError) as failure:
+        needed = 2 * sum(path.stat().st_size for path in pieces if path.exists())
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise OSError(
+                f"it takes about {needed / 1e6:.1f} MB, and the device has {free / 1e6:.1f}"
+            ) from None
+        if isinstance(failure, SystemError):
+            # rasterio raises it where GDAL failed without a message.
+            raise OSError("GDAL failed without a reason") from None
+        raise
+
+
+def _read_back(path: Path) -> None:
+    """Read every tile, as GDAL keeps errors to itself that come up as a file is closed."""
+    with rasterio.open(path) as dataset:
+        overviews = len(dataset.overviews(1))
+    for options in [{}, *({"overview_level": level} for level in range(overviews))]:
+        with rasterio.open(path, **options) as dataset:
+            for _, window in dataset.block_windows(1):
+                dataset.read(window=window)
+
+
+def _name_sidecar(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
 
 
 def encode_cog(planes: NDArray[Any], grid: Grid, layer: Layer, tags: Mapping[str, str]) -> bytes:
@@ -119,35 +147,46 @@ def encode_cog(planes: NDArray[Any], grid: Grid, layer: Layer, tags: Mapping[str
         tags: metadata.
 
     Raises:
-        SceneError: if GDAL cannot write it.
+        ValueError: if the planes are not such as the layer holds.
+        SceneError: if a label is not the id of a class, or GDAL cannot write the raster.
     """
-    with gdal("the raster must be encoded", "in memory", SceneError), MemoryFile() as file:
-        with (
-            _make_template(grid, layer, tags) as template,
-            rasterio.open(template, "r+") as dataset,
-        ):
-            dataset.write(planes)
-            dataset.close()
-            rasterio.shutil.copy(template, file.name, driver="COG", **_options(layer))
+    layer.check(planes)
+    with (
+        gdal("the raster must be encoded", "in memory", SceneError),
+        _make_template(grid, layer, tags, planes) as template,
+        MemoryFile() as file,
+    ):
+        rasterio.shutil.copy(template, file.name, driver="COG", **_options(layer))
         return bytes(file.getbuffer())
 
 
 def _options(layer: Layer) -> dict[str, Any]:
     return {
-        "BLOCKSIZE": _BLOCK,
+        "BLOCKSIZE": _choose_block(layer),
         "COMPRESS": "DEFLATE",
-        "LEVEL": 6,
-        "PREDICTOR": {1: "NO", 2: "STANDARD", 3: "FLOATING_POINT"}[layer.predictor],
+        "LEVEL": layer.level,
+        "PREDICTOR": _PREDICTORS[layer.predictor],
         "RESAMPLING": layer.resampling.upper(),
         "SPARSE_OK": "TRUE",
         "BIGTIFF": "IF_SAFER",
-        "NUM_THREADS": "ALL_CPUS",
+        "NUM_THREADS": 1,
     }
 
 
+def _choose_block(layer: Layer) -> int:
+    """Choose the side of a tile in pixels. A tile holds all bands."""
+    pixel_bytes = len(layer.band_names) * {"uint8": 1, "float32": 4}[layer.dtype]
+    side = _BLOCK
+    while side > 128 and side * side * pixel_bytes > _TILE_BYTES:
+        side //= 2
+    return side
+
+
 @contextmanager
-def _make_template(grid: Grid, layer: Layer, tags: Mapping[str, str]) -> Iterator[str]:
-    """Yield the name of a raster in memory that has everything but data."""
+def _make_template(
+    grid: Grid, layer: Layer, tags: Mapping[str, str], planes: NDArray[Any] | None = None
+) -> Iterator[str]:
+    """Yield the name of a raster in memory, with everything but data unless planes are given."""
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -165,41 +204,8 @@ def _make_template(grid: Grid, layer: Layer, tags: Mapping[str, str]) -> Iterato
                 dataset.colorinterp = [ColorInterp.palette]
                 colors = {entry.id: (*entry.rgb, 255) for entry in layer.classes}
                 dataset.write_colormap(1, {**colors, int(layer.nodata): _INVALID})
+                names = {f"CLASS_{entry.id}": entry.name for entry in layer.classes}
+                dataset.update_tags(1, **names)
+            if planes is not None:
+                dataset.write(planes)
         yield memory.name
-
-
-def _make_mosaic(template: str, pieces: Mapping[Window, Path], layer: Layer) -> bytes:
-    """Make a VRT of pieces from that of the template."""
-    with MemoryFile(ext=".vrt") as memory:
-        rasterio.shutil.copy(template, memory.name, driver="VRT")
-        root = ET.fromstring(bytes(memory.getbuffer()))  # noqa: S314 (GDAL has just written it)
-    for number, band in enumerate(root.iter("VRTRasterBand"), 1):
-        for source in band.findall("SimpleSource") + band.findall("ComplexSource"):
-            band.remove(source)
-        if layer.classes:
-            names = ET.SubElement(band, "CategoryNames")
-            for entry in layer.classes:
-                ET.SubElement(names, "Category").text = entry.name
-        for window, path in pieces.items():
-            band.append(_make_source(window, path, number, layer))
-    return ET.tostring(root)
-
-
-def _make_source(window: Window, path: Path, number: int, layer: Layer) -> ET.Element:
-    source = ET.Element("SimpleSource")
-    ET.SubElement(source, "SourceFilename", relativeToVRT="0").text = str(path.absolute())
-    ET.SubElement(source, "SourceBand").text = str(number)
-    # With its properties, a piece is not opened before it is read.
-    ET.SubElement(
-        source,
-        "SourceProperties",
-        RasterXSize=str(window.width),
-        RasterYSize=str(window.height),
-        DataType={"uint8": "Byte", "float32": "Float32"}[layer.dtype],
-        BlockXSize=str(_BLOCK),
-        BlockYSize=str(_BLOCK),
-    )
-    size = {"xSize": str(window.width), "ySize": str(window.height)}
-    ET.SubElement(source, "SrcRect", xOff="0", yOff="0", **size)
-    ET.SubElement(source, "DstRect", xOff=str(window.left), yOff=str(window.top), **size)
-    return source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from lacuna.raster.colours import to_intensities
 CMYK = ("cyan", "magenta", "yellow", "black")
 """GDAL's colour interpretations of inks."""
 
+_DIGITS = re.compile(r"[0-9]+")
 _INDEXED = ("uint8", "uint16")
 _BLACK_AND_WHITE = {0: (0, 0, 0), 1: (255, 255, 255)}
 
@@ -36,6 +38,12 @@ class Colours:
     is_cmyk: bool = False
     palette: NDArray[np.uint8] | None = None
     is_lossy: bool | None = False
+
+    @property
+    def makes_rgb(self) -> bool:
+        """Whether the numbers of a pixel become red, green and blue."""
+        # More than 16 bits are no intensities, whatever they are called.
+        return self.palette is not None or (self.is_cmyk and self.bits <= 16)
 
     @property
     def has_transparency(self) -> bool:
@@ -69,17 +77,13 @@ def read_colours(dataset: Any, numbers: Sequence[int]) -> Colours:
         numbers: of the bands that are the channels, from 1.
     """
     first = numbers[0]
-    dtype = np.dtype(dataset.dtypes[first - 1])
     structure = dataset.tags(ns="IMAGE_STRUCTURE")
     depth = dataset.tags(first, ns="IMAGE_STRUCTURE").get("NBITS") or structure.get("NBITS")
-    bits = int(depth or 8 * dtype.itemsize)
-    white_is_zero = structure.get("MINISWHITE") == "YES"
     return Colours(
-        bits,
-        white_is_zero=white_is_zero,
+        int(depth or _DIGITS.findall(dataset.dtypes[first - 1])[-1]),
+        white_is_zero=_is_inverted(dataset),
         is_cmyk=tuple(dataset.colorinterp[number - 1].name for number in numbers) == CMYK,
-        # GDAL has a palette for white-is-zero, and for one bit, too.
-        palette=None if white_is_zero or len(numbers) > 1 else _read_palette(dataset, first, bits),
+        palette=_read_palette(dataset, first) if _is_indexed(dataset, numbers) else None,
         is_lossy=is_lossy(dataset),
     )
 
@@ -91,17 +95,40 @@ def is_lossy(dataset: Any) -> bool | None:
     structure = dataset.tags(ns="IMAGE_STRUCTURE")
     if dataset.driver.startswith("JP2"):
         return structure.get("COMPRESSION_REVERSIBILITY") == "LOSSY" or None
-    return "JPEG" in structure.get("COMPRESSION", "").split()
-
-
-def _read_palette(dataset: Any, number: int, bits: int) -> NDArray[np.uint8] | None:
-    dtype = dataset.dtypes[number - 1]
-    if dataset.colorinterp[number - 1].name != "palette" or dtype not in _INDEXED:
+    compression = structure.get("COMPRESSION", "")
+    if compression.startswith(("WEBP", "LERC")):
         return None
+    return compression in ("JPEG", "YCbCr JPEG")
+
+
+def read_interpretations(dataset: Any) -> tuple[str, ...]:
+    """Return the colour interpretation of each band, in GDAL's words.
+
+    GDAL takes white-is-zero, and one bit of black and white, for palettes; they are grey.
+    """
+    names = tuple(colour.name for colour in dataset.colorinterp)
+    return ("gray",) if names == ("palette",) and not _is_indexed(dataset, [1]) else names
+
+
+def _is_indexed(dataset: Any, numbers: Sequence[int]) -> bool:
+    """Return whether the channels are indices of a palette."""
+    first = numbers[0] - 1
+    if len(numbers) > 1 or dataset.colorinterp[first].name != "palette":
+        return False
+    if dataset.dtypes[first] not in _INDEXED or _is_inverted(dataset):
+        return False
+    entries = dataset.colormap(numbers[0]).items()
+    return {index: color[:3] for index, color in entries} != _BLACK_AND_WHITE
+
+
+def _is_inverted(dataset: Any) -> bool:
+    return bool(dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES")
+
+
+def _read_palette(dataset: Any, number: int) -> NDArray[np.uint8]:
     entries = dataset.colormap(number)
-    if bits == 1 and {index: color[:3] for index, color in entries.items()} == _BLACK_AND_WHITE:
-        return None
-    palette = np.full((np.iinfo(dtype).max + 1, 4), (0, 0, 0, 255), np.uint8)
+    highest = np.iinfo(dataset.dtypes[number - 1]).max
+    palette = np.full((highest + 1, 4), (0, 0, 0, 255), np.uint8)
     palette[list(entries)] = list(entries.values())
     nodata = dataset.nodatavals[number - 1]
     if nodata in entries:

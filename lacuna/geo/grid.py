@@ -66,7 +66,7 @@ class Grid:
         if self.transform is not None:
             profile["transform"] = self.transform
         elif self.gcps:
-            profile |= {"gcps": list(self.gcps), "crs": self.gcps_crs}
+            profile |= {"gcps": list(self.gcps), "crs": self.gcps_crs or CRS()}
         return profile
 
 

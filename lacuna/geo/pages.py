@@ -6,6 +6,7 @@ of a stack, which is not one image.
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 from xml.sax.saxutils import escape
@@ -37,7 +38,8 @@ def stack_pages(dataset: Any, name: str) -> str:
         InvalidImageError: if the metadata do not say that the pages are channels, or these are not
             of one size and type.
     """
-    pages = dataset.subdatasets
+    # rasterio sorts them as texts.
+    pages = sorted(dataset.subdatasets, key=lambda page: int(page.split(":")[1]))
     names = read_channels(dataset.tags().get("TIFFTAG_IMAGEDESCRIPTION", ""), len(pages))
     if names is None:
         raise InvalidImageError(
@@ -79,9 +81,8 @@ def read_channels(description: str, pages: int) -> tuple[str, ...] | None:
         axes = dict(_ATTRIBUTE.findall(found[0]))
         sizes = {key: int(axes.get(f"Size{key}", "0")) for key in "CZT"}
         channels, others = sizes["C"], [*sizes.values()]
-        names = [
-            dict(_ATTRIBUTE.findall(tag)).get("Name", "") for tag in _CHANNEL.findall(description)
-        ]
+        tags = [dict(_ATTRIBUTE.findall(tag)) for tag in _CHANNEL.findall(description)]
+        names = [html.unescape(tag.get("Name", "")) for tag in tags]
     if channels != pages or sorted(others)[:-1] not in ([], [1], [1, 1]):
         return None
     return tuple(names) if len(names) == pages else ("",) * pages

@@ -7,53 +7,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from rasterio.windows import Window as GdalWindow
 
-from lacuna.errors import InvalidImageError
-from lacuna.geo.colours import read_colours
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
+from lacuna.geo.layout import Layout, describe_bands, lay_out
 from lacuna.geo.opening import open_dataset
 from lacuna.geo.sparse import holds_block
-from lacuna.geo.validity import Samples, read_nodata_values, read_validity
+from lacuna.geo.validity import Samples, read_validity
 from lacuna.raster import bands as band_choice
 from lacuna.raster.adapt import find_valid
-from lacuna.raster.bands import Alpha, BandChoice
+from lacuna.raster.bands import Alpha
 from lacuna.raster.doubtful_alpha import describe_doubt, varies_like_image
 from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster, make_raster
+from lacuna.raster.samples import take_bands
 from lacuna.windows.tiling import Window
 
 _DOUBTED_SIDE = 512
-
-
-@dataclass(frozen=True)
-class Band:
-    """Band of a raster, as its file describes it.
-
-    Attributes:
-        number: from 1.
-        name: its description; empty if it has none.
-        dtype: name of the dtype of its numbers: "uint8".
-        interpretation: its colour interpretation in GDAL's words: "red", "undefined".
-        nodata: value of missing pixels; None if it has none.
-        scale: factor from its numbers to its unit.
-        offset: number that is added to the product.
-    """
-
-    number: int
-    name: str
-    dtype: str
-    interpretation: str
-    nodata: float | None
-    scale: float
-    offset: float
 
 
 class RasterSource:
@@ -62,7 +37,7 @@ class RasterSource:
     Args:
         dataset: rasterio dataset; it is closed with the source.
         name: path or name for messages.
-        choice: the bands that are read.
+        layout: the bands that are read.
         scale: apply the scale and offset of each band.
 
     Attributes:
@@ -70,33 +45,25 @@ class RasterSource:
         grid: size and place of the raster.
         bands: all bands of the file.
         chosen: the bands that are read as channels, in order.
-
-    Raises:
-        InvalidImageError: if the bands that are read are complex, or not of one dtype.
     """
 
-    def __init__(
-        self, dataset: Any, name: str, choice: BandChoice | None = None, *, scale: bool = False
-    ) -> None:
-        choice = choice or BandChoice(tuple(range(dataset.count)))
-        self._dataset, self._choice = dataset, choice
+    def __init__(self, dataset: Any, name: str, layout: Layout, *, scale: bool = False) -> None:
+        self._dataset, self._layout = dataset, layout
         self.name = name
         self.grid = Grid.of(dataset)
         self.bands = describe_bands(dataset)
-        self.chosen = tuple(self.bands[index] for index in choice.indices)
-        self._read = self._choose_samples()
-        self._channels = tuple(self._read.index(index) for index in choice.indices)
-        self._dtype = self._check_dtypes()
-        self._colours = read_colours(dataset, [band.number for band in self.chosen])
-        alphas = tuple(self._read.index(index) for index in choice.alphas)
-        self._validity = read_validity(dataset, choice, alphas, self._colours.bits)
+        self.chosen = layout.channels
+        self._dtype = np.dtype(self.chosen[0].dtype)
+        self._channels = layout.locate(layout.channels)
+        self._validity = read_validity(dataset, layout)
         units = [(band.scale, band.offset) for band in self.chosen]
-        self._units = np.array(units).T if scale and set(units) != {(1, 0)} else None
+        is_scaled = scale and set(units) != {(1, 0)} and not layout.colours.makes_rgb
+        self._units = np.array(units).T if is_scaled else None
 
     @cached_property
     def block_shape(self) -> tuple[int, int]:
         """Height and width of the blocks in which the file stores a band, in pixels."""
-        height, width = self._dataset.block_shapes[self._read[0]]
+        height, width = self._dataset.block_shapes[self.chosen[0].number - 1]
         return height, width
 
     @cached_property
@@ -107,7 +74,7 @@ class RasterSource:
     @property
     def pixel_bytes(self) -> int:
         """Bytes that `Samples` take for a pixel."""
-        return len(self._read) * self._dtype.itemsize + bool(self._validity.masked)
+        return len(self._layout.numbers) * self._dtype.itemsize + bool(self._validity.masked)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -116,8 +83,8 @@ class RasterSource:
         notes = []
         if crs is not None and not (crs.is_geographic or crs.is_projected):
             notes.append(f"{self.name} has a coordinate reference system that is not known to GDAL")
-        if self._choice.alphas and self._doubts_alpha():
-            notes.append(f"{self.name}: {describe_doubt(self._choice)}")
+        if self._layout.choice.alphas and self._doubts_alpha():
+            notes.append(f"{self.name}: {describe_doubt(self._layout.choice)}")
         return tuple(notes)
 
     def read(self, window: Window) -> Raster:
@@ -147,13 +114,13 @@ class RasterSource:
         ):
             raise ValueError(f"window must be inside the {height}×{width} raster; it is {window}")
         where = GdalWindow(window.left, window.top, window.width, window.height)
-        values = np.empty((window.height, window.width, len(self._read)), self._dtype)
+        numbers = self._layout.numbers
+        values = np.empty((window.height, window.width, len(numbers)), self._dtype)
         last = window.top + window.height - 1
         with gdal(
             "raster must be whole and undamaged", f"{self.name}, rows {window.top} to {last}"
         ):
-            numbers = [index + 1 for index in self._read]
-            self._dataset.read(numbers, window=where, out=np.moveaxis(values, 2, 0))
+            self._dataset.read(list(numbers), window=where, out=np.moveaxis(values, 2, 0))
             masks = [
                 self._dataset.read_masks(number, window=where) for number in self._validity.masked
             ]
@@ -161,13 +128,16 @@ class RasterSource:
 
     def interpret(self, samples: Samples) -> Raster:
         """Make a raster of stored numbers, as `read` does."""
-        stored = _pick(samples.values, self._channels)
+        colours, choice = self._layout.colours, self._layout.choice
+        stored = take_bands(samples.values, self._channels)
         valid, has_data = self._validity.find(samples, stored)
-        if self._colours.has_transparency:
-            opaque = self._colours.find_opaque(stored)
+        if colours.has_transparency:
+            opaque = colours.find_opaque(stored)
             valid = opaque if valid is None else valid & opaque
-        values, full_scale = self._colours.convert(stored)
-        if self._units is not None and values is stored:
+        values, full_scale = colours.convert(stored)
+        if colours.makes_rgb:
+            values = take_bands(values, choice.indices)
+        if self._units is not None:
             scales, offsets = self._units
             values, full_scale = (stored * scales + offsets).astype(np.float32), None
         names = tuple(band.name for band in self.chosen)
@@ -177,9 +147,10 @@ class RasterSource:
             valid=valid,
             has_data=has_data,
             full_scale=full_scale,
-            white_is_zero=full_scale is not None and self._colours.white_is_zero,
-            is_lossy=self._colours.is_lossy,
-            band_names=names if any(names) and values.shape == stored.shape else (),
+            white_is_zero=full_scale is not None and colours.white_is_zero,
+            is_lossy=colours.is_lossy,
+            band_names=names if any(names) and not colours.makes_rgb else (),
+            bands=choice,
         )
 
     def may_hold_data(self, window: Window, nodata: NoData | None = None) -> bool:
@@ -204,7 +175,7 @@ class RasterSource:
                 return any(mask.max() >= self._validity.least_mask for mask in masks)
             if self._validity.masked or self._shows_absent(nodata):
                 return True
-            return holds_block(self._dataset, [index + 1 for index in self._read], window)
+            return holds_block(self._dataset, self._layout.numbers, window)
 
     def close(self) -> None:
         """Close the file."""
@@ -216,28 +187,10 @@ class RasterSource:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _choose_samples(self) -> tuple[int, ...]:
-        """Indices of the bands that are read: channels, alpha, and what validity needs."""
-        if read_nodata_values(self._dataset) is not None:
-            return tuple(range(len(self.bands)))
-        return tuple(dict.fromkeys(self._choice.indices + self._choice.alphas))
-
-    def _check_dtypes(self) -> np.dtype[Any]:
-        bands = [self.bands[index] for index in self._read]
-        dtypes = {band.dtype for band in bands}
-        listed = ", ".join(f"{band.number} is {band.dtype}" for band in bands)
-        if any("complex" in dtype for dtype in dtypes):
-            raise InvalidImageError(f"bands must hold real numbers; of {self.name} band {listed}")
-        if len(dtypes) > 1:
-            raise InvalidImageError(
-                f"bands that are read together must be of one type; of {self.name} band {listed}"
-            )
-        return np.dtype(dtypes.pop())
-
     def _shows_absent(self, nodata: NoData | None) -> bool:
         """Return whether pixels of blocks that a sparse file leaves out are valid."""
         # GDAL reads them as no data, or else as 0.
-        fill = [self.bands[index].nodata or 0 for index in self._read]
+        fill = [self.bands[number - 1].nodata or 0 for number in self._layout.numbers]
         absent = self.interpret(Samples(np.array([[fill]]).astype(self._dtype), None))
         return bool(find_valid(absent, nodata).any())
 
@@ -246,7 +199,7 @@ class RasterSource:
         top, left = (self.grid.height - height) // 2, (self.grid.width - width) // 2
         where = GdalWindow(left, top, width, height)
         with gdal("raster must be whole and undamaged", self.name):
-            alpha = self._dataset.read(self._choice.alphas[-1] + 1, window=where)
+            alpha = self._dataset.read(self._layout.alphas[-1].number, window=where)
         return varies_like_image(alpha)
 
 
@@ -279,40 +232,8 @@ def open_raster(
     with gdal("raster must be one that GDAL opens", name):
         dataset = open_dataset(name)
         try:
-            described = describe_bands(dataset)
-            choice = band_choice.choose_bands(
-                [band.name for band in described],
-                [band.interpretation for band in described],
-                bands,
-                alpha,
-                expected=expected,
-            )
-            return RasterSource(dataset, name, choice, scale=scale)
+            layout = lay_out(dataset, bands, alpha, expected)
+            return RasterSource(dataset, name, layout, scale=scale)
         except BaseException:
             dataset.close()
             raise
-
-
-def describe_bands(dataset: Any) -> tuple[Band, ...]:
-    """Return the bands of a rasterio dataset."""
-    facts = zip(
-        dataset.indexes,
-        dataset.descriptions,
-        dataset.dtypes,
-        dataset.colorinterp,
-        dataset.nodatavals,
-        dataset.scales,
-        dataset.offsets,
-        strict=True,
-    )
-    return tuple(
-        Band(number, name or "", dtype, colour.name, nodata, scale, offset)
-        for number, name, dtype, colour, nodata, scale, offset in facts
-    )
-
-
-def _pick(values: NDArray[Any], channels: tuple[int, ...]) -> NDArray[Any]:
-    """Return channels (H, W, C), as a view where these are the first."""
-    if channels == tuple(range(len(channels))):
-        return values[:, :, : len(channels)] if len(channels) < values.shape[2] else values
-    return values[:, :, channels]

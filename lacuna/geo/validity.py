@@ -3,7 +3,8 @@
 1. A mask, in the file or beside it, stands in place of all else (GDAL's RFC 15). With a mask beside
    the file, a band of alpha counts too.
 2. Otherwise a pixel is missing where a band of alpha is 0, and where the channels that are read all
-   hold their no-data values. With the metadata item NODATA_VALUES it is all bands of the file.
+   hold their no-data values. The metadata item NODATA_VALUES has one for alpha, too, which counts
+   where no band is left out.
 
 The in-memory reader of TIFF follows the same rules.
 """
@@ -22,7 +23,7 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioIOError
 
 from lacuna.geo.colours import is_lossy
-from lacuna.raster.bands import BandChoice
+from lacuna.geo.layout import Layout
 from lacuna.raster.nodata import equals_nodata, parse_nodata
 from lacuna.raster.sidecar import SIDECAR_SUFFIX
 
@@ -33,7 +34,7 @@ class Samples(NamedTuple):
     """Numbers of a window as GDAL reads them.
 
     Attributes:
-        values: (H, W, S) of the file's dtype: channels, alpha, and what else validity needs.
+        values: (H, W, S) of the file's dtype: channels, and then alpha.
         mask: uint8 (H, W), GDAL's mask; None where no mask is read.
     """
 
@@ -49,7 +50,7 @@ class Validity:
         alphas: indices of the samples that are alpha.
         least_alpha: least alpha of a valid pixel, more than 1 after compression with loss.
         nodata: value of missing pixels in each channel; None if not each has one.
-        pixel_nodata: the same for all samples, which then are all bands of the file.
+        pixel_nodata: the same for all samples, alpha among them; it comes before `nodata`.
         mask: origin of the mask that GDAL reads: a page of the file, a file beside it, or no-data
             values that rasterio cannot tell exactly.
         masked: numbers of the bands whose masks are read; a pixel is valid where any of them is.
@@ -95,41 +96,42 @@ class Validity:
         return np.asarray(np.logical_and.reduce(planes), np.bool_)
 
 
-def read_nodata_values(dataset: Any) -> tuple[float, ...] | None:
-    """Read the metadata item NODATA_VALUES of a rasterio dataset.
+def read_validity(dataset: Any, layout: Layout) -> Validity:
+    """Read the rules by which pixels of a rasterio dataset are missing.
 
-    Returns:
-        One value for each band; None if there are not as many, as GDAL then ignores them.
+    Args:
+        dataset: open for reading.
+        layout: the bands that are read.
     """
+    nodata: tuple[float | None, ...] = tuple(band.nodata for band in layout.channels)
+    pixel_nodata = None
+    values = _read_nodata_values(dataset)
+    if values is not None and len(layout.numbers) == dataset.count:
+        pixel_nodata = tuple(values[number - 1] for number in layout.numbers)
+    elif values is not None:
+        nodata = tuple(values[band.number - 1] for band in layout.channels)
+    mask, masked = _choose_mask(dataset, [band.number for band in layout.channels])
+    return Validity(
+        alphas=layout.locate(layout.alphas),
+        least_alpha=2 ** (layout.colours.bits - 1) if layout.colours.is_lossy else 1,
+        nodata=tuple(value for value in nodata if value is not None)
+        if None not in nodata
+        else None,
+        pixel_nodata=pixel_nodata,
+        mask=mask,
+        masked=masked,
+        least_mask=128 if mask in ("page", "sidecar") and _has_lossy_mask(dataset) else 1,
+    )
+
+
+def _read_nodata_values(dataset: Any) -> tuple[float, ...] | None:
+    """Return the values of the metadata item; None if they are not as many as the bands."""
     try:
         values = [parse_nodata(word) for word in dataset.tags().get("NODATA_VALUES", "").split()]
     except ValueError:
         return None
     numbers = tuple(value for value in values if not isinstance(value, str))
     return numbers if 0 < len(numbers) == len(values) == dataset.count else None
-
-
-def read_validity(dataset: Any, choice: BandChoice, alphas: tuple[int, ...], bits: int) -> Validity:
-    """Read the rules by which pixels of a rasterio dataset are missing.
-
-    Args:
-        dataset: open for reading.
-        choice: the bands that are read.
-        alphas: indices of the samples that are alpha.
-        bits: bits of a number in the file.
-    """
-    numbers = tuple(index + 1 for index in choice.indices)
-    nodata = tuple(dataset.nodatavals[index] for index in choice.indices)
-    mask, masked = _choose_mask(dataset, numbers)
-    return Validity(
-        alphas=alphas,
-        least_alpha=2 ** (bits - 1) if is_lossy(dataset) else 1,
-        nodata=None if None in nodata else nodata,
-        pixel_nodata=read_nodata_values(dataset),
-        mask=mask,
-        masked=masked,
-        least_mask=128 if mask in ("page", "sidecar") and _has_lossy_mask(dataset) else 1,
-    )
 
 
 def _choose_mask(

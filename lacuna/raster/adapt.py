@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.errors import ChannelMismatchError
+from lacuna.errors import ChannelMismatchError, InvalidImageError
 from lacuna.excerpts import list_names
 from lacuna.raster.limits import suggest_channels_last
 from lacuna.raster.masks import check_mask_fits
@@ -98,7 +98,7 @@ def to_sample(
     values, valid = fit_to_model(
         add_mask(raster, mask), channels, dtype, nodata=nodata, model=model, names=names
     )
-    return Sample(values, valid, raster.doubts)
+    return Sample(values, valid, raster.doubts, raster.georeference)
 
 
 def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
@@ -136,7 +136,15 @@ def find_valid(raster: Raster, nodata: NoData | None = None) -> NDArray[np.bool_
 
     Returns:
         bool (H, W), True = valid; not to be written to.
+
+    Raises:
+        InvalidImageError: if the file names a no-data value that cannot be read, and none is given.
     """
+    if nodata is None and raster.hides_nodata:
+        raise InvalidImageError(
+            "the no-data value that the image names must be readable, or another be given with "
+            "nodata, which may be none; it is damaged"
+        )
     valid = np.ones(raster.size, np.bool_) if raster.valid is None else raster.valid
     if raster.values.dtype.kind == "f":
         valid = valid & np.isfinite(raster.values).all(axis=2)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+import struct
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from typing import Any
 
-from tifffile import TiffPage
+from tifffile import TiffFile, TiffPage
 
-from lacuna.raster.georeference import Georeference
+from lacuna.georeference import GeoTiffTags
+from lacuna.raster.ifd import read_directories
 from lacuna.raster.nodata import parse_nodata
 
 _PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION = 33550, 33922, 34264
@@ -17,7 +20,10 @@ _KEYS, _DOUBLES, _TEXT = 34735, 34736, 34737
 GEOREFERENCE_TAGS = frozenset({_PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION, _KEYS, _DOUBLES, _TEXT})
 """Tags that are of use only together."""
 
-_GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+_GDAL_METADATA = 42112
+GDAL_NODATA = 42113
+"""Tag of the no-data value of all bands."""
+
 _MOST_DIGITS = 7
 
 _ALPHA, _UNDEFINED = "alpha", "undefined"
@@ -31,7 +37,7 @@ _ITEM = re.compile(r"<Item\b([^>]*)>([^<]*)</Item>")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
-def read_georeference(page: TiffPage) -> Georeference | None:
+def read_georeference(page: TiffPage) -> GeoTiffTags | None:
     """Read where a page lies.
 
     Args:
@@ -40,15 +46,35 @@ def read_georeference(page: TiffPage) -> Georeference | None:
     Returns:
         None if it has none of the tags.
     """
-    found = Georeference(
+    keys = _read_numbers(page, _KEYS)
+    found = GeoTiffTags(
         pixel_scale=_read_numbers(page, _PIXEL_SCALE),
         tiepoints=_read_numbers(page, _TIEPOINTS),
         transformation=_read_numbers(page, _TRANSFORMATION),
-        keys=tuple(int(number) for number in _read_numbers(page, _KEYS)),
+        keys=tuple(key for key in keys if isinstance(key, int)),
         doubles=_read_numbers(page, _DOUBLES),
         text=str(page.tags.valueof(_TEXT) or "").rstrip("\0"),
     )
-    return None if found == Georeference() else found
+    return None if found == GeoTiffTags() else found
+
+
+def read_embedded_georeference(data: bytes) -> GeoTiffTags | None:
+    """Read where an image lies from a GeoTIFF without an image, as JPEG 2000 files hold it.
+
+    Args:
+        data: the GeoTIFF; it may be damaged.
+
+    Returns:
+        None if there is nothing that can be read.
+    """
+    try:
+        directory = next(read_directories(data))
+        if directory.damaged & GEOREFERENCE_TAGS or directory.value_bytes > len(data):
+            return None
+        with TiffFile(BytesIO(data)) as file:
+            return read_georeference(file.pages.first)
+    except (ValueError, LookupError, StopIteration, struct.error):
+        return None
 
 
 def read_band_names(page: TiffPage, samples: int) -> tuple[str, ...]:
@@ -107,7 +133,7 @@ def read_nodata(page: TiffPage) -> float | None:
     Returns:
         None if there is none, or a text that is no number.
     """
-    return _parse(str(page.tags.valueof(_GDAL_NODATA, "")).strip("\0 "))
+    return _parse(str(page.tags.valueof(GDAL_NODATA, "")).strip("\0 "))
 
 
 def read_nodata_values(page: TiffPage, samples: int) -> tuple[float, ...] | None:

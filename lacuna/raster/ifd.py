@@ -17,6 +17,7 @@ MAX_TAGS = 1024
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _BYTES_OF_TYPE = _BYTES | {16: 8, 17: 8, 18: 8}
 _HEADER_BYTES = 8
+_DESCRIPTION = 270
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
@@ -30,12 +31,14 @@ class Directory:
         value_bytes: bytes of all values together.
         damaged: codes of tags of an unknown type, with values beyond the data, or that come twice.
             Of these, the first that is sound counts in the other attributes.
+        description: where the text of ImageDescription begins, and how long it is.
     """
 
     numbers: dict[int, int]
     counts: dict[int, int]
     value_bytes: int
     damaged: frozenset[int]
+    description: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class _Layout:
         return struct.calcsize(self.order + "HH" + 2 * self.offset)
 
 
-def read_directories(data: bytes) -> Iterator[Directory]:
+def read_directories(data: bytes | memoryview) -> Iterator[Directory]:
     """Walk the chain of directories.
 
     Args:
@@ -77,7 +80,7 @@ def read_directories(data: bytes) -> Iterator[Directory]:
         )
 
 
-def _read_header(data: bytes) -> tuple[_Layout, int]:
+def _read_header(data: bytes | memoryview) -> tuple[_Layout, int]:
     order = "<" if data[:2] == b"II" else ">"
     (version,) = struct.unpack_from(order + "H", data, 2)
     if version == 43:
@@ -85,11 +88,12 @@ def _read_header(data: bytes) -> tuple[_Layout, int]:
     return _Layout(order, "I", "H"), struct.unpack_from(order + "I", data, 4)[0]
 
 
-def _read_directory(data: bytes, layout: _Layout, start: int, tags: int) -> Directory:
+def _read_directory(data: bytes | memoryview, layout: _Layout, start: int, tags: int) -> Directory:
     numbers: dict[int, int] = {}
     counts: dict[int, int] = {}
     value_bytes = 0
     damaged: set[int] = set()
+    description = 0, 0
     inline = struct.calcsize(layout.order + layout.offset)
     for position in range(start, start + tags * layout.tag_bytes, layout.tag_bytes):
         code, kind, count = struct.unpack_from(layout.order + "HH" + layout.offset, data, position)
@@ -104,6 +108,8 @@ def _read_directory(data: bytes, layout: _Layout, start: int, tags: int) -> Dire
             continue
         counts[code] = count
         value_bytes += size
+        if code == _DESCRIPTION:
+            description = at, size
         if kind in _INTEGERS and count:
             (numbers[code],) = struct.unpack_from(layout.order + _INTEGERS[kind], data, at)
-    return Directory(numbers, counts, value_bytes, frozenset(damaged))
+    return Directory(numbers, counts, value_bytes, frozenset(damaged), description)

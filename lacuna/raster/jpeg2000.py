@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,19 @@ from imagecodecs import jpeg2k_decode
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError
+from lacuna.georeference import GeoTiffTags
 from lacuna.raster.bands import EVERY_BAND, BandSelection, choose_bands
 from lacuna.raster.codestream import START, Codestream, read_codestream
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
+from lacuna.raster.geotiff import read_embedded_georeference
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import Buffer
 from lacuna.raster.raster import Raster, make_raster
 from lacuna.raster.samples import take_bands
+
+_GEOJP2 = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
+"""Identifier of the box that holds a GeoTIFF without an image."""
 
 _ALPHA_TYPES = (1, 2)
 _MAX_BITS = 16
@@ -38,7 +44,8 @@ def decode_jpeg2000(data: bytes, _: ImageLimits, bands: BandSelection = EVERY_BA
             than 16 bits a sample.
     """
     with decoder_errors("JPEG 2000"):
-        boxes = dict(_read_boxes(data))
+        found = list(_read_boxes(data))
+        boxes = dict(found)
         stream = read_codestream(boxes.get(b"jp2c", data))
         bits = max(abs(depth) for depth in stream.bits)
         if (
@@ -65,17 +72,19 @@ def decode_jpeg2000(data: bytes, _: ImageLimits, bands: BandSelection = EVERY_BA
             full_scale=None if stream.bits[0] < 0 else float(2**bits - 1),
             # With the reversible wavelet the codestream may have been cut off, or not.
             is_lossy=stream.is_lossy or None,
+            georeference=_read_georeference(found),
         )
 
 
-def read_jpeg2000_header(data: bytes) -> Header:
-    """Read the size of the image from the header of its codestream.
+def read_jpeg2000_header(data: Buffer) -> Header:
+    """Read the size of the image from the headers of its codestream and of its tile-parts.
 
     Raises:
         ValueError: if there is no codestream, or its header is damaged.
         struct.error: likewise.
     """
-    stream = read_codestream(dict(_read_boxes(data)).get(b"jp2c", data))
+    content = bytes(data)
+    stream = read_codestream(dict(_read_boxes(content)).get(b"jp2c", content))
     return Header(
         stream.height,
         stream.width,
@@ -113,6 +122,14 @@ def _read_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if kind == b"jp2c":
             return  # the header comes before it; metadata and other things may follow
         position = end
+
+
+def _read_georeference(boxes: Iterable[tuple[bytes, bytes]]) -> GeoTiffTags | None:
+    """Read GeoJP2's box; the GML of GMLJP2 is not read."""
+    for kind, content in boxes:
+        if kind == b"uuid" and content.startswith(_GEOJP2):
+            return read_embedded_georeference(content.removeprefix(_GEOJP2))
+    return None
 
 
 def _read_alphas(alphas: NDArray[Any], stream: Codestream, bits: int) -> NDArray[np.bool_]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.georeference import GeoTiffTags
 from lacuna.raster.bands import BandChoice
-from lacuna.raster.georeference import Georeference
 
 KEPT_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
@@ -39,6 +39,7 @@ class Raster:
         band_names: descriptions of the channels, as the file gives them, empty where a channel has
             none; no entry at all if the file names none.
         bands: bands of the file that were read; None if it has only channels, and these are all.
+        hides_nodata: the file names a no-data value that cannot be read.
         doubts: what may be wrong about how the file was read, for people, in ASCII.
 
     Raises:
@@ -54,9 +55,10 @@ class Raster:
     is_lossy: bool | None = False
     is_turned: bool = False
     stored: NDArray[Any] | None = None
-    georeference: Georeference | None = None
+    georeference: GeoTiffTags | None = None
     band_names: tuple[str, ...] = ()
     bands: BandChoice | None = None
+    hides_nodata: bool = False
     doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ is read and its colours are worked out.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -23,6 +24,7 @@ from lacuna.raster.colours import to_intensities
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.doubtful_alpha import describe_doubt, varies_like_image
 from lacuna.raster.geotiff import (
+    GDAL_NODATA,
     GEOREFERENCE_TAGS,
     read_band_names,
     read_colours,
@@ -35,10 +37,14 @@ from lacuna.raster.nodata import equals_nodata
 from lacuna.raster.orientation import ORIENTATION_TAG, turn, turn_upright
 from lacuna.raster.raster import Raster, make_raster
 from lacuna.raster.samples import take_bands
+from lacuna.raster.tiff_channels import find_channel_pages
+from lacuna.raster.tiff_lerc import LERC, read_lerc_samples
 from lacuna.raster.tiff_pages import (
     COMPRESSIONS,
     JPEG,
     PREDICTORS,
+    WEBP,
+    Pages,
     check_page,
     choose_pages,
     refuse_stack,
@@ -84,10 +90,10 @@ def decode_tiff(data: bytes, limits: ImageLimits, bands: BandSelection = EVERY_B
     with decoder_errors("TIFF"):
         pages = choose_pages(data)
         with TiffFile(BytesIO(data)) as file:
-            page = _open_page(file, pages.image, data, limits)
-            raster = _read_raster(page, pages.damaged, bands)
+            page, samples = _read_pages(file, pages, data, limits)
+            raster = _read_raster(page, samples, pages, bands)
             masks = [_open_page(file, index, data, limits) for index in pages.masks]
-            mask = _read_mask(masks, raster.size)
+            mask = _read_mask(masks, raster.size, data)
             if mask is not None:
                 raster = replace(raster, valid=mask, has_data=None)
             return turn_upright(raster, _read_orientation(page))
@@ -110,8 +116,8 @@ def decode_stored_tiff(data: bytes, limits: ImageLimits) -> NDArray[Any]:
     with decoder_errors("TIFF"):
         pages = choose_pages(data)
         with TiffFile(BytesIO(data)) as file:
-            page = _open_page(file, pages.image, data, limits)
-            return turn(_read_samples(page), _read_orientation(page))
+            page, samples = _read_pages(file, pages, data, limits)
+            return turn(samples, _read_orientation(page))
 
 
 def _read_orientation(page: TiffPage) -> int:
@@ -127,14 +133,38 @@ def _open_page(file: TiffFile, index: int, data: bytes, limits: ImageLimits) -> 
     return page
 
 
-def _read_raster(page: TiffPage, damaged: frozenset[int], bands: BandSelection) -> Raster:
-    samples = _read_samples(page)
+def _read_pages(
+    file: TiffFile, pages: Pages, data: bytes, limits: ImageLimits
+) -> tuple[TiffPage, NDArray[Any]]:
+    """Read the samples (H, W, S) of the image; with its page, or the first of its channels'."""
+    page, *others = [_open_page(file, index, data, limits) for index in pages.images]
+    if not others:
+        find_channel_pages(page.description, 1)
+        return page, _read_samples(page, data)
+    for other in others:
+        if (other.shaped, other.dtype, other.bitspersample, other.photometric) != (
+            page.shaped,
+            page.dtype,
+            page.bitspersample,
+            page.photometric,
+        ):
+            raise InvalidImageError("TIFF must have channels of one size and one type; it has not")
+    return page, np.concatenate([_read_samples(one, data) for one in (page, *others)], axis=2)
+
+
+def _read_raster(
+    page: TiffPage, samples: NDArray[Any], pages: Pages, bands: BandSelection
+) -> Raster:
+    count = samples.shape[2]
     if _is_converted(page):
         raster = _read_converted(page, samples, bands)
+    elif len(pages.images) > 1:
+        raster = _read_bands(page, samples, bands, pages.names, ("undefined",) * count)
     else:
-        raster = _read_bands(page, samples, bands)
-    place = None if damaged & GEOREFERENCE_TAGS else read_georeference(page)
-    return replace(raster, georeference=place)
+        names = read_band_names(page, count)
+        raster = _read_bands(page, samples, bands, names, read_colours(page, count))
+    place = None if pages.damaged & GEOREFERENCE_TAGS else read_georeference(page)
+    return replace(raster, georeference=place, hides_nodata=GDAL_NODATA in pages.damaged)
 
 
 def _is_converted(page: TiffPage) -> bool:
@@ -151,12 +181,14 @@ def _is_converted(page: TiffPage) -> bool:
     return (photometric == _CMYK or is_coded) and _is_intensity(page)
 
 
-def _read_bands(page: TiffPage, samples: NDArray[Any], bands: BandSelection) -> Raster:
-    count = samples.shape[2]
-    names = read_band_names(page, count)
-    choice = choose_bands(
-        names, read_colours(page, count), bands.bands, bands.alpha, expected=bands.expected
-    )
+def _read_bands(
+    page: TiffPage,
+    samples: NDArray[Any],
+    bands: BandSelection,
+    names: Sequence[str],
+    colours: Sequence[str],
+) -> Raster:
+    choice = choose_bands(names, colours, bands.bands, bands.alpha, expected=bands.expected)
     channels = take_bands(samples, choice.indices)
     values, full_scale = _scale(page, channels)
     alpha = samples[:, :, choice.alpha or 0]
@@ -208,13 +240,15 @@ def _read_alphas(
     return np.asarray(np.all(_is_set(page, samples[:, :, list(choice.alphas)]), axis=2), np.bool_)
 
 
-def _is_lossy(page: TiffPage) -> bool:
-    return bool(page.compression == JPEG)
+def _is_lossy(page: TiffPage) -> bool | None:
+    """Return whether values were changed by compression; None where the page does not tell."""
+    return None if page.compression in (WEBP, LERC) else bool(page.compression == JPEG)
 
 
 def _is_set(page: TiffPage, samples: NDArray[Any]) -> NDArray[np.bool_]:
     """Return whether alpha or a mask is not 0, or after compression with loss at least half."""
-    return samples >= 2 ** (page.bitspersample - 1) if _is_lossy(page) else samples > 0
+    # WebP keeps alpha without loss.
+    return samples >= 2 ** (page.bitspersample - 1) if page.compression == JPEG else samples > 0
 
 
 def _find_data(
@@ -232,10 +266,14 @@ def _find_data(
     return ~equals_nodata(channels, [values[index] for index in choice.indices])
 
 
-def _read_samples(page: TiffPage) -> NDArray[Any]:
+def _read_samples(page: TiffPage, data: bytes) -> NDArray[Any]:
     """Samples (H, W, S), whether they were stored by pixel or by plane."""
-    # One thread: requests are decoded side by side already.
-    planes: NDArray[Any] = page.asarray(squeeze=False, maxworkers=1)[:, 0]
+    planes: NDArray[Any]
+    if page.compression == LERC:
+        planes = read_lerc_samples(page, data)
+    else:
+        # One thread: requests are decoded side by side already.
+        planes = page.asarray(squeeze=False, maxworkers=1)[:, 0]
     height, width = planes.shape[1:3]
     return np.moveaxis(planes, 0, 2).reshape(height, width, -1)
 
@@ -280,10 +318,12 @@ def _ycbcr_to_rgb(values: NDArray[Any]) -> NDArray[Any]:
     return np.array(picture.convert("RGB"))
 
 
-def _read_mask(pages: list[TiffPage], size: tuple[int, int]) -> NDArray[np.bool_] | None:
+def _read_mask(
+    pages: list[TiffPage], size: tuple[int, int], data: bytes
+) -> NDArray[np.bool_] | None:
     """Intersect the transparency masks; one of another size belongs to an overview."""
     masks = [
-        np.any(_is_set(page, _read_samples(page)), axis=2)
+        np.any(_is_set(page, _read_samples(page, data)), axis=2)
         for page in pages
         if (page.imagelength, page.imagewidth) == size
     ]

@@ -15,12 +15,15 @@ _COMPRESSION, _COLOURS, _EXTRA_SAMPLES, _PLANES, _ORIENTATION = 259, 262, 338, 2
 _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_DEPTH = 278, 322, 323, 32998
 _OFFSETS = (273, 279, 324, 325)
 _MINISWHITE, _PALETTE, _CMYK, _YCBCR = 0, 3, 5, 6
-_JPEG = 7
+_JPEG, _LERC, _LZMA, _WEBP = 7, 34887, 34925, 50001
 _UNSIGNED, _FLOAT = 1, 3
 _KEPT = frozenset({(_UNSIGNED, 1), (_UNSIGNED, 2), (_FLOAT, 4)})
 _SEPARATE = 2
-_SEGMENT_FACTOR, _JPEG_SEGMENT_FACTOR = 2, 5
+_SEGMENT_FACTOR = 2
 """Decoded strips or tiles held at a time: one as decoded, and one on the way into the image."""
+
+_SEGMENT_FACTORS = {_JPEG: 5, _LERC: 4, _LZMA: 3, _WEBP: 4}
+"""The same where the decoder itself holds more."""
 
 
 class PageSize(NamedTuple):
@@ -68,8 +71,7 @@ def measure_page(directory: Directory) -> PageSize:
     else:
         pixels = width * min(numbers.get(_ROWS_PER_STRIP, height), height)
     per_pixel = sample_bytes * (1 if numbers.get(_PLANES) == _SEPARATE else samples)
-    is_jpeg = numbers.get(_COMPRESSION) == _JPEG
-    factor = _JPEG_SEGMENT_FACTOR if is_jpeg else _SEGMENT_FACTOR
+    factor = _SEGMENT_FACTORS.get(numbers.get(_COMPRESSION, 1), _SEGMENT_FACTOR)
     segments = max(directory.counts.get(code, 0) for code in _OFFSETS)
     return PageSize(
         height, width, samples, sample_bytes, segments, pixels, factor * pixels * per_pixel

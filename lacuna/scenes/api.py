@@ -16,7 +16,7 @@ from lacuna.plugins import load_local_scenes
 from lacuna.raster.nodata import NoData
 from lacuna.scenes.layers import ExtraLayer
 from lacuna.scenes.runner import SceneRunner
-from lacuna.scenes.scene import SceneTask, run_scene
+from lacuna.scenes.scene import SceneTask, check_outputs, run_scene
 from lacuna.scenes.servers import open_runner
 from lacuna.scenes.summary import SceneProgress, SceneResult
 
@@ -93,6 +93,7 @@ def segment_scene(
         overwrite=overwrite,
         resume=resume,
     )
+    check_outputs(task)
     wanted = None if version is None else str(version)
     runner: AbstractAsyncContextManager[SceneRunner]
     if url is None:

@@ -75,8 +75,7 @@ class SceneReader:
             part: columns that it belongs to.
 
         Returns:
-            Sample of the model's bands and units, invalid pixels 0; None if no pixel that is kept
-            is valid.
+            Sample of the model's bands and units; None if no pixel that is kept is valid.
 
         Raises:
             LacunaError: if the file is damaged, or does not fit the model.
@@ -94,10 +93,7 @@ class SceneReader:
             model=f"model {self._model.name}",
         )
         kept = tile.output.move(-tile.input.top, -tile.input.left)
-        if not sample.mask[kept.slices].any():
-            return None
-        image = np.where(sample.mask[:, :, None], sample.image, sample.image.dtype.type(0))
-        return Sample(image, sample.mask)
+        return sample if sample.mask[kept.slices].any() else None
 
     def _turn_to(self, part: Part) -> None:
         if part == self._part:

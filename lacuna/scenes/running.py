@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lacuna.geo.cog import write_piece
 from lacuna.geo.layers import Layer
+from lacuna.geo.pieces import write_piece
 from lacuna.sample import INVALID_LABEL, Sample, Segmentation
 from lacuna.scenes.journal import Journal, WindowRecord
 from lacuna.scenes.layers import LABELS, make_planes, need_probabilities

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from lacuna.errors import SceneError
 from lacuna.geo.cog import move_cog, write_cog
 from lacuna.geo.grid import Grid
+from lacuna.geo.polygons import check_polygons, load_format, write_polygons
 from lacuna.geo.source import RasterSource, open_raster
 from lacuna.raster.nodata import NoData
 from lacuna.scenes.grid_windows import choose_side, plan_tiles
@@ -128,6 +129,8 @@ async def run_scene(
         if mask is not None:
             check_mask_size(source, mask)
         check_bands(source, model)
+        if task.polygons is not None:
+            check_polygons(task.polygons, source.grid)
         side = choose_side(model, *source.grid.size)
         identity = task.describe(source.grid, model, side)
         journal = stack.enter_context(Journal(task.output))
@@ -141,9 +144,14 @@ async def run_scene(
 def check_outputs(task: SceneTask) -> None:
     """Hold the outputs not to exist, unless they may be replaced, and to have a folder.
 
+    It must be called before a model is loaded; see `load_format`.
+
     Raises:
         SceneError: if one exists and must not be replaced, or cannot be written.
+        MissingExtraError: if its format needs an extra that is not installed.
     """
+    if task.polygons is not None:
+        load_format(task.polygons)
     for path in task.outputs:
         if path.is_dir():
             raise SceneError(f"an output must be a file; {path} is a folder")
@@ -205,8 +213,6 @@ def _write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Jour
         finished[name] = journal.folder / f"{name}.tif"
         write_cog(finished[name], journal.list_pieces(name), grid, layer, tags)
     if task.polygons is not None:
-        from lacuna.geo.polygons import write_polygons
-
         write_polygons(
             finished[LABELS],
             task.polygons,

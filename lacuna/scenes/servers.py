@@ -15,6 +15,7 @@ from typing import Any
 from lacuna.appearance.comparison import FamiliarRange
 from lacuna.appearance.statistics import ChannelStatistics
 from lacuna.client import AsyncClient, Question, RetryPolicy
+from lacuna.client.arrays import fill_missing
 from lacuna.client.catalog import read_classes
 from lacuna.errors import LacunaWarning, SceneError, UnknownModelError
 from lacuna.sample import Sample, Segmentation
@@ -62,7 +63,7 @@ class ServerRunner:
             UnknownVersionError: if the version is no longer served.
         """
         question = Question(
-            sample.image,
+            fill_missing(sample.image, sample.mask),  # masked values are not sent
             sample.mask,
             probabilities,
             brief=True,

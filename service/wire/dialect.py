@@ -5,7 +5,7 @@ A listener passes a `RequestHead` and a body. It may use HTTP, gRPC or any other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -70,8 +70,8 @@ class SegmentationRequest(Protocol):
         ...
 
     @property
-    def wants_probabilities(self) -> bool:
-        """True if probabilities must be computed."""
+    def planes(self) -> Collection[str]:
+        """Planes beside the labels that the answer holds."""
         ...
 
     @property
@@ -103,7 +103,7 @@ class SegmentationRequest(Protocol):
         ...
 
     def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
-        """Estimate the memory of labels, probabilities and the answer, in bytes.
+        """Estimate the memory of labels, planes and the answer, in bytes.
 
         Args:
             pixels: height × width, of all images together.
@@ -127,7 +127,7 @@ class Answer:
         model: name of the model that answered.
         version: version of the model.
         manifest: manifest of the model.
-        segmentations: one per image, with probabilities if the request wants them.
+        segmentations: one per image, with the planes that the request wants.
         timings_s: seconds spent in each stage so far.
         warnings: reasons why the segmentations may be wrong.
     """

@@ -1,9 +1,11 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 
+from lacuna.georeference import Georeference
 from lacuna.outputs import OUTPUT_TYPES, find_by_suffix
 from lacuna.raster.adapt import find_valid
 from lacuna.raster.images import decode_image
@@ -14,17 +16,20 @@ LABELS = np.array([[0, 1, 255], [1, 0, 255]], np.uint8)
 CLASSES = (ClassInfo(0, "grass", "#00ff00"), ClassInfo(1, "brick", "#ff0000"))
 PROBABILITIES = np.eye(2, dtype=np.float32)[np.where(LABELS == 255, 0, LABELS)]
 WHOLE = NamedSegmentation(LABELS, CLASSES, "ground", "1", PROBABILITIES)
+PLACE = Georeference("EPSG:32618", (10, 0, 500_000, 0, -10, 4_000_000))
+PLACED = replace(WHOLE, georeference=PLACE)
 
 
 @pytest.mark.parametrize("kind", OUTPUT_TYPES, ids=lambda kind: kind.key)
 def test_every_output_type_is_written_the_same_every_time(kind):
-    assert kind.write(WHOLE) == kind.write(WHOLE) != b""
+    for whole in (PLACED,) if kind.place == "needed" else (WHOLE, PLACED):
+        assert kind.write(whole) == kind.write(whole) != b""
     assert find_by_suffix(kind.suffix.upper()) is kind
 
 
 @pytest.mark.parametrize("kind", OUTPUT_TYPES, ids=lambda kind: kind.key)
 def test_only_a_type_with_probabilities_needs_them(kind):
-    bare = NamedSegmentation(LABELS, CLASSES)
+    bare = NamedSegmentation(LABELS, CLASSES, georeference=PLACE)
 
     if kind.has_probabilities:
         with pytest.raises(ValueError, match="needs probabilities"):

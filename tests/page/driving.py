@@ -75,7 +75,11 @@ class RunningServer:
         files = {"image": image} | ({} if mask is None else {"mask": mask})
         fields = {"model": "three"} | fields
         answer = httpx2.post(
-            f"{self.url}/v1/segment", files=files, data=fields, headers={"Accept": accept}
+            f"{self.url}/v1/segment",
+            files=files,
+            data=fields,
+            headers={"Accept": accept},
+            timeout=60,
         )
         assert answer.status_code == 200, answer.text
         return answer

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
+
 from lacuna.errors import InferenceError
 from service.runtime.fake import FakeRuntime
 from service.runtime.protocol import BatchOutput
@@ -19,6 +21,28 @@ class Recording(FakeRuntime):
     def run(self, images, masks, *, probabilities):
         self.shapes.append(images.shape)
         return super().run(images, masks, probabilities=probabilities)
+
+
+class Unsure(FakeRuntime):
+    """Is as sure of its first class as a pixel's valid neighbourhood is bright.
+
+    Attributes:
+        asked: whether probabilities were wanted, of each call.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def run(self, images, masks, *, probabilities):
+        self.asked.append(probabilities)
+        labels, _ = super().run(images, masks, probabilities=False)
+        if not probabilities:
+            return BatchOutput(labels, None)
+        count = masks[..., None].astype(np.float32)
+        mean = np.where(masks[..., None], images, 0).sum(axis=-1, keepdims=True) / 255
+        rest = np.repeat((1 - mean) / 2, 2, axis=-1)
+        return BatchOutput(labels, np.concatenate([mean, rest], axis=-1).astype(np.float32) * count)
 
 
 class Failing(FakeRuntime):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -14,7 +14,8 @@ import httpx2
 from lacuna.client.calls import HttpCall, HttpReply, Question, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
-from lacuna.client.preparation import add_axis_hint, prepare
+from lacuna.client.large_files import check_large_file
+from lacuna.client.preparation import add_axis_hint, find_taken_sidecar, prepare
 from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
 from lacuna.client.protocols.native import write_call
@@ -32,7 +33,8 @@ from lacuna.client.transport import (
     make_reply,
     pair_up,
 )
-from lacuna.errors import ChannelMismatchError, LacunaError
+from lacuna.errors import ChannelMismatchError, LacunaError, RequestError
+from lacuna.raster.sidecar import name_sidecar
 
 
 class Client:
@@ -85,6 +87,7 @@ class Client:
         mask: Image | None = None,
         *,
         probabilities: bool = False,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> Result:
         """Segment an image.
@@ -99,6 +102,8 @@ class Client:
                 keeps beside an image file is taken. A masked array's own mask, alpha, the no-data
                 value and finiteness count besides.
             probabilities: whether the result holds probabilities, too.
+            also: further planes that the result holds: `confidence`, `support`; not in the
+                protocol `tfserving`.
             **target: `model`, `version`, `nodata`, `timeout_s`, `stretch`, `bands`, `alpha`; None
                 is the same as leaving it out.
 
@@ -107,16 +112,19 @@ class Client:
                 `UnavailableError` if trying again may help.
             OSError: if a file cannot be read.
         """
-        return self.ask(Question(image, mask, probabilities, **target))
+        return self.ask(Question(image, mask, probabilities, also=also, **target))
 
     def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
         prepared = prepare(question)
+        self._run(check_large_file(prepared, self._catalog))
         try:
             result = self._run(self._segment(prepared, self._catalog))
         except ChannelMismatchError as error:
             add_axis_hint(error, prepared)
             raise
+        except RequestError as error:
+            raise name_sidecar(error, find_taken_sidecar(question, prepared)) from error
         pass_on(result.warnings)
         return result
 
@@ -125,20 +133,23 @@ class Client:
         media_type: str,
         image: Image,
         mask: Image | None = None,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> bytes:
         """Segment an image and return the answer as the server writes it, whatever the protocol.
 
         Args:
-            media_type: `application/json`, `image/png`, `application/x-npy` or `application/zip`.
+            media_type: one of `lacuna.outputs.MEDIA_TYPES`.
             image: as in `segment`.
             mask: as in `segment`.
+            also: as in `segment`, for types that hold planes.
             **target: as in `segment`.
 
         Returns:
             The answer's bytes.
         """
-        question = prepare(Question(image, mask, **target))
+        question = prepare(Question(image, mask, also=also, **target))
+        self._run(check_large_file(question, self._catalog))
         reply = self._send(write_call(question, media_type))
         pass_on(read_warnings(reply))
         return reply.content
@@ -170,6 +181,7 @@ class Client:
         progress: bool = False,
         return_errors: bool = False,
         probabilities: bool = False,
+        also: Collection[str] = (),
         **target: Unpack[Target],
     ) -> Iterator[Result | LacunaError | OSError]:
         """Segment many images, several at once.
@@ -182,6 +194,7 @@ class Client:
             return_errors: whether the result of an image that fails is its error. If not, the first
                 error is raised, and no further image is sent.
             probabilities: as in `segment`.
+            also: as in `segment`.
             **target: as in `segment`.
 
         Returns:
@@ -192,7 +205,7 @@ class Client:
             pair: tuple[Image, Image | None],
         ) -> Result | LacunaError | OSError:
             try:
-                return self.segment(*pair, probabilities=probabilities, **target)
+                return self.segment(*pair, probabilities=probabilities, also=also, **target)
             except (LacunaError, OSError) as error:
                 if return_errors:
                     return error

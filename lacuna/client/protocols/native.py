@@ -1,8 +1,8 @@
 """`POST /v1/segment`.
 
 Labels are requested as JSON: areas in run lengths, with the names of model and classes, all from
-the version that gave the answer. With probabilities the answer is NPZ, and with `brief` it is NPY;
-the names are then requested once.
+the version that gave the answer. With planes the answer is NPZ, and with `brief` it is NPY; the
+names are then requested once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import re
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from lacuna.client.catalog import Catalog, name_classes, read_classes
 from lacuna.client.result import Result
 from lacuna.client.server_warnings import parse_warnings, read_warnings
 from lacuna.client.sources import Image, read_source
+from lacuna.georeference import ControlPoint, Georeference
+from lacuna.planes import CONFIDENCE, PROBABILITIES, SUPPORT
 from lacuna.raster import rle
 from lacuna.raster.band_parameters import write_bands
 from lacuna.raster.npy import Buffer, read_npy
@@ -40,15 +43,14 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         question: image, mask and options.
         catalog: of the server's models.
     """
-    if not (question.probabilities or question.brief):
+    if not (question.planes or question.brief):
         reply = yield write_call(question, JSON)
         result = read_json(reply.content, question.image, read_timings(reply))
         return result if result.warnings else replace(result, warnings=read_warnings(reply))
-    reply = yield write_call(question, NPZ if question.probabilities else NPY)
-    if question.probabilities:
-        labels, probabilities = read_npz(reply.content)
-    else:
-        labels, probabilities = read_npy(reply.content), None
+    reply = yield write_call(question, NPZ if question.planes else NPY)
+    content = reply.content
+    arrays = read_npz(content) if question.planes else {"labels": read_npy(content)}
+    labels = arrays["labels"]
     version = None if question.version is None else str(question.version)
     model = yield from catalog.find_model(question.model, version)
     return Result(
@@ -56,10 +58,12 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
         name_classes(model, labels),
         str(model.get("name", question.model or "")),
         str(model.get("version", question.version or "")),
-        probabilities,
+        arrays.get(PROBABILITIES),
         read_timings(reply),
         question.image,
         warnings=read_warnings(reply),
+        confidence=arrays.get(CONFIDENCE),
+        support=arrays.get(SUPPORT),
     )
 
 
@@ -77,6 +81,8 @@ def write_call(question: Question, media_type: str) -> HttpCall:
         "nodata": question.nodata,
         "timeout_s": question.timeout_s,
         "stretch": question.stretch,
+        # Servers of before know no `also`; without it, NPZ holds probabilities.
+        "also": ",".join(question.planes) if question.also else None,
         "bands": None if bands is None else write_bands(bands),
         "alpha": question.alpha,
     }
@@ -117,6 +123,9 @@ def read_json(content: bytes, image: Image | None, timings_ms: dict[str, float])
     for entry in answer["classes"]:
         if entry["pixels"]:
             labels[rle.decode(entry["segmentation"], labels.size)] = entry["id"]
+    areas_m2 = {
+        entry["name"]: entry["area_m2"] for entry in answer["classes"] if "area_m2" in entry
+    }
     return Result(
         labels,
         read_classes(answer["classes"]),
@@ -125,13 +134,27 @@ def read_json(content: bytes, image: Image | None, timings_ms: dict[str, float])
         timings_ms=timings_ms or answer["timings_ms"],
         image=image,
         warnings=parse_warnings(answer.get("warnings")),
+        georeference=_read_georeference(answer.get("georeference")),
+        areas_m2=areas_m2 or None,
     )
 
 
-def read_npz(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Read labels and probabilities."""
+def _read_georeference(found: dict[str, Any] | None) -> Georeference | None:
+    if found is None:
+        return None
+    transform = found["transform"]
+    return Georeference(
+        found["crs"],
+        None if transform is None else tuple(transform),
+        tuple(ControlPoint(**point) for point in found.get("gcps", ())),
+        found["pixel_area_m2"],
+    )
+
+
+def read_npz(content: bytes) -> dict[str, NDArray[Any]]:
+    """Read labels and planes, by name."""
     with np.load(io.BytesIO(content), allow_pickle=False) as answer:
-        return answer["labels"], answer["probabilities"]
+        return dict(answer)
 
 
 def read_timings(reply: HttpReply) -> dict[str, float]:

@@ -19,6 +19,7 @@ from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
 from lacuna.client.server_warnings import read_warnings
 from lacuna.datatypes import DATATYPES
+from lacuna.planes import CONFIDENCE, PROBABILITIES, SUPPORT
 from lacuna.raster.band_parameters import parse_bands
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -53,16 +54,18 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     labels = outputs["labels"][0].astype(np.uint8, copy=False)
     version = str(head.get("model_version", ""))
     model = yield from catalog.find_model(name, version or None)
-    probabilities = outputs["probabilities"][0] if question.probabilities else None
+    planes = {name: outputs[name][0] for name in question.planes}
     return Result(
         labels,
         name_classes(model, labels),
         name,
         version,
-        probabilities,
+        planes.get(PROBABILITIES),
         read_timings(reply),
         question.image,
         warnings=(*warnings, *read_warnings(reply)),
+        confidence=planes.get(CONFIDENCE),
+        support=planes.get(SUPPORT),
     )
 
 
@@ -86,7 +89,7 @@ def write_call(
         np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<"))
         for tensor, _ in tensors.values()
     ]
-    wanted = ("labels", "probabilities") if question.probabilities else ("labels",)
+    wanted = ("labels", *question.planes)
     head: dict[str, Any] = {
         "inputs": [
             {

@@ -18,6 +18,7 @@ from lacuna.client.protocols.native import read_timings
 from lacuna.client.protocols.samples import read_tensors
 from lacuna.client.result import Result
 from lacuna.client.server_warnings import read_warnings
+from lacuna.errors import MalformedRequestError
 
 _CHUNK_NUMBERS = 1 << 16
 
@@ -30,7 +31,12 @@ def segment(question: Question, catalog: Catalog) -> Steps[Result]:
     Args:
         question: image, mask and options.
         catalog: of the server's models.
+
+    Raises:
+        MalformedRequestError: if planes are asked for that the protocol does not have.
     """
+    if question.also:
+        raise MalformedRequestError(f"also={','.join(question.also)} needs another protocol")
     version = None if question.version is None else str(question.version)
     name = yield from catalog.find_name(question.model, version)
     model = yield from catalog.find_model(name, version)

@@ -29,15 +29,18 @@ def make_router(services: AppServices) -> APIRouter:
         for status in repository.statuses:
             model = served.get((status.name, status.version))
             labels = repository.list_labels(status.name, status.version)
-            pixels = services.exchange.find_limits(status.name).most_pixels
-            described.append(_describe(status, labels, pixels, model))
+            limits = {
+                "image_pixels": services.exchange.find_limits(status.name).most_pixels,
+                "body_bytes": services.exchange.body_bytes,
+            }
+            described.append(_describe(status, labels, limits, model))
         return {"models": described}
 
     return router
 
 
 def _describe(
-    status: ModelStatus, labels: list[str], image_pixels: int, model: ServedModel | None
+    status: ModelStatus, labels: list[str], limits: dict[str, int], model: ServedModel | None
 ) -> dict[str, Any]:
     description: dict[str, Any] = {
         "name": status.name,
@@ -45,7 +48,7 @@ def _describe(
         "state": status.state,
         "reason": status.reason,
         "labels": labels,
-        "limits": {"image_pixels": image_pixels},
+        "limits": limits,
     }
     if model is None:
         return description

@@ -25,6 +25,8 @@ from service.web.services import AppServices
 from service.wire.batch import estimate_sample_bytes
 from service.wire.dialect import Body, ModelTarget, Reply, RequestHead
 from service.wire.native.request import (
+    ALPHA_SCHEMA,
+    BANDS_SCHEMA,
     NODATA_SCHEMA,
     STRETCH_SCHEMA,
     estimate_request_bytes,
@@ -40,6 +42,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "model": {"type": "string"},
     "version": {"type": "string"},
     "stretch": STRETCH_SCHEMA,
+    "bands": BANDS_SCHEMA,
+    "alpha": ALPHA_SCHEMA,
 }
 _OPENAPI: dict[str, Any] = {
     "parameters": [

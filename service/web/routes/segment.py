@@ -13,7 +13,13 @@ from lacuna.raster.formats import ACCEPTED, list_body_types
 from service.web.problems import describe_responses
 from service.web.services import AppServices
 from service.wire.native.dialect import NativeDialect
-from service.wire.native.request import NODATA_SCHEMA, STRETCH_SCHEMA
+from service.wire.native.request import (
+    ALPHA_SCHEMA,
+    ALSO_SCHEMA,
+    BANDS_SCHEMA,
+    NODATA_SCHEMA,
+    STRETCH_SCHEMA,
+)
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -32,6 +38,9 @@ _FORM = {
             "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
             "stretch": STRETCH_SCHEMA,
+            "bands": BANDS_SCHEMA,
+            "alpha": ALPHA_SCHEMA,
+            "also": ALSO_SCHEMA,
         },
     }
 }
@@ -47,6 +56,9 @@ _JSON = {
             "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
             "stretch": STRETCH_SCHEMA,
+            "bands": BANDS_SCHEMA,
+            "alpha": ALPHA_SCHEMA,
+            "also": ALSO_SCHEMA,
         },
     }
 }
@@ -58,6 +70,9 @@ _PARAMETERS = [
         ("nodata", NODATA_SCHEMA),
         ("timeout_s", {"type": "number"}),
         ("stretch", STRETCH_SCHEMA),
+        ("bands", BANDS_SCHEMA),
+        ("alpha", ALPHA_SCHEMA),
+        ("also", ALSO_SCHEMA),
     )
 ]
 _OPENAPI: dict[str, Any] = {

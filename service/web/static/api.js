@@ -13,6 +13,9 @@ import { send } from "./transfer.js";
  * @property {{channels: number, dtype: string, statistics?: {low: number, high: number}[]}} [image]
  * @property {Class[]} [classes]
  * @property {{padding_invariant: boolean}} [contract]
+ * @property {number} [total_stride]
+ * @property {number} [receptive_radius]
+ * @property {import("./windows.js").Limits} [limits]
  *
  * @typedef {object} Question
  * @property {Blob} image
@@ -56,27 +59,41 @@ export class Problem extends Error {
 }
 
 /**
+ * Segment an image.
+ *
+ * @param {Question} question
+ * @param {string} accept media type of the answer
+ * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} [options]
+ * @returns {Promise<{content: ArrayBuffer, find: (header: string) => string|null}>}
+ */
+export async function request(question, accept, options = {}) {
+  const form = new FormData();
+  form.append("image", question.image, question.imageName);
+  if (question.mask) form.append("mask", question.mask, "mask");
+  for (const name of /** @type {const} */ (["model", "version", "nodata", "stretch"])) {
+    if (question[name]) form.append(name, question[name]);
+  }
+  const answer = await send(new URL("v1/segment", SERVER), form, getHeaders(accept), options)
+    .catch(explain);
+  if (answer.status !== 200) {
+    throw readProblem(answer.status, new TextDecoder().decode(answer.content), answer.find);
+  }
+  return answer;
+}
+
+/**
+ * Segment an image, with JSON for an answer.
+ *
  * @param {Question} question
  * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} [options]
  * @returns {Promise<{content: ArrayBuffer, timings: Map<string, number>, tookMs: number}>} the JSON
  *   answer, and the milliseconds of the server's stages and of the whole request
  */
 export async function segment(question, options = {}) {
-  const form = new FormData();
-  form.append("image", question.image, question.imageName);
-  if (question.mask) form.append("mask", question.mask, "mask.png");
-  for (const name of /** @type {const} */ (["model", "version", "nodata", "stretch"])) {
-    if (question[name]) form.append(name, question[name]);
-  }
   const began = performance.now();
-  const answer = await send(new URL("v1/segment", SERVER), form, getHeaders("application/json"), options)
-    .catch(explain);
+  const { content, find } = await request(question, "application/json", options);
   const tookMs = performance.now() - began;
-  if (answer.status !== 200) {
-    throw readProblem(answer.status, new TextDecoder().decode(answer.content), answer.find);
-  }
-  const timings = readServerTiming(answer.find("Server-Timing") ?? "");
-  return { content: answer.content, timings, tookMs };
+  return { content, timings: readServerTiming(find("Server-Timing") ?? ""), tookMs };
 }
 
 /**

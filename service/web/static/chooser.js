@@ -50,11 +50,14 @@ export class Chooser {
     this.#describe();
   }
 
+  /** @returns {import("./api.js").Model|undefined} version that will answer; none if none is known */
+  get chosen() {
+    return findChosen(this.models, this.model, this.version);
+  }
+
   /** Show the model's description, or why it is not ready. */
   #describe() {
-    const mine = this.models.filter(({ name }) => name === this.model);
-    const chosen = mine.find(({ version }) => version === this.version) ??
-      mine.find(({ state }) => state === "ready") ?? mine[0];
+    const { chosen } = this;
     this.onDescribe(chosen);
     const note = find("model-note");
     if (!chosen) note.textContent = "The server has no models.";
@@ -68,6 +71,19 @@ export class Chooser {
       }
     }
   }
+}
+
+/**
+ * @param {import("./api.js").Model[]} models
+ * @param {string} name
+ * @param {string} version empty for the highest
+ * @returns {import("./api.js").Model|undefined}
+ */
+export function findChosen(models, name, version) {
+  const mine = models.filter((model) => model.name === name);
+  const ready = mine.filter(({ state }) => state === "ready");
+  ready.sort((one, other) => Number(other.version) - Number(one.version));
+  return mine.find((model) => model.version === version) ?? ready[0] ?? mine[0];
 }
 
 /** @param {HTMLSelectElement} select @param {string[][]} options */

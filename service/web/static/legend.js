@@ -1,6 +1,7 @@
 /** The classes of an answer: their colours, areas and check boxes. */
 
 import { count, find, make, percent } from "./dom.js";
+import { writeHectares } from "./georeference.js";
 import { makePalette, readColor } from "./tiles.js";
 
 /**
@@ -23,8 +24,11 @@ export function setUpLegend(session, view) {
       const entry = classes.find((/** @type {any} */ { id }) => id === label);
       return entry && !hidden.has(label) ? readColor(entry.color) : null;
     });
-    const rows = classes.map((/** @type {any} */ entry) => makeRow(entry, hidden, () =>
-      view.recolor(paint())));
+    const areas = classes.map((/** @type {any} */ entry) => entry.area_m2);
+    const hectares = areas.every(Number.isFinite) ? writeHectares(areas) : [];
+    find("hectares-head").hidden = !hectares.length;
+    const rows = classes.map((/** @type {any} */ entry, /** @type {number} */ at) =>
+      makeRow(entry, hectares[at], hidden, () => view.recolor(paint())));
     document.querySelector("#legend tbody")?.replaceChildren(...rows);
     view.showLabels(answer.labels, paint());
   });
@@ -32,10 +36,11 @@ export function setUpLegend(session, view) {
 
 /**
  * @param {{id: number, name: string, color: string, pixels: number, fraction: number}} entry
+ * @param {string|undefined} hectares undefined if the area is not known
  * @param {Set<number>} hidden
  * @param {() => void} repaint
  */
-function makeRow({ id, name, color, pixels, fraction }, hidden, repaint) {
+function makeRow({ id, name, color, pixels, fraction }, hectares, hidden, repaint) {
   const box = make("input", { type: "checkbox", checked: !hidden.has(id) });
   box.addEventListener("change", () => {
     if (box.checked) hidden.delete(id);
@@ -50,5 +55,6 @@ function makeRow({ id, name, color, pixels, fraction }, hidden, repaint) {
   return make("tr", {},
     make("th", { scope: "row" }, make("label", {}, box, swatch, make("span", { textContent: name }))),
     make("td", { textContent: count(pixels) }),
+    ...(hectares === undefined ? [] : [make("td", { textContent: hectares })]),
     make("td", {}, make("span", { textContent: percent(fraction) }), bar));
 }

@@ -2,7 +2,9 @@
 
 import { Problem, getAbout, hasKey, setKey } from "./api.js";
 import { Chooser } from "./chooser.js";
+import { NeedsCommand, copy } from "./commands.js";
 import { find } from "./dom.js";
+import { setUpDownloads } from "./downloads.js";
 import { setUpIntake } from "./intake.js";
 import { setUpLegend } from "./legend.js";
 import { setUpMissing } from "./missing.js";
@@ -23,6 +25,8 @@ function showError(error) {
   // Before the page has asked for a key, a refusal is not the user's error.
   find("alert").hidden = !error || (refused && !hasKey());
   find("error").textContent = error ? describeError(error) : "";
+  find("error-command").hidden = !(error instanceof NeedsCommand);
+  find("error-text").textContent = error instanceof NeedsCommand ? error.command : "";
   if (refused) askForKey();
 }
 
@@ -43,6 +47,7 @@ function askForKey() {
 }
 
 find("alert-close").addEventListener("click", () => showError(null));
+find("error-copy").addEventListener("click", () => copy(find("error-text"), find("error-copy")));
 
 const session = new Session();
 const view = new View(find("picture"));
@@ -73,6 +78,7 @@ setUpMissing(session, attempt);
 setUpValues(session, runner, attempt);
 setUpLegend(session, view);
 setUpResult(session, chooser, attempt);
+setUpDownloads(session, attempt);
 setUpProof(session, chooser);
 
 await attempt(async () => {

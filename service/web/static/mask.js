@@ -125,17 +125,24 @@ export class Mask {
   }
 
   /**
-   * Correct the mask by the server's answer.
+   * Correct rows of the mask by the server's answer.
    *
    * @param {Uint8Array} labels 255 where missing
+   * @param {number} first row
+   * @param {number} last row after the last
    */
-  correct(labels) {
+  correct(labels, first, last) {
     const { cells } = this;
-    for (let at = 0; at < cells.length; at++) {
+    let missing = 0;
+    // Marks stay as they are; this loop runs over millions of cells on the page's own thread.
+    for (let at = first * this.width; at < last * this.width; at++) {
+      const before = cells[at];
       if (labels[at] !== 255) cells[at] &= MARKED;
-      else if (cells[at] === 0) cells[at] = BY_SERVER;
+      else if (before === 0) cells[at] = BY_SERVER;
+      missing += Number(cells[at] !== 0) - Number(before !== 0);
     }
-    this.#recount();
+    this.missing += missing;
+    this.onChange(0, first, this.width, last);
   }
 
   undo() {

@@ -42,11 +42,12 @@ export function readNpy(buffer) {
   if (!Kind || order !== "False" || sides === undefined) return null;
   const shape = sides.split(",").map((side) => side.trim()).filter(Boolean).map(Number);
   const count = shape.reduce((product, side) => product * side, 1);
-  const data = buffer.slice(start + length, start + length + count * Kind.BYTES_PER_ELEMENT);
-  if (data.byteLength < count * Kind.BYTES_PER_ELEMENT) {
-    throw new Error("The NPY file is truncated.");
-  }
-  return { kind, shape, values: new Kind(data) };
+  const [first, bytes] = [start + length, count * Kind.BYTES_PER_ELEMENT];
+  if (buffer.byteLength < first + bytes) throw new Error("The NPY file is truncated.");
+  // A view where the data are aligned, as NumPy writes them: images are large.
+  const values = first % Kind.BYTES_PER_ELEMENT
+    ? new Kind(buffer.slice(first, first + bytes)) : new Kind(buffer, first, count);
+  return { kind, shape, values };
 }
 
 /**

@@ -45,10 +45,12 @@ export function setUpProof(session, chooser) {
   dialog.addEventListener("close", () => controller?.abort());
   session.addEventListener("answer", () => {
     const { hasNumbers } = session.picture ?? { hasNumbers: false };
-    find("prove").disabled = !hasNumbers;
-    find("prove-note").textContent = hasNumbers
-      ? "Noise under the mask, a larger canvas: how many labels change?"
-      : "Not available for this file, because the page does not know its pixel values.";
+    const isWhole = !session.answer?.windows;
+    find("prove").disabled = !hasNumbers || !isWhole;
+    find("prove-note").textContent = !isWhole
+      ? "Not available for this image, because the server does not take it at once."
+      : hasNumbers ? "Noise under the mask, a larger canvas: how many labels change?"
+        : "Not available for this file, because the page does not know its pixel values.";
   });
 }
 

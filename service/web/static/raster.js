@@ -9,6 +9,8 @@
  * @property {number} step numbers from one pixel to the next in values; 4 where alpha lies between
  * @property {string} kind NumPy's, "|u1" for pictures
  * @property {boolean} picture of intensities, from PNG, JPEG or WebP
+ * @property {boolean} keepsValues true if these are the numbers that the server reads in the file:
+ *   a canvas has 8 bits, and rounds colours that are partly transparent
  */
 
 import { isNpy, readNpy } from "./npy.js";
@@ -29,7 +31,7 @@ const TIFF_MARKS = ["II*\0", "MM\0*", "II+\0", "MM\0+"];
  * @returns {Promise<Opened|null>} null for what only the server can read, if anybody
  */
 export async function openPicture(blob) {
-  const head = new Uint8Array(await blob.slice(0, 16).arrayBuffer());
+  const head = new Uint8Array(await blob.slice(0, 32).arrayBuffer());
   if (isNpy(head)) return openArray(await blob.arrayBuffer());
   // The one browser that shows TIFF takes bands and no-data values for what they are not.
   if (TIFF_MARKS.includes(String.fromCharCode(...head.slice(0, 4)))) return null;
@@ -43,14 +45,23 @@ export async function openPicture(blob) {
   const values = context.getImageData(0, 0, width, height).data;
   const missing = new Uint8Array(width * height);
   let found = 0;
+  let opaque = 0;
   for (let at = 0; at < missing.length; at++) {
-    if (values[at * 4 + 3] === 0) found += missing[at] = 1;
+    const alpha = values[at * 4 + 3];
+    if (alpha === 255) opaque++;
+    else if (alpha === 0) found += missing[at] = 1;
   }
   const raster = {
     width, height, channels: 3, step: 4, kind: "|u1", picture: true,
     values: new Uint8Array(values.buffer),
+    keepsValues: opaque + found === missing.length && !isDeep(head),
   };
   return { width, height, raster, missing: found ? missing : null, canvas };
+}
+
+/** @param {Uint8Array} head @returns {boolean} true for a PNG of 16 bits */
+function isDeep(head) {
+  return String.fromCharCode(...head.slice(1, 4)) === "PNG" && head[24] === 16;
 }
 
 /** @param {Blob} blob */
@@ -76,7 +87,9 @@ function openArray(buffer) {
     throw new Error(`An image must be H × W or H × W × C; this one is ${shape.join(" × ")}.`);
   }
   const [height, width, channels = 1] = shape;
-  const raster = { width, height, channels, step: channels, kind, values, picture: false };
+  const raster = {
+    width, height, channels, step: channels, kind, values, picture: false, keepsValues: true,
+  };
   const missing = findMissing(raster, (value) => !Number.isFinite(value), "any");
   return { width, height, raster, missing, canvas: null };
 }

@@ -1,6 +1,7 @@
 /** Position and label of the pixel under the pointer or the keyboard's cursor. */
 
 import { find } from "./dom.js";
+import { describePlace } from "./georeference.js";
 import { BY_FILE, BY_SERVER, MARKED, NODATA } from "./mask.js";
 
 const REASONS = /** @type {const} */ ([
@@ -21,8 +22,14 @@ export function setUpReadout(session, painter) {
     find("readout-label").textContent = inside ? describe(mask.cells[y * mask.width + x],
       answer && session.isStale === false ? answer.labels[y * mask.width + x] : null,
       answer?.summary.classes ?? []) : "";
+    const georeference = answer?.summary.georeference;
+    // Control points alone do not tell where the pixels between them are.
+    find("readout-map").hidden = !georeference?.transform;
+    find("readout-map").textContent = georeference?.transform && inside
+      ? describePlace(georeference, x, y) : "\u00a0";
   };
   painter.onPoint = show;
+  session.addEventListener("picture", show);
   session.addEventListener("answer", show);
 }
 

@@ -1,10 +1,8 @@
-/** Timings, downloads, and the same request as a curl command. */
+/** Timings of the result, and the same work as a command. */
 
-import { background } from "./background.js";
 import { SERVER, hasKey } from "./api.js";
-import { duration, find, make, bringIntoSight } from "./dom.js";
-import { MARKED } from "./mask.js";
-import { readColor } from "./tiles.js";
+import { copy, writeCurl, writeSegment } from "./commands.js";
+import { count, duration, find, make, bringIntoSight } from "./dom.js";
 
 /** Windows in which layout.css puts the picture beside the panel. */
 const WIDE = matchMedia("(min-width: 901px)");
@@ -28,22 +26,33 @@ export function setUpResult(session, chooser, attempt) {
     find("result").hidden = false;
     find("stale").hidden = true;
     showTimings(answer);
-    find("curl").textContent = writeCurl({
+    find("windows-note").textContent = describeWindows(answer.windows);
+    const write = answer.windows ? writeSegment : writeCurl;
+    find("curl-name").textContent = answer.windows
+      ? "The same on the command line" : "The same request with curl";
+    find("curl").textContent = write({
       name: picture.name, masked: (mask?.marked ?? 0) > 0, model: chooser.model,
       version: chooser.version, nodata, stretch, keyed: hasKey(), server: SERVER.href,
     });
     // Only beside the picture: in a narrow window, scrolling would move the picture out of sight.
     if (isNew && WIDE.matches) bringIntoSight(find("result"), "nearest");
   });
-  for (const button of document.querySelectorAll("[data-download]")) {
-    const kind = /** @type {HTMLElement} */ (button).dataset.download ?? "";
-    button.addEventListener("click", () => attempt(() => download(session, kind)));
-  }
-  find("copy").addEventListener("click", () => attempt(copyCurl));
+  find("copy").addEventListener("click", () => attempt(() => copy(find("curl"), find("copy"))));
+}
+
+/** @param {import("./session.js").Answer["windows"]} windows */
+function describeWindows(windows) {
+  if (!windows) return "";
+  const { sent, planned } = windows;
+  const empty = planned - sent;
+  const others = empty === 1 ? " Another one is empty." : ` ${count(empty)} others are empty.`;
+  return `The image is larger than the server takes at once, so it was sent in ${count(sent)} ` +
+    `window${sent === 1 ? "" : "s"}.${empty ? others : ""} The labels are those of one request.`;
 }
 
 /** @param {import("./session.js").Answer} answer */
 function showTimings({ timings, tookMs }) {
+  find("timing").hidden = !timings.size;
   const served = [...timings.values()].reduce((sum, ms) => sum + ms, 0);
   const stages = [...timings, ["transfer", Math.max(0, tookMs - served)]];
   find("took").textContent = duration(tookMs);
@@ -55,70 +64,4 @@ function showTimings({ timings, tookMs }) {
   find("timings").replaceChildren(...stages.map(([stage, ms]) => make("div", {},
     make("dt", {}, make("i", { className: `stage-${stage}` }), String(stage)),
     make("dd", { textContent: duration(Number(ms)) }))));
-}
-
-/** @param {import("./session.js").Session} session @param {string} kind */
-async function download(session, kind) {
-  const { answer, picture, mask } = session;
-  if (!picture || !mask) return;
-  const { width, height } = mask;
-  const name = picture.name.replace(/\.[^.]*$/, "");
-  if (kind === "mask") {
-    save("mask.png", await background.writeMaskPng(mask.cells, width, height, MARKED));
-  } else if (!answer) {
-    throw new Error("There is no result yet.");
-  } else if (kind === "json") {
-    save(`${name}-labels.json`, new Blob([answer.content], { type: "application/json" }));
-  } else if (kind === "npy") {
-    save(`${name}-labels.npy`, await background.writeLabelsNpy(answer.labels, width, height));
-  } else {
-    const colors = answer.summary.classes.map((/** @type {any} */ { color }) => readColor(color));
-    save(`${name}-labels.png`,
-      await background.writeLabelsPng(answer.labels, width, height, colors));
-  }
-}
-
-/** @param {string} name @param {Blob} file */
-function save(name, file) {
-  const url = URL.createObjectURL(file);
-  make("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
-
-/**
- * @param {{name: string, masked: boolean, model: string, version: string, nodata: string,
- *   stretch: boolean, keyed: boolean, server: string}} asked
- * @returns {string}
- */
-export function writeCurl({ name, masked, model, version, nodata, stretch, keyed, server }) {
-  const file = /[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name;
-  const parts = [["-F", `image=@${file}`]];
-  if (masked) parts.push(["-F", "mask=@mask.png"]);
-  if (model) parts.push(["-F", `model=${model}`]);
-  if (version) parts.push(["-F", `version=${version}`]);
-  if (nodata) parts.push(["-F", `nodata=${nodata}`]);
-  if (stretch) parts.push(["-F", "stretch=percentile"]);
-  const lines = parts.map(([flag, value]) => `${flag} ${quote(value)}`);
-  // A variable instead of the key, because the command may be pasted where others read it.
-  if (keyed) lines.push('-H "Authorization: Bearer $LACUNA_KEY"');
-  return `curl ${lines.join(" \\\n  ")} \\\n  ${quote(`${server}v1/segment`)}`;
-}
-
-/** @param {string} text for a POSIX shell */
-function quote(text) {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-async function copyCurl() {
-  const text = find("curl").textContent;
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else {
-    // Without https, browsers have only this older interface.
-    getSelection()?.selectAllChildren(find("curl"));
-    document.execCommand("copy");
-  }
-  find("copy").textContent = "Copied";
-  setTimeout(() => {
-    find("copy").textContent = "Copy";
-  }, 1500);
 }

@@ -55,3 +55,50 @@ export function fillRuns(labels, { size: [height, width], counts }, label) {
   }
   return pixels;
 }
+
+/**
+ * Encode where labels are, as the server does.
+ *
+ * @param {Uint8Array} labels H × W
+ * @param {number} height
+ * @param {number} width
+ * @param {number[]} ids labels that are encoded
+ * @returns {{size: [number, number], counts: string}[]} one for each of them
+ */
+export function encodeRuns(labels, height, width, ids) {
+  /** @type {Map<number, number[]>} */
+  const runs = new Map(ids.map((id) => [id, []]));
+  const since = new Float64Array(256);
+  let place = 0;
+  const turn = (/** @type {number} */ label) => {
+    runs.get(label)?.push(place - since[label]);
+    since[label] = place;
+  };
+  let before = -1;
+  for (let x = 0; x < width; x++) {
+    for (let at = x; at < labels.length; at += width, place++) {
+      if (labels[at] === before) continue;
+      if (place) turn(before);
+      before = labels[at];
+      turn(before);
+    }
+  }
+  ids.forEach(turn);
+  return ids.map((id) => ({ size: [height, width], counts: writeCounts(runs.get(id) ?? []) }));
+}
+
+/** @param {number[]} runs @returns {string} */
+export function writeCounts(runs) {
+  let text = "";
+  runs.forEach((run, at) => {
+    let number = at > 2 ? run - runs[at - 2] : run;
+    let more = true;
+    while (more) {
+      const bits = number & 31;
+      number >>= 5;
+      more = bits & 16 ? number !== -1 : number !== 0;
+      text += String.fromCharCode(bits + (more ? 32 : 0) + 48);
+    }
+  });
+  return text;
+}

@@ -2,7 +2,12 @@
 
 import { Problem, segment } from "./api.js";
 import { background } from "./background.js";
-import { duration, find, bringIntoSight, toSentence } from "./dom.js";
+import { find, bringIntoSight, toSentence } from "./dom.js";
+import { planLarge } from "./large.js";
+import { Progress } from "./progress.js";
+import { readNumber } from "./session.js";
+import { segmentInWindows } from "./stitch.js";
+import { summarize } from "./summary.js";
 
 const AGAIN = "Segment again";
 
@@ -20,6 +25,9 @@ export class Runner {
     this.controller = null;
     find("run").addEventListener("click", () => this.run());
     find("cancel").addEventListener("click", () => this.controller?.abort());
+    session.addEventListener("opening", () => {
+      if (session.opening) this.controller?.abort(); // the worker will have other pixels
+    });
     session.addEventListener("picture", () => {
       this.controller?.abort();
       this.#showState();
@@ -43,19 +51,13 @@ export class Runner {
     this.#showState();
     try {
       progress.show("prepare", 0);
-      const question = await this.makeQuestion();
+      const large = await planLarge(session, this.chooser);
       controller.signal.throwIfAborted();
-      const { content, timings, tookMs } = await segment(question,
-        { signal: controller.signal, onProgress: (stage, part) => progress.show(stage, part) });
-      progress.show("read", 0);
-      const { labels, summary } = await background.readAnswer(content);
-      controller.signal.throwIfAborted();
-      const { height, width } = summary.size;
-      if (height !== mask.height || width !== mask.width) {
-        throw new Error("Server and browser must agree on the size of the image; the server " +
-          `read ${height}×${width}, the browser ${mask.height}×${mask.width}.`);
-      }
-      session.setAnswer({ content, labels, summary, timings, tookMs });
+      const { changes } = session;
+      await session.setAnswer(large
+        ? await this.#askInWindows(large, controller.signal, progress)
+        : await this.#askAtOnce(controller.signal, progress));
+      if (session.changes !== changes) session.noteStale();
       await session.redrawStretched(); // the mask may have changed since it was drawn
     } catch (error) {
       if (error.name !== "AbortError") this.showError(error);
@@ -64,6 +66,57 @@ export class Runner {
       this.controller = null;
       this.#showState();
     }
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @param {Progress} progress
+   * @returns {Promise<import("./session.js").Answer>}
+   */
+  async #askAtOnce(signal, progress) {
+    const question = await this.makeQuestion();
+    signal.throwIfAborted();
+    const { content, timings, tookMs } = await segment(question,
+      { signal, onProgress: (stage, part) => progress.show(stage, part) });
+    progress.show("read", 0);
+    const { labels, summary } = await background.readAnswer(content);
+    signal.throwIfAborted();
+    const { size } = summary;
+    const { height, width } = this.session.picture ?? size;
+    if (size.height !== height || size.width !== width) {
+      throw new Error("Server and browser must agree on the size of the image; the server " +
+        `read ${size.height}×${size.width}, the browser ${height}×${width}.`);
+    }
+    return { content, labels, summary, timings, tookMs, question, windows: null };
+  }
+
+  /**
+   * @param {NonNullable<Awaited<ReturnType<typeof planLarge>>>} plan
+   * @param {AbortSignal} signal
+   * @param {Progress} progress
+   * @returns {Promise<import("./session.js").Answer>}
+   */
+  async #askInWindows({ model, windows, unit }, signal, progress) {
+    const { picture, mask, nodata } = this.session;
+    if (!picture || !mask) throw new Error("There is no image yet.");
+    const { width, height, source } = picture;
+    const { name, version } = model;
+    const began = performance.now();
+    const whole = await segmentInWindows({
+      windows, width, height, source, unit,
+      cells: mask.cells.slice(), // painting goes on meanwhile
+      question: { model: name, version, nodata: scaleNodata(nodata, unit) },
+    }, {
+      signal,
+      onProgress: (done, total, leftMs) => progress.showWindows(done, total, leftMs),
+      onWait: (ms) => progress.showWait(ms),
+    });
+    signal.throwIfAborted();
+    return {
+      content: null, labels: whole.labels, summary: summarize(model, { width, height }, whole),
+      timings: new Map(), tookMs: performance.now() - began, question: null,
+      windows: { sent: whole.sent, planned: windows.length },
+    };
   }
 
   /** @returns {Promise<import("./api.js").Question>} */
@@ -92,45 +145,17 @@ export class Runner {
   }
 }
 
+/** @param {string} nodata as it was typed @param {number} unit factor of the values that are sent */
+function scaleNodata(nodata, unit) {
+  const number = readNumber(nodata);
+  return unit === 1 || Number.isNaN(number) ? nodata : String(number * unit);
+}
+
 /** On a narrow screen the picture may be out of sight. */
 function showPicture() {
   const stage = find("stage");
   const box = stage.getBoundingClientRect();
   if (box.bottom <= 120 || box.top >= innerHeight - 120) bringIntoSight(stage, "start");
-}
-
-const STAGES = new Map([
-  ["prepare", "Writing the mask"], ["send", "Sending"], ["wait", "Computing on the server"],
-  ["receive", "Receiving"], ["read", "Reading the answer"],
-]);
-
-class Progress {
-  constructor() {
-    this.began = performance.now();
-    this.text = "";
-    find("progress").hidden = false;
-    this.timer = setInterval(() => this.#tick(), 200);
-  }
-
-  /** @param {string} stage @param {number} part of 1; 0 if unknown */
-  show(stage, part) {
-    this.text = STAGES.get(stage) ?? stage;
-    const bar = find("progress-bar");
-    if (part > 0 && part < 1) bar.value = part;
-    else bar.removeAttribute("value");
-    this.#tick();
-  }
-
-  end() {
-    clearInterval(this.timer);
-    find("progress").hidden = true;
-  }
-
-  #tick() {
-    const spent = performance.now() - this.began;
-    const text = spent < 1000 ? this.text : `${this.text} · ${duration(spent)}`;
-    find("progress-text").textContent = text;
-  }
 }
 
 /** @param {Error} error @returns {string} for people */

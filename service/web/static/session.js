@@ -5,6 +5,7 @@
 
 import { preview } from "./api.js";
 import { background } from "./background.js";
+import { explainTooLarge } from "./large.js";
 import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
 import { findRange } from "./range.js";
 
@@ -19,16 +20,28 @@ import { findRange } from "./range.js";
  * @property {boolean} hasNumbers true if the page knows the pixel values, not only a preview
  * @property {boolean} inRange true if it is drawn as the model is given it
  * @property {boolean} byServer true if the server made the picture, and knows what is missing in it
+ * @property {number} source number of the picture in the worker
+ * @property {number} channels that the page knows
+ * @property {number} sampleBytes of a value of one of them
+ * @property {boolean} isArray true for numbers, false for intensities
+ * @property {boolean} keepsValues true if the page has the numbers that the server reads in the file
  *
  * @typedef {{bitmap: ImageBitmap, small: ImageBitmap|null, inRange: boolean}} Drawing
  *
  * @typedef {object} Answer
- * @property {ArrayBuffer} content JSON of the answer
+ * @property {ArrayBuffer|null} content JSON of the answer; null if it came in windows
  * @property {any} summary
  * @property {Uint8Array} labels H × W, 255 = missing
- * @property {Map<string, number>} timings milliseconds by stage
+ * @property {Map<string, number>} timings milliseconds by stage; empty if it came in windows
  * @property {number} tookMs
+ * @property {import("./api.js").Question|null} question that was answered; null if it came in
+ *   windows
+ * @property {{sent: number, planned: number}|null} windows how many it was put together from; null
+ *   for an answer to one request
  */
+
+/** Pixels of an answer that the mask is compared with in one go. */
+const BAND_PIXELS = 1 << 24;
 
 export class Session extends EventTarget {
   /** @type {Picture|null} */
@@ -49,6 +62,8 @@ export class Session extends EventTarget {
   stretch = false;
   /** True if picture or mask have changed since the answer. */
   isStale = false;
+  /** Number of changes that make answers outdated. */
+  changes = 0;
   /** Name of the picture that is being opened; empty if there is none. */
   opening = "";
   /** True while the picture is drawn anew. */
@@ -71,7 +86,7 @@ export class Session extends EventTarget {
       await this.#take({ blob, name, byServer: !read, inRange: range !== null, ...opened });
       if (this.range !== range) await this.#draw();
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted) throw explainTooLarge(error, name, this);
     } finally {
       if (!signal.aborted) this.#setOpening("");
     }
@@ -268,6 +283,7 @@ export class Session extends EventTarget {
 
   /** Mark the answer as outdated. */
   noteStale() {
+    this.changes++;
     if (!this.answer || this.isStale) return;
     this.isStale = true;
     this.#tell("stale");
@@ -280,9 +296,17 @@ export class Session extends EventTarget {
     return background.writeMaskPng(mask.cells, mask.width, mask.height, MARKED);
   }
 
-  /** @param {Answer} answer */
-  setAnswer(answer) {
-    this.mask?.correct(answer.labels);
+  /** @param {Answer} answer to the present picture */
+  async setAnswer(answer) {
+    const { mask } = this;
+    if (!mask) return;
+    const { width, height } = mask;
+    const rows = Math.ceil(BAND_PIXELS / width);
+    for (let row = 0; row < height; row += rows) {
+      if (row) await new Promise((resolve) => { setTimeout(resolve); }); // the page stays usable
+      mask.correct(answer.labels, row, Math.min(height, row + rows));
+    }
+    if (this.mask !== mask) return;
     this.answer = answer;
     this.isStale = false;
     this.#tell("mask");

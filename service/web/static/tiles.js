@@ -1,6 +1,8 @@
 /**
  * A layer of bytes, drawn in the colours of a palette. It consists of tiles. Only visible tiles
- * that have changed are coloured again, and only as many as there is time for in a frame.
+ * that have changed are coloured again, and only as many as there is time for in a frame. Seen from
+ * afar, they are coloured only in every second, fourth, … row and column, so that the layer of a
+ * large picture takes no more memory than the screen.
  */
 
 import { TILE } from "./mask.js";
@@ -9,7 +11,8 @@ import { TILE } from "./mask.js";
  * @typedef {{scale: number, x: number, y: number, width: number, height: number}} Frame
  *   pixels of the screen for one of the picture; where its corner lies; size of the screen
  * @typedef {{x: number, y: number, width: number, height: number, canvas: OffscreenCanvas|null,
- *   dirty: [number, number, number, number]|null}} Tile
+ *   step: number, dirty: [number, number, number, number]|null}} Tile step is how many pixels of
+ *   the layer one of its canvas stands for, down and across
  */
 
 export class TiledLayer {
@@ -30,7 +33,7 @@ export class TiledLayer {
       for (let x = 0; x < width; x += TILE) {
         const [wide, high] = [Math.min(TILE, width - x), Math.min(TILE, height - y)];
         const dirty = /** @type {Tile["dirty"]} */ ([0, 0, wide, high]);
-        this.tiles.push({ x, y, width: wide, height: high, canvas: null, dirty });
+        this.tiles.push({ x, y, width: wide, height: high, canvas: null, step: 1, dirty });
       }
     }
   }
@@ -69,6 +72,7 @@ export class TiledLayer {
    */
   draw(context, frame, until) {
     let complete = true;
+    const step = chooseStep(frame.scale);
     context.imageSmoothingEnabled = false;
     for (const tile of this.tiles) {
       // Whole pixels of the screen, or seams would show between tiles.
@@ -76,29 +80,43 @@ export class TiledLayer {
       const top = Math.round(frame.y + tile.y * frame.scale);
       const right = Math.round(frame.x + (tile.x + tile.width) * frame.scale);
       const bottom = Math.round(frame.y + (tile.y + tile.height) * frame.scale);
-      if (right <= 0 || bottom <= 0 || left >= frame.width || top >= frame.height) continue;
-      if (tile.dirty && performance.now() < until) this.#color(tile);
+      if (tile.step !== step) tile.dirty = [0, 0, tile.width, tile.height];
+      if (right <= 0 || bottom <= 0 || left >= frame.width || top >= frame.height) {
+        if (tile.step !== step) tile.canvas = null;
+        continue;
+      }
+      if (tile.dirty && performance.now() < until) this.#color(tile, step);
       if (tile.dirty) complete = false;
       if (tile.canvas) context.drawImage(tile.canvas, left, top, right - left, bottom - top);
     }
     return complete;
   }
 
-  /** @param {Tile} tile */
-  #color(tile) {
-    const [left, top, right, bottom] = tile.dirty ?? [0, 0, 0, 0];
+  /** @param {Tile} tile @param {number} step */
+  #color(tile, step) {
+    const [left, top, right, bottom] = (tile.dirty ?? [0, 0, 0, 0]).map((side, at) =>
+      (at < 2 ? Math.floor(side / step) : Math.ceil(side / step)));
     const [wide, high] = [right - left, bottom - top];
     tile.dirty = null;
     if (wide <= 0 || high <= 0) return;
     const picture = new ImageData(wide, high);
     const colors = new Uint32Array(picture.data.buffer);
     for (let y = 0; y < high; y++) {
-      const row = (tile.y + top + y) * this.width + tile.x + left;
-      for (let x = 0; x < wide; x++) colors[y * wide + x] = this.palette[this.cells[row + x]];
+      const row = (tile.y + (top + y) * step) * this.width + tile.x + left * step;
+      for (let x = 0; x < wide; x++) {
+        colors[y * wide + x] = this.palette[this.cells[row + x * step]];
+      }
     }
-    tile.canvas ??= new OffscreenCanvas(tile.width, tile.height);
+    if (tile.step !== step) [tile.canvas, tile.step] = [null, step];
+    tile.canvas ??= new OffscreenCanvas(
+      Math.ceil(tile.width / step), Math.ceil(tile.height / step));
     tile.canvas.getContext("2d")?.putImageData(picture, left, top);
   }
+}
+
+/** @param {number} scale @returns {number} a power of two, 1 where pixels are seen one by one */
+function chooseStep(scale) {
+  return Math.min(TILE, 2 ** Math.max(0, Math.floor(Math.log2(1 / scale))));
 }
 
 /**

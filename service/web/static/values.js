@@ -34,6 +34,7 @@ export function setUpValues(session, runner, attempt) {
     find("caution").hidden = !warnings.length;
     find("caution-text").textContent =
       warnings.map((/** @type {{message: string}} */ { message }) => toSentence(message)).join(" ");
-    find("caution-stretch").hidden = session.stretch || !session.canStretch;
+    find("caution-stretch").hidden = session.stretch || !session.canStretch ||
+      Boolean(session.answer?.windows); // windows cannot be stretched as a whole
   });
 }

@@ -3,17 +3,20 @@
  * was opened last.
  */
 
+import { cutWindow } from "./cut.js";
 import { writeNpy } from "./npy.js";
 import { writeLabelsPng, writeMaskPng } from "./png.js";
 import { compareLabels, disturb, plain } from "./disturb.js";
 import { draw, findMissing, openMask, openPicture } from "./raster.js";
-import { fillRuns } from "./rle.js";
+import { encodeRuns, fillRuns } from "./rle.js";
 
 const SMALL_SIDE = 1536;
 
 /** @type {import("./raster.js").Raster|null} */
 let raster = null;
 let turn = 0;
+/** Number of the picture whose pixels these are. */
+let source = 0;
 
 /** @type {Record<string, (...given: any[]) => any>} */
 const TASKS = {
@@ -26,8 +29,10 @@ const TASKS = {
     const mine = ++turn;
     const opened = await openPicture(blob);
     if (!opened) return null;
-    if (mine === turn) raster = exact ? opened.raster : null;
-    return { ...await show(opened, exact ? range : null), hasNumbers: exact };
+    if (mine === turn) [raster, source] = [exact ? opened.raster : null, mine];
+    const { channels, values, keepsValues } = opened.raster;
+    return { ...await show(opened, exact ? range : null), hasNumbers: exact, source: mine,
+      channels, sampleBytes: values.BYTES_PER_ELEMENT, keepsValues, isArray: !opened.raster.picture };
   },
 
   /**
@@ -58,6 +63,17 @@ const TASKS = {
 
   writeMaskPng,
 
+  /**
+   * @param {number} of number of the picture
+   * @param {import("./windows.js").Box} box
+   * @param {Uint8Array} valid
+   * @param {number} unit
+   */
+  cutWindow(of, box, valid, unit) {
+    if (!raster || of !== source) throw new Error("Another picture has been opened.");
+    return cutWindow(raster, box, valid, unit);
+  },
+
   /** @param {ArrayBuffer} text the JSON answer */
   readAnswer(text) {
     const summary = JSON.parse(new TextDecoder().decode(text));
@@ -75,6 +91,15 @@ const TASKS = {
   },
 
   writeLabelsPng,
+
+  /** @param {any} summary of labels @param {Uint8Array} labels H × W */
+  writeSummary(summary, labels) {
+    const { size: { height, width }, classes: all } = summary;
+    const runs = encodeRuns(labels, height, width, all.map((/** @type {any} */ { id }) => id));
+    const classes = all.map((/** @type {any} */ entry, /** @type {number} */ at) =>
+      ({ ...entry, segmentation: runs[at] }));
+    return new Blob([JSON.stringify({ ...summary, classes })], { type: "application/json" });
+  },
 
   /** @param {Uint8Array} values @param {number} width @param {number} height */
   writeLabelsNpy: (values, width, height) =>

@@ -49,6 +49,10 @@ def parse_instances(body: Body, query: Mapping[str, str], limits: ImageLimits) -
             )
         content["signature_name"] = given.pop("signature_name")
     parameters = merge_parameters(query, given)
+    if parameters.also:
+        raise MalformedRequestError(
+            "also must come with a body of /v1/segment; this one has instances or inputs"
+        )
     request = read_predict(content, len(body), parameters.nodata, parameters.bands)
     return replace(
         request,

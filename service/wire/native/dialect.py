@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lacuna.outputs import MEDIA_TYPES, find_by_media_type
+from lacuna.outputs import MEDIA_TYPES, check_planes, find_by_media_type
 from lacuna.raster.limits import ImageLimits
 from service.wire.accept import choose_media_type
 from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
@@ -46,6 +46,7 @@ class NativeDialect:
         content_type = head.headers.get("content-type")
         request = parse_request(content_type, head.query, body, self.limits)
         request.output = find_by_media_type(media_type)
+        check_planes(request.output, request.parameters.also)
         return request
 
     def renders_inline(self, request: SegmentRequest, numbers: int) -> bool:
@@ -55,5 +56,5 @@ class NativeDialect:
     def render(self, request: SegmentRequest, answer: Answer) -> Reply:
         """Render an answer in the media type that the client chose."""
         content = render(answer, request.output)
-        headers = {"Content-Type": request.output.media_type}
+        headers = {"Content-Type": request.output.media_type, "Vary": "Accept, Accept-Encoding"}
         return Reply(headers, content, request.output.is_compressible)

@@ -17,6 +17,7 @@ from lacuna.errors import (
 )
 from lacuna.excerpts import list_names, quote
 from lacuna.outputs import DEFAULT_TYPE, OutputType
+from lacuna.planes import PLANES
 from lacuna.raster import npy
 from lacuna.raster.adapt import add_mask, find_valid
 from lacuna.raster.band_parameters import ALPHAS, parse_selection
@@ -25,6 +26,7 @@ from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import read_mask_file
 from lacuna.raster.nodata import NoData, parse_nodata
+from lacuna.raster.outlines import MAX_CORNERS
 from lacuna.raster.preview import Preview, draw_preview, draw_sample
 from lacuna.sample import Sample
 from service.runtime.manifest import Manifest
@@ -33,6 +35,7 @@ from service.wire.dialect import Footprint, ModelTarget
 from service.wire.json_object import estimate_parse_bytes, read_object
 from service.wire.json_values import make_image_input
 from service.wire.multipart import FormPart, parse_form
+from service.wire.native.place import check_place
 
 NODATA_SCHEMA = {
     "description": "value of missing pixels in place of those that the file names; none to ignore "
@@ -64,6 +67,14 @@ JSON = "application/json"
 STRETCHES = ("none", "percentile")
 """Values of the parameter `stretch`."""
 
+ALSO_SCHEMA = {
+    "type": "string",
+    "description": f"planes beside the labels, of {', '.join(PLANES)}, separated by commas; only "
+    "where the type of the answer can hold them",
+    "examples": ["confidence,support"],
+}
+"""Schema of the parameter `also`, for OpenAPI."""
+
 STRETCH_SCHEMA = {"type": "string", "enum": list(STRETCHES)}
 """Schema of the parameter `stretch`, for OpenAPI."""
 
@@ -85,6 +96,7 @@ class Parameters:
         timeout_s: seconds that the client will wait; None for no limit.
         stretch: `percentile` to stretch the values to the range of the training data, or `none`.
         bands: bands of the image that are its channels, and alpha.
+        also: planes that the answer holds beside the labels; empty for those of its type.
     """
 
     model: str | None = None
@@ -93,9 +105,10 @@ class Parameters:
     timeout_s: float | None = None
     stretch: str = "none"
     bands: BandSelection = EVERY_BAND
+    also: tuple[str, ...] = ()
 
 
-PARAMETERS = ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha")
+PARAMETERS = ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha", "also")
 """Names of the parameters of a request."""
 
 
@@ -134,9 +147,9 @@ class SegmentRequest:
         return self.parameters.stretch
 
     @property
-    def wants_probabilities(self) -> bool:
-        """True if probabilities must be computed."""
-        return self.output.has_probabilities
+    def planes(self) -> tuple[str, ...]:
+        """Planes beside the labels that the answer holds."""
+        return self.parameters.also or self.output.planes
 
     def measure(self, limits: ImageLimits) -> Footprint:
         """Measure image and mask by their headers.
@@ -147,13 +160,15 @@ class SegmentRequest:
         return measure_images([self.image], limits)
 
     def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
-        """Estimate the memory of labels, probabilities and the answer, in bytes.
+        """Estimate the memory of labels, planes and the answer, in bytes.
 
         Args:
             pixels: height × width.
             classes: number of classes of the model.
         """
-        return pixels * self.output.estimate_pixel_bytes(classes)
+        pixel_bytes = self.output.estimate_pixel_bytes(classes, self.planes)
+        # Noise has a corner at each pixel.
+        return pixels * pixel_bytes + min(pixels, MAX_CORNERS) * self.output.corner_bytes
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
         """Decode image and mask and adapt them to a model.
@@ -167,9 +182,13 @@ class SegmentRequest:
 
         Raises:
             RequestError: if image or mask is damaged or too large, or they do not match each other
-                or the model, or if the image cannot be stretched.
+                or the model, if the image cannot be stretched, or if it does not lie on Earth and
+                the answer needs that.
         """
-        return read_samples([self.image], manifest, limits, self.stretch)
+        samples = read_samples([self.image], manifest, limits, self.stretch)
+        if self.output.place == "needed":
+            check_place(samples[0].georeference, samples[0].size)
+        return samples
 
     def draw_preview(self, limits: ImageLimits, manifest: Manifest | None) -> Preview:
         """Decode image and mask and draw a picture of what a model is given, for viewing.
@@ -339,6 +358,7 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
         timeout_s,
         _read_stretch(given),
         parse_selection(given.get("bands"), given.get("alpha")),
+        _read_also(given),
     )
 
 
@@ -349,6 +369,17 @@ def _read_stretch(given: Mapping[str, Any]) -> str:
             f"stretch must be one of {', '.join(STRETCHES)}; it is {quote(stretch)}"
         )
     return stretch
+
+
+def _read_also(given: Mapping[str, Any]) -> tuple[str, ...]:
+    text = _read_text(given, "also") or ""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in PLANES:
+            raise MalformedRequestError(
+                f"also must name planes of {', '.join(PLANES)}; it names {quote(name)}"
+            )
+    return tuple(name for name in PLANES if name in names)
 
 
 def merge_parameters(query: Mapping[str, Any], body: Mapping[str, Any]) -> Parameters:

@@ -115,4 +115,6 @@ def _list_outputs(manifest: Manifest) -> list[tuple[str, str, list[int]]]:
     return [
         ("labels", "UINT8", [-1, -1]),
         ("probabilities", "FP32", [-1, -1, len(manifest.classes)]),
+        ("confidence", "FP32", [-1, -1]),
+        ("support", "FP32", [-1, -1]),
     ]

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from lacuna.errors import MalformedRequestError
 from lacuna.excerpts import list_names, quote
+from lacuna.planes import PLANES
 from service.wire.json_object import read_member
-from service.wire.outputs import LABELS, PROBABILITIES, estimate_pixel_bytes
+from service.wire.outputs import LABELS, estimate_pixel_bytes
 
-OUTPUTS = (LABELS, PROBABILITIES)
+OUTPUTS = (LABELS, *PLANES)
 
 
 class RequestedOutput(NamedTuple):
@@ -41,7 +42,7 @@ def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[Re
 
     Returns:
         Outputs in the order of the request. A request that names no outputs gets labels only,
-        because probabilities are many times as large.
+        because planes are many times as large.
 
     Raises:
         MalformedRequestError: if an output is unknown or present twice, or is requested in a form

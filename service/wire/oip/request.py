@@ -27,7 +27,7 @@ from service.wire.json_object import estimate_parse_bytes, read_member, read_obj
 from service.wire.oip.inputs import read_inputs
 from service.wire.oip.outputs import RequestedOutput, read_outputs
 from service.wire.oip.tensors import Tensor
-from service.wire.outputs import PROBABILITIES
+from service.wire.outputs import LABELS
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
@@ -75,9 +75,9 @@ class InferRequest:
     stretch: str = "none"
 
     @property
-    def wants_probabilities(self) -> bool:
-        """True if probabilities are among the outputs."""
-        return any(output.name == PROBABILITIES for output in self.outputs)
+    def planes(self) -> tuple[str, ...]:
+        """Planes beside the labels that the answer holds."""
+        return tuple(output.name for output in self.outputs if output.name != LABELS)
 
     def measure(self, limits: ImageLimits) -> Footprint:
         """Measure the tensors by their shapes.
@@ -99,7 +99,7 @@ class InferRequest:
         return Footprint(pixels, self.image.estimate_bytes() + mask_bytes + selected_bytes)
 
     def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
-        """Estimate the memory of labels, probabilities and the answer, in bytes.
+        """Estimate the memory of labels, planes and the answer, in bytes.
 
         Args:
             pixels: height × width, of all images together.

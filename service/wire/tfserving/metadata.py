@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lacuna.planes import PROBABILITIES
 from service.runtime.manifest import Manifest
-from service.wire.outputs import LABELS, PROBABILITIES
+from service.wire.outputs import LABELS
 from service.wire.tfserving.request import SIGNATURES
 
 _STATES: Mapping[str, str] = MappingProxyType(

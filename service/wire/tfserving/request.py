@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lacuna.errors import MalformedRequestError
+from lacuna.planes import PROBABILITIES
 from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.nodata import NoData
@@ -27,7 +28,7 @@ from service.wire.batch import (
 from service.wire.dialect import Footprint, ModelTarget
 from service.wire.json_object import read_member, read_object
 from service.wire.json_values import make_image_input
-from service.wire.outputs import LABELS, PROBABILITIES, estimate_pixel_bytes
+from service.wire.outputs import LABELS, estimate_pixel_bytes
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -67,9 +68,9 @@ class PredictRequest:
     stretch: str = "none"
 
     @property
-    def wants_probabilities(self) -> bool:
-        """True if probabilities are among the outputs."""
-        return PROBABILITIES in self.outputs
+    def planes(self) -> tuple[str, ...]:
+        """Planes beside the labels that the answer holds."""
+        return tuple(name for name in self.outputs if name != LABELS)
 
     def measure(self, limits: ImageLimits) -> Footprint:
         """Measure the inputs by their headers and lengths.
@@ -83,7 +84,7 @@ class PredictRequest:
         return measure_images(self.images, limits)
 
     def estimate_answer_bytes(self, pixels: int, classes: int) -> int:
-        """Estimate the memory of labels, probabilities and the answer, in bytes.
+        """Estimate the memory of labels, planes and the answer, in bytes.
 
         Args:
             pixels: height × width, of all images together.

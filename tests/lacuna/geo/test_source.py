@@ -8,6 +8,7 @@ from rasterio.enums import ColorInterp
 from lacuna.errors import ChannelMismatchError, InvalidImageError
 from lacuna.geo.source import open_raster
 from lacuna.raster.adapt import fit_to_model
+from lacuna.raster.bands import BandSelection
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.windows.tiling import Window
@@ -52,6 +53,8 @@ def assert_same(found, expected):
         one, other = getattr(found, name), getattr(expected, name)
         assert (one is None) == (other is None), name
         np.testing.assert_array_equal(one, other)
+    if expected.bands is not None:
+        assert found.bands == expected.bands
     if expected.stored is None:
         assert found.stored is None
     else:
@@ -227,6 +230,30 @@ def test_bands_are_chosen_by_number_and_by_name_in_the_order_given(tmp_path):
     assert by_name.band_names == ("red", "green", "Blue")
 
 
+COLOURS = np.arange(256, dtype=np.uint16) // np.array([[1], [2], [3]], np.uint16) * np.uint16(257)
+FILES = {
+    "a stack": tiff_file(
+        noise(37, 53, 5, dtype=np.uint16), photometric="minisblack", planarconfig="contig"
+    ),
+    "RGB": tiff_file(noise(37, 53, 3), photometric="rgb"),
+    "RGBA": tiff_file(noise(37, 53, 4), photometric="rgb", extrasamples=["unassalpha"]),
+    "a palette": tiff_file(noise(37, 53), photometric="palette", colormap=COLOURS),
+    "inks": tiff_file(noise(37, 53, 4), photometric="separated"),
+}
+
+
+@pytest.mark.parametrize("alpha", ["auto", "no"])
+@pytest.mark.parametrize("wanted", [(1,), (3, 1), (2, 2)])
+@pytest.mark.parametrize("kind", FILES)
+def test_the_bands_chosen_are_those_of_a_request(kind, wanted, alpha, tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(FILES[kind])
+
+    found = whole(path, bands=wanted, alpha=alpha)
+
+    assert_same(found, decode_image(FILES[kind], LIMITS, bands=BandSelection(wanted, alpha)))
+
+
 def test_bands_are_chosen_by_their_colours(tmp_path):
     values = bands(3)
     path = write_raster(tmp_path / "a.tif", values, interpretations=(BLUE, GREEN, RED))
@@ -344,7 +371,7 @@ def test_complex_numbers_are_refused(dtype, tmp_path):
     with quiet(), rasterio.open(path, "w", driver="GTiff", dtype=dtype, count=1, height=2, width=3):
         pass
 
-    with pytest.raises(InvalidImageError, match=r"must hold real numbers; .* band 1 is complex"):
+    with pytest.raises(InvalidImageError, match="must hold real numbers; band 1 is complex"):
         open_raster(path)
 
 
@@ -364,6 +391,23 @@ def test_bands_of_different_types_are_refused_together_and_read_alone(tmp_path):
     with pytest.raises(InvalidImageError, match="band 1 is uint8, 2 is float32"):
         open_raster(vrt)
     assert whole(vrt, bands=[2]).values.dtype == np.float32
+
+
+def test_white_is_that_of_the_bands_chosen(tmp_path):
+    for name, dtype in (("a", "uint8"), ("b", "uint16")):
+        write_raster(tmp_path / f"{name}.tif", np.ones((1, 2, 3), dtype))
+    vrt = tmp_path / "both.vrt"
+    vrt.write_text(
+        '<VRTDataset rasterXSize="3" rasterYSize="2">'
+        '<VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        '<SourceFilename relativeToVRT="1">a.tif</SourceFilename></SimpleSource></VRTRasterBand>'
+        '<VRTRasterBand dataType="UInt16" band="2"><SimpleSource>'
+        '<SourceFilename relativeToVRT="1">b.tif</SourceFilename></SimpleSource></VRTRasterBand>'
+        "</VRTDataset>"
+    )
+
+    assert whole(vrt, bands=[1]).full_scale == 255
+    assert whole(vrt, bands=[2]).full_scale == 65535
 
 
 @pytest.mark.parametrize(

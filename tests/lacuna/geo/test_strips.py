@@ -13,10 +13,10 @@ from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
 
 from lacuna.errors import InvalidImageError
+from lacuna.geo.layout import lay_out
 from lacuna.geo.source import RasterSource, open_raster
 from lacuna.geo.strips import StripReader, part_columns
 from lacuna.raster.adapt import find_valid
-from lacuna.raster.bands import BandChoice
 from lacuna.windows.tiling import Window
 from tests.support.images import noise
 from tests.support.rasters import quiet, write_raster
@@ -84,11 +84,10 @@ KINDS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_overlapping_windows_decode_each_block_once(layout, kind, tmp_path):
     path = write_raster(tmp_path / "a.tif", noise(4, 90, 130), **(LAYOUTS[layout] | KINDS[kind]))
-    choice = BandChoice((0, 1, 2), (3,)) if kind == "alpha" else BandChoice((0, 1, 2, 3))
 
     with quiet(), rasterio.open(path) as dataset, open_raster(path) as source:
         counting = CountingDataset(dataset)
-        reader = StripReader(RasterSource(counting, "a.tif", choice))
+        reader = StripReader(RasterSource(counting, "a.tif", lay_out(dataset)))
         for window in plan(90, 130, side=24, halo=7):
             found, expected = reader.read(window), source.read(window)
             np.testing.assert_array_equal(found.values, expected.values)
@@ -136,7 +135,7 @@ def test_windows_that_are_left_out_are_not_read(tmp_path):
 
     with quiet(), rasterio.open(path) as dataset:
         counting = CountingDataset(dataset)
-        reader = StripReader(RasterSource(counting, "a.tif"))
+        reader = StripReader(RasterSource(counting, "a.tif", lay_out(dataset)))
         reader.read(Window(0, 0, 12, 30))
         reader.read(Window(61, 100, 12, 30))
 

@@ -197,10 +197,12 @@ def test_alpha_counts_whatever_bands_are_chosen(tmp_path):
     np.testing.assert_array_equal(find_in_windows(path, bands=[2]), MASK)
 
 
-def test_all_bands_count_for_nodata_values_whatever_bands_are_chosen(tmp_path):
+def test_only_the_bands_chosen_count_for_nodata_values(tmp_path):
     path = write_raster(tmp_path / "a.tif", hole(1, value=9), tags={"NODATA_VALUES": "9 9 9"})
 
-    assert find_in_windows(path, bands=[2]).all()
+    holds = hole(1, value=9) != 9
+    np.testing.assert_array_equal(find_in_windows(path, bands=[2]), holds[1])
+    np.testing.assert_array_equal(find_in_windows(path, bands=[2, 1]), holds[:2].any(axis=0))
 
 
 @pytest.mark.parametrize("internal", [True, False])

@@ -16,6 +16,7 @@ from lacuna.errors import ImageTooLargeError, InvalidImageError
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from tests.support.images import npy_file, picture_file, saved, tiff_file
+from tests.support.rasters import gdal_file
 
 SIDE = 1024
 
@@ -96,7 +97,32 @@ def encode_tiffs(side):
         "tiff-masks": masked_tiff(side, 12, np.ones((side, side), np.uint8)),
         "tiff-wide-mask": masked_tiff(side, 1, np.ones((side, side, 8), np.float64)),
         "tiff-tile": tiff(ramp(16, 1, np.float64), tile=(side, side)),
+        "tiff-lerc": gdal_file(ramp(side, 2, np.float64), compress="LERC", blockysize=side),
+        "tiff-lerc-nan": gdal_file(holes(side), compress="LERC_ZSTD", blockysize=side),
+        "tiff-lerc-tiles": gdal_file(holes(side), compress="LERC_DEFLATE", tiled=True),
+        "tiff-lerc-alpha": gdal_file(
+            ramp(side, 4) // 99 * 255, compress="LERC", ALPHA="YES", blockysize=side
+        ),
+        "tiff-lzma": gdal_file(ramp(side, 3), compress="LZMA", blockysize=side),
+        "tiff-webp": gdal_file(ramp(side, 3), compress="WEBP", blockysize=side),
+        "tiff-webp-lossless": gdal_file(
+            ramp(side, 4), compress="WEBP", WEBP_LOSSLESS="YES", tiled=True
+        ),
+        "tiff-channel-pages": channel_pages(side, 12),
     }
+
+
+def holes(side):
+    values = ramp(side, 2, np.float32)
+    values[values < 30] = np.nan
+    return values
+
+
+def channel_pages(side, count):
+    buffer = io.BytesIO()
+    pages = np.moveaxis(ramp(side, count, np.uint16), 2, 0)
+    tifffile.imwrite(buffer, pages, ome=True, metadata={"axes": "CYX"}, compression="zlib")
+    return buffer.getvalue()
 
 
 def masked_tiff(side, count, mask):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter
 
 from lacuna.windows.support import compute_support
@@ -18,6 +19,29 @@ def test_it_is_the_mean_of_the_mask_over_a_square(radius):
     expected = uniform_filter(mask.astype(np.float64), 2 * radius + 1, mode="constant")
 
     assert np.allclose(compute_support(mask, radius), expected, atol=1e-6)
+
+
+@given(st.tuples(st.integers(1, 40), st.integers(1, 40)), st.integers(0, 50), st.integers(0, 99))
+def test_it_counts_the_valid_pixels_of_the_square_and_none_beyond_the_image(size, radius, seed):
+    mask = draw_mask(size, seed, 9, 0.5)
+    padded = np.pad(mask, radius)
+    side = 2 * radius + 1
+
+    counts = sliding_window_view(padded, (side, side)).sum(axis=(2, 3))
+
+    expected = (counts / side**2).astype(np.float32)
+    assert np.array_equal(compute_support(mask, radius), expected)
+
+
+def test_it_is_exact_where_sums_exceed_16_bits():
+    mask = np.ones((700, 600), bool)
+    mask[:50] = False
+
+    support = compute_support(mask, 200)
+
+    assert support[350, 300] == 1
+    assert support[0, 0] == np.float32(151 * 201 / 401**2)
+    assert support[-1, -1] == np.float32(201**2 / 401**2)
 
 
 @given(

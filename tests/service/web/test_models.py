@@ -21,7 +21,7 @@ def test_a_model_is_described_with_what_it_promises(tmp_path):
     assert model["image"] == {"channels": 1, "dtype": "uint8"}
     assert model["classes"][0] == {"id": 0, "name": "dark", "color": "#202020"}
     assert (model["total_stride"], model["receptive_radius"]) == (4, 2)
-    assert model["limits"] == {"image_pixels": 4096 * 4096}
+    assert model["limits"] == {"image_pixels": 4096 * 4096, "body_bytes": 224 * 1024 * 1024}
     assert model["contract"]["padding_invariant"] is True
     assert {key: model["contract"]["checks"][5][key] for key in ("name", "passed")} == {
         "name": "receptive radius",

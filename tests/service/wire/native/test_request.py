@@ -232,6 +232,7 @@ def test_what_is_not_a_json_object_is_refused(body):
         (["ab"], "lists of rows"),
         ([[True]], "bool"),
         ("text", "lists of rows"),
+        (PNG_BASE64, 'a text. Did you mean {"b64": "..."}, with a file in base64'),
         ({"b64": "not base64!"}, "image.b64 must be base64"),
         ({"base64": "aGk="}, "an object with b64; it has base64"),
         ({"b64": 7}, "an object with b64"),
@@ -297,7 +298,7 @@ def test_nodata_may_be_nan():
     [
         (
             {"timeout": "1"},
-            "one of model, version, nodata, timeout_s, stretch, bands, alpha; it is timeout",
+            "one of model, version, nodata, timeout_s, stretch, bands, alpha, also; it is timeout",
         ),
         ({"nodata": "zero"}, "nodata must be a number, nan or none; it is 'zero'"),
         ({"nodata": True}, "nodata must be a number, nan or none; it is True"),

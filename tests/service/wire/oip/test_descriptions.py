@@ -30,6 +30,8 @@ def test_a_model_says_what_it_takes_and_gives():
         "outputs": [
             {"name": "labels", "datatype": "UINT8", "shape": [-1, -1, -1]},
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, -1, -1, 3]},
+            {"name": "confidence", "datatype": "FP32", "shape": [-1, -1, -1]},
+            {"name": "support", "datatype": "FP32", "shape": [-1, -1, -1]},
         ],
         "properties": {"image_pixels": "1000"},
     }

@@ -32,7 +32,7 @@ def test_what_is_said_of_one_output_goes_before_what_is_said_of_all(everywhere, 
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ({"name": "scores"}, "one of labels, probabilities; it is .*scores"),
+        ({"name": "scores"}, "one of labels, probabilities, confidence, support; it is .*scores"),
         ({"name": ["labels"]}, "one of labels, probabilities"),
         ({}, "one of labels, probabilities"),
         ("labels", "one of labels, probabilities"),

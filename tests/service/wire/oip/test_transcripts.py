@@ -76,7 +76,7 @@ def test_raw_tensors_are_read():
     assert np.array_equal(sample.image, IMAGE[0])
     assert np.array_equal(sample.mask, MASK[0])
     assert (request.id, request.timeout_s, request.priority) == (None, None, 0)
-    assert not request.wants_probabilities
+    assert request.planes == ()
 
 
 def test_raw_tensors_are_not_copied():
@@ -124,7 +124,7 @@ def test_json_is_read():
     assert np.array_equal(sample.image, IMAGE[0])
     assert np.array_equal(sample.mask, MASK[0])
     assert (request.id, request.timeout_s, request.priority) == ("7", 5.0, 1)
-    assert request.wants_probabilities
+    assert request.planes == ("probabilities",)
 
 
 def test_json_is_sent():

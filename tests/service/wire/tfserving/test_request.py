@@ -115,7 +115,7 @@ def test_the_signature_decides_what_is_computed(content, outputs):
     request = parse(instances=[[[1]]], **content)
 
     assert request.outputs == outputs
-    assert request.wants_probabilities == ("probabilities" in outputs)
+    assert request.planes == tuple(name for name in outputs if name != "labels")
 
 
 @pytest.mark.parametrize(
