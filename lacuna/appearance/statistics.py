@@ -81,7 +81,8 @@ def measure_image(
         mask: bool (H, W), True = valid, at least one pixel.
         share: Part of the usual number of values and tiles to sample.
     """
-    inside = np.ascontiguousarray(image[mask].T, np.float64)  # sums along rows are fast
+    values = image.reshape(-1, image.shape[2]) if mask.all() else image[mask]
+    inside = np.ascontiguousarray(values.T, np.float64)  # sums along rows are fast
     mean, variance = inside.mean(axis=1), inside.var(axis=1)
     count = math.ceil(share * _TILES)
     tiles = [tile.astype(np.float64) for tile in _cut_tiles(image, mask, count)]

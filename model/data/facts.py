@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.appearance.statistics import ImageStatistics, measure_image, pool
+from lacuna.windows.tiling import Window
 from model.data.overview import Overview
 from model.data.reading import TrainingImage
-from model.data.scenes import Scene
 from model.labels import IGNORE_LABEL
 
 TURN_PIXELS = 1 << 24
@@ -57,22 +56,16 @@ class Facts:
         return max(1, round(self.overview.pixels / TURN_PIXELS)) if self.overview else 1
 
 
-def measure(
-    image: TrainingImage, labels: NDArray[Any], digest: str = "", *, part_of_scene: bool = False
-) -> Facts:
-    """Measure an image, or a window of a scene, with at least one valid pixel.
+def measure(image: TrainingImage, labels: NDArray[Any], digest: str) -> Facts:
+    """Measure an image that is read whole.
 
     Args:
-        image: the image.
+        image: with at least one valid pixel.
         labels: integer (H, W).
         digest: of its files.
-        part_of_scene: whether fewer values are sampled, so that a scene with `TURN_PIXELS` valid
-            pixels counts as much as an image.
     """
     values, valid = image.values, image.valid
     inside = values[valid].astype(np.float64)
-    known = labels[valid & (labels != IGNORE_LABEL)].astype(np.int64)
-    share = len(inside) / TURN_PIXELS if part_of_scene else 1.0
     return Facts(
         digest,
         str(values.dtype),
@@ -81,24 +74,75 @@ def measure(
         len(inside),
         float(inside.sum()),
         float(np.square(inside).sum()),
-        measure_image(values, valid, share),
-        tuple(np.bincount(known, minlength=256).tolist()),
+        measure_image(values, valid),
+        tuple(count_labels(image, labels).tolist()),
         image.band_names,
         image.doubts,
     )
 
 
-def merge_facts(parts: Sequence[Facts], scene: Scene, digest: str, overview: Overview) -> Facts:
-    """Return the facts about a scene, from those about its windows, at least one."""
-    return replace(
-        parts[0],
-        digest=digest,
-        size=scene.size,
-        valid=sum(part.valid for part in parts),
-        total=sum(part.total for part in parts),
-        squares=sum(part.squares for part in parts),
-        statistics=pool([part.statistics for part in parts]),
-        class_pixels=tuple(np.sum([part.class_pixels for part in parts], axis=0).tolist()),
-        doubts=scene.image.notes,
-        overview=overview,
-    )
+def count_labels(image: TrainingImage, labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the number of valid pixels of each class, int64 (256,)."""
+    known = labels[image.valid & (labels >= 0) & (labels < IGNORE_LABEL)]
+    return np.bincount(known.astype(np.uint8), minlength=256)
+
+
+class SceneMeasurement:
+    """Measurement of a scene, window by window.
+
+    Args:
+        size: height and width of the scene in pixels.
+
+    Attributes:
+        overview: where its labels are.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.overview = Overview(size)
+        self._parts: list[ImageStatistics] = []
+        self._class_pixels = np.zeros(256, np.int64)
+        self._example: TrainingImage | None = None
+
+    def add(self, window: Window, image: TrainingImage, labels: NDArray[Any]) -> None:
+        """Measure a window, once.
+
+        Args:
+            window: inside the scene.
+            image: in the window.
+            labels: integer (H, W), in the window.
+        """
+        pixels = int(np.count_nonzero(image.valid))
+        if not pixels:
+            return
+        self.overview.add(window, image.valid & (labels != IGNORE_LABEL))
+        self._class_pixels += count_labels(image, labels)
+        # A scene with TURN_PIXELS valid pixels counts as much as another image.
+        share = pixels / TURN_PIXELS
+        self._parts.append(measure_image(image.values, image.valid, share))
+        self._example = image
+
+    def finish(self, digest: str, doubts: tuple[str, ...]) -> Facts | None:
+        """Return the facts about the scene; None if no valid pixel has a label.
+
+        Args:
+            digest: of the scene.
+            doubts: what may be wrong about how it is read.
+        """
+        if self._example is None or not self.overview.pixels:
+            return None
+        statistics, values = pool(self._parts), self._example.values
+        mean, pixels = statistics.mean, statistics.pixels
+        return Facts(
+            digest,
+            str(values.dtype),
+            self.overview.size,
+            values.shape[2],
+            pixels,
+            float(pixels * mean.sum()),
+            float(pixels * (statistics.variance + np.square(mean)).sum()),
+            statistics,
+            tuple(self._class_pixels.tolist()),
+            self._example.band_names,
+            doubts,
+            self.overview,
+        )

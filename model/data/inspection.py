@@ -17,11 +17,10 @@ from lacuna.geo.source import open_raster
 from lacuna.raster.formats import IMAGE_SUFFIXES
 from lacuna.raster.sidecar import choose_mask
 from model.data.description import DatasetDescription
-from model.data.facts import Facts, measure, merge_facts
+from model.data.facts import Facts, SceneMeasurement, measure
 from model.data.label_files import check_size, has_polygons, open_labels, read_label_file
 from model.data.listing import Entry, show_path
-from model.data.overview import Overview
-from model.data.reading import read_image, read_labels, read_mask
+from model.data.reading import TrainingImage, read_image, read_labels, read_mask
 from model.data.scenes import SCENE_BYTES, Scene, is_scene, open_image
 from model.labels import IGNORE_LABEL
 
@@ -105,7 +104,7 @@ class _Inspection:
         scene = self._open_scene()
         if scene is None:
             return None
-        overview, parts, ids = Overview(scene.size), [], set[int]()
+        measurement, ids = SceneMeasurement(scene.size), set[int]()
         for window in scene.plan_windows():
             if not scene.may_hold_data(window):
                 continue
@@ -114,18 +113,15 @@ class _Inspection:
             if image is None or labels is None:
                 return None
             ids.update(np.unique(labels).tolist())
-            overview.add(window, image.valid & (labels != IGNORE_LABEL))
-            self._hash(image.valid, image.values[image.valid], labels[image.valid])
-            if image.valid.any():
-                parts.append(measure(image, labels, part_of_scene=True))
+            self._hash(image, labels)
+            measurement.add(window, image, labels)
+        self._check_ids(ids)
         for fault in scene.labels.faults:
             self._tell(self._entry.labels, fault)
-        self._check_ids(ids)
-        if not overview.pixels and not self.faults:
+        facts = measurement.finish(self._digest.hexdigest(), scene.image.notes)
+        if facts is None and not self.faults:
             self._tell(self._entry.image, _NOTHING_LEARNT)
-        if self.faults:
-            return None
-        return merge_facts(parts, scene, self._digest.hexdigest(), overview)
+        return facts
 
     def _open_scene(self) -> Scene | None:
         entry, description = self._entry, self._description
@@ -159,9 +155,13 @@ class _Inspection:
             self._tell(path, f"cannot be read; {error.strerror}")
         return None
 
-    def _hash(self, *arrays: NDArray[Any]) -> None:
-        for array in arrays:
-            self._digest.update(np.ascontiguousarray(array).data)
+    def _hash(self, image: TrainingImage, labels: NDArray[Any]) -> None:
+        """Add what is valid in a window to the digest, whatever its files look like."""
+        parts = [image.values, labels]
+        if not image.valid.all():
+            parts = [part[image.valid] for part in parts]
+        for part in (image.valid, *parts):
+            self._digest.update(np.ascontiguousarray(part).data)
 
     def _check_size(self, path: Path, found: tuple[int, ...], size: tuple[int, ...]) -> None:
         self._try(path, lambda: check_size(found, size, self._entry.image.name))

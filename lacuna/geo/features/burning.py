@@ -31,6 +31,10 @@ _SEGMENTS = 64
 a pixel between two of them, for rasters of up to 100 km."""
 
 
+_UNIT = Affine.scale(2)
+"""Vertices are in halves of pixels, because rasterio warns of the identity as a transform."""
+
+
 class FeatureGrid:
     """Features on the grid of a raster. One thread at a time may use it.
 
@@ -56,7 +60,7 @@ class FeatureGrid:
                 "polygons and image must both have a coordinate reference system, or neither; "
                 f"only {whose} one"
             )
-        self._to_pixels = ~grid.transform
+        self._to_pixels = _UNIT * ~grid.transform
         self._is_warped = features.crs != grid.crs
         self._extent = self._find_box(Window(0, 0, grid.height, grid.width))
 
@@ -115,7 +119,7 @@ class FeatureGrid:
                     drawn,
                     (window.height, window.width),
                     fill=background,
-                    transform=Affine.translation(window.left, window.top),
+                    transform=_UNIT * Affine.translation(window.left, window.top),
                     dtype=np.uint8,
                 )
             )
@@ -138,7 +142,7 @@ class FeatureGrid:
         return (left, bottom, right, top) if left <= right else (-180.0, bottom, 180.0, top)
 
     def _place(self, geometries: NDArray[Any]) -> NDArray[Any]:
-        """Return geometries in pixels of the whole raster."""
+        """Return geometries in halves of pixels of the whole raster."""
         if self._is_warped:
             left, bottom, right, top = self._extent
             width, height = right - left, top - bottom

@@ -218,7 +218,7 @@ def test_a_scene_has_a_turn_for_each_16_megapixels_of_labels():
     for top in range(0, 15_000, 64):
         overview.add(Window(top, 0, 64, 20_000), np.ones((64, 20_000), bool))
     image = TrainingImage(np.zeros((9, 9, 1), np.uint8), np.ones((9, 9), bool))
-    small = measure(image, np.zeros((9, 9), np.uint8))
+    small = measure(image, np.zeros((9, 9), np.uint8), "")
 
     assert small.turns == 1
     assert replace(small, overview=overview).turns == round(235 * 64 * 20_000 / 2**24) == 18
