@@ -17,8 +17,8 @@ def validate(folder: Path) -> None:
 
     \b
     DIR/dataset.toml       names the model and its classes
-    DIR/images/NAME.ext    any format that the server reads
-    DIR/labels/NAME.ext    class ids as they are stored; 255 = unknown
+    DIR/images/NAME.ext    any format that the server reads; GeoTIFF, JPEG 2000 and VRT of any size
+    DIR/labels/NAME.ext    class ids as they are stored, 255 = unknown; or polygons
     DIR/masks/NAME.ext     optional; non-zero = valid
 
     The exit status is 0 if there are no faults, 1 otherwise.

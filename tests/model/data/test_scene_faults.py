@@ -1,5 +1,8 @@
 """Faults of scenes and of polygons, told before training."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import rasterio.shutil
@@ -252,3 +255,24 @@ def test_polygons_are_not_blamed_for_a_faulty_description(folder):
 
     (fault,) = faults_of(folder, 0)
     assert fault.startswith("dataset.toml: classes must be a list")
+
+
+def test_without_the_extra_that_reads_them_polygons_are_told_with_its_command(folder):
+    redraw(folder, [shapely.box(501_000, 5_396_000, 503_000, 5_398_000)], ["dark"])
+    code = """
+import sys
+from pathlib import Path
+sys.modules["pyogrio"] = None
+from model.data.folders import DatasetError, read_dataset
+try:
+    read_dataset(Path(sys.argv[1]))
+except DatasetError as error:
+    print(*error.faults)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.startswith(
+        "labels/scene0.gpkg: .gpkg needs the extra `vector`: pip install "
+    )

@@ -186,6 +186,22 @@ def test_a_virtual_raster_is_read_by_windows_however_small(tmp_path):
     assert dataset.sizes["scene0"] == (600, 700)
 
 
+def test_jpeg_2000_is_read_by_windows(tmp_path):
+    folder = write_scene_folder(tmp_path / "data")
+    path = folder / "images" / "scene0.tif"
+    lossless = {"driver": "JP2OpenJPEG", "quality": 100, "reversible": "YES", "nodata": 0}
+    rasterio.shutil.copy(path, path.with_suffix(".jp2"), **lossless)
+    path.unlink()
+    write_description(folder, "nodata = 0")
+    dataset = read_dataset(folder, scene_bytes=0)
+    sample = open_scene(dataset.training[0], dataset.description).read(Window(300, 200, 64, 99))
+
+    assert "scene0" in dataset.scenes
+    image, valid, _ = draw_scene((600, 700), 0)
+    np.testing.assert_array_equal(sample.image, image[300:364, 200:299])
+    np.testing.assert_array_equal(sample.mask, valid[300:364, 200:299])
+
+
 def test_bands_and_alpha_are_those_of_the_description(folders, tmp_path):
     folder = write_scene_folder(tmp_path / "data", ".tif", "bands = [3, 1]")
     dataset = read_dataset(folder, scene_bytes=0)
