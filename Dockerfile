@@ -45,8 +45,8 @@ RUN set -eu; cd "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.ge
     find tensorflow imagecodecs rasterio uvloop -name '*.so*' -type f -exec strip --strip-unneeded {} +; \
     # Headers for building against TensorFlow: 287 MB.
     rm -r tensorflow/include; \
-    # NumPy's tests: 11 MB.
-    find numpy -name tests -type d -prune -exec rm -r {} +; \
+    # NumPy's and Shapely's tests: 13 MB.
+    find numpy shapely -name tests -type d -prune -exec rm -r {} +; \
     # What TensorFlow asks for and does not import to serve: a compiler's front end (62 MB), Keras (31)
     # with its HDF5 (16) and trees (3), gRPC (19), and what builds packages (15).
     python -m pip --python /opt/venv/bin/python uninstall -q -y \

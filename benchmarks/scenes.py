@@ -34,7 +34,7 @@ from lacuna.geo.source import open_raster
 from lacuna.sample import Sample
 from lacuna.scenes.grid_windows import choose_side, plan_tiles
 from lacuna.scenes.reading import SceneReader
-from lacuna.windows.tiling import Tile
+from lacuna.windows.window import Tile
 from service.cli.scene_local import LocalRunner, open_runner
 from service.platforms import DEMO_REPOSITORY
 

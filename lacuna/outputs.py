@@ -32,6 +32,7 @@ class OutputType(NamedTuple):
             in square metres besides, or needed.
         writes_inline: True if small ones are written faster on the event loop than in a thread.
         pixel_bytes: most memory of labels and output for a pixel, planes excepted; measured.
+        plane_copies: most copies of a plane that are there while it is written; measured.
         corner_bytes: most memory for a point at which outlines of regions turn or meet; measured.
     """
 
@@ -45,6 +46,7 @@ class OutputType(NamedTuple):
     place: Literal["unused", "kept", "measured", "needed"] = "unused"
     writes_inline: bool = False
     pixel_bytes: int = 2
+    plane_copies: int = 1
     corner_bytes: int = 0
 
     @property
@@ -65,7 +67,7 @@ class OutputType(NamedTuple):
             planes: planes that it holds; None for `planes`.
         """
         held = self.planes if planes is None else planes
-        return self.pixel_bytes + estimate_plane_bytes(held, classes)
+        return self.pixel_bytes + estimate_plane_bytes(held, classes, self.plane_copies)
 
     def write(self, segmentation: NamedSegmentation) -> bytes:
         """Write a segmentation.
@@ -136,7 +138,8 @@ OUTPUT_TYPES = (
         "lacuna.writers:write_tiff",
         also=(CONFIDENCE, SUPPORT),
         place="kept",
-        pixel_bytes=8,
+        pixel_bytes=6,
+        plane_copies=3,
     ),
     OutputType(
         "geojson",

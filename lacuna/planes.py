@@ -18,15 +18,16 @@ def needs_probabilities(planes: Collection[str]) -> bool:
     return PROBABILITIES in planes or CONFIDENCE in planes
 
 
-def estimate_plane_bytes(planes: Collection[str], classes: int) -> int:
-    """Estimate the memory of planes for a pixel, in bytes: as computed, and once more in an output.
+def estimate_plane_bytes(planes: Collection[str], classes: int, copies: int = 1) -> int:
+    """Estimate the memory of planes for a pixel, in bytes: as computed, and in an output.
 
     Args:
         planes: planes that the output holds.
         classes: number of classes of the model.
+        copies: most copies of a plane that are there while it is written, the output included.
     """
     written = {PROBABILITIES: classes, CONFIDENCE: 1, SUPPORT: 1}
-    numbers = sum(written[name] for name in planes)
+    numbers = copies * sum(written[name] for name in planes)
     if needs_probabilities(planes):
         numbers += classes
     if CONFIDENCE in planes:

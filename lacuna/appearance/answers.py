@@ -20,7 +20,10 @@ def find_warnings(
         samples: Images, at least one.
         familiar: Range that the model is familiar with; None if it is not known.
     """
-    return (*warn_doubtful(samples), *warn_unlike_training(samples, familiar))
+    unlike = warn_unlike_training(samples, familiar)
+    if not any(sample.doubts for sample in samples):
+        return unlike
+    return (*warn_doubtful(samples), *unlike)
 
 
 def warn_doubtful(samples: Sequence[Sample]) -> tuple[AnswerWarning, ...]:

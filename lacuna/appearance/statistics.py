@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -70,34 +71,61 @@ class ImageStatistics(NamedTuple):
     tile_deviations: NDArray[np.float32]
 
 
-def measure_image(image: NDArray[Any], mask: NDArray[np.bool_]) -> ImageStatistics:
-    """Measure one image.
+def measure_image(
+    image: NDArray[Any], mask: NDArray[np.bool_], share: float = 1.0
+) -> ImageStatistics:
+    """Measure one image, or a window of one.
 
     Args:
         image: numbers (H, W, C).
         mask: bool (H, W), True = valid, at least one pixel.
+        share: Part of the usual number of values and tiles to sample.
     """
-    inside = np.ascontiguousarray(image[mask].T, np.float64)  # sums along rows are fast
+    values = image.reshape(-1, image.shape[2]) if mask.all() else image[mask]
+    inside = np.ascontiguousarray(values.T, np.float64)  # sums along rows are fast
     mean, variance = inside.mean(axis=1), inside.var(axis=1)
-    tiles = [tile.astype(np.float64) for tile in _cut_tiles(image, mask)]
+    count = math.ceil(share * _TILES)
+    tiles = [tile.astype(np.float64) for tile in _cut_tiles(image, mask, count)]
     return ImageStatistics(
         inside.shape[1],
         mean,
         variance,
         inside.min(axis=1),
         inside.max(axis=1),
-        sample_values(image, mask, _SAMPLED_PIXELS).astype(np.float32),
+        sample_values(image, mask, math.ceil(share * _SAMPLED_PIXELS)).astype(np.float32),
         np.array([mean, *(tile.mean(axis=0) for tile in tiles)], np.float32),
         np.array([variance**0.5, *(tile.std(axis=0) for tile in tiles)], np.float32),
     )
 
 
-def _cut_tiles(image: NDArray[Any], mask: NDArray[np.bool_]) -> Iterable[NDArray[Any]]:
+def pool(parts: Sequence[ImageStatistics]) -> ImageStatistics:
+    """Return the statistics of an image, from those of its windows.
+
+    Args:
+        parts: At least one.
+    """
+    pixels = np.array([[part.pixels] for part in parts], np.float64)
+    means = np.stack([part.mean for part in parts])
+    mean = (pixels * means).sum(axis=0) / pixels.sum()
+    variances = np.stack([part.variance for part in parts]) + np.square(means - mean)
+    return ImageStatistics(
+        sum(part.pixels for part in parts),
+        mean,
+        (pixels * variances).sum(axis=0) / pixels.sum(),
+        np.min([part.minimum for part in parts], axis=0),
+        np.max([part.maximum for part in parts], axis=0),
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.tile_means for part in parts]),
+        np.concatenate([part.tile_deviations for part in parts]),
+    )
+
+
+def _cut_tiles(image: NDArray[Any], mask: NDArray[np.bool_], count: int) -> Iterable[NDArray[Any]]:
     """Yield the valid values (n, C) of some tiles, all over the image and at least half valid."""
     rows, columns = (side // TILE_SIDE for side in mask.shape)
     if not rows or not columns:
         return
-    down, right = choose_steps((rows, columns), _TILES)
+    down, right = choose_steps((rows, columns), count)
     for row in range(0, rows, down):
         for column in range(0, columns, right):
             top, left = row * TILE_SIDE, column * TILE_SIDE

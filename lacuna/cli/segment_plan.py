@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 
-from lacuna.cli.mask_patterns import find_mask
+from lacuna.cli.mask_patterns import NO_MASKS, find_mask
 from lacuna.cli.segment_inputs import find_images, is_gdal_name
 from lacuna.cli.segment_masks import check_masks, leave_out_masks
 from lacuna.outputs import OUTPUT_SUFFIXES
@@ -40,6 +40,7 @@ class ImagePlan:
         overlay: file of the overlay; None for no overlay.
         source: name of a raster that GDAL opens and that is no file; None for a file.
         others: files of layers and polygons of a scene.
+        takes_sidecar: False to leave out the mask that GDAL keeps beside the image.
     """
 
     image: Path
@@ -48,6 +49,7 @@ class ImagePlan:
     overlay: Path | None = None
     source: str | None = None
     others: tuple[Path, ...] = ()
+    takes_sidecar: bool = True
 
     @property
     def outputs(self) -> list[Path]:
@@ -60,7 +62,7 @@ class ImagePlan:
         """True if all outputs exist and are no older than the inputs."""
         if not all(path.is_file() for path in self.outputs):
             return False
-        mask = self.mask or find_sidecar(self.image)
+        mask = self.mask or (find_sidecar(self.image) if self.takes_sidecar else None)
         inputs = [path for path in (self.image, mask) if path is not None and path.exists()]
         oldest = min(path.stat().st_mtime_ns for path in self.outputs)
         return oldest >= max((path.stat().st_mtime_ns for path in inputs), default=0)
@@ -107,7 +109,16 @@ def plan_images(
         beside = target.with_name(f"{target.stem}-overlay.png") if overlay else None
         own = find_mask(image.path, mask)
         existing = own if own is not None and own.is_file() else None
-        plans.append(ImagePlan(image.path, existing, target, beside, image.source))
+        plans.append(
+            ImagePlan(
+                image.path,
+                existing,
+                target,
+                beside,
+                image.source,
+                takes_sidecar=mask != NO_MASKS,
+            )
+        )
     _check_outputs(plans)
     return plans
 

@@ -21,15 +21,21 @@ import click
 from lacuna.cli.segment_plan import ImagePlan
 from lacuna.cli.segment_run import ImageFailure, ImageSuccess, is_fatal
 from lacuna.distribution import describe_extra
-from lacuna.errors import LacunaError, MissingExtraError
+from lacuna.errors import (
+    BodyTooLargeError,
+    ImageTooLargeError,
+    LacunaError,
+    MissingExtraError,
+)
 from lacuna.raster.formats import FORMATS
+from lacuna.raster.sidecar import find_sidecar
 from lacuna.scenes.names import name_layer
 
 if TYPE_CHECKING:
     from lacuna.scenes.layers import ExtraLayer
     from lacuna.scenes.runner import SceneRunner
-    from lacuna.scenes.scene import SceneTask
     from lacuna.scenes.summary import SceneProgress
+    from lacuna.scenes.task import SceneTask
 
 _TIFF = (".tif", ".tiff")
 _RASTERS = frozenset({"tiff", "jpeg2000"})
@@ -122,6 +128,12 @@ def divide(
     scenes = [
         plan for plan in plans if plan in must or (has_gdal and not as_images and is_scene(plan))
     ]
+    for plan in scenes:
+        sidecar = None if plan.takes_sidecar else find_sidecar(plan.image)
+        if sidecar is not None:
+            raise click.UsageError(
+                f"--mask none cannot leave out {sidecar}, which GDAL reads with a scene; move it"
+            )
     return [plan for plan in plans if plan not in scenes], scenes
 
 
@@ -143,7 +155,7 @@ def make_tasks(
     """
     if not plans:
         return {}
-    from lacuna.scenes.scene import SceneTask  # noqa: PLC0415 (GDAL; --help answers at once)
+    from lacuna.scenes.task import SceneTask  # noqa: PLC0415 (GDAL; --help answers at once)
 
     return {
         plan: SceneTask(
@@ -164,6 +176,25 @@ def _is_suffix(text: str) -> bool:
     return text.startswith(".") and Path(text).name == text and not Path(text).suffix
 
 
+def take_refused(failed: list[ImageFailure]) -> list[ImagePlan]:
+    """Take out of the failures the images that may be segmented as scenes.
+
+    A server refused them for their size.
+
+    Args:
+        failed: failures, from which these are removed.
+    """
+    refused = [
+        failure
+        for failure in failed
+        if isinstance(failure.error, ImageTooLargeError | BodyTooLargeError)
+        and failure.plan.output.suffix.lower() in _TIFF
+        and find_spec("rasterio") is not None
+    ]
+    failed[:] = [failure for failure in failed if failure not in refused]
+    return [failure.plan for failure in refused]
+
+
 async def run_tasks(
     tasks: Mapping[ImagePlan, SceneTask],
     open_runner: OpenRunner,
@@ -178,8 +209,11 @@ async def run_tasks(
         on_progress: called after each window.
         on_outcome: called with the outcome of each scene.
     """
+    from lacuna.scenes.outputs import check_outputs  # noqa: PLC0415
     from lacuna.scenes.scene import run_scene  # noqa: PLC0415
 
+    for task in tasks.values():
+        check_outputs(task)
     async with open_runner() as runner:
         for plan, task in tasks.items():
             began_s = time.monotonic()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError, InvalidMaskError
+from lacuna.raster.arrays import MASK_CHANNELS
 from lacuna.raster.limits import ImageLimits
 
 CHANNELS_LAST = "did you mean numpy.moveaxis(image, 0, -1)?"
@@ -92,8 +93,8 @@ def read_mask_array(mask: NDArray[Any], size: tuple[int, int] | None = None) -> 
     """Return the valid pixels of a mask.
 
     Args:
-        mask: (H, W), (H, W, C) or (1, H, W, C) real numbers, non-zero = valid; all channels equal.
-            In a masked array, what is masked is not valid.
+        mask: (H, W), (1, H, W), (H, W, C) or (1, H, W, C) real numbers, non-zero = valid; all
+            channels equal. In a masked array, what is masked is not valid.
         size: height and width of the image; None if they are not known.
 
     Returns:
@@ -105,10 +106,12 @@ def read_mask_array(mask: NDArray[Any], size: tuple[int, int] | None = None) -> 
     values, missing = split_masked(mask)
     if values.dtype.kind not in _REAL_KINDS:
         raise InvalidMaskError(f"mask must hold real numbers; it holds {values.dtype}")
+    if _is_batch_of_one(values.shape, size):
+        values, missing = values[..., None], None if missing is None else missing[..., None]
     values, missing = _drop_batch_axis(values, missing)
     if values.ndim not in (2, 3):
         raise InvalidMaskError(
-            f"mask must be (H, W), (H, W, C) or (1, H, W, C); it is {values.shape}"
+            f"mask must be (H, W), (1, H, W), (H, W, C) or (1, H, W, C); it is {values.shape}"
         )
     if size is not None:
         check_mask_size(size, values.shape)
@@ -117,6 +120,15 @@ def read_mask_array(mask: NDArray[Any], size: tuple[int, int] | None = None) -> 
         raise InvalidMaskError("mask must hold numbers; it holds NaN")
     valid = known if known.dtype == np.bool_ else np.not_equal(known, 0)
     return valid if valid.ndim == 2 else _merge_channels(valid)
+
+
+def _is_batch_of_one(shape: tuple[int, ...], size: tuple[int, int] | None) -> bool:
+    """Return whether a mask is (1, H, W), and not (1, W, C) of a single row."""
+    if len(shape) != 3 or shape[0] != 1:
+        return False
+    if size is None:
+        return shape[2] not in MASK_CHANNELS
+    return shape[1:] == size and shape[:2] != size
 
 
 def check_mask_size(size: tuple[int, int], mask: tuple[int, ...]) -> None:
@@ -135,7 +147,7 @@ def check_mask_size(size: tuple[int, int], mask: tuple[int, ...]) -> None:
     if mask == size[::-1]:
         hint = "; did you mean mask.T?"
     elif mask[1:] == size:
-        hint = f"; did you mean {'mask[0]' if mask[0] == 1 else 'mask.all(axis=0)'}?"
+        hint = "; did you mean mask.all(axis=0)?"
     found = f"{mask[0]}×{mask[1]}" if len(mask) == 2 else f"an array {mask}"
     raise InvalidMaskError(
         "mask must have the image's height and width; "

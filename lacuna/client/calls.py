@@ -80,6 +80,8 @@ class Question:
         stretch: `percentile` to stretch the values to the range that the model was trained on.
         bands: bands of the image that are its channels, as numbers from 1 or names, in order: a
             sequence, or a text with commas; None for all bands but alpha.
+        takes_sidecar: whether the mask that GDAL keeps beside an image file is taken, if there is
+            no other.
         alpha: `no` if no band is alpha, `yes` if one is even if none is tagged as such, which is
             then the last.
         also: further planes that the result holds: `confidence`, `support`.
@@ -96,6 +98,7 @@ class Question:
     stretch: Stretch | None = None
     bands: Bands | None = None
     alpha: Alpha | None = None
+    takes_sidecar: bool = True
     also: Collection[str] = ()
 
     @property
@@ -124,6 +127,8 @@ class Question:
 
     def with_sidecar(self) -> Question:
         """Return the question with the mask beside its image file, if there is one and no other."""
+        if not self.takes_sidecar:
+            return self
         mask: Image | None
         mask, nodata = choose_mask(self.image, self.mask, self.nodata)
         return self if mask is self.mask else replace(self, mask=mask, nodata=nodata)

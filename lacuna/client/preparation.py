@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,11 @@ def prepare(question: Question) -> Question:
     if image is question.image and mask is question.mask:
         return question
     return replace(question, image=image, mask=mask)
+
+
+def find_taken_sidecar(asked: Question, prepared: Question) -> Path | None:
+    """Return the mask beside the image file that was taken; None if there was none, or another."""
+    return prepared.mask if asked.mask is None and isinstance(prepared.mask, Path) else None
 
 
 def find_size(image: Image) -> tuple[int, int] | None:

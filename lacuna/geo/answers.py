@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from lacuna.errors import NotGeoreferencedError, SceneError
+from lacuna.errors import InvalidImageError, NotGeoreferencedError, SceneError
 from lacuna.geo.areas import PixelAreas, measure_labels
 from lacuna.geo.cog import encode_cog
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
 from lacuna.geo.layers import Layer, confidence_layer, labels_layer, support_layer
 from lacuna.geo.place import describe, make_grid
+from lacuna.geo.polygons import encode_geojson
 from lacuna.geo.tags import read_grid
 from lacuna.georeference import Georeference, GeoTiffTags
 from lacuna.segmentation import NamedSegmentation
 
-_PAGE_OPTIONS = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
+Named = TypeVar("Named", bound=NamedSegmentation)
+
+
+_PAGE_OPTIONS = {
+    "tiled": True,
+    "blockxsize": 512,
+    "blockysize": 512,
+    "compress": "deflate",
+    "zlevel": 1,
+}
 
 
 def describe_tags(tags: GeoTiffTags, size: tuple[int, int]) -> Georeference:
@@ -35,7 +46,7 @@ def describe_tags(tags: GeoTiffTags, size: tuple[int, int]) -> Georeference:
     return describe(read_grid(tags, size))
 
 
-def measure(segmentation: NamedSegmentation) -> NamedSegmentation:
+def measure(segmentation: Named) -> Named:
     """Add the mean area of a pixel and the area of each class, if pixels have areas.
 
     Args:
@@ -43,10 +54,12 @@ def measure(segmentation: NamedSegmentation) -> NamedSegmentation:
     """
     try:
         areas = PixelAreas(_find_grid(segmentation))
-    except NotGeoreferencedError:
+        total_m2 = measure_labels(segmentation.labels, areas)
+    except (NotGeoreferencedError, InvalidImageError):  # or beyond what the CRS can project
         return segmentation
-    total_m2 = measure_labels(segmentation.labels, areas)
     pixel_m2 = float(total_m2.sum()) / segmentation.labels.size
+    if not math.isfinite(pixel_m2):
+        return segmentation
     return replace(
         segmentation,
         georeference=replace(_find_place(segmentation), pixel_area_m2=pixel_m2),
@@ -83,8 +96,6 @@ def write_geojson(segmentation: NamedSegmentation) -> bytes:
     Raises:
         NotGeoreferencedError: if the segmentation has no CRS or no transform.
     """
-    from lacuna.geo.polygons import encode_geojson  # noqa: PLC0415
-
     grid = _find_grid(segmentation)
     if grid.crs is None or grid.transform is None:
         raise NotGeoreferencedError(
@@ -108,7 +119,12 @@ def _append_pages(
     with gdal("planes must be written", "the answer", SceneError), MemoryFile() as file:
         file.write(content)
         for plane, layer in pages:
-            profile: dict[str, Any] = {**_PAGE_OPTIONS, **grid.to_profile(), "nodata": layer.nodata}
+            profile: dict[str, Any] = {
+                **_PAGE_OPTIONS,
+                **grid.to_profile(),
+                "nodata": layer.nodata,
+                "predictor": layer.predictor,
+            }
             with rasterio.open(
                 file.name,
                 "w",

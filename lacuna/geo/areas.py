@@ -22,7 +22,7 @@ from rasterio.warp import transform
 from lacuna.errors import NotGeoreferencedError
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 _POINTS = 13
 _NODES = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
@@ -158,8 +158,7 @@ def _fit_box(grid: Grid, window: Window) -> tuple[NDArray[np.float64], float]:
 def _derive(terms: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Return the derivative along an axis, at the nodes."""
     derived = chebyshev.chebder(terms, axis=axis)
-    values: NDArray[np.float64] = chebyshev.chebgrid2d(_NODES, _NODES, derived)
-    return values
+    return np.asarray(chebyshev.chebgrid2d(_NODES, _NODES, derived), np.float64)
 
 
 def _project(

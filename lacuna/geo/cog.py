@@ -30,7 +30,7 @@ from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
 from lacuna.geo.layers import Layer
 from lacuna.geo.pieces import make_mosaic
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 _PREDICTORS = {1: "NO", 2: "STANDARD", 3: "FLOATING_POINT"}
 _INVALID = (0, 0, 0, 0)

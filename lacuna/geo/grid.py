@@ -9,7 +9,7 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Grid:
         if self.transform is not None:
             profile["transform"] = self.transform
         elif self.gcps:
-            profile |= {"gcps": list(self.gcps), "crs": self.gcps_crs}
+            profile |= {"gcps": list(self.gcps), "crs": self.gcps_crs or CRS()}
         return profile
 
 

@@ -14,7 +14,7 @@ from rasterio.io import MemoryFile
 from lacuna.errors import SceneError
 from lacuna.geo.environment import gdal
 from lacuna.geo.layers import Layer
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 _VRT_TYPES = {"uint8": "Byte", "float32": "Float32"}
 
@@ -96,6 +96,6 @@ def _make_source(window: Window, path: Path, number: int, layer: Layer) -> ET.El
         BlockYSize=str(layer.block),
     )
     size = {"xSize": str(window.width), "ySize": str(window.height)}
-    ET.SubElement(source, "SrcRect", xOff="0", yOff="0", **size)
-    ET.SubElement(source, "DstRect", xOff=str(window.left), yOff=str(window.top), **size)
+    ET.SubElement(source, "SrcRect", {"xOff": "0", "yOff": "0"} | size)
+    ET.SubElement(source, "DstRect", {"xOff": str(window.left), "yOff": str(window.top)} | size)
     return source

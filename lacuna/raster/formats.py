@@ -77,7 +77,7 @@ class Format:
         magics: alternatives; of each, all parts must match.
         media_types: the official one first.
         suffixes: of file names, in lower case, the usual one first.
-        header: `(data) -> Header`, without decoding anything.
+        header: `(data) -> Header`, without decoding anything; `data` is any buffer.
         decoder: `(data, limits, bands) -> Raster`.
         stored: `(data, limits) -> array (H, W, C)` of the numbers as they are stored, palette
             indices among them; None for a format that cannot hold a label map.
@@ -107,7 +107,7 @@ class Format:
             for parts in self.magics
         )
 
-    def read_header(self, data: bytes) -> Header:
+    def read_header(self, data: bytes | memoryview) -> Header:
         """Read the size of an image from its header."""
         header: Header = _load(self.header)(data)
         return header

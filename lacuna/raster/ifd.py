@@ -54,7 +54,7 @@ class _Layout:
         return struct.calcsize(self.order + "HH" + 2 * self.offset)
 
 
-def read_directories(data: bytes) -> Iterator[Directory]:
+def read_directories(data: bytes | memoryview) -> Iterator[Directory]:
     """Walk the chain of directories.
 
     Args:
@@ -80,7 +80,7 @@ def read_directories(data: bytes) -> Iterator[Directory]:
         )
 
 
-def _read_header(data: bytes) -> tuple[_Layout, int]:
+def _read_header(data: bytes | memoryview) -> tuple[_Layout, int]:
     order = "<" if data[:2] == b"II" else ">"
     (version,) = struct.unpack_from(order + "H", data, 2)
     if version == 43:
@@ -88,7 +88,7 @@ def _read_header(data: bytes) -> tuple[_Layout, int]:
     return _Layout(order, "I", "H"), struct.unpack_from(order + "I", data, 4)[0]
 
 
-def _read_directory(data: bytes, layout: _Layout, start: int, tags: int) -> Directory:
+def _read_directory(data: bytes | memoryview, layout: _Layout, start: int, tags: int) -> Directory:
     numbers: dict[int, int] = {}
     counts: dict[int, int] = {}
     value_bytes = 0

@@ -63,7 +63,7 @@ class ImageFile:
         header = self._header
         if header is None:
             with decoder_errors(self.form.name):
-                header = self._header = self.form.read_header(self._content)
+                header = self._header = self.form.read_header(self.data)
         # A request measures its image and then decodes it, with the same limits.
         if self._held_to is not limits:
             check_size(limits, header.height, header.width, header.channels)

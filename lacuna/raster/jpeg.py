@@ -17,6 +17,7 @@ from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import Buffer
 from lacuna.raster.orientation import read_orientation, turn_upright
 from lacuna.raster.raster import Raster
 from lacuna.raster.samples import split_picture
@@ -47,7 +48,7 @@ class Frame:
     precision: int
 
 
-def read_frame(data: bytes, start: int = 0) -> Frame:
+def read_frame(data: Buffer, start: int = 0) -> Frame:
     """Find the frame header.
 
     Args:
@@ -65,7 +66,7 @@ def read_frame(data: bytes, start: int = 0) -> Frame:
     raise ValueError("no frame header before the first scan")
 
 
-def read_jpeg_header(data: bytes) -> Header:
+def read_jpeg_header(data: Buffer) -> Header:
     """Read the size of the image from the frame header; see `read_frame`."""
     frame = read_frame(data)
     return Header(frame.height, frame.width, frame.components, 1 if frame.precision <= 8 else 2)
@@ -98,7 +99,7 @@ def count_scans(data: bytes, start: int, end: int) -> int:
     return scans
 
 
-def _read_segments(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
+def _read_segments(data: Buffer, start: int = 0) -> Iterator[tuple[int, int, int]]:
     """Walk the segments before the first scan: marker, begin and end."""
     position = start + 2
     while True:

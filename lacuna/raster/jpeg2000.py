@@ -18,6 +18,7 @@ from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.geotiff import read_embedded_georeference
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import Buffer
 from lacuna.raster.raster import Raster, make_raster
 from lacuna.raster.samples import take_bands
 
@@ -75,14 +76,15 @@ def decode_jpeg2000(data: bytes, _: ImageLimits, bands: BandSelection = EVERY_BA
         )
 
 
-def read_jpeg2000_header(data: bytes) -> Header:
-    """Read the size of the image from the header of its codestream.
+def read_jpeg2000_header(data: Buffer) -> Header:
+    """Read the size of the image from the headers of its codestream and of its tile-parts.
 
     Raises:
         ValueError: if there is no codestream, or its header is damaged.
         struct.error: likewise.
     """
-    stream = read_codestream(dict(_read_boxes(data)).get(b"jp2c", data))
+    content = bytes(data)
+    stream = read_codestream(dict(_read_boxes(content)).get(b"jp2c", content))
     return Header(
         stream.height,
         stream.width,

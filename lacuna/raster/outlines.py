@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_CORNERS = 1 << 18
-"""Most points at which the outlines of an answer's polygons may turn or meet."""
+"""Most points at which the outlines of an answer's polygons may turn or meet. The polygons of a
+checkerboard with so many take 260 MB, and four seconds of a core."""
 
 _BLOCK_PIXELS = 1 << 20
 

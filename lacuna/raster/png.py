@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import Buffer
 from lacuna.raster.orientation import read_orientation, turn, turn_upright
 from lacuna.raster.raster import Raster
 from lacuna.raster.samples import split_picture
@@ -25,6 +27,7 @@ from lacuna.raster.samples import split_picture
 _SIGNATURE_BYTES = 8
 _DEPTH_OFFSET = 24
 _GREY = 0
+_TRANSPARENCY_OR_PIXELS = re.compile(rb"tRNS|IDAT")
 _CHANNELS_OF_COLOUR_TYPE = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 
@@ -78,7 +81,7 @@ def decode_stored_png(data: bytes, _: ImageLimits) -> NDArray[Any]:
         return turn(np.atleast_3d(values), orientation)
 
 
-def read_png_header(data: bytes) -> Header:
+def read_png_header(data: Buffer) -> Header:
     """Read the size of the image from the header chunk.
 
     Raises:
@@ -89,7 +92,8 @@ def read_png_header(data: bytes) -> Header:
         raise InvalidImageError("PNG must begin with its header chunk; it does not")
     channels, sample_bytes = _CHANNELS_OF_COLOUR_TYPE[colour_type], 2 if depth == 16 else 1
     # Transparent colours are decoded as alpha, which is then parted from them.
-    is_transparent = data.find(b"tRNS", 0, data.find(b"IDAT")) >= 0
+    first = _TRANSPARENCY_OR_PIXELS.search(data)
+    is_transparent = first is not None and first[0] == b"tRNS"
     extra_bytes = 2 * height * width * sample_bytes if is_transparent else 0
     return Header(height, width, channels, sample_bytes, extra_bytes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,14 @@ def split_picture(
         values (H, W, C); bool (H, W), alpha > 0, or None where there is no alpha; and the choice.
     """
     samples = samples[:, :, None] if samples.ndim == 2 else samples
-    choice = choose_bands(
-        (), _COLOURS[samples.shape[2]], bands.bands, bands.alpha, expected=bands.expected
-    )
+    choice = _choose_of_picture(samples.shape[2], bands)
     valid = None if choice.alpha is None else samples[:, :, choice.alpha] > 0
     return take_bands(samples, choice.indices), valid, choice
+
+
+@lru_cache(maxsize=64)  # a client's pictures mostly have the same few kinds
+def _choose_of_picture(count: int, bands: BandSelection) -> BandChoice:
+    return choose_bands((), _COLOURS[count], bands.bands, bands.alpha, expected=bands.expected)
 
 
 def select_bands(raster: Raster, bands: BandSelection) -> Raster:

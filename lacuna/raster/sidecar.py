@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
+from lacuna.errors import RequestError
 from lacuna.raster.nodata import NO_NODATA, NoData
 
 SIDECAR_SUFFIX = ".msk"
@@ -27,6 +28,21 @@ def find_sidecar(image: object) -> Path | None:
     path = Path(image)
     sidecar = path.with_name(path.name + SIDECAR_SUFFIX)
     return sidecar if sidecar.is_file() else None
+
+
+def name_sidecar(error: RequestError, sidecar: Path | None) -> RequestError:
+    """Add the name of a mask that nobody gave to an error about it.
+
+    Args:
+        error: of an image with that mask.
+        sidecar: the mask beside the image; None if it was not taken.
+
+    Returns:
+        The error itself, if it is not about the mask.
+    """
+    if sidecar is None or not error.message.startswith("mask "):
+        return error
+    return type(error)(f"{error.message} (the mask is {sidecar}, which lies beside the image)")
 
 
 def choose_mask(

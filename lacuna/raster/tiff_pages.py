@@ -16,6 +16,7 @@ from lacuna.raster.formats import Header
 from lacuna.raster.ifd import Directory, read_directories
 from lacuna.raster.jpeg import MAX_SCANS, count_scans, read_frame
 from lacuna.raster.limits import MOST_CHANNELS, SAMPLES_PER_PIXEL, ImageLimits, check_size
+from lacuna.raster.npy import Buffer
 from lacuna.raster.tiff_channels import ChannelPages, find_channel_pages
 from lacuna.raster.tiff_lerc import LERC
 from lacuna.raster.tiff_memory import (
@@ -75,7 +76,7 @@ _TRUNCATED = '"truncated": true'
 """Mark of tifffile on the only page of several."""
 
 
-def read_tiff_header(data: bytes) -> Header:
+def read_tiff_header(data: Buffer) -> Header:
     """Read the size of the full-resolution image from its directory.
 
     Args:
@@ -168,7 +169,7 @@ def choose_pages(data: bytes) -> Pages:
     return Pages(channels.order, channels.names, masks, damaged)
 
 
-def _read_all(data: bytes) -> list[Directory]:
+def _read_all(data: Buffer) -> list[Directory]:
     directories = []
     loaded = 0
     for directory in read_directories(data):
@@ -182,7 +183,7 @@ def _read_all(data: bytes) -> list[Directory]:
     return directories
 
 
-def _choose(directories: list[Directory], data: bytes) -> tuple[ChannelPages, list[int]]:
+def _choose(directories: list[Directory], data: Buffer) -> tuple[ChannelPages, list[int]]:
     kinds = [_subfile_kind(directory) for directory in directories]
     images = [i for i, kind in enumerate(kinds) if not kind & (_REDUCED | _MASK)]
     channels = ChannelPages((0,))
@@ -192,7 +193,7 @@ def _choose(directories: list[Directory], data: bytes) -> tuple[ChannelPages, li
     return channels._replace(order=tuple(images[index] for index in channels.order)), masks
 
 
-def _find_channels(directories: list[Directory], images: list[int], data: bytes) -> ChannelPages:
+def _find_channels(directories: list[Directory], images: list[int], data: Buffer) -> ChannelPages:
     channels = None
     if images:
         start, size = directories[images[0]].description

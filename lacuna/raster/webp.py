@@ -12,6 +12,7 @@ from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.damage import decoder_errors
 from lacuna.raster.formats import Header
 from lacuna.raster.limits import ImageLimits
+from lacuna.raster.npy import Buffer
 from lacuna.raster.orientation import read_orientation, turn_upright
 from lacuna.raster.raster import Raster
 from lacuna.raster.samples import split_picture
@@ -40,7 +41,7 @@ def decode_webp(data: bytes, _: ImageLimits, bands: BandSelection = EVERY_BAND) 
         return turn_upright(raster, read_orientation(dict(chunks).get(b"EXIF", b"")))
 
 
-def read_webp_header(data: bytes) -> Header:
+def read_webp_header(data: Buffer) -> Header:
     """Read the size of the image: the largest that the canvas or any frame declares.
 
     Raises:
@@ -51,7 +52,7 @@ def read_webp_header(data: bytes) -> Header:
     return Header(height, width, 4)
 
 
-def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _read_chunks(data: Buffer) -> Iterator[tuple[bytes, bytes]]:
     """Walk the RIFF chunks.
 
     Yields:
@@ -70,7 +71,8 @@ def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start = position + 8
         if start + length > end:
             raise ValueError(f"chunk {kind!r} ends beyond the file")
-        yield kind, data[start : start + (length if kind == b"EXIF" else min(length, 10))]
+        kept = length if kind == b"EXIF" else min(length, 10)
+        yield kind, bytes(data[start : start + kept])
         position = start + length + length % 2
 
 

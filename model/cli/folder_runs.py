@@ -75,6 +75,7 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Score], list[Any]
     """Score a run on its folder's validation images, write the scores, and choose examples."""
     network, record = load_run(run)
     from model.data.batches import SampleReader  # noqa: PLC0415
+    from model.data.views import FEW_WINDOWS, list_views  # noqa: PLC0415
     from model.report.examples import choose_examples  # noqa: PLC0415
     from model.scoring.images import SCORED_DATA, score_images  # noqa: PLC0415
     from model.scoring.prediction import Predictor  # noqa: PLC0415
@@ -86,14 +87,14 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Score], list[Any]
     from model.training.runs import read_network_config  # noqa: PLC0415
 
     predictor = Predictor(network, read_network_config(record))
-    reader = SampleReader(dataset.description)
-    images = dataset.validation
+    reader = SampleReader(dataset.description, scenes=dataset.scenes)
+    views = list_views(dataset.validation, dataset.scenes)
     with make_progress() as progress:
-        task = progress.add_task("scoring", total=len(images) * len(MISSING_FRACTIONS))
+        task = progress.add_task("scoring", total=len(views) * len(MISSING_FRACTIONS))
         scores = [
             score_images(
                 predictor,
-                map(reader.read, images),
+                (reader.read_view(view, predictor.halo) for view in views),
                 fraction,
                 on_image=lambda: progress.advance(task),
             )
@@ -101,7 +102,8 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[list[Score], list[Any]
         ]
     names = [entry.name for entry in dataset.description.classes]
     write_scores(run, describe_scores(scores, names, SCORED_DATA))
-    return scores, choose_examples(predictor, images, reader)
+    few = list_views(dataset.validation, dataset.scenes, FEW_WINDOWS)
+    return scores, choose_examples(predictor, few, reader)
 
 
 def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
@@ -110,17 +112,19 @@ def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
     import numpy as np  # noqa: PLC0415
 
     from model.data.batches import SampleReader  # noqa: PLC0415
-    from model.data.folders import LabelledSample  # noqa: PLC0415
+    from model.data.labelled import LabelledSample  # noqa: PLC0415
+    from model.data.views import FEW_WINDOWS, list_views  # noqa: PLC0415
     from model.scoring.flips import count_flips  # noqa: PLC0415
     from model.scoring.prediction import Predictor  # noqa: PLC0415
     from model.training.runs import read_network_config  # noqa: PLC0415
 
     predictor = Predictor(network, read_network_config(record))
-    reader = SampleReader(dataset.description)
+    reader = SampleReader(dataset.description, scenes=dataset.scenes)
+    views = list_views(dataset.validation, dataset.scenes, FEW_WINDOWS)[:_CANVASES]
 
     def label(image: Any, mask: Any) -> Any:
         labels = np.zeros(mask.shape, np.uint8)  # not used
         return predictor.predict(LabelledSample(image, mask, labels)).argmax(axis=-1)
 
-    samples = map(reader.read, dataset.validation[:_CANVASES])
+    samples = (reader.read_view(view, predictor.halo) for view in views)
     return count_flips(label, ((sample.image, sample.mask) for sample in samples))

@@ -12,8 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.folders import LabelledSample
+from model.data.labelled import LabelledSample
 from model.data.nodata import draw_missing
+from model.data.overview import Overview
+from model.data.scenes import Scene
 from model.labels import IGNORE_LABEL
 
 _TRIES = 8
@@ -79,13 +81,23 @@ def augment(
     Returns:
         A sample with a float32 image.
     """
-    piece = _cut(rng, sample, config.crop)
+    return vary(rng, cut(rng, sample, config.crop), config, pixel_mean, pixel_scale)
+
+
+def vary(
+    rng: np.random.Generator,
+    piece: LabelledSample,
+    config: AugmentationConfig,
+    pixel_mean: float,
+    pixel_scale: float,
+) -> LabelledSample:
+    """Return a crop, rotated, with other light and with pixels taken out; see `augment`."""
+    white = _WHITE.get(str(piece.image.dtype))
     if config.turns:
         piece = turn(piece, int(rng.integers(4)), mirror=bool(rng.integers(2)))
     gain = 1 + rng.uniform(-config.contrast, config.contrast)
     shift = rng.uniform(-config.brightness, config.brightness) * pixel_scale
     image = (piece.image.astype(np.float32) - pixel_mean) * gain + pixel_mean + shift
-    white = _WHITE.get(str(sample.image.dtype))
     image = image if white is None else np.clip(image, 0, white)
     image = np.where(piece.mask[..., None], image, 0).astype(np.float32)
     varied = LabelledSample(image, piece.mask, piece.labels)
@@ -116,8 +128,14 @@ def remove_pixels(sample: LabelledSample, missing: NDArray[np.bool_]) -> Labelle
     )
 
 
-def _cut(rng: np.random.Generator, sample: LabelledSample, crop: int) -> LabelledSample:
-    """Return a random crop that has labelled pixels."""
+def cut(rng: np.random.Generator, sample: LabelledSample, crop: int) -> LabelledSample:
+    """Return a random crop that has labelled pixels.
+
+    Args:
+        rng: source of randomness.
+        sample: with a labelled pixel.
+        crop: height and width in pixels; a smaller sample is used whole.
+    """
     size = sample.mask.shape
     limits = [max(side - crop, 0) for side in size]
     for _ in range(_TRIES):
@@ -132,6 +150,28 @@ def _cut(rng: np.random.Generator, sample: LabelledSample, crop: int) -> Labelle
         for place, limit in zip(middle, limits, strict=True)
     ]
     return _slice(sample, corner, crop)
+
+
+def cut_scene(
+    rng: np.random.Generator, scene: Scene, overview: Overview, crop: int
+) -> LabelledSample:
+    """Return a random crop of a scene that has labelled pixels.
+
+    Args:
+        rng: source of randomness.
+        scene: with a labelled pixel.
+        overview: of the scene.
+        crop: height and width in pixels; a smaller scene is used whole.
+    """
+    for _ in range(_TRIES):
+        piece = scene.read(overview.draw(rng, crop))
+        if (piece.labels != IGNORE_LABEL).any():
+            return piece
+    cell = overview.draw_cell(rng)
+    labelled = np.argwhere(scene.read(cell).labels != IGNORE_LABEL)
+    row, column = labelled[rng.integers(len(labelled))].tolist()
+    top, left = cell.top + row - crop // 2, cell.left + column - crop // 2
+    return scene.read(overview.place(top, left, crop))
 
 
 def _slice(sample: LabelledSample, corner: Sequence[int], crop: int) -> LabelledSample:

@@ -18,6 +18,9 @@ from lacuna.raster.nodata import NO_NODATA, NoData
 DESCRIPTION_FILE = "dataset.toml"
 Depth = Literal["uint8", "uint16", "float32"]
 
+IGNORED = "ignore"
+"""Background of polygons whose class is unknown."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -57,6 +60,8 @@ class DatasetDescription:
         bands: numbers or names of the bands that are the channels, in order; None for all but
             alpha.
         alpha: which band is alpha.
+        label_field: attribute of polygons that tells their class, by name or id.
+        background: class of the pixels outside of all polygons; `IGNORED` for unknown.
         band_names: of the channels: those in `bands`, or those that all images have; empty if there
             are none. It is no key of the file.
     """
@@ -70,6 +75,8 @@ class DatasetDescription:
     validation_fraction: float | None = None
     bands: tuple[Band, ...] | None = None
     alpha: Alpha = "auto"
+    label_field: str = "class"
+    background: str = IGNORED
     band_names: tuple[str, ...] = ()
 
     @property
@@ -121,6 +128,14 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value in ALPHAS,
         "must be " + " or ".join(f'"{choice}"' for choice in ALPHAS),
     ),
+    "label_field": (
+        lambda value: isinstance(value, str) and 1 <= len(value) <= 100,
+        "must be the name of an attribute, of 1 to 100 letters",
+    ),
+    "background": (
+        lambda value: isinstance(value, str),
+        f'must be "{IGNORED}" or the name of a class',
+    ),
 }
 
 
@@ -148,6 +163,9 @@ def read_description(path: Path) -> tuple[DatasetDescription | None, list[str]]:
             faults.append(f"{key} is unknown; there are {known}")
         elif not _RULES[key][0](value):
             faults.append(f"{key} {_RULES[key][1]}; it is {value!r}")
+    background, names = values.get("background", IGNORED), [entry.name for entry in classes]
+    if isinstance(background, str) and background not in (IGNORED, *names):
+        faults.append(f"background {_RULES['background'][1]}; it is {background!r}")
     if faults:
         return None, faults
     values["bands"] = parse_bands(values.get("bands"))

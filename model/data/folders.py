@@ -2,7 +2,7 @@
 
 DIR/dataset.toml         names the model and its classes
 DIR/images/NAME.ext      of any format that the server reads, any sizes mixed
-DIR/labels/NAME.ext      class ids as they are stored; 255 = unknown
+DIR/labels/NAME.ext      class ids as they are stored, 255 = unknown; or polygons
 DIR/masks/NAME.ext       optional; non-zero = valid
 DIR/train.txt, DIR/validation.txt    optional; names, one a line
 """
@@ -11,36 +11,28 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import cast
 
 from lacuna.appearance.comparison import FamiliarRange
-from lacuna.appearance.statistics import (
-    ChannelStatistics,
-    ImageStatistics,
-    combine,
-    measure_image,
-)
-from lacuna.errors import RequestError
-from lacuna.raster.bands import EVERY_BAND, BandSelection
-from lacuna.raster.nodata import NoData
+from lacuna.appearance.statistics import ChannelStatistics, combine
 from lacuna.raster.sidecar import choose_mask
 from model.data.description import DESCRIPTION_FILE, DatasetDescription, Depth, read_description
-from model.data.listing import SPLIT_FILES, Entry, list_entries, show_path, split_entries
-from model.data.reading import TrainingImage, read_image, read_labels, read_mask
-from model.labels import IGNORE_LABEL
+from model.data.facts import Facts
+from model.data.inspection import inspect, inspect_orphan
+from model.data.label_files import read_label_file
+from model.data.labelled import LabelledSample, make_sample
+from model.data.listing import SPLIT_FILES, Entry, list_entries, split_entries
+from model.data.overview import Overview
+from model.data.reading import read_image, read_mask
+from model.data.scenes import SCENE_BYTES
 
 _THREADS = 4
 _MOST_CHARACTERS = 100
 """Most characters of a band's name in a manifest."""
-
-_READERS = {"images": read_image, "labels": read_labels, "masks": read_mask}
 
 
 class DatasetError(ValueError):
@@ -55,24 +47,6 @@ class DatasetError(ValueError):
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__("\n  ".join([f"{folder} has {count}:", *faults]))
         self.faults = tuple(faults)
-
-
-class LabelledSample(NamedTuple):
-    """An image with its missing pixels and its labels.
-
-    Attributes:
-        image: uint8, uint16 or float32 (H, W, C); 0 where missing.
-        mask: bool (H, W), True = valid.
-        labels: uint8 (H, W), class ids; `IGNORE_LABEL` where missing or unknown.
-    """
-
-    image: NDArray[Any]
-    mask: NDArray[np.bool_]
-    labels: NDArray[np.uint8]
-
-    def move(self, change: Callable[[Any], Any]) -> LabelledSample:
-        """Do the same to image, mask and labels, so that they stay aligned."""
-        return LabelledSample(change(self.image), change(self.mask), change(self.labels))
 
 
 @dataclass(frozen=True)
@@ -92,6 +66,8 @@ class Dataset:
         valid_fraction: of all pixels.
         digest: of all files of the images.
         notes: remarks on the images that are not faults.
+        scenes: where those images that are read by windows have labels, by name.
+        turns: the training images of a round, a scene as often as it counts.
     """
 
     folder: Path
@@ -106,30 +82,16 @@ class Dataset:
     valid_fraction: float
     digest: str
     notes: tuple[str, ...]
+    scenes: Mapping[str, Overview]
+    turns: tuple[Entry, ...]
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """Facts about one image, from its files."""
-
-    digest: str
-    dtype: str
-    size: tuple[int, int]
-    channels: int
-    valid: int
-    total: float
-    squares: float
-    statistics: ImageStatistics
-    class_pixels: tuple[int, ...]
-    band_names: tuple[str, ...]
-    doubts: tuple[str, ...]
-
-
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(folder: Path, scene_bytes: int = SCENE_BYTES) -> Dataset:
     """Check a folder and summarise its images.
 
     Args:
         folder: with the layout above.
+        scene_bytes: size of the largest decoded image that is read whole.
 
     Raises:
         DatasetError: lists all faults.
@@ -138,11 +100,12 @@ def read_dataset(folder: Path) -> Dataset:
     faults = [f"{DESCRIPTION_FILE}: {fault}" for fault in faults]
     entries, orphans, listing_faults = list_entries(folder)
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = list(pool.map(lambda entry: _inspect(entry, description, folder), entries))
+        results = list(
+            pool.map(lambda entry: inspect(entry, description, folder, scene_bytes), entries)
+        )
     facts = {entry.name: found for entry, (found, _) in zip(entries, results, strict=True) if found}
     faults += listing_faults
-    for path in orphans:
-        _try(path, folder, hashlib.blake2b(), faults, _READERS[path.parent.name])
+    faults += [fault for path in orphans for fault in inspect_orphan(path, folder)]
     faults += [fault for _, found in results for fault in found]
     resolved, odd_ones = _resolve(description, facts, {entry.name: entry for entry in entries})
     training, validation, split_faults = split_entries(folder, entries, description)
@@ -153,126 +116,23 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample:
-    """Read one image of a checked folder.
+    """Read one image of a checked folder whole.
 
     Args:
         entry: from `Dataset.training` or `Dataset.validation`.
         description: the dataset's.
     """
     mask_path, nodata = choose_mask(entry.image, entry.mask, description.nodata)
-    raster, labels = _read_files(
-        entry.image.read_bytes(),
-        entry.labels.read_bytes(),
-        None if mask_path is None else mask_path.read_bytes(),
-        nodata,
-        description.selection,
-    )
-    channels = description.channels or raster.values.shape[2]
-    values = np.repeat(raster.values, channels // raster.values.shape[2], axis=2)
-    values = values.astype(description.dtype or values.dtype, copy=False)
-    mask = raster.valid
-    return LabelledSample(
-        np.where(mask[..., None], values, values.dtype.type(0)),
-        mask,
-        np.where(mask, labels, IGNORE_LABEL).astype(np.uint8),
-    )
-
-
-def _read_files(
-    image: bytes, labels: bytes, mask: bytes | None, nodata: NoData | None, bands: BandSelection
-) -> tuple[TrainingImage, NDArray[Any]]:
-    raster = read_image(image, nodata, bands)
-    if mask is not None:
-        raster = raster._replace(valid=raster.valid & read_mask(mask))
-    return raster, read_labels(labels)
-
-
-def _inspect(
-    entry: Entry, description: DatasetDescription | None, folder: Path
-) -> tuple[_Facts | None, list[str]]:
-    """Read the files of one image and return the facts, or the faults."""
-    faults: list[str] = []
-    digest = hashlib.blake2b(entry.name.encode(), digest_size=16)
-    mask_path, nodata = choose_mask(
-        entry.image, entry.mask, description.nodata if description else None
-    )
-    bands = description.selection if description else EVERY_BAND
-    raster = _try(entry.image, folder, digest, faults, read_image, nodata, bands)
-    labels = _try(entry.labels, folder, digest, faults, read_labels)
-    mask = _try(mask_path, folder, digest, faults, read_mask) if mask_path else None
-    size = None if raster is None else raster.valid.shape
-    for path, found in ((entry.labels, labels), (mask_path, mask)):
-        if path is not None and found is not None and size is not None and found.shape != size:
-            hint = "; the sides are swapped, as by an EXIF orientation of only one of them"
-            faults.append(
-                f"{show_path(path, folder)}: must have the image's height and width; "
-                f"{entry.image.name} is {_times(size)}, this is {_times(found.shape)}"
-                f"{hint if found.shape == size[::-1] else ''}"
-            )
-    if labels is not None and description is not None:
-        unknown = _find_unknown(labels, len(description.classes))
-        if unknown:
-            faults.append(
-                f"{show_path(entry.labels, folder)}: class ids must be 0 to "
-                f"{len(description.classes) - 1}, or {IGNORE_LABEL}; it holds {unknown}"
-            )
-    if faults or raster is None or labels is None:
-        return None, faults
-    valid = raster.valid if mask is None else raster.valid & mask
-    if not (valid & (labels != IGNORE_LABEL)).any():
-        return None, [f"{show_path(entry.image, folder)}: no valid pixel has a label"]
-    return _measure(raster, valid, labels, digest.hexdigest()), []
-
-
-def _try(
-    path: Path, folder: Path, digest: Any, faults: list[str], read: Any, *arguments: Any
-) -> Any:
-    try:
-        data = path.read_bytes()
-        digest.update(hashlib.blake2b(data).digest())
-        return read(data, *arguments)
-    except RequestError as error:
-        faults.append(f"{show_path(path, folder)}: {error.message}")
-    except OSError as error:
-        faults.append(f"{show_path(path, folder)}: cannot be read; {error.strerror}")
-    return None
-
-
-def _times(size: Sequence[int]) -> str:
-    return "×".join(str(side) for side in size)
-
-
-def _find_unknown(labels: NDArray[Any], classes: int) -> str:
-    ids = [int(value) for value in np.unique(labels)]
-    unknown = [value for value in ids if not 0 <= value < classes and value != IGNORE_LABEL]
-    shown = ", ".join(str(value) for value in unknown[:5])
-    return f"{shown}, …" if len(unknown) > 5 else shown
-
-
-def _measure(
-    raster: TrainingImage, valid: NDArray[np.bool_], labels: NDArray[Any], digest: str
-) -> _Facts:
-    values = raster.values
-    inside = values[valid].astype(np.float64)
-    known = labels[valid & (labels != IGNORE_LABEL)].astype(np.int64)
-    return _Facts(
-        digest,
-        str(values.dtype),
-        (values.shape[0], values.shape[1]),
-        values.shape[2],
-        int(valid.sum()),
-        float(inside.sum()),
-        float(np.square(inside).sum()),
-        measure_image(values, valid),
-        tuple(np.bincount(known, minlength=256).tolist()),
-        raster.band_names,
-        raster.doubts,
-    )
+    image = read_image(entry.image.read_bytes(), nodata, description.selection)
+    if mask_path is not None:
+        image = image._replace(valid=image.valid & read_mask(mask_path.read_bytes()))
+    labels = read_label_file(entry.labels.read_bytes(), entry, description)
+    return make_sample(image, labels, description)
 
 
 def _resolve(
     description: DatasetDescription | None,
-    facts: Mapping[str, _Facts],
+    facts: Mapping[str, Facts],
     entries: Mapping[str, Entry],
 ) -> tuple[DatasetDescription | None, list[str]]:
     """Determine the channels and the dtype, and find the images with others."""
@@ -295,7 +155,7 @@ def _resolve(
     return replace(description, channels=channels, dtype=dtype, band_names=names), faults
 
 
-def _find_band_names(description: DatasetDescription, facts: Iterable[_Facts]) -> tuple[str, ...]:
+def _find_band_names(description: DatasetDescription, facts: Iterable[Facts]) -> tuple[str, ...]:
     """Return the names by which the bands are wanted, or those that all images agree on."""
     wanted = description.bands or ()
     if wanted and all(isinstance(band, str) for band in wanted):
@@ -304,13 +164,13 @@ def _find_band_names(description: DatasetDescription, facts: Iterable[_Facts]) -
     return found.pop() if len(found) == 1 else ()
 
 
-def _most_common_channels(facts: Iterable[_Facts]) -> int:
+def _most_common_channels(facts: Iterable[Facts]) -> int:
     """Return the most common number of channels; grey images among others do not count."""
     counts = Counter(found.channels for found in facts)
     return max(counts, key=lambda channels: (channels > 1, counts[channels], channels))
 
 
-def _most_common_dtype(facts: Iterable[_Facts]) -> Depth:
+def _most_common_dtype(facts: Iterable[Facts]) -> Depth:
     counts = Counter(found.dtype for found in facts)
     return cast("Depth", max(counts, key=lambda dtype: (counts[dtype], dtype)))
 
@@ -320,7 +180,7 @@ def _take_stock(
     description: DatasetDescription,
     training: tuple[Entry, ...],
     validation: tuple[Entry, ...],
-    facts: Mapping[str, _Facts],
+    facts: Mapping[str, Facts],
 ) -> Dataset:
     learnt = [facts[entry.name] for entry in training]
     used = learnt + [facts[entry.name] for entry in validation]
@@ -361,10 +221,16 @@ def _take_stock(
         valid_fraction=sum(f.valid for f in used) / sum(f.size[0] * f.size[1] for f in used),
         digest=hashlib.blake2b("\n".join(order).encode(), digest_size=16).hexdigest(),
         notes=tuple(notes),
+        scenes={
+            entry.name: overview
+            for entry in (*training, *validation)
+            if (overview := facts[entry.name].overview) is not None
+        },
+        turns=tuple(entry for entry in training for _ in range(facts[entry.name].turns)),
     )
 
 
-def _note_bands(facts: Mapping[str, _Facts]) -> list[str]:
+def _note_bands(facts: Mapping[str, Facts]) -> list[str]:
     """Note the images whose bands may not be what they are taken for."""
     named = {found.band_names: name for name, found in facts.items() if found.band_names}
     notes = []
@@ -379,7 +245,7 @@ def _note_bands(facts: Mapping[str, _Facts]) -> list[str]:
 
 
 def _note_unlike(
-    familiar: FamiliarRange, validation: Sequence[Entry], facts: Mapping[str, _Facts]
+    familiar: FamiliarRange, validation: Sequence[Entry], facts: Mapping[str, Facts]
 ) -> list[str]:
     """Note the validation images whose values are unlike those of the training images."""
     notes = []
@@ -390,5 +256,5 @@ def _note_unlike(
     return notes
 
 
-def _count_classes(facts: Sequence[_Facts], classes: int) -> tuple[int, ...]:
+def _count_classes(facts: Sequence[Facts], classes: int) -> tuple[int, ...]:
     return tuple(sum(found.class_pixels[index] for found in facts) for index in range(classes))

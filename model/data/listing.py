@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lacuna.geo.features.files import FEATURE_SUFFIXES
 from lacuna.raster.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from lacuna.raster.sidecar import SIDECAR_SUFFIX
 from model.data.description import DESCRIPTION_FILE, DatasetDescription
 
 DEFAULT_VALIDATION_FRACTION = 0.2
 SPLIT_FILES = ("train.txt", "validation.txt")
-_FOLDERS = {"images": IMAGE_SUFFIXES, "labels": LABEL_SUFFIXES, "masks": IMAGE_SUFFIXES}
-# What geographic tools write beside an image.
-_SIDECARS = (".xml", ".tfw", ".wld", ".prj", ".pgw", ".jgw", ".ovr", SIDECAR_SUFFIX)
+VRT_SUFFIX = ".vrt"
+"""Suffix of GDAL's virtual rasters, which put others together."""
+
+_FOLDERS = {
+    "images": (*IMAGE_SUFFIXES, VRT_SUFFIX),
+    "labels": (*LABEL_SUFFIXES, VRT_SUFFIX, *FEATURE_SUFFIXES),
+    "masks": (*IMAGE_SUFFIXES, VRT_SUFFIX),
+}
+# What geographic tools write beside an image or polygons.
+_SIDECARS = (
+    *(".xml", ".tfw", ".wld", ".prj", ".pgw", ".jgw", ".ovr", SIDECAR_SUFFIX),
+    *(".qml", ".qmd", ".gpkg-wal", ".gpkg-shm"),
+)
 
 
 class Entry(NamedTuple):
@@ -31,21 +42,26 @@ def list_entries(folder: Path) -> tuple[list[Entry], list[Path], list[str]]:
     """Find the images with their labels and masks.
 
     Args:
-        folder: with `images`, `labels` and, optionally, `masks`.
+        folder: with `images`, `labels` and, optionally, `masks`. Polygons may stand in `images`.
 
     Returns:
         The images that have labels, by name; files that belong to none of them; and the faults.
     """
     faults: list[str] = []
-    files = {kind: _list_files(folder, kind, faults) for kind in _FOLDERS}
+    polygons = _list_polygons(folder / "images", faults)
+    optional = {"masks", "labels"} if polygons else {"masks"}
+    files = {kind: _list_files(folder, kind, faults, optional) for kind in _FOLDERS}
     images, labels, masks = files["images"], files["labels"], files["masks"]
+    for name, path in polygons.items():
+        if labels.setdefault(name, path) is not path:
+            faults.append(f"{show_path(path, folder)}: {show_path(labels[name], folder)} is there")
     bare = [images[name] for name in sorted(images.keys() - labels.keys())]
     orphans = [
         maps[name] for maps in (labels, masks) for name in sorted(maps.keys() - images.keys())
     ]
     faults += [
         f"{show_path(path, folder)}: has no label map labels/{path.stem}, which may be "
-        f"{', '.join(LABEL_SUFFIXES)}"
+        f"{', '.join(_FOLDERS['labels'])}"
         for path in bare
     ]
     faults += [f"{show_path(path, folder)}: has no image images/{path.stem}.*" for path in orphans]
@@ -54,11 +70,25 @@ def list_entries(folder: Path) -> tuple[list[Entry], list[Path], list[str]]:
     return entries, bare + orphans, faults
 
 
-def _list_files(folder: Path, kind: str, faults: list[str]) -> dict[str, Path]:
+def _list_polygons(images: Path, faults: list[str]) -> dict[str, Path]:
+    """Return the polygons beside images by their names without suffix, and add their faults."""
+    found: dict[str, Path] = {}
+    for path in sorted(images.iterdir()) if images.is_dir() else ():
+        is_hidden = path.name.startswith(".")
+        if path.suffix.lower() not in FEATURE_SUFFIXES or is_hidden or not path.is_file():
+            continue
+        if found.setdefault(path.stem, path) is not path:
+            faults.append(f"images/{path.name}: {found[path.stem].name} has the same name")
+    return found
+
+
+def _list_files(
+    folder: Path, kind: str, faults: list[str], optional: Collection[str]
+) -> dict[str, Path]:
     """Return the files of one kind by their names without suffix, and add their faults."""
     directory, suffixes = folder / kind, _FOLDERS[kind]
     if not directory.is_dir():
-        if kind != "masks":
+        if kind not in optional:
             faults.append(f"{kind}/: is missing")
         return {}
     files: dict[str, Path] = {}
@@ -66,6 +96,8 @@ def _list_files(folder: Path, kind: str, faults: list[str]) -> dict[str, Path]:
         suffix = path.suffix.lower()
         if path.name.startswith(".") or path.name == "Thumbs.db" or suffix in _SIDECARS:
             continue
+        if kind == "images" and suffix in FEATURE_SUFFIXES:
+            continue  # labels
         if not path.is_file() or suffix not in suffixes:
             faults.append(f"{show_path(path, folder)}: must be one of {', '.join(suffixes)}")
         elif path.stem in files:
@@ -126,7 +158,7 @@ def _split_by_files(
     folder: Path, entries: Sequence[Entry]
 ) -> tuple[tuple[Entry, ...], tuple[Entry, ...], list[str]]:
     by_name = {entry.name: entry for entry in entries}
-    known = by_name.keys() | _list_files(folder, "images", []).keys()
+    known = by_name.keys() | _list_files(folder, "images", [], ()).keys()
     names: dict[str, list[str]] = {}
     faults = []
     for file in SPLIT_FILES:
@@ -154,4 +186,4 @@ def _split_by_files(
 
 def _strip_suffix(name: str) -> str:
     path = Path(name)
-    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else name
+    return path.stem if path.suffix.lower() in _FOLDERS["images"] else name

@@ -14,6 +14,7 @@ from lacuna.raster.label_maps import decode_label_map
 from lacuna.raster.limits import UNLIMITED
 from lacuna.raster.masks import decode_mask
 from lacuna.raster.nodata import NoData
+from lacuna.raster.raster import Raster
 
 
 class TrainingImage(NamedTuple):
@@ -49,7 +50,11 @@ def read_image(
     Raises:
         RequestError: if it is damaged or of a kind that is not read.
     """
-    raster = decode_image(data, UNLIMITED, bands=bands)
+    return convert_raster(decode_image(data, UNLIMITED, bands=bands), nodata)
+
+
+def convert_raster(raster: Raster, nodata: NoData | None = None) -> TrainingImage:
+    """Bring a decoded image to the values that a network is trained on; see `read_image`."""
     values, white = raster.values, raster.full_scale
     if white not in (None, 255, 65535):
         depth = np.iinfo(np.uint8 if white < 255 else np.uint16)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.description import ClassDescription
-from model.data.folders import Dataset, LabelledSample
+from model.data.folders import Dataset
+from model.data.labelled import LabelledSample
 from model.report.charts import Line, draw_chart
 from model.report.pictures import show_image, show_labels, show_mask
 from model.scoring.scores import Score

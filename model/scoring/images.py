@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.crops import remove_pixels
-from model.data.folders import LabelledSample
+from model.data.labelled import LabelledSample
 from model.data.nodata import PATTERNS
 from model.labels import IGNORE_LABEL
 from model.metrics import confusion_matrix

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from model.data.crops import collate
-from model.data.folders import LabelledSample
+from model.data.labelled import LabelledSample
 from model.network import NetworkConfig
 
 MAX_WINDOW_PIXELS = 2**20
@@ -24,6 +24,10 @@ class Predictor:
         network: from `build_network(config)`; its weights may change between calls.
         config: its configuration.
         max_pixels: largest size of a window, without its halo.
+
+    Attributes:
+        classes: number of classes.
+        halo: pixels around a window that its outputs may depend on, a multiple of the total stride.
     """
 
     def __init__(
@@ -42,7 +46,7 @@ class Predictor:
         )
         self.classes = config.classes
         self._stride = config.total_stride
-        self._halo = -(-config.receptive_radius // self._stride) * self._stride
+        self.halo = -(-config.receptive_radius // self._stride) * self._stride
         self._side = max(int(max_pixels**0.5) // self._stride, 1) * self._stride
 
     def predict(self, sample: LabelledSample) -> NDArray[np.float32]:
@@ -58,8 +62,8 @@ class Predictor:
         return logits
 
     def _predict_window(self, sample: LabelledSample, top: int, left: int) -> NDArray[np.float32]:
-        first = [max(start - self._halo, 0) for start in (top, left)]
-        last = [start + self._side + self._halo for start in (top, left)]
+        first = [max(start - self.halo, 0) for start in (top, left)]
+        last = [start + self._side + self.halo for start in (top, left)]
         window = sample.move(lambda part: part[first[0] : last[0], first[1] : last[1]])
         rows, columns = (
             slice(start - begin, start - begin + self._side)

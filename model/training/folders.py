@@ -18,6 +18,7 @@ from model import ops
 from model.data.batches import SampleReader, stream_batches
 from model.data.crops import AugmentationConfig
 from model.data.folders import Dataset
+from model.data.views import FEW_WINDOWS, list_views
 from model.network import NetworkConfig, build_network
 from model.scoring.images import score_images
 from model.scoring.prediction import Predictor
@@ -158,7 +159,8 @@ class _FolderTraining(TrainingLoop):
         super().__init__(network, network_config.classes, optimizer, output)
         self._config, self._dataset, self._output = config, dataset, output
         self._stride = network_config.total_stride
-        self._reader = SampleReader(dataset.description)
+        self._reader = SampleReader(dataset.description, scenes=dataset.scenes)
+        self._views = list_views(dataset.validation, dataset.scenes, FEW_WINDOWS)
         self._predictor = Predictor(network, network_config)
         self._writer: Any = None
 
@@ -180,7 +182,9 @@ class _FolderTraining(TrainingLoop):
     def measure(self, step: int, losses: Sequence[float]) -> dict[str, float]:
         """Score the network on the validation images and remember the best weights."""
         correct_moving_averages(self.network, step)
-        validation = score_images(self._predictor, map(self._reader.read, self._dataset.validation))
+        halo = self._predictor.halo
+        samples = (self._reader.read_view(view, halo) for view in self._views)
+        validation = score_images(self._predictor, samples)
         if not self.progress.history or validation.mean_iou > self.shown_iou():
             self.progress.best = read_variables(self.network.variables)
         return {

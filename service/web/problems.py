@@ -39,6 +39,7 @@ STATUSES: Mapping[type[errors.LacunaError], int] = MappingProxyType(
         errors.OutOfMemoryError: 503,
         errors.DeadlineExceededError: 504,
         errors.ConfigurationError: 500,
+        errors.MissingExtraError: 500,
         errors.SceneError: 500,
         errors.MissingManifestError: 500,
         errors.InvalidManifestError: 500,

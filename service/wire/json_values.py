@@ -132,17 +132,26 @@ class _JsonValue:
 
     def read_image(self, limits: ImageLimits, bands: BandSelection) -> Raster:
         """Decode an image."""
+        self._check_text()
         if self.is_lists:
             return array_from_nested(self.value, limits, bands)
         return self.file.decode(limits, bands)
 
     def read_mask(self, limits: ImageLimits) -> NDArray[np.bool_]:
         """Decode a mask."""
+        self._check_text()
         if self.is_lists:
             return mask_from_nested(self.value)
         if self.is_run_length_encoded:
             return rle.decode(self.value, limits.image_pixels)
         return read_mask_file(self.file, limits)
+
+    def _check_text(self) -> None:
+        if isinstance(self.value, str):
+            raise self.error(
+                f"{self.what} must be nested lists of rows, or an object; it is a text. Did you "
+                f'mean {{"b64": "..."}}, with a file in base64?'
+            )
 
     def estimate_mask_bytes(self, limits: ImageLimits) -> int:
         """Estimate the memory that decoding a mask takes, in bytes."""

@@ -21,6 +21,7 @@ IMAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 LACUNA = SERVICES["lacuna"]
+START = ROOT / "deploy" / "container" / "start.py"
 HEALTHCHECK = ROOT / "deploy" / "container" / "healthcheck.py"
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
@@ -234,3 +235,26 @@ def test_what_goes_into_the_image_is_named_one_by_one():
         assert any(source == name or source.startswith(f"{name}/") for name in kept), source
     for name in kept:
         assert (ROOT / name).exists()
+
+
+def test_gdal_and_proj_find_the_images_data_whatever_is_set_outside(tmp_path):
+    (tmp_path / "lacuna").mkdir()
+    (tmp_path / "lacuna" / "__init__.py").touch()
+    (tmp_path / "lacuna" / "cli.py").write_text(
+        "import json, os, sys\n"
+        "def main(prog_name):\n"
+        "    print(json.dumps([dict(os.environ), 'rasterio' in sys.modules]))\n"
+    )
+    outside = ("GDAL_DATA", "PROJ_DATA", "PROJ_LIB", "GDAL_DRIVER_PATH", "PROJ_NETWORK")
+    environment = dict.fromkeys(outside, "/nowhere") | {"PYTHONPATH": str(tmp_path)}
+
+    done = subprocess.run(
+        [sys.executable, str(START)], env=environment, capture_output=True, check=True, timeout=30
+    )
+
+    found, is_loaded = json.loads(done.stdout)
+    assert (Path(found["GDAL_DATA"]) / "gdalvrt.xsd").is_file()
+    assert (Path(found["PROJ_DATA"]) / "proj.db").is_file()
+    assert found["PROJ_NETWORK"] == "OFF"
+    assert not {"PROJ_LIB", "GDAL_DRIVER_PATH"} & found.keys()
+    assert not is_loaded

@@ -13,7 +13,8 @@ import httpx2
 from lacuna.client.calls import HttpCall, HttpReply, Question, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
-from lacuna.client.preparation import add_axis_hint, prepare
+from lacuna.client.large_files import check_large_file
+from lacuna.client.preparation import add_axis_hint, find_taken_sidecar, prepare
 from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
 from lacuna.client.protocols.native import write_call
@@ -31,7 +32,8 @@ from lacuna.client.transport import (
     make_reply,
     pair_up,
 )
-from lacuna.errors import ChannelMismatchError, LacunaError
+from lacuna.errors import ChannelMismatchError, LacunaError, RequestError
+from lacuna.raster.sidecar import name_sidecar
 
 
 class AsyncClient:
@@ -114,11 +116,14 @@ class AsyncClient:
     async def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
         prepared = prepare(question)
+        await self._run(check_large_file(prepared, self._catalog))
         try:
             result = await self._run(self._segment(prepared, self._catalog))
         except ChannelMismatchError as error:
             add_axis_hint(error, prepared)
             raise
+        except RequestError as error:
+            raise name_sidecar(error, find_taken_sidecar(question, prepared)) from error
         pass_on(result.warnings)
         return result
 
@@ -143,6 +148,7 @@ class AsyncClient:
             The answer's bytes.
         """
         question = prepare(Question(image, mask, also=also, **target))
+        await self._run(check_large_file(question, self._catalog))
         reply = await self._send(write_call(question, media_type))
         pass_on(read_warnings(reply))
         return reply.content

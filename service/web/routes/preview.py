@@ -24,12 +24,8 @@ from service.web.responses import make_response
 from service.web.services import AppServices
 from service.wire.batch import estimate_sample_bytes
 from service.wire.dialect import Body, ModelTarget, Reply, RequestHead
-from service.wire.native.request import (
-    NODATA_SCHEMA,
-    STRETCH_SCHEMA,
-    estimate_request_bytes,
-    parse_request,
-)
+from service.wire.native.parameters import ALPHA_SCHEMA, BANDS_SCHEMA, NODATA_SCHEMA, STRETCH_SCHEMA
+from service.wire.native.request import estimate_request_bytes, parse_request
 
 Value = TypeVar("Value")
 
@@ -40,6 +36,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "model": {"type": "string"},
     "version": {"type": "string"},
     "stretch": STRETCH_SCHEMA,
+    "bands": BANDS_SCHEMA,
+    "alpha": ALPHA_SCHEMA,
 }
 _OPENAPI: dict[str, Any] = {
     "parameters": [

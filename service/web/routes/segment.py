@@ -13,7 +13,13 @@ from lacuna.raster.formats import ACCEPTED, list_body_types
 from service.web.problems import describe_responses
 from service.web.services import AppServices
 from service.wire.native.dialect import NativeDialect
-from service.wire.native.request import ALSO_SCHEMA, NODATA_SCHEMA, STRETCH_SCHEMA
+from service.wire.native.parameters import (
+    ALPHA_SCHEMA,
+    ALSO_SCHEMA,
+    BANDS_SCHEMA,
+    NODATA_SCHEMA,
+    STRETCH_SCHEMA,
+)
 
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -32,6 +38,8 @@ _FORM = {
             "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
             "stretch": STRETCH_SCHEMA,
+            "bands": BANDS_SCHEMA,
+            "alpha": ALPHA_SCHEMA,
             "also": ALSO_SCHEMA,
         },
     }
@@ -48,6 +56,8 @@ _JSON = {
             "nodata": NODATA_SCHEMA,
             "timeout_s": {"type": "number", "exclusiveMinimum": 0},
             "stretch": STRETCH_SCHEMA,
+            "bands": BANDS_SCHEMA,
+            "alpha": ALPHA_SCHEMA,
             "also": ALSO_SCHEMA,
         },
     }
@@ -60,6 +70,8 @@ _PARAMETERS = [
         ("nodata", NODATA_SCHEMA),
         ("timeout_s", {"type": "number"}),
         ("stretch", STRETCH_SCHEMA),
+        ("bands", BANDS_SCHEMA),
+        ("alpha", ALPHA_SCHEMA),
         ("also", ALSO_SCHEMA),
     )
 ]

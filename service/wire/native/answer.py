@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import numpy as np
+from numpy.typing import NDArray
 
 from lacuna.errors import TooDetailedError
 from lacuna.outputs import OutputType
 from lacuna.raster.outlines import MAX_CORNERS, count_corners
-from lacuna.sample import Segmentation
 from lacuna.segmentation import NamedSegmentation
 from service.wire.dialect import Answer
-from service.wire.native.place import find_place, measure
+from service.wire.native.place import locate
 
 
 def render(answer: Answer, kind: OutputType) -> bytes:
@@ -37,22 +37,13 @@ def render(answer: Answer, kind: OutputType) -> bytes:
         confidence=segmentation.confidence,
         support=segmentation.support,
     )
-    return kind.write(_locate(named, segmentation, kind))
-
-
-def _locate(named: NamedSegmentation, found: Segmentation, kind: OutputType) -> NamedSegmentation:
-    """Add where the image lies, as far as the type of the output tells it."""
     if kind.place == "needed":
-        _check_detail(found)
-    if found.georeference is None or kind.place == "unused":
-        return named
-    place = find_place(found.georeference, found.labels.shape)
-    named = replace(named, georeference=place)
-    return measure(named) if kind.place == "measured" and place is not None else named
+        _check_detail(segmentation.labels)
+    return kind.write(locate(named, segmentation.georeference, kind))
 
 
-def _check_detail(found: Segmentation) -> None:
-    corners = count_corners(found.labels)
+def _check_detail(labels: NDArray[np.uint8]) -> None:
+    corners = count_corners(labels)
     if corners > MAX_CORNERS:
         raise TooDetailedError(
             f"polygons must have at most {MAX_CORNERS} points at which outlines turn; these have "

@@ -5,13 +5,17 @@ It takes a tenth of a second and 35 MB, which other answers do not pay.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from lacuna.errors import NotGeoreferencedError
 from lacuna.georeference import Georeference, GeoTiffTags
 from lacuna.out_of_memory import check_address_space
+from lacuna.outputs import OutputType
 from lacuna.segmentation import NamedSegmentation
+
+Named = TypeVar("Named", bound=NamedSegmentation)
 
 _LIBRARY_BYTES = 96 << 20
 """Address space that GDAL's libraries take; measured: 79 MB. Half loaded, they would be missing
@@ -33,13 +37,21 @@ def find_place(tags: GeoTiffTags, size: tuple[int, ...]) -> Georeference | None:
     return None if place == Georeference() else place
 
 
-def measure(segmentation: NamedSegmentation) -> NamedSegmentation:
-    """Add the area of a pixel and of each class, if they can be known.
+def locate(segmentation: Named, tags: GeoTiffTags | None, kind: OutputType) -> Named:
+    """Add where the image of a segmentation lies, as far as an output tells it.
 
     Args:
-        segmentation: with a georeference.
+        segmentation: of the image.
+        tags: of its file; None for none.
+        kind: type of the output.
     """
-    measured: NamedSegmentation = _load().measure(segmentation)
+    if tags is None or kind.place == "unused":
+        return segmentation
+    place = find_place(tags, segmentation.labels.shape)
+    located = replace(segmentation, georeference=place)
+    if place is None or kind.place != "measured":
+        return located
+    measured: Named = _load().measure(located)
     return measured
 
 

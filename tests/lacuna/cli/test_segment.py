@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 from PIL import Image
 
 from lacuna.cli import main
 from lacuna.outputs import OUTPUT_SUFFIXES
 from service.platforms import DEMO_REPOSITORY
-from tests.support.images import tiff_file
+from tests.support.geotiffs import UTM, geotiff_file
+from tests.support.images import noise, tiff_file
+from tests.support.rasters import gdal_file
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples"
 
@@ -85,6 +88,86 @@ def test_the_mask_that_gdal_keeps_beside_a_file_is_taken(tagged, tmp_path):
 
     assert result.exit_code == 0, result.output
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy") != 255, mask)
+
+
+def test_without_masks_the_one_that_gdal_keeps_is_left_out_too(tagged, tmp_path):
+    mask = np.zeros((64, 96), np.uint8)
+    (tmp_path / "tagged.tif.msk").write_bytes(tiff_file(mask))
+
+    result = run(tagged, "--mask", "none", "-o", tmp_path / "labels.npy")
+
+    assert result.exit_code == 0, result.output
+    assert (np.load(tmp_path / "labels.npy")[24:] != 255).all()
+
+
+def test_an_error_of_the_mask_that_gdal_keeps_names_its_file(tagged, tmp_path):
+    (tmp_path / "tagged.tif.msk").write_bytes(tiff_file(np.ones((4, 5), np.uint8)))
+
+    result = run(tagged, "-o", tmp_path / "labels.npy")
+
+    assert result.exit_code == 1
+    assert "image is 64×96, mask is 4×5 (the mask is " in result.stderr
+    assert "tagged.tif.msk, which lies beside the image)" in result.stderr.replace("\n", "")
+
+
+STACK = noise(64, 96, 4)
+NAMES = ("blue", "green", "red", "nir")
+
+
+def segment_stack(tmp_path, *options, values=STACK, **written):
+    path = tmp_path / "stack.tif"
+    path.write_bytes(gdal_file(values, **written))
+    result = run(path, *options, "-o", tmp_path / "labels.npy")
+    return result, np.load(tmp_path / "labels.npy") if result.exit_code == 0 else None
+
+
+@pytest.mark.parametrize("bands", ["3,2,1", "red, GREEN,blue"])
+def test_bands_are_chosen_by_number_or_name(tmp_path, bands):
+    result, labels = segment_stack(tmp_path, "--bands", bands, names=NAMES)
+    _, expected = segment_stack(tmp_path, "--overwrite", values=STACK[:, :, 2::-1])
+
+    assert "band 4 is tagged as alpha" in result.stderr
+    valid = STACK[:, :, 3] > 0
+    np.testing.assert_array_equal(labels == 255, ~valid)
+    assert (labels[valid] == expected[valid]).mean() > 0.9
+
+
+def test_alpha_can_be_switched_off(tmp_path):
+    result, labels = segment_stack(tmp_path, "--bands", "1,2,3", "--alpha", "no")
+
+    assert "alpha" not in result.stderr
+    assert (labels != 255).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (
+            ["--alpha", "no"],
+            1,
+            "takes 3 channels; the image has 4 (red, green, blue, alpha): choose",
+        ),
+        (["--bands", "1,2,swir"], 1, "1 (red), 2 (green), 3 (blue), 4 (alpha); 'swir' is not"),
+        (["--bands", "1,,2"], 2, "bands must be numbers or names; one is empty"),
+        (["--alpha", "maybe"], 2, "'maybe' is not one of 'auto', 'yes', 'no'"),
+    ],
+)
+def test_a_wrong_choice_of_bands_is_told(tmp_path, options, code, words):
+    result, _ = segment_stack(tmp_path, *options)
+
+    assert result.exit_code == code
+    assert words in " ".join(result.stderr.replace("│", "").split())
+
+
+def test_an_image_that_memory_cannot_hold_is_refused_by_its_header(tmp_path):
+    path = tmp_path / "scene.tif"
+    tifffile.memmap(path, shape=(1 << 20, 1 << 20), dtype=np.uint8, metadata=None)
+
+    result = run(path, "-o", tmp_path / "labels.npy")
+
+    assert result.exit_code == 1
+    assert "decoding takes 4398.0 GB" in result.stderr
+    assert "unless the output is a .tif" in result.stderr
 
 
 def test_another_suffix_is_refused_with_the_known_ones(image, tmp_path):
@@ -181,3 +264,28 @@ def test_an_image_in_other_units_is_warned_of_and_can_be_stretched(tmp_path):
     assert found["percentile"]["warnings"] == []
     largest = [max(entry["fraction"] for entry in found[kind]["classes"]) for kind in found]
     assert largest[0] > 0.9 > largest[1]
+
+
+def test_a_geotiff_gives_json_with_areas_and_polygons(tmp_path):
+    scene = tmp_path / "scene.tif"
+    scene.write_bytes(geotiff_file(np.asarray(Image.open(SAMPLES / "stripes.png").convert("RGB"))))
+
+    for name in ("labels.json", "labels.geojson"):
+        assert run(scene, "-o", tmp_path / name).exit_code == 0
+
+    answer = json.loads((tmp_path / "labels.json").read_text())
+    polygons = json.loads((tmp_path / "labels.geojson").read_text())
+    assert answer["georeference"]["crs"] == UTM
+    areas = {entry["name"]: entry["area_m2"] for entry in answer["classes"]}
+    found = dict.fromkeys(areas, 0.0)
+    for feature in polygons["features"]:
+        found[feature["properties"]["name"]] += feature["properties"]["area_m2"]
+    assert found == pytest.approx(areas, rel=1e-9)
+
+
+def test_polygons_of_an_image_without_a_place_are_refused(image, tmp_path):
+    result = run(image, "-o", tmp_path / "labels.geojson")
+
+    assert result.exit_code == 1
+    assert "coordinate reference system" in result.output
+    assert not (tmp_path / "labels.geojson").exists()

@@ -113,6 +113,10 @@ def test_the_format_is_that_of_all_outputs_in_a_folder():
         (["x/a.png", "x/masks/a.png"], ["x"], "masks/{stem}.png"),
         (["x/a.png", "x/Mask/a_mask.png"], ["x"], "Mask/{stem}_mask.png"),
         (["x/images/a.png", "x/masks/a.tif"], ["x"], "../masks/{stem}.tif"),
+        (["x/a.png", "x/mask_a.png"], ["x"], "mask_{stem}.png"),
+        (["x/a.tif", "x/MASK-a.TIF"], ["x"], "MASK-{stem}.TIF"),
+        (["x/A.PNG", "x/A-MASK.PNG"], ["x"], "{stem}-MASK.PNG"),
+        (["x/scene.png", "x/SCENE-MASK.PNG"], ["x"], "x/SCENE-MASK.PNG"),
         # As a shell expands x/*.png.
         (["x/a.png", "x/a-mask.png"], ["x/a-mask.png", "x/a.png"], "{stem}-mask.png"),
     ],

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
+from PIL import Image
 
 from lacuna.cli import main
+from lacuna.raster.limits import ImageLimits
 from service.cli.loading import load_saved_model
 from service.platforms import DEMO_REPOSITORY
 from tests.support.apps import load_repository
@@ -62,6 +64,26 @@ def test_the_labels_are_those_of_an_image_and_of_servers(scene, tmp_path):
     assert (tmp_path / "here.tif").read_bytes() == (tmp_path / "there.tif").read_bytes()
     assert np.array_equal(np.load(tmp_path / "image.npy"), labels)
     assert np.array_equal(np.load(tmp_path / "sent.npy"), labels)
+
+
+def test_a_picture_that_a_server_refuses_for_its_size_is_a_scene(tmp_path):
+    picture = tmp_path / "picture.png"
+    values = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
+    Image.fromarray(values).save(picture)
+    repository = load_repository(DEMO_REPOSITORY, load_saved_model)
+    limits = ImageLimits(image_pixels=180**2)
+
+    with serve_live(repository, image_limits=limits) as address:
+        url = f"http://{address}"
+        result = run(picture, "-o", tmp_path / "labels.tif", "--url", url)
+        refused = run(picture, "-o", tmp_path / "labels.npy", "--url", url)
+
+    assert result.exit_code == 0, result.output
+    assert run(picture, "-o", tmp_path / "here.npy").exit_code == 0
+    labels = read_raster(tmp_path / "labels.tif")[0]
+    assert np.array_equal(labels, np.load(tmp_path / "here.npy"))
+    assert refused.exit_code == 1
+    assert "at most 32400 pixels" in refused.stderr
 
 
 def test_a_folder_of_rasters_is_a_folder_of_scenes_and_what_is_done_is_skipped(scene, tmp_path):
@@ -127,6 +149,31 @@ def test_a_mistake_is_told_in_a_line(scene, tmp_path, monkeypatch, arguments, me
     assert message in result.stderr
     assert len(result.stderr.splitlines()) <= 4
     assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet", ".geojson"])
+def test_polygons_are_written_in_the_process_of_the_model(scene, tmp_path, suffix):
+    polygons = tmp_path / f"labels{suffix}"
+    arguments = [scene, "-o", tmp_path / "labels.tif", "--polygons", polygons]
+
+    # TensorFlow brings an SQLite of its own; a process that has not loaded it yet would not tell.
+    result = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert polygons.stat().st_size > 300
+
+
+def test_a_mask_beside_a_scene_cannot_be_left_out(scene, tmp_path):
+    write_raster(tmp_path / "mask.tif", np.full((1, 90, 120), 255, np.uint8)).rename(
+        tmp_path / "scene.tif.msk"
+    )
+
+    result = run(scene, "--mask", "none", "-o", tmp_path / "labels.tif")
+
+    assert result.exit_code == 2
+    assert "cannot leave out" in result.stderr
 
 
 def test_a_suffix_is_needed_for_the_polygons_of_several_scenes(scene, tmp_path):

@@ -1,7 +1,6 @@
 import math
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +20,8 @@ from lacuna.georeference import GeoTiffTags
 from lacuna.raster.geotiff import read_georeference
 from tests.support.geotiffs import NORTH_UP, UTM, geotiff_file
 from tests.support.images import tiff_file
+from tests.support.rasters import find_real_rasters
 
-RASTERS = sorted((Path(__file__).parents[4] / "shared" / "data" / "rasters").glob("*.tif"))
 VALUES = np.zeros((5, 7), np.uint8)
 LAEA = "+proj=laea +lat_0=12 +lon_0=3 +x_0=5 +y_0=7 +datum=WGS84 +units=m"
 POINTS = [
@@ -77,7 +76,7 @@ def test_tags_say_what_gdal_finds_in_the_whole_file(kind):
     ]
 
 
-@pytest.mark.parametrize("path", RASTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", find_real_rasters())
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_tags_of_real_files_say_what_gdal_finds(path):
     grid = check_grid(path.read_bytes())

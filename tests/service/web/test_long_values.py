@@ -81,7 +81,7 @@ def test_an_error_about_a_field_of_a_form_is_short(client, caplog, name):
 
     check_short(response, caplog)
     if name != "other":
-        message = f"{name} must have at most 1000 bytes; it has 300000"
+        message = f"{name} must have at most 4000 bytes; it has 300000"
         assert response.json()["detail"] == message
 
 

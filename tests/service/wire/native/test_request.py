@@ -23,7 +23,8 @@ from lacuna.raster.formats import ACCEPTED
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import write_npy
 from service.runtime.fake import FAKE_MANIFEST
-from service.wire.native.request import Parameters, parse_request, read_parameters
+from service.wire.native.parameters import Parameters, read_parameters
+from service.wire.native.request import parse_request
 from tests.support.apps import encode_image
 from tests.support.images import exif_orientation, noise, picture_file, tiff_file
 
@@ -232,6 +233,7 @@ def test_what_is_not_a_json_object_is_refused(body):
         (["ab"], "lists of rows"),
         ([[True]], "bool"),
         ("text", "lists of rows"),
+        (PNG_BASE64, 'a text. Did you mean {"b64": "..."}, with a file in base64'),
         ({"b64": "not base64!"}, "image.b64 must be base64"),
         ({"base64": "aGk="}, "an object with b64; it has base64"),
         ({"b64": 7}, "an object with b64"),

@@ -1,0 +1,1 @@
+"""Polygons of vector files, read by place and burnt into the grids of rasters."""
