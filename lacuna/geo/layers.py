@@ -39,7 +39,7 @@ class Layer:
     classes: tuple[ClassInfo, ...] = ()
     resampling: Literal["nearest", "average"] = "average"
     predictor: Literal[1, 2, 3] = 3
-    # docs/decisions/0018-rasters-of-results.md has the sizes and times of levels and predictors.
+    # docs/decisions/0020-rasters-of-results.md has the sizes and times of levels and predictors.
     level: int = 3
 
     @property
