@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import itertools
+import json
 import random
 import signal
 import subprocess
@@ -20,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import rasterio
@@ -34,7 +37,7 @@ from lacuna.geo.source import open_raster
 from lacuna.sample import Sample
 from lacuna.scenes.grid_windows import choose_side, plan_tiles
 from lacuna.scenes.reading import SceneReader
-from lacuna.windows.tiling import Tile
+from lacuna.windows.window import Tile
 from service.cli.scene_local import LocalRunner, open_runner
 from service.platforms import DEMO_REPOSITORY
 
@@ -44,29 +47,45 @@ _POLL_S = 0.05
 
 
 def main() -> None:
-    """Run the benchmark and print a table."""
+    """Run the benchmark and print a table, or run the engine alone on a scene and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--side", type=int, default=20_000)
     parser.add_argument("--valid", type=float, default=0.3)
     parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--engine", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--windows", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.engine:
+        print(json.dumps(asyncio.run(time_engine(options.engine, options.windows))))
+        return
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        scene = folder / "scene.tif"
-        valid = write_scene(scene, options.side, options.valid)
-        engine_s, windows = asyncio.run(time_engine(scene))
-        seconds, peak_bytes, base_bytes = run_command(scene, folder / "labels.tif")
-        table = Table(f"{options.side}², {valid:.0%} valid", "", box=None)
-        table.add_row("windows with data", f"{windows}")
-        table.add_row("engine alone", f"{engine_s:.1f} s")
-        table.add_row("scene", f"{seconds:.1f} s, {options.side**2 / seconds / 1e6:.1f} MP/s")
-        table.add_row("ratio", f"{seconds / engine_s:.3f}")
-        table.add_row("memory beyond the model", f"{(peak_bytes - base_bytes) / 2**20:.0f} MiB")
-        if options.kills:
-            run_with_kills(scene, folder / "again.tif", options.kills, seconds)
-            same = digest(folder / "again.tif") == digest(folder / "labels.tif")
-            table.add_row(f"killed {options.kills} times, same bytes", str(same))
-        Console().print(table)
+        compare(Path(name), options.side, options.valid, options.kills)
+
+
+def compare(folder: Path, side: int, valid: float, kills: int) -> None:
+    """Write a scene, and segment it in all ways."""
+    scene, small = folder / "scene.tif", folder / "small.tif"
+    valid = write_scene(scene, side, valid)
+    write_scene(small, 3072, 1.0)
+    engine = watch(start_engine(scene))
+    few = watch(start_engine(small, "--windows", "8"))
+    whole = watch(start(scene, folder / "labels.tif"))
+    seconds = whole.seconds - watch(start(make_empty(folder), folder / "nothing.tif")).seconds
+    alone_s, windows = json.loads(engine.output)
+    table = Table(f"{side}², {valid:.0%} valid", "", box=None)
+    table.add_row("windows with data", f"{windows}")
+    table.add_row("engine alone, windows in memory", f"{alone_s:.1f} s")
+    table.add_row(
+        "scene, without the start", f"{seconds:.1f} s, {side**2 / seconds / 1e6:.1f} MP/s"
+    )
+    table.add_row("ratio", f"{seconds / alone_s:.3f}")
+    table.add_row("memory of the engine", f"{few.peak_bytes / 2**20:.0f} MiB")
+    table.add_row("memory beyond it", f"{(whole.peak_bytes - few.peak_bytes) / 2**20:.0f} MiB")
+    if kills:
+        run_with_kills(scene, folder / "again.tif", kills, seconds)
+        same = digest(folder / "again.tif") == digest(folder / "labels.tif")
+        table.add_row(f"killed {kills} times, same bytes", str(same))
+    Console().print(table)
 
 
 def write_scene(path: Path, side: int, valid: float) -> float:
@@ -130,18 +149,24 @@ def look_up(
     return np.asarray(clouds[(rows + wave).clip(0) // 400, (columns + wave).clip(0) // 400])
 
 
-async def time_engine(scene: Path) -> tuple[float, int]:
-    """Return the seconds that the engine alone takes for the windows, and their number."""
+async def time_engine(scene: Path, most: int | None) -> tuple[float, int]:
+    """Return the seconds that the engine alone takes for windows, and their number.
+
+    Args:
+        scene: scene that they are read from, before the time begins.
+        most: number of windows; None for all.
+    """
     async with open_runner(None, None, None) as runner:
         with open_raster(scene) as source:
             reader = SceneReader(source, None, runner.model)
             side = choose_side(runner.model, *source.grid.size)
-            samples = [
+            found = (
                 (tile, sample)
                 for part in reader.part_columns(side)
                 for tile in plan_tiles(*source.grid.size, side, runner.model.halo, part)
                 if (sample := reader.read(tile, part))
-            ]
+            )
+            samples = list(itertools.islice(found, most))
         await segment_all(runner, samples[:4])
         began_s = time.perf_counter()
         await segment_all(runner, samples)
@@ -160,47 +185,51 @@ async def segment_all(runner: LocalRunner, samples: list[tuple[Tile, Sample]]) -
     await asyncio.gather(*(segment(tile, sample) for tile, sample in samples))
 
 
-def start(scene: Path, output: Path, *options: str) -> subprocess.Popen[bytes]:
+class Watched(NamedTuple):
+    """A process that has ended: its seconds, the peak of its resident memory, and its output."""
+
+    seconds: float
+    peak_bytes: int
+    output: str
+
+
+def start(scene: Path, output: Path, *options: str) -> subprocess.Popen[str]:
     """Start `lacuna segment`."""
     code = "from lacuna.cli import main; main()"
-    command = [sys.executable, "-c", code, "segment", str(scene), "-o", str(output), *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 (our own command)
+    return start_python("-c", code, "segment", str(scene), "-o", str(output), *options)
 
 
-def run_command(scene: Path, output: Path) -> tuple[float, int, int]:
-    """Return seconds, peak of resident memory, and that with the model loaded.
-
-    The model's memory is what is resident after the first windows of a small scene: loading, and
-    what a runtime keeps of its calls.
-    """
-    small = scene.with_name("small.tif")
-    write_scene(small, 2048, 1.0)
-    _, base_bytes = watch(start(small, small.with_name("small-labels.tif")))
-    seconds, peak_bytes = watch(start(scene, output))
-    _, load_s = watch_start(small)
-    return seconds - load_s, peak_bytes, base_bytes
+def start_engine(scene: Path, *options: str) -> subprocess.Popen[str]:
+    """Start the engine alone."""
+    return start_python(__file__, "--engine", str(scene), *options)
 
 
-def watch_start(scene: Path) -> tuple[int, float]:
-    """Return the peak memory and the seconds of a run over nothing: what starting takes."""
-    empty = scene.with_name("empty.tif")
-    write_scene(empty, 512, 0.0)
-    began_s = time.perf_counter()
-    _, peak_bytes = watch(start(empty, empty.with_name("empty-labels.tif")))
-    return peak_bytes, time.perf_counter() - began_s
+def start_python(*arguments: str) -> subprocess.Popen[str]:
+    """Start Python."""
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 (our own)
 
 
-def watch(process: subprocess.Popen[bytes]) -> tuple[float, int]:
-    """Return the seconds until a process ends, and the peak of its resident memory."""
+def make_empty(folder: Path) -> Path:
+    """Write a scene without data, whose run takes what starting takes."""
+    empty = folder / "empty.tif"
+    write_scene(empty, _BLOCK, 0.0)
+    return empty
+
+
+def watch(process: subprocess.Popen[str]) -> Watched:
+    """Watch a process until it ends."""
     began_s, peak_bytes = time.perf_counter(), 0
     status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
         peak_bytes = max(peak_bytes, int(lines.get("VmRSS", "0 kB").split()[0]) * 1024)
         time.sleep(_POLL_S)
+    seconds = time.perf_counter() - began_s
+    output, _ = process.communicate()
     if process.returncode:
-        raise SystemExit(f"lacuna segment must succeed; it ended with {process.returncode}")
-    return time.perf_counter() - began_s, peak_bytes
+        raise SystemExit(f"a process must succeed; it ended with {process.returncode}")
+    return Watched(seconds, peak_bytes, output)
 
 
 def run_with_kills(scene: Path, output: Path, kills: int, seconds: float) -> None:

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import time
-import warnings
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
-from lacuna.errors import LacunaWarning, MalformedRequestError
-from lacuna.outputs import OUTPUT_TYPES, describe, find_by_suffix
-from lacuna.plugins import load_local_images
+from lacuna.errors import MalformedRequestError
+from lacuna.outputs import OUTPUT_TYPES, describe
 from lacuna.raster.formats import ACCEPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from lacuna.cli.segment_plan import ImagePlan
-    from lacuna.cli.segment_run import ImageFailure, ImageSuccess, SegmentImage
-    from lacuna.client import Result
     from lacuna.raster.bands import Band
     from lacuna.raster.nodata import NoData
     from lacuna.scenes.layers import ExtraLayer
-    from lacuna.scenes.scene import SceneTask
-
-SOME_FAILED = 3
-"""Exit status if some images were segmented and others failed."""
 
 _LAYERS = ("confidence", "support", "probabilities")
 
@@ -243,7 +227,9 @@ def segment(
         raise click.UsageError("--resume and --overwrite must not be combined; both were given")
     # NumPy is imported here: --help answers at once.
     from lacuna.cli.segment_plan import check_existing, plan_images  # noqa: PLC0415
+    from lacuna.cli.segment_report import report  # noqa: PLC0415
     from lacuna.cli.segment_scenes import SceneOptions, divide, make_tasks  # noqa: PLC0415
+    from lacuna.cli.segment_session import run_session  # noqa: PLC0415
 
     scene_options = SceneOptions(also, polygons, min_area, scale)
     plans = plan_images(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
@@ -271,12 +257,12 @@ def segment(
         "api_key": _read_key(options),
         "as_images": as_images,
     }
-    succeeded, failed = _run(pictures, scenes, make, concurrency, options)
+    succeeded, failed = run_session(pictures, scenes, make, concurrency, options)
     seconds = time.monotonic() - began_s
     order = {plan: place for place, plan in enumerate(plans)}
     succeeded.sort(key=lambda outcome: order[outcome.plan])
     failed.sort(key=lambda outcome: order[outcome.plan])
-    _report(plans, todo, succeeded, failed, seconds)
+    report(plans, todo, succeeded, failed, seconds)
 
 
 def _read_key(options: dict[str, Any]) -> str | None:
@@ -286,147 +272,3 @@ def _read_key(options: dict[str, Any]) -> str | None:
 
 
 segment.help = (segment.help or "").replace("FORMATS", ACCEPTED)
-
-
-def _run(
-    pictures: Sequence[ImagePlan],
-    scenes: Sequence[ImagePlan],
-    make: Callable[[Sequence[ImagePlan]], Mapping[ImagePlan, SceneTask]],
-    concurrency: int,
-    options: dict[str, Any],
-) -> tuple[list[ImageSuccess], list[ImageFailure]]:
-    from lacuna.cli.segment_progress import show_images, show_scenes  # noqa: PLC0415
-    from lacuna.cli.segment_run import ImageSuccess, run_plans  # noqa: PLC0415
-    from lacuna.cli.segment_scenes import (  # noqa: PLC0415
-        open_scene_runner,
-        run_tasks,
-        take_refused,
-    )
-
-    succeeded: list[ImageSuccess] = []
-    failed: list[ImageFailure] = []
-
-    def note(outcome: ImageSuccess | ImageFailure) -> None:
-        if isinstance(outcome, ImageSuccess):
-            succeeded.append(outcome)
-        else:
-            failed.append(outcome)
-
-    async def run() -> None:
-        if pictures:
-            probabilities = any(
-                find_by_suffix(plan.output.suffix).has_probabilities for plan in pictures
-            )
-            with show_images(len(pictures)) as advance:
-
-                def note_image(outcome: ImageSuccess | ImageFailure) -> None:
-                    note(outcome)
-                    advance()
-
-                async with _open(options, probabilities=probabilities) as segment_image:
-                    await run_plans(pictures, segment_image, concurrency, note_image)
-        refused = [] if options["as_images"] else take_refused(failed)
-        tasks = make([*scenes, *refused])
-        if tasks:
-            with show_scenes() as show:
-                await run_tasks(tasks, lambda: open_scene_runner(options), show, note)
-
-    with warnings.catch_warnings():
-        # They are told in the end, once for all images.
-        warnings.simplefilter("ignore", LacunaWarning)
-        try:
-            asyncio.run(run())
-        except KeyboardInterrupt:
-            done = f"{len(succeeded)} of {len(pictures) + len(scenes)} images"
-            raise click.ClickException(
-                f"stopped after {done}; --resume goes on from there"
-            ) from None
-    return succeeded, failed
-
-
-@asynccontextmanager
-async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[SegmentImage]:
-    target = {
-        name: options[name]
-        for name in ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha")
-    }
-    async with AsyncExitStack() as stack:
-        if not options["url"]:
-            open_models = load_local_images()
-            models = open_models(options["model_repository"], target, probabilities=probabilities)
-            yield await stack.enter_async_context(models)
-            return
-        from lacuna.client import AsyncClient, Question, RetryPolicy  # noqa: PLC0415
-
-        clients = [
-            await stack.enter_async_context(
-                AsyncClient(
-                    url,
-                    api_key=options["api_key"],
-                    retry=RetryPolicy(options["patience_s"]),
-                    protocol=options["protocol"],
-                )
-            )
-            for url in options["url"]
-        ]
-        turns = itertools.cycle(clients)
-
-        async def segment_image(plan: ImagePlan) -> Result:
-            # Only JSON names the version of the model that answered, and where the image lies.
-            brief = find_by_suffix(plan.output.suffix).place == "unused"
-            question = Question(
-                plan.image,
-                plan.mask,
-                probabilities,
-                brief,
-                takes_sidecar=plan.takes_sidecar,
-                **target,
-            )
-            return await next(turns).ask(question)
-
-        yield segment_image
-
-
-def _report(
-    plans: Sequence[ImagePlan],
-    todo: Sequence[ImagePlan],
-    succeeded: Sequence[ImageSuccess],
-    failed: Sequence[ImageFailure],
-    seconds: float,
-) -> None:
-    from lacuna.cli.segment_summary import (  # noqa: PLC0415
-        describe,
-        describe_warnings,
-        draw_table,
-    )
-
-    for line in describe_warnings(succeeded):
-        click.echo(line, err=True)
-    if len(plans) == 1 and failed:
-        raise failed[0].error
-    for failure in failed:
-        click.echo(f"{failure.plan.image}: {_explain(failure.error)}", err=True)
-    if len(plans) == 1 and succeeded:
-        click.echo(describe(succeeded[0]))
-        return
-    if succeeded:
-        Console().print(draw_table(succeeded))
-    left = len(todo) - len(succeeded) - len(failed)
-    counts = {
-        "segmented": len(succeeded),
-        "done before": len(plans) - len(todo),
-        "failed": len(failed),
-        "not started": left,
-    }
-    summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    pace = f" in {seconds:.1f} s, {len(succeeded) / seconds:.1f} images/s" if succeeded else ""
-    click.echo(f"{summary}{pace}")
-    if failed:
-        click.echo("run it again with --resume for the rest", err=True)
-        raise SystemExit(SOME_FAILED if len(plans) - len(failed) - left else 1)
-
-
-def _explain(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error)

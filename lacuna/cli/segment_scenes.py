@@ -34,8 +34,8 @@ from lacuna.scenes.names import name_layer
 if TYPE_CHECKING:
     from lacuna.scenes.layers import ExtraLayer
     from lacuna.scenes.runner import SceneRunner
-    from lacuna.scenes.scene import SceneTask
     from lacuna.scenes.summary import SceneProgress
+    from lacuna.scenes.task import SceneTask
 
 _TIFF = (".tif", ".tiff")
 _RASTERS = frozenset({"tiff", "jpeg2000"})
@@ -155,7 +155,7 @@ def make_tasks(
     """
     if not plans:
         return {}
-    from lacuna.scenes.scene import SceneTask  # noqa: PLC0415 (GDAL; --help answers at once)
+    from lacuna.scenes.task import SceneTask  # noqa: PLC0415 (GDAL; --help answers at once)
 
     return {
         plan: SceneTask(
@@ -209,7 +209,8 @@ async def run_tasks(
         on_progress: called after each window.
         on_outcome: called with the outcome of each scene.
     """
-    from lacuna.scenes.scene import check_outputs, run_scene  # noqa: PLC0415
+    from lacuna.scenes.outputs import check_outputs  # noqa: PLC0415
+    from lacuna.scenes.scene import run_scene  # noqa: PLC0415
 
     for task in tasks.values():
         check_outputs(task)

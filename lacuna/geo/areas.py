@@ -22,7 +22,7 @@ from rasterio.warp import transform
 from lacuna.errors import NotGeoreferencedError
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 _POINTS = 13
 _NODES = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)

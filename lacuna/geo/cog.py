@@ -30,11 +30,7 @@ from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
 from lacuna.geo.layers import Layer
 from lacuna.geo.pieces import make_mosaic
-from lacuna.windows.tiling import Window
-
-_BLOCK = 512
-_TILE_BYTES = 8 << 20
-"""Most bytes of a tile in memory; GDAL holds several. Tiles of many bands are smaller."""
+from lacuna.windows.window import Window
 
 _PREDICTORS = {1: "NO", 2: "STANDARD", 3: "FLOATING_POINT"}
 _INVALID = (0, 0, 0, 0)
@@ -162,7 +158,7 @@ def encode_cog(planes: NDArray[Any], grid: Grid, layer: Layer, tags: Mapping[str
 
 def _options(layer: Layer) -> dict[str, Any]:
     return {
-        "BLOCKSIZE": _choose_block(layer),
+        "BLOCKSIZE": layer.block,
         "COMPRESS": "DEFLATE",
         "LEVEL": layer.level,
         "PREDICTOR": _PREDICTORS[layer.predictor],
@@ -171,15 +167,6 @@ def _options(layer: Layer) -> dict[str, Any]:
         "BIGTIFF": "IF_SAFER",
         "NUM_THREADS": 1,
     }
-
-
-def _choose_block(layer: Layer) -> int:
-    """Choose the side of a tile in pixels. A tile holds all bands."""
-    pixel_bytes = len(layer.band_names) * {"uint8": 1, "float32": 4}[layer.dtype]
-    side = _BLOCK
-    while side > 128 and side * side * pixel_bytes > _TILE_BYTES:
-        side //= 2
-    return side
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from lacuna.errors import SceneError
 from lacuna.sample import INVALID_LABEL
 from lacuna.segmentation import ClassInfo
 
+_BLOCKS = (512, 256, 128)
+_TILE_BYTES = 8 << 20
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -38,6 +41,14 @@ class Layer:
     predictor: Literal[1, 2, 3] = 3
     # docs/decisions/0018-rasters-of-results.md has the sizes and times of levels and predictors.
     level: int = 3
+
+    @property
+    def block(self) -> int:
+        """Side of a tile in pixels. A tile holds all bands, and GDAL holds several tiles."""
+        pixel_bytes = len(self.band_names) * np.dtype(self.dtype).itemsize
+        return next(
+            (side for side in _BLOCKS if side * side * pixel_bytes <= _TILE_BYTES), _BLOCKS[-1]
+        )
 
     def check(self, planes: NDArray[Any]) -> None:
         """Check that planes are such as this layer holds.

@@ -14,9 +14,8 @@ from rasterio.io import MemoryFile
 from lacuna.errors import SceneError
 from lacuna.geo.environment import gdal
 from lacuna.geo.layers import Layer
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
-_BLOCK = 512
 _VRT_TYPES = {"uint8": "Byte", "float32": "Float32"}
 
 
@@ -44,8 +43,8 @@ def write_piece(path: Path, planes: NDArray[Any], layer: Layer) -> None:
             width=width,
             dtype=layer.dtype,
             tiled=True,
-            blockxsize=_BLOCK,
-            blockysize=_BLOCK,
+            blockxsize=layer.block,
+            blockysize=layer.block,
             interleave="band",
             compress="zstd",
             zstd_level=1,
@@ -93,8 +92,8 @@ def _make_source(window: Window, path: Path, number: int, layer: Layer) -> ET.El
         RasterXSize=str(window.width),
         RasterYSize=str(window.height),
         DataType=_VRT_TYPES[layer.dtype],
-        BlockXSize=str(_BLOCK),
-        BlockYSize=str(_BLOCK),
+        BlockXSize=str(layer.block),
+        BlockYSize=str(layer.block),
     )
     size = {"xSize": str(window.width), "ySize": str(window.height)}
     ET.SubElement(source, "SrcRect", {"xOff": "0", "yOff": "0"} | size)

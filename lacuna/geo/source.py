@@ -26,7 +26,7 @@ from lacuna.raster.doubtful_alpha import describe_doubt, varies_like_image
 from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster, make_raster
 from lacuna.raster.samples import take_bands
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 _DOUBTED_SIDE = 512
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 
 def holds_block(dataset: Any, numbers: Sequence[int], window: Window) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from lacuna.geo.source import RasterSource
 from lacuna.geo.validity import Samples
 from lacuna.raster.raster import Raster
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 
 class StripReader:

@@ -15,10 +15,12 @@ from lacuna.errors import LacunaWarning
 from lacuna.plugins import load_local_scenes
 from lacuna.raster.nodata import NoData
 from lacuna.scenes.layers import ExtraLayer
+from lacuna.scenes.outputs import check_outputs
 from lacuna.scenes.runner import SceneRunner
-from lacuna.scenes.scene import SceneTask, check_outputs, run_scene
+from lacuna.scenes.scene import run_scene
 from lacuna.scenes.servers import open_runner
 from lacuna.scenes.summary import SceneProgress, SceneResult
+from lacuna.scenes.task import SceneTask
 
 __all__ = ["SceneProgress", "SceneResult", "segment_scene"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lacuna.errors import SceneError
 from lacuna.scenes.runner import SceneModel
-from lacuna.windows.tiling import Tile, Window
+from lacuna.windows.window import Tile, Window
 
 _BLOCK = 256
 """Blocks of most rasters are 256 or 512 pixels wide, or whole rows: sides are multiples."""

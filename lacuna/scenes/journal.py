@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
 from lacuna.errors import SceneError
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 _JOURNAL = "journal"
 _SUFFIX = ".partial"

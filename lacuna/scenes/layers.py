@@ -18,7 +18,7 @@ from lacuna.geo.layers import (
 from lacuna.sample import Sample, Segmentation
 from lacuna.scenes.runner import SceneModel
 from lacuna.windows.support import compute_support
-from lacuna.windows.tiling import Tile
+from lacuna.windows.window import Tile
 
 LABELS = "labels"
 

@@ -13,7 +13,7 @@ from lacuna.raster.masks import check_mask_fits, read_mask
 from lacuna.raster.nodata import NoData
 from lacuna.sample import Sample
 from lacuna.scenes.runner import SceneModel
-from lacuna.windows.tiling import Tile, Window
+from lacuna.windows.window import Tile, Window
 
 Part: TypeAlias = tuple[int, int]
 """First column of a part of a scene, and the one past its last."""

@@ -9,7 +9,7 @@ from lacuna.appearance.comparison import FamiliarRange
 from lacuna.raster.adapt import Depth
 from lacuna.sample import Sample, Segmentation
 from lacuna.segmentation import ClassInfo
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from lacuna.scenes.journal import Journal, WindowRecord
 from lacuna.scenes.layers import LABELS, make_planes, need_probabilities
 from lacuna.scenes.reading import Part, SceneReader
 from lacuna.scenes.runner import SceneRunner
-from lacuna.windows.tiling import Tile
+from lacuna.windows.window import Tile
 
 _EMPTY = WindowRecord((), is_familiar=True)
 

@@ -20,7 +20,8 @@ from lacuna.client.catalog import read_classes
 from lacuna.errors import LacunaWarning, SceneError, UnknownModelError
 from lacuna.sample import Sample, Segmentation
 from lacuna.scenes.runner import SceneModel
-from lacuna.windows.tiling import Tiling, Window
+from lacuna.windows.tiling import Tiling
+from lacuna.windows.window import Window
 
 _WINDOWS_PER_SERVER = 6
 """Enough to keep the workers of a server busy while others are on their way."""

@@ -12,7 +12,7 @@ from lacuna.geo.alignment import describe_misalignment
 from lacuna.geo.features.files import FEATURE_SUFFIXES
 from lacuna.geo.grid import Grid
 from lacuna.geo.source import RasterSource, open_raster
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from model.data.description import DatasetDescription
 from model.data.label_rasters import LabelRaster, find_unknown, ignore_nodata
 from model.data.listing import Entry

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lacuna.errors import InvalidImageError
 from lacuna.geo.grid import Grid
 from lacuna.geo.source import open_raster
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from model.labels import IGNORE_LABEL
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 CELL = 64
 """Side of a cell in pixels. A scene of 20,000 × 20,000 pixels takes 400 kB."""

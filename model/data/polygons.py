@@ -15,7 +15,7 @@ from lacuna.geo.features.burning import FeatureGrid
 from lacuna.geo.features.checks import find_fault
 from lacuna.geo.features.files import Features, open_features
 from lacuna.geo.grid import Grid
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from model.data.description import DatasetDescription
 from model.labels import IGNORE_LABEL
 

@@ -12,7 +12,7 @@ from lacuna.errors import LacunaError
 from lacuna.geo.features.files import FEATURE_SUFFIXES
 from lacuna.geo.source import RasterSource, open_raster
 from lacuna.raster.masks import read_mask
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from model.data.description import DatasetDescription
 from model.data.label_files import Labels, open_labels
 from model.data.labelled import LabelledSample, make_sample

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from model.data.labelled import LabelledSample
 from model.data.listing import Entry
 from model.data.overview import Overview

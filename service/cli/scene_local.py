@@ -15,7 +15,7 @@ from service.cli.local_engine import LocalEngine, open_engine
 if TYPE_CHECKING:
     from lacuna.appearance.comparison import FamiliarRange
     from lacuna.sample import Sample
-    from lacuna.windows.tiling import Window
+    from lacuna.windows.window import Window
     from service.engine.served import ServedModel
 
 

@@ -28,7 +28,7 @@ from service.engine.memory import measure_free_bytes
 if TYPE_CHECKING:
     from lacuna.sample import Sample
     from service.runtime.manifest import Manifest
-    from service.wire.native.request import Parameters
+    from service.wire.native.parameters import Parameters
 
 
 @asynccontextmanager
@@ -47,8 +47,8 @@ async def open_models(
         ClickException: if the repository does not hold the model.
     """
     from service.pipeline import Pipeline, SegmentOptions  # noqa: PLC0415
+    from service.wire.native.parameters import read_parameters  # noqa: PLC0415 (all need the extra)
     from service.wire.native.place import locate  # noqa: PLC0415
-    from service.wire.native.request import read_parameters  # noqa: PLC0415 (all need the extra)
 
     parsed = read_parameters({n: value for n, value in parameters.items() if value is not None})
     options = SegmentOptions(probabilities, parsed.timeout_s)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lacuna.errors import InferenceError
 from lacuna.out_of_memory import check_address_space, translate_shortage
 from lacuna.sample import Segmentation
-from lacuna.windows.tiling import crop
+from lacuna.windows.window import crop
 from service.core.buckets import assemble
 from service.core.lanes import QueuedWindow
 from service.core.statistics import BatchRecord

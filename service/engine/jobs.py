@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lacuna.sample import Sample, Segmentation
-from lacuna.windows.tiling import Tile, paste
+from lacuna.windows.window import Tile, paste
 from service.core.lanes import QueuedWindow
 from service.engine.served import ServedModel
 

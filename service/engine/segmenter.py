@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from lacuna.errors import DeadlineExceededError
 from lacuna.sample import Sample
-from lacuna.windows.tiling import Tile, Tiling, Window, make_empty, plan_windows
+from lacuna.windows.tiling import Tiling, plan_windows
+from lacuna.windows.window import Tile, Window, make_empty
 from service.core.batching import BatchPolicy, compute_due_times
 from service.core.lanes import Lane, QueuedWindow
 from service.engine.dispatcher import Dispatcher

@@ -8,7 +8,7 @@ import pytest
 
 from lacuna.outputs import MEDIA_TYPES
 from service.web.problems import INTERNAL_ERROR, STATUSES
-from service.wire.native.request import Parameters
+from service.wire.native.parameters import Parameters
 from tests.support.apps import load_repository, serve
 
 ROOT = Path(__file__).parents[2]

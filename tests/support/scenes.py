@@ -16,7 +16,7 @@ from lacuna.errors import SceneError
 from lacuna.sample import Sample, Segmentation
 from lacuna.scenes.runner import SceneModel
 from lacuna.segmentation import ClassInfo
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.support.gridded import GriddedModel
 
 CLASSES = tuple(ClassInfo(number, f"class {number}", f"#{number:02x}8040") for number in range(251))

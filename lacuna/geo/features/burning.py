@@ -24,7 +24,7 @@ from lacuna.errors import SceneError
 from lacuna.geo.environment import gdal
 from lacuna.geo.features.files import Box, FeatureFile, Features
 from lacuna.geo.grid import Grid
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 
 _SEGMENTS = 64
 """Least number of parts of an edge as long as the raster. An edge bends by less than a hundredth of

@@ -24,14 +24,8 @@ from service.web.responses import make_response
 from service.web.services import AppServices
 from service.wire.batch import estimate_sample_bytes
 from service.wire.dialect import Body, ModelTarget, Reply, RequestHead
-from service.wire.native.request import (
-    ALPHA_SCHEMA,
-    BANDS_SCHEMA,
-    NODATA_SCHEMA,
-    STRETCH_SCHEMA,
-    estimate_request_bytes,
-    parse_request,
-)
+from service.wire.native.parameters import ALPHA_SCHEMA, BANDS_SCHEMA, NODATA_SCHEMA, STRETCH_SCHEMA
+from service.wire.native.request import estimate_request_bytes, parse_request
 
 Value = TypeVar("Value")
 

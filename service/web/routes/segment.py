@@ -13,7 +13,7 @@ from lacuna.raster.formats import ACCEPTED, list_body_types
 from service.web.problems import describe_responses
 from service.web.services import AppServices
 from service.wire.native.dialect import NativeDialect
-from service.wire.native.request import (
+from service.wire.native.parameters import (
     ALPHA_SCHEMA,
     ALSO_SCHEMA,
     BANDS_SCHEMA,

@@ -15,7 +15,7 @@ from lacuna.errors import MalformedRequestError
 from lacuna.raster.limits import ImageLimits
 from service.wire.dialect import Body, ModelTarget
 from service.wire.json_object import read_member, read_object
-from service.wire.native.request import Parameters, merge_parameters
+from service.wire.native.parameters import Parameters, merge_parameters
 from service.wire.tfserving.request import PredictRequest, read_predict
 
 # No body of `/v1/segment` has such a member; in a text, its quotes would be escaped.

@@ -7,7 +7,7 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 
 from lacuna.geo.grid import Grid
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.support.rasters import find_real_rasters, quiet, write_raster
 
 POINTS = [

@@ -17,7 +17,7 @@ from rasterio.shutil import copy
 
 from lacuna.errors import InvalidImageError, LacunaError
 from lacuna.geo.source import open_raster
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.support.images import noise, picture_file, tiff_file
 from tests.support.rasters import quiet, write_raster
 

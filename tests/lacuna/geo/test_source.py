@@ -11,7 +11,7 @@ from lacuna.raster.adapt import fit_to_model
 from lacuna.raster.bands import BandSelection
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.support.images import noise, tiff_file
 from tests.support.rasters import find_real_rasters, quiet, write_raster
 

@@ -9,7 +9,7 @@ from rasterio.windows import Window as GdalWindow
 
 from lacuna.geo.source import open_raster
 from lacuna.raster.adapt import find_valid
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.support.rasters import quiet, write_raster
 
 SIDE = 16

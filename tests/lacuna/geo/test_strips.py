@@ -17,7 +17,7 @@ from lacuna.geo.layout import lay_out
 from lacuna.geo.source import RasterSource, open_raster
 from lacuna.geo.strips import StripReader, part_columns
 from lacuna.raster.adapt import find_valid
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.support.images import noise
 from tests.support.rasters import quiet, write_raster
 

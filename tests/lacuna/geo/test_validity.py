@@ -11,7 +11,7 @@ from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import decode_mask
 from lacuna.raster.sidecar import choose_mask
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.lacuna.raster.test_gdal_masks import CASES
 from tests.support.images import noise
 from tests.support.rasters import find_real_rasters, quiet, write_raster

@@ -19,7 +19,8 @@ from lacuna.errors import (
     SceneError,
 )
 from lacuna.sample import Sample
-from lacuna.scenes.scene import SceneTask, run_scene
+from lacuna.scenes.scene import run_scene
+from lacuna.scenes.task import SceneTask
 from lacuna.windows.support import compute_support
 from tests.support.gridded import GriddedModel, draw_mask
 from tests.support.scenes import GriddedRunner, read_raster, write_raster

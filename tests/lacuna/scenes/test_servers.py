@@ -10,8 +10,9 @@ import pytest
 from lacuna.client import RetryPolicy
 from lacuna.errors import LacunaError, NotReadyError, SceneError, UnknownModelError
 from lacuna.raster.limits import ImageLimits
-from lacuna.scenes.scene import SceneTask, run_scene
+from lacuna.scenes.scene import run_scene
 from lacuna.scenes.servers import open_runner
+from lacuna.scenes.task import SceneTask
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.manifest import Manifest
 from tests.support.apps import load_repository, make_repository_folder

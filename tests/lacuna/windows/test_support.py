@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter
 
 from lacuna.windows.support import compute_support
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.support.gridded import draw_mask
 
 

@@ -6,16 +6,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import maximum_filter
 
 from lacuna.sample import Sample, Segmentation
-from lacuna.windows.tiling import (
-    Tile,
-    Tiling,
-    Window,
-    crop,
-    find_valid_box,
-    make_empty,
-    paste,
-    plan_windows,
-)
+from lacuna.windows.tiling import Tiling, find_valid_box, plan_windows
+from lacuna.windows.window import Tile, Window, crop, make_empty, paste
 from tests.support import regions
 from tests.support.gridded import GriddedModel, draw_mask
 

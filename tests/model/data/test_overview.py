@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from model.data.overview import CELL, Overview
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from model.data.batches import SampleReader, draw_batch
 from model.data.crops import AugmentationConfig, cut_scene
 from model.data.facts import measure

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lacuna.errors import DeadlineExceededError, InferenceError, OutOfMemoryError
 from lacuna.sample import Sample
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from service.core.batching import BatchPolicy
 from service.core.cost import BatchCost
 from service.engine.segmenter import EnginePolicy, Segmenter

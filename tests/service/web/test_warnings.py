@@ -7,7 +7,7 @@ import pytest
 
 from lacuna.outputs import OUTPUT_TYPES
 from service.runtime.fake import FakeRuntime
-from service.wire.native.request import STRETCHES
+from service.wire.native.parameters import STRETCHES
 from tests.service.web.test_metrics import scrape
 from tests.service.web.test_segment import check_problem
 from tests.support.apps import load_repository, make_repository_folder, serve

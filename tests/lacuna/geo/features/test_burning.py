@@ -15,7 +15,7 @@ from lacuna.errors import SceneError
 from lacuna.geo.features.burning import FeatureGrid
 from lacuna.geo.features.files import open_features
 from lacuna.geo.grid import Grid
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from tests.support.vectors import write_features
 
 UTM = CRS.from_epsg(32633)

@@ -23,7 +23,8 @@ from lacuna.raster.formats import ACCEPTED
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import write_npy
 from service.runtime.fake import FAKE_MANIFEST
-from service.wire.native.request import Parameters, parse_request, read_parameters
+from service.wire.native.parameters import Parameters, read_parameters
+from service.wire.native.request import parse_request
 from tests.support.apps import encode_image
 from tests.support.images import exif_orientation, noise, picture_file, tiff_file
 
