@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.appearance.statistics import ImageStatistics, measure_image, pool
-from lacuna.windows.tiling import Window
+from lacuna.windows.window import Window
 from model.data.overview import Overview
 from model.data.reading import TrainingImage
 from model.labels import IGNORE_LABEL
