@@ -43,7 +43,8 @@ class _WarningFilter(logging.Filter):
         self._thread = threading.get_ident()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.thread != self._thread or record.levelno < logging.WARNING
+        # A record does not name its thread if the process has switched that off.
+        return threading.get_ident() != self._thread or record.levelno < logging.WARNING
 
 
 # Many rasters have no place on Earth; their grid says so. And alpha counts beside a no-data value.

@@ -32,7 +32,7 @@ def choose_side(model: SceneModel, height: int, width: int) -> int:
             )
         return max(height, width)
     step = math.lcm(model.total_stride, _BLOCK)
-    seen = math.isqrt(model.window_pixels) - 2 * model.halo
+    seen = max(math.isqrt(model.window_pixels) - 2 * model.halo, 0)
     side = seen // step * step
     # A window that is too large for one call is divided by the engine.
     return side or max(seen // model.total_stride, 1) * model.total_stride

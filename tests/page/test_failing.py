@@ -24,7 +24,8 @@ def test_the_servers_own_words_are_shown(visit):
     visit.page.click("#run")
 
     expect(visit.page.locator("#error")).to_have_text(
-        "Model three takes 3 channels; the image has 5."
+        "Model three takes 3 channels; the image has 5: choose 3 of them by number or name, as "
+        "with bands=1,2,3."
     )
     visit.choose(IMAGE)
     visit.run()

@@ -57,7 +57,15 @@ def test_a_raster_without_a_place_gives_no_warning(tmp_path):
         assert dataset.shape == (2, 3)
 
 
-def test_warnings_of_gdal_stay_out_of_the_log_of_this_thread_alone(caplog):
+@pytest.fixture
+def unnamed_threads():
+    """Logging as servers configure it: records do not name their threads."""
+    logging.logThreads = False
+    yield
+    logging.logThreads = True
+
+
+def test_warnings_of_gdal_stay_out_of_the_log_of_this_thread_alone(caplog, unnamed_threads):
     log = logging.getLogger("rasterio._env")
 
     with gdal("a rule", "a.tif"):

@@ -116,7 +116,8 @@ def test_another_number_of_channels_is_refused(client, channels):
     problem = client.post("/v1/segment", content=image).json()
 
     assert problem["code"] == "channel_mismatch"
-    assert problem["detail"] == f"model groundcover takes 3 channels; the image has {channels}"
+    rule = f"model groundcover takes 3 channels; the image has {channels}"
+    assert problem["detail"].startswith(rule)
 
 
 def test_16_bits_are_answered_as_8_are(client):

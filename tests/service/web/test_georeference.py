@@ -39,7 +39,7 @@ def address(tmp_path_factory):
 
 def post(address, image, accept="application/json", **parameters):
     url, headers = f"http://{address}/v1/segment", {"Accept": accept}
-    return httpx2.post(url, content=image, headers=headers, params=parameters)
+    return httpx2.post(url, content=image, headers=headers, params=parameters, timeout=60)
 
 
 def open_answer(response):
