@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from lacuna.appearance.answers import DOUBTFUL_IMAGE
+from lacuna.appearance.comparison import AnswerWarning
 from lacuna.errors import SceneError
 from lacuna.geo.grid import Grid
 from lacuna.geo.polygons import check_polygons
@@ -64,7 +66,8 @@ async def run_scene(
         await _run_windows(task, source, mask, runner, side, journal, on_progress)
         await _confirm(task, runner, identity, journal)
         write_outputs(task, source.grid, model, journal)
-        return _summarize(task, source.grid, model, journal)
+        notes = tuple(AnswerWarning(DOUBTFUL_IMAGE, note) for note in source.notes)
+        return _summarize(task, source.grid, model, journal, notes)
 
 
 async def _run_windows(
@@ -111,7 +114,13 @@ async def _confirm(
         raise
 
 
-def _summarize(task: SceneTask, grid: Grid, model: SceneModel, journal: Journal) -> SceneResult:
+def _summarize(
+    task: SceneTask,
+    grid: Grid,
+    model: SceneModel,
+    journal: Journal,
+    notes: tuple[AnswerWarning, ...],
+) -> SceneResult:
     records = list(journal.done.values())
     areas = sum_areas(records, model)
     *others, labels = task.outputs
@@ -123,5 +132,5 @@ def _summarize(task: SceneTask, grid: Grid, model: SceneModel, journal: Journal)
         areas,
         model.name,
         model.version,
-        warn_of_windows(records),
+        (*notes, *warn_of_windows(records)),
     )

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.enums import ColorInterp
 
 from lacuna.errors import (
     ChannelMismatchError,
@@ -387,3 +388,16 @@ def test_windows_unlike_the_training_data_are_told_once(scene, tmp_path):
     (warning,) = result.warnings
     assert warning.code == "unlike_training"
     assert segment(SceneTask(source, tmp_path / "b.tif")).warnings == ()
+
+
+def test_what_is_doubtful_about_a_file_is_told(tmp_path):
+    varied = np.random.default_rng(0).integers(1, 256, (2, 64, 64)).astype(np.uint8)
+    source = write_raster(tmp_path / "scene.tif", varied)
+    with rasterio.open(source, "r+") as file:
+        file.colorinterp = (ColorInterp.gray, ColorInterp.alpha)
+
+    result = segment(SceneTask(source, tmp_path / "labels.tif"))
+
+    (warning,) = result.warnings
+    assert warning.code == "doubtful_image"
+    assert "alpha" in warning.message
