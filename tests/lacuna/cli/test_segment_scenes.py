@@ -165,6 +165,44 @@ def test_polygons_are_written_in_the_process_of_the_model(scene, tmp_path, suffi
     assert polygons.stat().st_size > 300
 
 
+_SECOND_CALL = """
+import sys
+from lacuna import segment_scene
+segment_scene(sys.argv[1], sys.argv[2] + "/first.tif")
+segment_scene(sys.argv[1], sys.argv[2] + "/labels.tif", polygons=sys.argv[2] + "/labels.gpkg")
+"""
+_TOO_LATE = """
+import sys
+import tensorflow
+from lacuna import segment_scene
+segment_scene(sys.argv[1], sys.argv[2] + "/labels.tif", polygons=sys.argv[2] + "/labels.gpkg")
+"""
+
+
+def run_program(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_second_scene_of_a_program_can_have_polygons_that_the_first_had_not(scene, tmp_path):
+    result = run_program(_SECOND_CALL, scene, tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "labels.gpkg").exists()
+
+
+def test_a_geopackage_that_would_have_no_index_is_refused_before_anything_is_done(scene, tmp_path):
+    result = run_program(_TOO_LATE, scene, tmp_path)
+
+    assert "SceneError: a .gpkg needs pyogrio to be imported before tensorflow" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
+
+
 def test_a_mask_beside_a_scene_cannot_be_left_out(scene, tmp_path):
     write_raster(tmp_path / "mask.tif", np.full((1, 90, 120), 255, np.uint8)).rename(
         tmp_path / "scene.tif.msk"
