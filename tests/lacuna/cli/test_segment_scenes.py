@@ -138,6 +138,7 @@ def test_a_name_of_gdal_is_a_scene(scene, tmp_path):
         (["-o", "labels.tif", "--polygons", "labels.docx"], "docx"),
         (["-o", "labels.tif", "--bands", "9,1,2"], "bands must be of the 3"),
         (["-o", "labels.tif", "--resume", "--overwrite"], "must not be combined"),
+        (["-o", "labels.tif", "--min-area", "9"], "needs --polygons"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(scene, tmp_path, monkeypatch, arguments, message):
