@@ -18,11 +18,14 @@ def holds_block(dataset: Any, numbers: Sequence[int], window: Window) -> bool:
         window: inside the raster.
 
     Returns:
-        True for other formats than TIFF, which do not tell.
+        True where nobody can tell: for other formats than TIFF, and for blocks of one row. GDAL
+        shows a high strip that is all of an image as such blocks, and knows where the first is.
     """
     if dataset.driver != "GTiff":
         return True
     height, width = dataset.block_shapes[0]
+    if height == 1:
+        return True
     rows = range(window.top // height, -(-(window.top + window.height) // height))
     columns = range(window.left // width, -(-(window.left + window.width) // width))
     is_mixed = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL"

@@ -69,6 +69,16 @@ def test_strips_may_be_absent_too(tmp_path):
     assert ask(path) == [False, True, True]
 
 
+@pytest.mark.parametrize("options", [{}, {"compress": "deflate"}, {"interleave": "band"}])
+def test_a_single_strip_is_present_in_all_its_rows(options, tmp_path):
+    values = np.full((3, 4096, 20), 200, np.uint8)
+    path = write_raster(tmp_path / "a.tif", values, nodata=0, blockysize=4096, **options)
+
+    with open_raster(path) as source:
+        assert source.may_hold_data(Window(0, 0, 32, 20))
+        assert source.may_hold_data(Window(3000, 0, 32, 20))
+
+
 def test_a_no_data_value_that_is_given_counts_for_absent_blocks(tmp_path):
     path = write_corner(tmp_path / "a.tif", nodata=7)
 
