@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from tifffile import TiffFile, TiffPage
 
 from lacuna.georeference import GeoTiffTags
@@ -172,4 +173,6 @@ def _read_numbers(page: TiffPage, code: int) -> tuple[float, ...]:
     value: Any = page.tags.valueof(code)
     if value is None or isinstance(value, str | bytes):
         return ()
+    if isinstance(value, np.ndarray):  # tifffile's way to return very many
+        return tuple(value.ravel().tolist())
     return tuple(value) if isinstance(value, tuple) else (value,)

@@ -28,6 +28,11 @@ POINTS = [
     GroundControlPoint(row, column, 5e5 + 9 * column + row, 4e6 - 11 * row, 7.5)
     for row, column in ((0, 0), (0, 7), (5, 0), (5, 7))
 ]
+MANY_POINTS = [
+    GroundControlPoint(row, column, 5e5 + 9 * column + row, 4e6 - 11 * row, 7.5)
+    for row in range(70)
+    for column in range(30)
+]
 KINDS = {
     "UTM": {},
     "geographic": {"crs": "EPSG:4326", "transform": Affine(0.01, 0, -75, 0, -0.02, 40)},
@@ -39,6 +44,7 @@ KINDS = {
     "no transform": {"transform": None},
     "nothing": {"crs": None, "transform": None},
     "points": {"transform": None, "gcps": POINTS},
+    "many points": {"transform": None, "gcps": MANY_POINTS},
     "pixel is point": {"AREA_OR_POINT": "Point"},
     "feet and heights": {"crs": "EPSG:2263+5703"},
 }
