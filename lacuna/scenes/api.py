@@ -70,7 +70,7 @@ def segment_scene(
         polygons: file of polygons, `.gpkg`, `.geojson`, `.fgb` or `.parquet`.
         min_area: area below which a polygon is left out, in square metres; in pixels without a
             CRS.
-        overwrite: True to replace outputs that exist.
+        overwrite: True to replace outputs that exist, and to begin anew without `resume`.
         resume: True to continue an unfinished run.
         on_progress: called after each window.
 

@@ -57,14 +57,15 @@ class Journal:
         Args:
             identity: all that the output depends on, as JSON values.
             resume: True to continue a run of the same identity.
-            overwrite: True to remove what an earlier run left.
+            overwrite: True to remove what an earlier run left, unless `resume` is True too: then
+                only outputs are replaced.
 
         Raises:
             SceneError: if an earlier run left a journal and neither is True, or if its identity
                 differs.
             OSError: if the folder cannot be written.
         """
-        if overwrite:
+        if overwrite and not resume:
             self.remove()
         if self.folder.exists() and not resume:
             raise SceneError(

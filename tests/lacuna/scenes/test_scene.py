@@ -189,8 +189,9 @@ def test_progress_ends_with_all_pixels(scene, tmp_path):
     assert (pixels[0], pixels[-1]) == (0, image.size)
 
 
+@pytest.mark.parametrize("overwrite", [False, True])  # --resume replaces outputs, too
 @pytest.mark.parametrize("windows", [0, 1, 4, 7])
-def test_an_interrupted_run_is_continued_to_the_same_bytes(scene, tmp_path, windows):
+def test_an_interrupted_run_is_continued_to_the_same_bytes(scene, tmp_path, windows, overwrite):
     source, _, _ = scene
     whole = segment(SceneTask(source, tmp_path / "whole.tif", also=("support",)))
     task = SceneTask(source, tmp_path / "labels.tif", also=("support",))
@@ -201,7 +202,7 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(scene, tmp_path, wind
         segment(task, GriddedRunner(fails_after=windows))
     assert not task.output.exists()
     rest = GriddedRunner()
-    result = segment(replace(task, resume=True), rest)
+    result = segment(replace(task, resume=True, overwrite=overwrite), rest)
 
     assert digest(result.output) == digest(whole.output)
     assert digest(tmp_path / "labels-support.tif") == digest(tmp_path / "whole-support.tif")
