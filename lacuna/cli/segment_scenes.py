@@ -71,8 +71,11 @@ class SceneOptions:
         """Add the files of layers and polygons to plans.
 
         Raises:
-            click.UsageError: if `polygons` names one file for several scenes.
+            click.UsageError: if `polygons` names one file for several scenes, or there are none
+                that `min_area` could leave out.
         """
+        if self.min_area and not self.polygons:
+            raise click.UsageError("--min-area is for polygons; it needs --polygons")
         if self.polygons and len(plans) > 1 and not _is_suffix(self.polygons):
             raise click.UsageError(
                 "--polygons must be a suffix such as .gpkg, if there are several scenes; it is "

@@ -71,6 +71,12 @@ class RasterSource:
         """Metadata of the file."""
         return dict(self._dataset.tags())
 
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that it is read from: masks beside it, and the sources of a VRT."""
+        with gdal("raster must be whole and undamaged", self.name):
+            return tuple(self._dataset.files)
+
     @property
     def pixel_bytes(self) -> int:
         """Bytes that `Samples` take for a pixel."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from lacuna.client import RetryPolicy
 from lacuna.errors import LacunaWarning
+from lacuna.geo.polygons import load_formats
 from lacuna.plugins import load_local_scenes
 from lacuna.raster.nodata import NoData
 from lacuna.scenes.layers import ExtraLayer
@@ -99,6 +100,7 @@ def segment_scene(
     wanted = None if version is None else str(version)
     runner: AbstractAsyncContextManager[SceneRunner]
     if url is None:
+        load_formats()  # a later call may want them
         open_local: Any = load_local_scenes()
         folder = None if model_repository is None else Path(model_repository)
         runner = open_local(folder, model, wanted)

@@ -3,7 +3,7 @@
 Everything lies in a folder beside the output, `labels.tif.partial`, until the output is complete.
 `journal` holds one JSON object a line: first the identity of the run, then the windows that are
 done. The pieces of a window are renamed into their place before its line is written. So a line that
-is whole is true, whatever ended the process.
+is whole is true, whatever ended the process. `lock` is locked as long as a process works there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
@@ -19,8 +22,13 @@ from typing import IO, Any, NamedTuple, Self
 from lacuna.errors import SceneError
 from lacuna.windows.window import Window
 
+if sys.platform != "win32":
+    import fcntl
+
 _JOURNAL = "journal"
+_LOCK = "lock"
 _SUFFIX = ".partial"
+_MAX_SHOWN = 300
 
 
 class WindowRecord(NamedTuple):
@@ -50,6 +58,7 @@ class Journal:
         self.folder = output.with_name(output.name + _SUFFIX)
         self.done: dict[Window, WindowRecord] = {}
         self._file: IO[str] | None = None
+        self._lock: IO[str] | None = None
 
     def begin(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
         """Begin a run, or continue one.
@@ -61,18 +70,20 @@ class Journal:
                 only outputs are replaced.
 
         Raises:
-            SceneError: if an earlier run left a journal and neither is True, or if its identity
-                differs.
+            SceneError: if an earlier run left a journal and neither is True, if its identity
+                differs, or if another run is at work.
             OSError: if the folder cannot be written.
         """
-        if overwrite and not resume:
-            self.remove()
-        if self.folder.exists() and not resume:
+        is_new = not self.folder.exists()
+        self.folder.mkdir(exist_ok=True)
+        self._lock = _lock(self.folder)
+        if not (is_new or resume or overwrite):
             raise SceneError(
                 f"{self.folder} must not exist; it holds an unfinished run (--resume continues it, "
                 "--overwrite starts anew)"
             )
-        self.folder.mkdir(exist_ok=True)
+        if overwrite and not resume:
+            self._clear()
         lines = self._read_lines()
         if lines:
             _check_identity(self.folder, lines[0], identity)
@@ -106,17 +117,18 @@ class Journal:
         self.done[window] = record
 
     def close(self) -> None:
-        """Close the file; the folder stays."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close the files; the folder stays."""
+        for file in (self._file, self._lock):
+            if file is not None:
+                file.close()
+        self._file = self._lock = None
 
     def remove(self) -> None:
         """Remove the folder, because the output is complete or not wanted."""
-        self.close()
         # The journal first: without it, pieces mean nothing.
         (self.folder / _JOURNAL).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -129,6 +141,15 @@ class Journal:
     ) -> None:
         self.close()
 
+    def _clear(self) -> None:
+        """Remove what an earlier run left, the journal first."""
+        (self.folder / _JOURNAL).unlink(missing_ok=True)
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != _LOCK:
+                path.unlink()
+
     def _read_lines(self) -> list[str]:
         try:
             content = (self.folder / _JOURNAL).read_bytes()
@@ -138,13 +159,29 @@ class Journal:
         return content[: content.rfind(b"\n") + 1].decode().splitlines()
 
 
-def fingerprint(path: str | os.PathLike[str]) -> list[int] | None:
-    """Return size and time of change of a file; None for what is no file of this machine."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 (GDAL's names are no paths)
-    except (OSError, ValueError):
+def fingerprint(names: Iterable[str | os.PathLike[str]]) -> dict[str, list[int]]:
+    """Return size and time of change of files; what is no file of this machine is left out."""
+    facts = {}
+    for name in names:
+        with suppress(OSError, ValueError):
+            found = os.stat(name)  # noqa: PTH116 (GDAL's names are no paths)
+            facts[os.fspath(name)] = [found.st_size, found.st_mtime_ns]
+    return facts
+
+
+def _lock(folder: Path) -> IO[str] | None:
+    """Lock a folder for this process. However it ends, the lock ends with it."""
+    if sys.platform == "win32":
         return None
-    return [found.st_size, found.st_mtime_ns]
+    file = (folder / _LOCK).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise SceneError(
+            f"an output must be written by one run at a time; another one is at work in {folder}"
+        ) from None
+    return file
 
 
 def _check_identity(folder: Path, line: str, wanted: Mapping[str, Any]) -> None:
@@ -153,8 +190,13 @@ def _check_identity(folder: Path, line: str, wanted: Mapping[str, Any]) -> None:
         if found.get(name) != value:
             raise SceneError(
                 f"a run must be continued with the same {name}; {folder} was begun with "
-                f"{found.get(name)}, and this one has {value} (--overwrite starts anew)"
+                f"{_show(found.get(name))}, and this one has {_show(value)} (--overwrite starts "
+                "anew)"
             )
+
+
+def _show(value: object) -> str:
+    return textwrap.shorten(str(value), _MAX_SHOWN, placeholder=" …")
 
 
 def _parse(line: str) -> tuple[Window, WindowRecord]:

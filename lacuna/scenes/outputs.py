@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from lacuna.errors import SceneError
@@ -33,6 +35,22 @@ def check_outputs(task: SceneTask) -> None:
             raise SceneError(f"an output must not exist; {path} exists (--overwrite replaces it)")
         if not path.parent.is_dir():
             raise SceneError(f"the folder of an output must exist; {path.parent} does not")
+
+
+def check_inputs(task: SceneTask, files: Iterable[str | os.PathLike[str]]) -> None:
+    """Hold the outputs to be none of the files that are read, such as the source of a VRT.
+
+    Args:
+        task: names the outputs.
+        files: that the scene and its mask are read from.
+
+    Raises:
+        SceneError: if one is.
+    """
+    inputs = {Path(name).resolve() for name in files}
+    for path in task.outputs:
+        if path.resolve() in inputs:
+            raise SceneError(f"an output must not be an input; {path} is one")
 
 
 def write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Journal) -> None:

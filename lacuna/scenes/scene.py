@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -15,7 +16,7 @@ from lacuna.geo.source import RasterSource, open_raster
 from lacuna.scenes.grid_windows import choose_side, plan_tiles
 from lacuna.scenes.journal import Journal, fingerprint
 from lacuna.scenes.layers import make_layers
-from lacuna.scenes.outputs import check_outputs, write_outputs
+from lacuna.scenes.outputs import check_inputs, check_outputs, write_outputs
 from lacuna.scenes.reading import SceneReader, check_bands, check_mask_size
 from lacuna.scenes.runner import SceneModel, SceneRunner
 from lacuna.scenes.running import SceneRun
@@ -60,14 +61,25 @@ async def run_scene(
         if task.polygons is not None:
             check_polygons(task.polygons, source.grid)
         side = choose_side(model, *source.grid.size)
-        identity = task.describe(source.grid, model, side)
+        files = _list_files(task, source, mask)
+        check_inputs(task, files)
+        identity = task.describe(source.grid, files, model, side)
         journal = stack.enter_context(Journal(task.output))
         journal.begin(identity, resume=task.resume, overwrite=task.overwrite)
         await _run_windows(task, source, mask, runner, side, journal, on_progress)
-        await _confirm(task, runner, identity, journal)
+        await _confirm(runner, identity, journal)
         write_outputs(task, source.grid, model, journal)
         notes = tuple(AnswerWarning(DOUBTFUL_IMAGE, note) for note in source.notes)
         return _summarize(task, source.grid, model, journal, notes)
+
+
+def _list_files(
+    task: SceneTask, source: RasterSource, mask: RasterSource | None
+) -> list[str | os.PathLike[str]]:
+    """Return the names of all that is read. GDAL need not list the file that was named."""
+    named = [name for name in (task.source, task.mask) if name is not None]
+    rasters = [raster for raster in (source, mask) if raster is not None]
+    return [*named, *(name for raster in rasters for name in raster.files)]
 
 
 async def _run_windows(
@@ -100,13 +112,14 @@ async def _run_windows(
     await run.run(tiles)
 
 
-async def _confirm(
-    task: SceneTask, runner: SceneRunner, identity: Mapping[str, Any], journal: Journal
-) -> None:
+async def _confirm(runner: SceneRunner, identity: Mapping[str, Any], journal: Journal) -> None:
     """Check that scene and model are still those that the run began with."""
     try:
-        if fingerprint(task.source) != identity["file"]:
-            raise SceneError(f"a scene must not change while it is segmented; {task.source} has")
+        before = identity["files"]
+        now = fingerprint(before)
+        for name, facts in before.items():
+            if now.get(name) != facts:
+                raise SceneError(f"a scene must not change while it is segmented; {name} has")
         await runner.confirm()
     except SceneError:
         # Nobody can tell which windows are right.

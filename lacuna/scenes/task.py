@@ -69,13 +69,22 @@ class SceneTask:
         )
         return [LABELS, *self.also, *needed]
 
-    def describe(self, grid: Grid, model: SceneModel, side: int) -> dict[str, Any]:
-        """Return all that the outputs depend on, as JSON values."""
+    def describe(
+        self, grid: Grid, files: Sequence[str | os.PathLike[str]], model: SceneModel, side: int
+    ) -> dict[str, Any]:
+        """Return all that the outputs depend on, as JSON values.
+
+        Args:
+            grid: of the scene.
+            files: that the scene and its mask are read from.
+            model: that segments it.
+            side: side of what a window keeps, in pixels.
+        """
         return {
             "scene": os.fspath(self.source),
             "size": [grid.height, grid.width],
-            "file": fingerprint(self.source),
-            "mask": self.mask and [os.fspath(self.mask), fingerprint(self.mask)],
+            "files": fingerprint(files),
+            "mask": self.mask and os.fspath(self.mask),
             "nodata": None if self.nodata is None else str(self.nodata),
             "bands": self.bands and list(self.bands),
             "alpha": self.alpha,

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from lacuna.geo.polygons.geojson import encode_geojson
-from lacuna.geo.polygons.writing import check_polygons, load_format, write_polygons
+from lacuna.geo.polygons.writing import (
+    check_polygons,
+    load_format,
+    load_formats,
+    write_polygons,
+)
 
-__all__ = ["check_polygons", "encode_geojson", "load_format", "write_polygons"]
+__all__ = ["check_polygons", "encode_geojson", "load_format", "load_formats", "write_polygons"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,26 @@ _FIELDS = {
     "area_m2": pa.float64(),
     "confidence": pa.float64(),
 }
+
+
+@cache
+def has_spatial_index() -> bool:
+    """Return whether GDAL gives a GeoPackage a spatial index, which not every SQLite has."""
+    file = BytesIO()
+    schema = make_schema(has_confidence=False)
+    row = {name: [None] for name in schema.names} | {_GEOMETRY: [shapely.to_wkb(shapely.Point())]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a missing CRS, and of a file without a suffix
+        pyogrio.write_arrow(
+            pa.Table.from_pydict(row, schema),
+            file,
+            layer="index",
+            driver="GPKG",
+            geometry_name=_GEOMETRY,
+            geometry_type="Point",
+        )
+        info = pyogrio.read_info(file.getvalue())
+    return bool(info["capabilities"]["fast_spatial_filter"])
 
 
 def make_schema(*, has_confidence: bool) -> pa.Schema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,9 +26,10 @@ from lacuna.geo.polygons.stream import RegionStream
 from lacuna.segmentation import ClassInfo
 
 _GEOJSON = ".geojson"
+_GEOPACKAGE = ".gpkg"
 _PARQUET = ".parquet"
-_DRIVERS: Mapping[str, str] = MappingProxyType({".gpkg": "GPKG", ".fgb": "FlatGeobuf"})
-POLYGON_SUFFIXES = (".gpkg", _GEOJSON, _PARQUET, ".fgb")
+_DRIVERS: Mapping[str, str] = MappingProxyType({_GEOPACKAGE: "GPKG", ".fgb": "FlatGeobuf"})
+POLYGON_SUFFIXES = (_GEOPACKAGE, _GEOJSON, _PARQUET, ".fgb")
 """Suffixes of files of polygons."""
 
 _READ_PIXELS = 1 << 22
@@ -61,7 +62,7 @@ def load_format(output: Path) -> None:
         output: file of polygons.
 
     Raises:
-        SceneError: if the suffix is unknown.
+        SceneError: if the suffix is unknown, or if it is too late for a GeoPackage.
         MissingExtraError: if the format needs an extra that is not installed.
     """
     suffix = output.suffix.lower()
@@ -71,11 +72,22 @@ def load_format(output: Path) -> None:
         )
     if suffix != _GEOJSON:
         try:
-            import lacuna.geo.polygons.tables  # noqa: F401, PLC0415
+            from lacuna.geo.polygons import tables  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise MissingExtraError(
                 f"polygons as {suffix} need the extra `vector`: {describe_extra('vector')}"
             ) from error
+        if suffix == _GEOPACKAGE and not tables.has_spatial_index():
+            raise SceneError(
+                "a .gpkg needs pyogrio to be imported before tensorflow, whose SQLite has no "
+                "spatial index; in this process it was not (other formats need none)"
+            )
+
+
+def load_formats() -> None:
+    """Import what writes files of polygons, if it is installed; see `load_format`."""
+    with suppress(MissingExtraError):
+        load_format(Path(f"any{_PARQUET}"))
 
 
 def write_polygons(

@@ -138,6 +138,7 @@ def test_a_name_of_gdal_is_a_scene(scene, tmp_path):
         (["-o", "labels.tif", "--polygons", "labels.docx"], "docx"),
         (["-o", "labels.tif", "--bands", "9,1,2"], "bands must be of the 3"),
         (["-o", "labels.tif", "--resume", "--overwrite"], "must not be combined"),
+        (["-o", "labels.tif", "--min-area", "9"], "needs --polygons"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(scene, tmp_path, monkeypatch, arguments, message):
@@ -163,6 +164,44 @@ def test_polygons_are_written_in_the_process_of_the_model(scene, tmp_path, suffi
 
     assert result.returncode == 0, result.stderr
     assert polygons.stat().st_size > 300
+
+
+_SECOND_CALL = """
+import sys
+from lacuna import segment_scene
+segment_scene(sys.argv[1], sys.argv[2] + "/first.tif")
+segment_scene(sys.argv[1], sys.argv[2] + "/labels.tif", polygons=sys.argv[2] + "/labels.gpkg")
+"""
+_TOO_LATE = """
+import sys
+import tensorflow
+from lacuna import segment_scene
+segment_scene(sys.argv[1], sys.argv[2] + "/labels.tif", polygons=sys.argv[2] + "/labels.gpkg")
+"""
+
+
+def run_program(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_second_scene_of_a_program_can_have_polygons_that_the_first_had_not(scene, tmp_path):
+    result = run_program(_SECOND_CALL, scene, tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "labels.gpkg").exists()
+
+
+def test_a_geopackage_that_would_have_no_index_is_refused_before_anything_is_done(scene, tmp_path):
+    result = run_program(_TOO_LATE, scene, tmp_path)
+
+    assert "SceneError: a .gpkg needs pyogrio to be imported before tensorflow" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
 
 
 def test_a_mask_beside_a_scene_cannot_be_left_out(scene, tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
@@ -269,6 +270,50 @@ def test_a_run_is_not_continued_with_a_scene_that_has_changed(scene, tmp_path):
 
     with pytest.raises(SceneError, match="the same file"):
         segment(task)
+
+
+def test_a_run_is_not_continued_with_a_mask_beside_the_scene_that_has_changed(scene, tmp_path):
+    source, image, _ = scene
+    sidecar = source.with_name("scene.tif.msk")
+    write_raster(sidecar, np.full_like(image, 255)[None], compress="deflate")
+    task = SceneTask(source, tmp_path / "labels.tif", resume=True)
+    with pytest.raises(SceneError):
+        segment(task, GriddedRunner(fails_after=2))
+    write_raster(sidecar, np.zeros_like(image)[None], compress="lzw")
+
+    with pytest.raises(SceneError, match="the same file"):
+        segment(task)
+
+
+def test_a_second_run_with_the_same_output_is_refused_while_the_first_is_at_work(scene, tmp_path):
+    source, image, mask = scene
+    task = SceneTask(source, tmp_path / "labels.tif")
+    refused = []
+
+    def begin_another(_):
+        for changes in ({"overwrite": True, "nodata": "none"}, {"resume": True}, {}):
+            begun = run_scene(replace(task, **changes), GriddedRunner())
+            with pytest.raises(SceneError, match="another one is at work"):
+                begun.send(None)
+            refused.append(changes)
+
+    result = segment(task, on_progress=begin_another)
+
+    assert len(refused) > 3
+    assert np.array_equal(read_raster(result.output)[0], answer_whole(image, mask).labels)
+
+
+@pytest.mark.parametrize("name", ["scene.tif", "scene.vrt"])
+def test_an_output_that_is_an_input_is_refused(scene, tmp_path, name):
+    source, _, _ = scene
+    before = digest(source)
+    rasterio.shutil.copy(source, tmp_path / "scene.vrt", driver="VRT")
+
+    with pytest.raises(SceneError, match=r"must not be an input; .*scene\.tif is one"):
+        segment(SceneTask(tmp_path / name, source, overwrite=True))
+
+    assert digest(source) == before
+    assert not (tmp_path / "scene.tif.partial").exists()
 
 
 @pytest.mark.parametrize("kind", ["labels", "layer", "polygons"])
