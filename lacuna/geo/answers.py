@@ -17,7 +17,13 @@ from lacuna.geo.areas import PixelAreas, measure_labels
 from lacuna.geo.cog import encode_cog
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
-from lacuna.geo.layers import Layer, confidence_layer, labels_layer, support_layer
+from lacuna.geo.layers import (
+    Layer,
+    confidence_layer,
+    describe_model,
+    labels_layer,
+    support_layer,
+)
 from lacuna.geo.place import describe, make_grid
 from lacuna.geo.polygons import encode_geojson
 from lacuna.geo.tags import read_grid
@@ -76,7 +82,7 @@ def write_geotiff(segmentation: NamedSegmentation) -> bytes:
         segmentation: with a georeference.
     """
     grid = _find_grid(segmentation)
-    tags = {"MODEL": segmentation.model, "VERSION": segmentation.version}
+    tags = describe_model(segmentation.model, segmentation.version)
     labels = segmentation.labels[None]
     content = encode_cog(labels, grid, labels_layer(segmentation.classes), tags)
     pages = [

@@ -96,3 +96,13 @@ def support_layer() -> Layer:
 def probabilities_layer(classes: Sequence[ClassInfo]) -> Layer:
     """Return the layer of probabilities: float32, a band for each class, NaN = invalid."""
     return Layer("float32", math.nan, tuple(entry.name for entry in classes))
+
+
+def describe_model(name: str, version: str, checksum: str = "") -> dict[str, str]:
+    """Return the metadata that say which model a raster comes from; what is empty is left out."""
+    tags = {
+        "LACUNA_MODEL": name,
+        "LACUNA_MODEL_VERSION": version,
+        "LACUNA_MODEL_CHECKSUM": checksum,
+    }
+    return {key: text for key, text in tags.items() if text}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from lacuna.errors import SceneError
 from lacuna.geo.cog import move_cog, write_cog
 from lacuna.geo.grid import Grid
+from lacuna.geo.layers import describe_model
 from lacuna.geo.polygons import load_format, write_polygons
 from lacuna.scenes.journal import Journal
 from lacuna.scenes.layers import LABELS, make_layers
@@ -54,7 +55,7 @@ def check_inputs(task: SceneTask, files: Iterable[str | os.PathLike[str]]) -> No
 
 def write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Journal) -> None:
     """Assemble the layers beside the pieces, and put them into their places, the labels last."""
-    tags = _describe_model(model)
+    tags = describe_model(model.name, model.version, model.checksum)
     finished: dict[str, Path] = {}
     for name, layer in make_layers(task.layer_names, model).items():
         finished[name] = journal.folder / f"{name}.tif"
@@ -70,12 +71,3 @@ def write_outputs(task: SceneTask, grid: Grid, model: SceneModel, journal: Journ
     for name, path in task.layer_files.items():
         move_cog(finished[name], path)
     journal.remove()
-
-
-def _describe_model(model: SceneModel) -> Mapping[str, str]:
-    tags = {
-        "LACUNA_MODEL": model.name,
-        "LACUNA_MODEL_VERSION": model.version,
-        "LACUNA_MODEL_CHECKSUM": model.checksum,
-    }
-    return {name: text for name, text in tags.items() if text}

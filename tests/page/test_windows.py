@@ -274,8 +274,9 @@ def test_a_server_that_has_too_much_work_is_sent_fewer_windows_at_a_time(small):
     small.choose(IMAGE)
     small.run()
 
-    assert max(most[:3]) > 1
-    assert max(most[-4:]) == 1
+    # The browser may tell of the next request before the end of the last.
+    assert max(most[:3]) == 3
+    assert max(most[-4:]) < 3
     small.forgive(NOT_LOADED)
 
 

@@ -98,8 +98,8 @@ def test_a_tiff_is_cloud_optimised_and_says_what_it_is(address, tmp_path):
     assert cog_validate(path) == (True, [], [])
     with MemoryFile(response.content) as file, file.open() as dataset:
         assert dataset.overviews(1)
-        assert dataset.tags()["MODEL"] == "fake"
-        assert dataset.tags()["VERSION"] == "1"
+        assert dataset.tags()["LACUNA_MODEL"] == "fake"
+        assert dataset.tags()["LACUNA_MODEL_VERSION"] == "1"
         assert dataset.tags()["TIFFTAG_SOFTWARE"].startswith("lacuna ")
         assert dataset.colormap(1)[2] == (0xE0, 0xE0, 0xE0, 255)
     assert post(address, data, "image/tiff").content == response.content
