@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,7 +53,10 @@ def write_piece(path: Path, planes: NDArray[Any], layer: Layer) -> None:
         ) as file:
             file.write(planes)
         try:
-            beside.write_bytes(memory.getbuffer())
+            with beside.open("wb") as written:
+                written.write(memory.getbuffer())
+                written.flush()
+                os.fsync(written.fileno())  # a power cut must not leave an empty piece
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -87,9 +87,11 @@ class Journal:
         lines = self._read_lines()
         if lines:
             _check_identity(self.folder, lines[0], identity)
-            self.done = dict(map(_parse, lines[1:]))
+            self.done = dict(self._take_done(lines[1:], identity["layers"]))
         # What was written after the last whole line is dropped.
-        text = "".join(f"{line}\n" for line in [json.dumps(identity), *lines[1:]])
+        text = "".join(
+            f"{line}\n" for line in [json.dumps(identity), *map(_format, self.done.items())]
+        )
         beside = self.folder / f"{_JOURNAL}.new"
         beside.write_text(text)
         beside.replace(self.folder / _JOURNAL)
@@ -112,7 +114,7 @@ class Journal:
         """
         if self._file is None:
             raise ValueError("a journal must have begun before a window is noted; it has not")
-        self._file.write(f"{json.dumps([window, *record])}\n")
+        self._file.write(f"{_format((window, record))}\n")
         self._file.flush()
         self.done[window] = record
 
@@ -140,6 +142,19 @@ class Journal:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _take_done(
+        self, lines: Iterable[str], layers: Iterable[str]
+    ) -> Iterator[tuple[Window, WindowRecord]]:
+        """Yield the windows of lines, but not those whose pieces a power cut has taken."""
+        for line in lines:
+            try:
+                window, record = _parse(line)
+            except (ValueError, TypeError):
+                return  # what follows was not written in order
+            pieces = [self.name_piece(window, layer) for layer in layers if record.counts]
+            if all(piece.is_file() and piece.stat().st_size for piece in pieces):
+                yield window, record
 
     def _clear(self) -> None:
         """Remove what an earlier run left, the journal first."""
@@ -197,6 +212,11 @@ def _check_identity(folder: Path, line: str, wanted: Mapping[str, Any]) -> None:
 
 def _show(value: object) -> str:
     return textwrap.shorten(str(value), _MAX_SHOWN, placeholder=" …")
+
+
+def _format(entry: tuple[Window, WindowRecord]) -> str:
+    window, record = entry
+    return json.dumps([window, *record])
 
 
 def _parse(line: str) -> tuple[Window, WindowRecord]:

@@ -225,6 +225,27 @@ def test_half_a_line_of_the_journal_is_a_window_that_is_not_done(scene, tmp_path
     assert np.array_equal(read_raster(result.output)[0], answer_whole(image, mask).labels)
 
 
+@pytest.mark.parametrize("damage", ["gone", "empty", "line"])
+def test_what_a_power_cut_has_taken_is_done_again(scene, tmp_path, damage):
+    source, image, mask = scene
+    task = SceneTask(source, tmp_path / "labels.tif")
+    with pytest.raises(SceneError):
+        segment(task, GriddedRunner(fails_after=4))
+    folder = tmp_path / "labels.tif.partial"
+    piece = next(folder.glob("labels-*.tif"))
+    if damage == "gone":
+        piece.unlink()
+    elif damage == "empty":
+        piece.write_bytes(b"")
+    else:
+        with (folder / "journal").open("ab") as file:
+            file.write(bytes(20) + b"\n")
+
+    result = segment(replace(task, resume=True))
+
+    assert np.array_equal(read_raster(result.output)[0], answer_whole(image, mask).labels)
+
+
 def test_what_is_unfinished_is_neither_overwritten_nor_continued_without_being_told(
     scene, tmp_path
 ):
