@@ -84,13 +84,13 @@ class RasterSource:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What people should be told about the raster, in one sentence each."""
+        """What people should be told about the raster, in one sentence each, without its name."""
         crs = self.grid.crs
         notes = []
         if crs is not None and not (crs.is_geographic or crs.is_projected):
-            notes.append(f"{self.name} has a coordinate reference system that is not known to GDAL")
+            notes.append("its coordinate reference system is not known to GDAL")
         if self._layout.choice.alphas and self._doubts_alpha():
-            notes.append(f"{self.name}: {describe_doubt(self._layout.choice)}")
+            notes.append(describe_doubt(self._layout.choice))
         return tuple(notes)
 
     def read(self, window: Window) -> Raster:

@@ -435,7 +435,7 @@ def test_alpha_that_varies_like_an_image_is_noted(tmp_path):
 
     with open_raster(path) as source:
         (note,) = source.notes
-    assert "band 4 is tagged as alpha" in note
+    assert note.startswith("band 4 is tagged as alpha")
     with open_raster(path, alpha="no") as source:
         assert source.notes == ()
         assert len(source.chosen) == 4
@@ -451,5 +451,5 @@ def test_a_coordinate_reference_system_that_nobody_knows_is_noted_and_kept(tmp_p
 
     with open_raster(path) as source:
         (note,) = source.notes
-        assert "coordinate reference system that is not known" in note
+        assert note == "its coordinate reference system is not known to GDAL"
         assert "site grid" in source.grid.crs.to_wkt()
