@@ -230,7 +230,7 @@ def test_a_suffix_is_needed_for_the_polygons_of_several_scenes(scene, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_interrupted_is_continued_to_the_same_bytes(tmp_path, sent):
-    image = np.random.default_rng(0).integers(1, 256, (3, 3000, 3000)).astype(np.uint8)
+    image = np.random.default_rng(0).integers(1, 256, (3, 4000, 4000)).astype(np.uint8)
     scene = write_raster(tmp_path / "scene.tif", image, nodata=0, tiled=True)
     journal = tmp_path / "labels.tif.partial" / "journal"
     assert run(scene, "-o", tmp_path / "whole.tif").exit_code == 0
@@ -239,7 +239,7 @@ def test_a_run_that_is_interrupted_is_continued_to_the_same_bytes(tmp_path, sent
         [*COMMAND, scene, "-o", tmp_path / "labels.tif"], stderr=subprocess.PIPE, text=True
     ) as process:
         assert wait_until(
-            lambda: journal.exists() and len(journal.read_text().splitlines()) > 3, 60
+            lambda: journal.exists() and len(journal.read_text().splitlines()) > 1, 60
         )
         process.send_signal(sent)
         _, errors = process.communicate(timeout=60)
