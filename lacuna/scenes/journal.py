@@ -74,17 +74,18 @@ class Journal:
                 differs, or if another run is at work.
             OSError: if the folder cannot be written.
         """
-        is_new = not self.folder.exists()
         self.folder.mkdir(exist_ok=True)
         self._lock = _lock(self.folder)
-        if not (is_new or resume or overwrite):
+        lines = self._read_lines()
+        has_work = len(lines) > 1
+        if has_work and not (resume or overwrite):
             raise SceneError(
                 f"{self.folder} must not exist; it holds an unfinished run (--resume continues it, "
                 "--overwrite starts anew)"
             )
-        if overwrite and not resume:
+        if not (has_work and resume):
             self._clear()
-        lines = self._read_lines()
+            lines = []
         if lines:
             _check_identity(self.folder, lines[0], identity)
             self.done = dict(self._take_done(lines[1:], identity["layers"]))

@@ -246,13 +246,24 @@ def test_what_a_power_cut_has_taken_is_done_again(scene, tmp_path, damage):
     assert np.array_equal(read_raster(result.output)[0], answer_whole(image, mask).labels)
 
 
+def test_a_run_that_has_done_nothing_is_no_obstacle(scene, tmp_path):
+    source, image, mask = scene
+    task = SceneTask(source, tmp_path / "labels.tif")
+    with pytest.raises(SceneError):
+        segment(task, GriddedRunner(fails_after=0))
+
+    result = segment(replace(task, nodata="none"))
+
+    assert (read_raster(result.output)[0] != 255).all()
+
+
 def test_what_is_unfinished_is_neither_overwritten_nor_continued_without_being_told(
     scene, tmp_path
 ):
     source, image, mask = scene
     task = SceneTask(source, tmp_path / "labels.tif")
     with pytest.raises(SceneError):
-        segment(task, GriddedRunner(fails_after=2))
+        segment(task, GriddedRunner(fails_after=7))
 
     with pytest.raises(SceneError, match="unfinished run"):
         segment(task)
@@ -276,7 +287,7 @@ def test_a_run_is_not_continued_with_something_else(scene, tmp_path, changes, ru
     source, _, _ = scene
     task = SceneTask(source, tmp_path / "labels.tif", resume=True)
     with pytest.raises(SceneError):
-        segment(task, GriddedRunner(fails_after=2))
+        segment(task, GriddedRunner(fails_after=7))
 
     with pytest.raises(SceneError, match=f"the same {what}"):
         segment(replace(task, **changes), runner)
@@ -286,7 +297,7 @@ def test_a_run_is_not_continued_with_a_scene_that_has_changed(scene, tmp_path):
     source, image, _ = scene
     task = SceneTask(source, tmp_path / "labels.tif", resume=True)
     with pytest.raises(SceneError):
-        segment(task, GriddedRunner(fails_after=2))
+        segment(task, GriddedRunner(fails_after=7))
     write_raster(source, image[None, ::-1], nodata=NODATA, compress="lzw")
 
     with pytest.raises(SceneError, match="the same file"):
@@ -299,7 +310,7 @@ def test_a_run_is_not_continued_with_a_mask_beside_the_scene_that_has_changed(sc
     write_raster(sidecar, np.full_like(image, 255)[None], compress="deflate")
     task = SceneTask(source, tmp_path / "labels.tif", resume=True)
     with pytest.raises(SceneError):
-        segment(task, GriddedRunner(fails_after=2))
+        segment(task, GriddedRunner(fails_after=7))
     write_raster(sidecar, np.zeros_like(image)[None], compress="lzw")
 
     with pytest.raises(SceneError, match="the same file"):
