@@ -247,7 +247,7 @@ def test_what_a_power_cut_has_taken_is_done_again(scene, tmp_path, damage):
 
 
 def test_a_run_that_has_done_nothing_is_no_obstacle(scene, tmp_path):
-    source, image, mask = scene
+    source, _, _ = scene
     task = SceneTask(source, tmp_path / "labels.tif")
     with pytest.raises(SceneError):
         segment(task, GriddedRunner(fails_after=0))
