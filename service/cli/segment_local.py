@@ -101,7 +101,7 @@ def _read_sample(
     try:
         (sample,) = samples = request.read_samples(manifest, UNLIMITED)
     except RequestError as error:
-        raise name_sidecar(error, None if mask is plan.mask else mask) from error
+        raise name_sidecar(error, None if mask is plan.mask else mask) from None
     return sample, find_warnings(samples, manifest.image.familiar_range)
 
 

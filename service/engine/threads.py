@@ -59,6 +59,9 @@ class SharedThreads:
             except asyncio.CancelledError:
                 await _wait_for_end(future)
                 raise
+            finally:
+                # Its exception refers to this frame, and would keep what the work was given.
+                del future
         finally:
             claim.release()
 

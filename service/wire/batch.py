@@ -135,7 +135,7 @@ def measure_images(images: Sequence[ImageInput], limits: ImageLimits) -> Footpri
             decode_bytes += found.decode_bytes
             check_pixels(limits, pixels)
         except RequestError as error:
-            raise _name_image(error, index, len(images)) from error
+            raise _name_image(error, index, len(images)) from None
     return Footprint(pixels, decode_bytes)
 
 
@@ -179,7 +179,7 @@ def read_samples(
             check_pixels(limits, pixels)
             samples.append(_fit(image, raster, manifest, limits))
         except RequestError as error:
-            raise _name_image(error, index, len(images)) from error
+            raise _name_image(error, index, len(images)) from None
     return samples if learnt is None else [stretch_sample(sample, learnt) for sample in samples]
 
 
@@ -194,7 +194,11 @@ def _find_statistics(manifest: Manifest) -> Sequence[ChannelStatistics]:
 
 
 def _name_image(error: RequestError, index: int, count: int) -> RequestError:
-    """Add the index of an image to an error about it, if there are several."""
+    """Add the index of an image to an error about it, if there are several.
+
+    It may be the same error. It must not be raised from itself: that keeps its traceback, and with
+    it the body, until the collector comes.
+    """
     return error if count == 1 else type(error)(f"image {index}: {error.message}")
 
 

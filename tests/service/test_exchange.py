@@ -1,8 +1,11 @@
 """The exchange answers what any listener hands it, without a web framework."""
 
 import asyncio
+import contextlib
+import gc
 import gzip
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -209,3 +212,29 @@ def test_the_memory_of_a_large_answer_is_held_until_it_was_sent(exchange):
     assert exchange.gate.memory.held_bytes == len(reply.content)
     reply.release()
     assert exchange.gate.memory.held_bytes == 0
+
+
+class Watched(bytearray):
+    """Body that can be referred to weakly."""
+
+
+async def send_refused(exchange, body_bytes):
+    """Send a body that is no image, and return whether it is still in memory afterwards."""
+    body = Watched(body_bytes)
+    watched = weakref.ref(body)
+    request = DirectRequest(body, {"content-type": "image/png"})
+    with contextlib.suppress(InvalidImageError):
+        await exchange.answer(request, NativeDialect(exchange.image_limits))
+    del body, request
+    return watched() is not None
+
+
+@pytest.mark.parametrize("body_bytes", [1000, 400_000])
+def test_a_body_that_is_refused_is_freed_with_its_answer_and_waits_for_no_collector(
+    exchange, body_bytes
+):
+    gc.disable()
+    try:
+        assert not asyncio.run(send_refused(exchange, body_bytes))
+    finally:
+        gc.enable()

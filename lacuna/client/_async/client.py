@@ -123,7 +123,7 @@ class AsyncClient:
             add_axis_hint(error, prepared)
             raise
         except RequestError as error:
-            raise name_sidecar(error, find_taken_sidecar(question, prepared)) from error
+            raise name_sidecar(error, find_taken_sidecar(question, prepared)) from None
         pass_on(result.warnings)
         return result
 

@@ -124,7 +124,7 @@ class Client:
             add_axis_hint(error, prepared)
             raise
         except RequestError as error:
-            raise name_sidecar(error, find_taken_sidecar(question, prepared)) from error
+            raise name_sidecar(error, find_taken_sidecar(question, prepared)) from None
         pass_on(result.warnings)
         return result
 
