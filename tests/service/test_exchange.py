@@ -1,7 +1,6 @@
 """The exchange answers what any listener hands it, without a web framework."""
 
 import asyncio
-import contextlib
 import gc
 import gzip
 import json
@@ -223,9 +222,12 @@ async def send_refused(exchange, body_bytes):
     body = Watched(body_bytes)
     watched = weakref.ref(body)
     request = DirectRequest(body, {"content-type": "image/png"})
-    with contextlib.suppress(InvalidImageError):
+    try:
         await exchange.answer(request, NativeDialect(exchange.image_limits))
+    except InvalidImageError as error:
+        assert error.__traceback__ is not None
     del body, request
+    await let_others_run()
     return watched() is not None
 
 
