@@ -22,7 +22,7 @@ def report(
     failed: Sequence[ImageFailure],
     seconds: float,
 ) -> None:
-    """Tell what became of the images, and end with the status that says so.
+    """Report the outcome of the images, and end with the status that says so.
 
     Args:
         plans: all images.

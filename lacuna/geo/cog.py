@@ -99,7 +99,7 @@ def move_cog(path: Path, target: Path) -> None:
 
 @contextmanager
 def _noticing_a_full_device(folder: Path, pieces: Iterable[Path]) -> Iterator[None]:
-    """Tell of a device that has little space, of which GDAL does not say more than that it failed.
+    """Explain a failure on a device that has little space; GDAL only says that it failed.
 
     Raises:
         OSError: if GDAL failed, and there is less space than the raster and its overviews need.

@@ -1,4 +1,4 @@
-"""What rasters of results hold: labels, and floating-point numbers from 0 to 1."""
+"""Contents of rasters of results: labels, and floating-point numbers from 0 to 1."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class RasterSource:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What people should be told about the raster, in one sentence each, without its name."""
+        """Doubts that people should be told about, in one sentence each, without the name."""
         crs = self.grid.crs
         notes = []
         if crs is not None and not (crs.is_geographic or crs.is_projected):

@@ -24,7 +24,7 @@ Band: TypeAlias = int | str
 """Number of a band, from 1, or its name."""
 
 Alpha: TypeAlias = Literal["auto", "yes", "no"]
-"""Which band is alpha: the one tagged as such, that or else the last one, or none."""
+"""Band that is alpha: the one tagged as such, that or else the last one, or none."""
 
 _ALPHA, _UNDEFINED = "alpha", "undefined"
 _SPELLINGS = {"grey": "gray", "": _UNDEFINED}

@@ -32,7 +32,7 @@ _MAX_SHOWN = 300
 
 
 class WindowRecord(NamedTuple):
-    """What is known of a window that is done.
+    """Facts of a window that is done.
 
     Attributes:
         counts: pixels of each class; empty if no pixel is valid, and then there are no pieces.

@@ -23,7 +23,7 @@ _EMPTY = WindowRecord((), is_familiar=True)
 
 @dataclass(frozen=True)
 class SceneRun:
-    """What a run works with.
+    """Run over the windows of a scene.
 
     Attributes:
         reader: reader of the windows.

@@ -1,4 +1,4 @@
-"""What became of a scene."""
+"""Outcome of a scene."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lacuna.segmentation import Area
 
 @dataclass(frozen=True)
 class SceneProgress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         pixels: pixels of the scene that are done, empty ones included.

@@ -1,4 +1,4 @@
-"""What a network is scored on: whole images, and windows of scenes.
+"""Views that a network is scored on: whole images, and windows of scenes.
 
 A window is read with a halo, whose labels do not count, so that the network's outputs are those of
 the whole scene.
