@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import itertools
 import json
 import random
 import signal
@@ -53,10 +52,9 @@ def main() -> None:
     parser.add_argument("--valid", type=float, default=0.3)
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--engine", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--windows", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.engine:
-        print(json.dumps(asyncio.run(time_engine(options.engine, options.windows))))
+        print(json.dumps(asyncio.run(time_engine(options.engine))))
         return
     with tempfile.TemporaryDirectory() as name:
         compare(Path(name), options.side, options.valid, options.kills)
@@ -64,14 +62,13 @@ def main() -> None:
 
 def compare(folder: Path, side: int, valid: float, kills: int) -> None:
     """Write a scene, and segment it in all ways."""
-    scene, small = folder / "scene.tif", folder / "small.tif"
+    scene = folder / "scene.tif"
     valid = write_scene(scene, side, valid)
-    write_scene(small, 3072, 1.0)
     engine = watch(start_engine(scene))
-    few = watch(start_engine(small, "--windows", "8"))
     whole = watch(start(scene, folder / "labels.tif"))
     seconds = whole.seconds - watch(start(make_empty(folder), folder / "nothing.tif")).seconds
-    alone_s, windows = json.loads(engine.output)
+    alone_s, windows, window_bytes = json.loads(engine.output)
+    engine_bytes = engine.peak_bytes - window_bytes
     table = Table(f"{side}², {valid:.0%} valid", "", box=None)
     table.add_row("windows with data", f"{windows}")
     table.add_row("engine alone, windows in memory", f"{alone_s:.1f} s")
@@ -79,8 +76,8 @@ def compare(folder: Path, side: int, valid: float, kills: int) -> None:
         "scene, without the start", f"{seconds:.1f} s, {side**2 / seconds / 1e6:.1f} MP/s"
     )
     table.add_row("ratio", f"{seconds / alone_s:.3f}")
-    table.add_row("memory of the engine", f"{few.peak_bytes / 2**20:.0f} MiB")
-    table.add_row("memory beyond it", f"{(whole.peak_bytes - few.peak_bytes) / 2**20:.0f} MiB")
+    table.add_row("memory of the engine, without the windows", f"{engine_bytes / 2**20:.0f} MiB")
+    table.add_row("memory beyond it", f"{(whole.peak_bytes - engine_bytes) / 2**20:.0f} MiB")
     if kills:
         run_with_kills(scene, folder / "again.tif", kills, seconds)
         same = digest(folder / "again.tif") == digest(folder / "labels.tif")
@@ -149,28 +146,28 @@ def look_up(
     return np.asarray(clouds[(rows + wave).clip(0) // 400, (columns + wave).clip(0) // 400])
 
 
-async def time_engine(scene: Path, most: int | None) -> tuple[float, int]:
-    """Return the seconds that the engine alone takes for windows, and their number.
+async def time_engine(scene: Path) -> tuple[float, int, int]:
+    """Return the seconds that the engine alone takes for windows, their number, and their bytes.
 
     Args:
         scene: scene that they are read from, before the time begins.
-        most: number of windows; None for all.
     """
     async with open_runner(None, None, None) as runner:
         with open_raster(scene) as source:
             reader = SceneReader(source, None, runner.model)
             side = choose_side(runner.model, *source.grid.size)
-            found = (
+            samples = [
                 (tile, sample)
                 for part in reader.part_columns(side)
                 for tile in plan_tiles(*source.grid.size, side, runner.model.halo, part)
                 if (sample := reader.read(tile, part))
-            )
-            samples = list(itertools.islice(found, most))
+            ]
         await segment_all(runner, samples[:4])
         began_s = time.perf_counter()
         await segment_all(runner, samples)
-        return time.perf_counter() - began_s, len(samples)
+        seconds = time.perf_counter() - began_s
+        window_bytes = sum(sample.image.nbytes + sample.mask.nbytes for _, sample in samples)
+        return seconds, len(samples), window_bytes
 
 
 async def segment_all(runner: LocalRunner, samples: list[tuple[Tile, Sample]]) -> None:
@@ -199,9 +196,9 @@ def start(scene: Path, output: Path, *options: str) -> subprocess.Popen[str]:
     return start_python("-c", code, "segment", str(scene), "-o", str(output), *options)
 
 
-def start_engine(scene: Path, *options: str) -> subprocess.Popen[str]:
+def start_engine(scene: Path) -> subprocess.Popen[str]:
     """Start the engine alone."""
-    return start_python(__file__, "--engine", str(scene), *options)
+    return start_python(__file__, "--engine", str(scene))
 
 
 def start_python(*arguments: str) -> subprocess.Popen[str]:
