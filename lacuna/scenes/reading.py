@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lacuna.geo.source import RasterSource
 from lacuna.geo.strips import StripReader, part_columns
 from lacuna.raster.adapt import to_sample
 from lacuna.raster.masks import check_mask_fits, read_mask
 from lacuna.raster.nodata import NoData
+from lacuna.raster.raster import Raster
 from lacuna.sample import Sample
 from lacuna.scenes.runner import SceneModel
 from lacuna.windows.window import Tile, Window
@@ -84,14 +86,8 @@ class SceneReader:
             return None
         self._turn_to(part)
         raster, *masks = [strips.read(tile.input) for strips in self._strips]
-        sample = to_sample(
-            raster,
-            read_mask(masks[0]) if masks else None,
-            self._model.channels,
-            self._model.dtype,
-            nodata=self._nodata,
-            model=f"model {self._model.name}",
-        )
+        mask = read_mask(masks[0]) if masks else None
+        sample = _fit(raster, mask, self._model, self._nodata)
         kept = tile.output.move(-tile.input.top, -tile.input.left)
         return sample if sample.mask[kept.slices].any() else None
 
@@ -122,10 +118,19 @@ def check_bands(source: RasterSource, model: SceneModel) -> None:
     Raises:
         ChannelMismatchError: if the bands cannot be taken for the model's.
     """
-    to_sample(
-        source.read(Window(0, 0, *(min(side, _CORNER) for side in source.grid.size))),
-        None,
+    corner = Window(0, 0, *(min(side, _CORNER) for side in source.grid.size))
+    _fit(source.read(corner), None, model, None)
+
+
+def _fit(
+    raster: Raster, mask: NDArray[np.bool_] | None, model: SceneModel, nodata: NoData | None
+) -> Sample:
+    return to_sample(
+        raster,
+        mask,
         model.channels,
         model.dtype,
+        nodata=nodata,
         model=f"model {model.name}",
+        names=model.bands,
     )

@@ -20,7 +20,9 @@ from lacuna.errors import (
     LacunaError,
     SceneError,
 )
+from lacuna.geo.source import open_raster
 from lacuna.sample import Sample
+from lacuna.scenes.reading import check_bands
 from lacuna.scenes.scene import run_scene
 from lacuna.scenes.task import SceneTask
 from lacuna.windows.support import compute_support
@@ -479,3 +481,15 @@ def test_what_is_doubtful_about_a_file_is_told(tmp_path):
     (warning,) = result.warnings
     assert warning.code == "doubtful_image"
     assert "alpha" in warning.message
+
+
+def test_a_mismatch_of_bands_is_told_with_both_lists(tmp_path):
+    source = write_raster(tmp_path / "scene.tif", np.ones((2, 20, 20), np.uint8))
+    with rasterio.open(source, "r+") as file:
+        file.descriptions = ("red", "swir")
+    model = replace(GriddedRunner().model, bands=("nir",))
+
+    with open_raster(source) as raster, pytest.raises(ChannelMismatchError) as caught:
+        check_bands(raster, model)
+
+    assert "takes 1 channel (nir); the image has 2 (red, swir)" in caught.value.message
