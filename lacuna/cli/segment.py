@@ -11,6 +11,7 @@ import click
 
 from lacuna.errors import MalformedRequestError
 from lacuna.outputs import OUTPUT_TYPES, describe
+from lacuna.planes import CONFIDENCE, PROBABILITIES, SUPPORT
 from lacuna.raster.formats import ACCEPTED
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lacuna.raster.nodata import NoData
     from lacuna.scenes.layers import ExtraLayer
 
-_LAYERS = ("confidence", "support", "probabilities")
+_LAYERS = (CONFIDENCE, SUPPORT, PROBABILITIES)
 
 _SERVER_CONCURRENCY = 16
 """Enough to keep the server busy while answers are read and written."""

@@ -43,10 +43,10 @@ class Catalog:
         Returns:
             The description; empty if there is none.
         """
-        found = self._choose(name, version)
+        found = choose_model(self._models, name, version)
         if not found:
             yield from self.list_models()
-            found = self._choose(name, version)
+            found = choose_model(self._models, name, version)
         return found
 
     def find_name(self, name: str | None, version: str | None = None) -> Steps[str]:
@@ -62,17 +62,30 @@ class Catalog:
             raise UnknownModelError("model must be named, unless the server serves just one")
         return str(model["name"])
 
-    def _choose(self, name: str | None, version: str | None) -> dict[str, Any]:
-        ready = [
-            model
-            for model in self._models
-            if "classes" in model
-            and name in (None, model["name"])
-            and version in (None, model["version"], *model.get("labels", ()))
-        ]
-        if len({model["name"] for model in ready}) != 1:
-            return {}
-        return max(ready, key=lambda model: int(model["version"]))
+
+def choose_model(
+    models: Sequence[dict[str, Any]], name: str | None, version: str | None
+) -> dict[str, Any]:
+    """Choose the description of a model that is served.
+
+    Args:
+        models: descriptions, as `GET /v1/models` gives them.
+        name: of the model; None for the only one.
+        version: of the model, or its label; None for the highest that is served.
+
+    Returns:
+        The description; empty if there is none, or several models.
+    """
+    ready = [
+        model
+        for model in models
+        if "classes" in model
+        and name in (None, model["name"])
+        and version in (None, model["version"], *model.get("labels", ()))
+    ]
+    if len({model["name"] for model in ready}) != 1:
+        return {}
+    return max(ready, key=lambda model: int(model["version"]))
 
 
 def read_classes(described: Sequence[dict[str, Any]]) -> tuple[ClassInfo, ...]:

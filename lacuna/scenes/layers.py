@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from lacuna.geo.layers import (
     probabilities_layer,
     support_layer,
 )
+from lacuna.planes import CONFIDENCE, PROBABILITIES, SUPPORT
 from lacuna.sample import Sample, Segmentation
 from lacuna.scenes.runner import SceneModel
 from lacuna.windows.support import compute_support
@@ -24,15 +25,6 @@ LABELS = "labels"
 
 ExtraLayer: TypeAlias = Literal["confidence", "support", "probabilities"]
 """Name of a layer that is written beside the labels."""
-
-EXTRA_LAYERS: tuple[ExtraLayer, ...] = get_args(ExtraLayer)
-
-_NEED_PROBABILITIES = frozenset({"confidence", "probabilities"})
-
-
-def need_probabilities(names: Sequence[str]) -> bool:
-    """Return True if a layer is computed from probabilities."""
-    return not _NEED_PROBABILITIES.isdisjoint(names)
 
 
 def make_layers(names: Sequence[str], model: SceneModel) -> dict[str, Layer]:
@@ -44,9 +36,9 @@ def make_layers(names: Sequence[str], model: SceneModel) -> dict[str, Layer]:
     """
     known = {
         LABELS: labels_layer(model.classes),
-        "confidence": confidence_layer(),
-        "support": support_layer(),
-        "probabilities": probabilities_layer(model.classes),
+        CONFIDENCE: confidence_layer(),
+        SUPPORT: support_layer(),
+        PROBABILITIES: probabilities_layer(model.classes),
     }
     return {name: known[name] for name in names}
 
@@ -69,11 +61,11 @@ def make_planes(
     kept = tile.output.move(-tile.input.top, -tile.input.left).slices
     invalid = ~sample.mask[kept]
     planes: dict[str, NDArray[Any]] = {LABELS: segmentation.labels[None]}
-    if "support" in names:
-        planes["support"] = compute_support(sample.mask, radius)[kept][None]
+    if SUPPORT in names:
+        planes[SUPPORT] = compute_support(sample.mask, radius)[kept][None]
     if segmentation.probabilities is not None:
-        planes["probabilities"] = np.moveaxis(segmentation.probabilities, 2, 0)
-        planes["confidence"] = segmentation.probabilities.max(axis=2)[None]
+        planes[PROBABILITIES] = np.moveaxis(segmentation.probabilities, 2, 0)
+        planes[CONFIDENCE] = segmentation.probabilities.max(axis=2)[None]
     return {
         name: planes[name]
         if name == LABELS

@@ -11,9 +11,10 @@ import numpy as np
 
 from lacuna.geo.layers import Layer
 from lacuna.geo.pieces import write_piece
+from lacuna.planes import needs_probabilities
 from lacuna.sample import INVALID_LABEL, Sample, Segmentation
 from lacuna.scenes.journal import Journal, WindowRecord
-from lacuna.scenes.layers import LABELS, make_planes, need_probabilities
+from lacuna.scenes.layers import LABELS, make_planes
 from lacuna.scenes.reading import Part, SceneReader
 from lacuna.scenes.runner import SceneRunner
 from lacuna.windows.window import Tile
@@ -60,7 +61,7 @@ class SceneRun:
                     segmentation = await self.runner.segment(
                         sample,
                         tile.output.move(-tile.input.top, -tile.input.left),
-                        probabilities=need_probabilities(names),
+                        probabilities=needs_probabilities(names),
                     )
                     record = await loop.run_in_executor(
                         writing, self._write, names, tile, sample, segmentation

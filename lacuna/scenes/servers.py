@@ -16,7 +16,7 @@ from lacuna.appearance.comparison import FamiliarRange
 from lacuna.appearance.statistics import ChannelStatistics
 from lacuna.client import AsyncClient, Question, RetryPolicy
 from lacuna.client.arrays import fill_missing
-from lacuna.client.catalog import read_classes
+from lacuna.client.catalog import choose_model, read_classes
 from lacuna.errors import LacunaWarning, SceneError, UnknownModelError
 from lacuna.sample import Sample, Segmentation
 from lacuna.scenes.runner import SceneModel
@@ -135,19 +135,14 @@ async def open_runner(
 async def _find_model(
     client: AsyncClient, name: str | None, version: str | None
 ) -> Mapping[str, Any]:
-    ready = [entry for entry in await client.models() if "classes" in entry]
-    fitting = [
-        entry
-        for entry in ready
-        if name in (None, entry["name"])
-        and version in (None, entry["version"], *entry.get("labels", ()))
-    ]
-    names = sorted({entry["name"] for entry in ready})
-    if len({entry["name"] for entry in fitting}) != 1:
+    models = await client.models()
+    found = choose_model(models, name, version)
+    if not found:
+        names = sorted({entry["name"] for entry in models if "classes" in entry})
         raise UnknownModelError(
             f"a scene needs one model that is served; there are {', '.join(names) or 'none'}"
         )
-    return max(fitting, key=lambda entry: int(entry["version"]))
+    return found
 
 
 def _describe(entry: Mapping[str, Any]) -> SceneModel:

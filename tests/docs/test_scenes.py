@@ -1,4 +1,4 @@
-"""What docs/scenes.md shows is run, on small rasters made on the spot."""
+"""docs/scenes.md is run, on small rasters made on the spot."""
 
 import json
 import re

@@ -17,6 +17,7 @@ from lacuna.sample import Sample, Segmentation
 from lacuna.scenes.runner import SceneModel
 from lacuna.segmentation import ClassInfo
 from lacuna.windows.window import Window
+from tests.support import rasters
 from tests.support.gridded import GriddedModel
 
 CLASSES = tuple(ClassInfo(number, f"class {number}", f"#{number:02x}8040") for number in range(251))
@@ -24,14 +25,8 @@ NORTH = Affine(10, 0, 500_000, 0, -10, 4_600_000)
 
 
 def write_raster(path: Path, image: NDArray[Any], **profile: Any) -> Path:
-    """Write bands (B, H, W) as a GeoTIFF."""
-    bands, height, width = image.shape
-    options = {"driver": "GTiff", "crs": "EPSG:32632", "transform": NORTH, **profile}
-    with rasterio.open(
-        path, "w", count=bands, height=height, width=width, dtype=image.dtype, **options
-    ) as file:
-        file.write(image)
-    return path
+    """Write bands (B, H, W) as a GeoTIFF that has a place on Earth."""
+    return rasters.write_raster(path, image, **{"crs": "EPSG:32632", "transform": NORTH, **profile})
 
 
 def read_raster(path: Path) -> NDArray[Any]:
