@@ -27,6 +27,12 @@ class MaskedConcatenate(keras.layers.Layer):
     Raises:
         ValueError: unless each feature map comes with a mask that is bool (N, H, W, 1) and of its
             size.
+
+    Examples:
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> y, mask = MaskedConcatenate()([x, mask, x, mask])
+        >>> y.shape
+        TensorShape([1, 8, 6, 6])
     """
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
@@ -54,6 +60,11 @@ class AppendMask(keras.layers.Layer):
 
     Raises:
         ValueError: for a mask that is not bool (N, H, W, 1) or not of the size of x.
+
+    Examples:
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> AppendMask()([x, mask]).shape
+        TensorShape([1, 8, 6, 4])
     """
 
     def call(self, inputs: Any) -> Any:

@@ -51,6 +51,16 @@ class PartialConv2D(PartialConvolution):
             groups that do not divide channels and filters, an extent where masks do not grow, or a
             mask that is not bool (N, H, W, 1) or not of the size of x.
 
+    Examples:
+        A mean over the valid pixels: NaN under the mask is never read.
+
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> layer = PartialConv2D(1, (1, 3), normalization="mean", kernel_initializer="ones")
+        >>> y, kept = layer([x, mask])
+        >>> y.numpy().ravel()
+        array([3., 3., 0., 0.], dtype=float32)
+
     Reference:
         Liu et al. 2018, Image Inpainting for Irregular Holes Using Partial Convolutions,
         arXiv:1804.07723; the border as invalid: Liu et al. 2018, arXiv:1811.11718.

@@ -33,6 +33,12 @@ class CoverageScale(keras.layers.Layer):
 
     Raises:
         ValueError: for an argument outside its choices, or a mask that is not bool (N, H, W, 1).
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> CoverageScale((1, 3))(mask).numpy().ravel()  # 3 / 2 where two of three are valid
+        array([1.5, 1.5, 0. , 0. ], dtype=float32)
     """
 
     def __init__(
@@ -80,6 +86,12 @@ class FillInvalid(keras.layers.Layer):
 
     Raises:
         ValueError: for a mask that is not bool (N, H, W, 1) or not of the size of x.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> FillInvalid(-1.0)([x, mask]).numpy().ravel()
+        array([ 1.,  5., -1., -1.], dtype=float32)
     """
 
     def __init__(self, fill_value: float = 0.0, **kwargs: Any) -> None:

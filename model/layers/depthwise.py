@@ -87,6 +87,12 @@ class DepthwisePartialConv2D(_Depthwise):
     Raises:
         ValueError: as in `PartialConv2D`; for strides that differ; for a stride with a dilation.
 
+    Examples:
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> y, mask = DepthwisePartialConv2D(3, depth_multiplier=2)([x, mask])
+        >>> y.shape
+        TensorShape([1, 8, 6, 6])
+
     Reference:
         Chollet 2017, arXiv:1610.02357, with the normalisation of Liu et al. 2018, arXiv:1804.07723.
     """
@@ -128,6 +134,12 @@ class SeparablePartialConv2D(_Depthwise):
 
     Raises:
         ValueError: as in `PartialConv2D`; for strides that differ; for a stride with a dilation.
+
+    Examples:
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> y, mask = SeparablePartialConv2D(16, 3, strides=2)([x, mask])
+        >>> y.shape, mask.shape
+        (TensorShape([1, 4, 3, 16]), TensorShape([1, 4, 3, 1]))
 
     Reference:
         Chollet 2017, arXiv:1610.02357, with the normalisation of Liu et al. 2018, arXiv:1804.07723.

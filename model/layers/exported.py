@@ -34,6 +34,12 @@ class EmbedMask(keras.layers.Layer):
 
     Raises:
         ValueError: if `multiple` is not a positive integer, or the mask not bool (N, H, W, 1).
+
+    Examples:
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> y, mask = EmbedMask(4)([x, mask])
+        >>> y.shape, mask.shape
+        (TensorShape([1, 8, 8, 4]), TensorShape([1, 8, 8, 1]))
     """
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
@@ -71,6 +77,12 @@ class CutUpSampling2D(keras.layers.Layer):
 
     Raises:
         ValueError: for a mask that is not bool (N, H, W, 1).
+
+    Examples:
+        >>> x = tf.constant([1.0, 2.0], shape=(1, 1, 2, 1))
+        >>> finer = tf.constant([[1, 1, 0, 1], [1, 1, 0, 1]], shape=(1, 2, 4, 1)) > 0
+        >>> CutUpSampling2D()([x, finer])[0, 0].numpy().ravel()
+        array([1., 1., 0., 2.], dtype=float32)
     """
 
     def call(self, inputs: Any) -> Any:
@@ -96,6 +108,11 @@ class ScaleAndShift(keras.layers.Layer):
 
     Returns:
         Like x.
+
+    Examples:
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> ScaleAndShift()([x, CoverageScale(3)(mask)]).shape
+        TensorShape([1, 8, 6, 3])
     """
 
     def build(self, input_shape: Any) -> None:

@@ -72,6 +72,11 @@ class MaskedGroupNormalization(_ImageNormalization):
         ValueError: if `groups` is not a positive integer that divides the channels, `epsilon` not
             positive, or the mask not bool (N, H, W, 1) or not of the size of x.
 
+    Examples:
+        >>> x, mask = tf.ones((1, 8, 6, 32)), tf.fill((1, 8, 6, 1), True)
+        >>> MaskedGroupNormalization(groups=8)([x, mask]).shape
+        TensorShape([1, 8, 6, 32])
+
     Reference:
         Wu & He 2018, Group Normalization, arXiv:1803.08494.
     """
@@ -112,6 +117,13 @@ class MaskedInstanceNormalization(_ImageNormalization):
     Raises:
         ValueError: if `epsilon` is not positive, or the mask not bool (N, H, W, 1) or not of the
             size of x.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> y = MaskedInstanceNormalization(epsilon=1e-6)([x, mask])  # mean 3, deviation 2
+        >>> y[:, :, :2].numpy().round(3).ravel()
+        array([-1.,  1.], dtype=float32)
 
     Reference:
         Ulyanov, Vedaldi & Lempitsky 2016, Instance Normalization, arXiv:1607.08022.

@@ -48,6 +48,14 @@ class KernelMaskedConv2D(PartialConvolution):
         ValueError: as in `PartialConv2D`; for a kernel mask of a wrong shape, with other values, or
             without a tap in use.
 
+    Examples:
+        A causal kernel sees what is above and to the left:
+
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> y, mask = KernelMaskedConv2D(8, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])([x, mask])
+        >>> y.shape
+        TensorShape([1, 8, 6, 8])
+
     Reference:
         van den Oord et al. 2016, Pixel Recurrent Neural Networks (masked convolutions),
         arXiv:1601.06759, with the normalisation of Liu et al. 2018, arXiv:1804.07723.

@@ -27,13 +27,21 @@ class MaskedBatchNormalization(keras.layers.Layer):
 
     Call arguments:
         inputs: `[x, mask]`: float (N, H, W, C), bool (N, H, W, 1).
-        training: whether to use and track the moments of the batch.
+        training: whether to use and track the moments of the batch; not where `trainable` is False.
 
     Returns:
         Like x.
 
     Raises:
         ValueError: for a mask that is not bool (N, H, W, 1) or not of the size of x.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> layer = MaskedBatchNormalization(epsilon=1e-6)
+        >>> y = layer([x, mask], training=True)  # mean 3, deviation 2
+        >>> y[:, :, :2].numpy().round(3).ravel()
+        array([-1.,  1.], dtype=float32)
 
     Reference:
         Ioffe & Szegedy 2015, arXiv:1502.03167.
@@ -61,7 +69,7 @@ class MaskedBatchNormalization(keras.layers.Layer):
         x, mask, _ = read_inputs(inputs)
         # Before any arithmetic, because the gradient of a product with NaN is NaN, masked or not.
         x = ops.fill_invalid(x, mask)
-        if training:
+        if training and self.trainable:  # as in Keras
             mean, variance, count = ops.masked_moments(x, mask)
             self._track(mean, variance, count)
         else:

@@ -63,6 +63,14 @@ class NormalizedConv2D(Convolution):
         ValueError: for an argument outside its choices, an even kernel with `padding="same"`, or a
             confidence or extent that is not (N, H, W, 1) or not of the size of x.
 
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> layer = NormalizedConv2D(1, (1, 3), kernel_initializer="zeros")  # equal weights
+        >>> y, confidence = layer([x, mask])
+        >>> y.numpy().round(3).ravel()  # the third pixel is filled from its neighbour
+        array([3., 3., 5., 0.], dtype=float32)
+
     Reference:
         Knutsson & Westin 1993, Normalized and Differential Convolution,
         doi:10.1109/CVPR.1993.341081; learnt, with propagated confidence: Eldesokey, Felsberg & Khan

@@ -56,6 +56,13 @@ class MaskedMaxPooling2D(_CellPooling):
     Raises:
         ValueError: if `pool_size` is not a positive integer or two, or the mask not bool (N, H, W,
             1) or of another size than x.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> y, mask = MaskedMaxPooling2D((1, 2))([x, mask])
+        >>> y.numpy().ravel(), mask.numpy().ravel()
+        (array([5., 0.], dtype=float32), array([ True, False]))
     """
 
     def _pool(self, x: Any, mask: Any) -> tuple[Any, Any]:
@@ -69,6 +76,13 @@ class MaskedAveragePooling2D(_CellPooling):
         y = sum(where(m, x, 0)) / count(m);  m' = any(m)
 
     Cells, arguments, inputs and outputs are those of `MaskedMaxPooling2D`.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> y, mask = MaskedAveragePooling2D((1, 4))([x, mask])
+        >>> y.numpy().ravel()
+        array([3.], dtype=float32)
     """
 
     def _pool(self, x: Any, mask: Any) -> tuple[Any, Any]:
@@ -118,6 +132,12 @@ class MaskedGlobalAveragePooling2D(_GlobalPooling):
 
     Raises:
         ValueError: for a mask that is not bool (N, H, W, 1) or not of the size of x.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> MaskedGlobalAveragePooling2D()([x, mask]).numpy()
+        array([[3.]], dtype=float32)
     """
 
     def _pool(self, x: Any, mask: Any) -> Any:
@@ -132,6 +152,12 @@ class MaskedGlobalMaxPooling2D(_GlobalPooling):
 
     The same to the last bit in every canvas; a tile of an image has another result than the image.
     Arguments, inputs and outputs are those of `MaskedGlobalAveragePooling2D`.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> MaskedGlobalMaxPooling2D()([x, mask]).numpy()
+        array([[5.]], dtype=float32)
     """
 
     def _pool(self, x: Any, mask: Any) -> Any:

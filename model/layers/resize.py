@@ -37,6 +37,12 @@ class PadToMultiple(keras.layers.Layer):
     Raises:
         ValueError: if `multiple` is not a positive integer, or the mask not bool (N, H, W, 1) or
             not of the size of x.
+
+    Examples:
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> y, mask = PadToMultiple(4)([x, mask])
+        >>> y.shape
+        TensorShape([1, 8, 8, 3])
     """
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
@@ -65,6 +71,10 @@ class CropToSize(keras.layers.Layer):
 
     Returns:
         (N, H, W, C).
+
+    Examples:
+        >>> CropToSize()([tf.zeros((1, 8, 8, 3)), tf.zeros((1, 8, 6, 1))]).shape
+        TensorShape([1, 8, 6, 3])
     """
 
     def call(self, inputs: Any) -> Any:
@@ -90,6 +100,11 @@ class MaskMaxPooling2D(keras.layers.Layer):
 
     Raises:
         ValueError: if `factor` is not a positive integer, or the mask not bool (N, H, W, 1).
+
+    Examples:
+        >>> mask = tf.constant([True, False, False, False], shape=(1, 1, 4, 1))
+        >>> MaskMaxPooling2D(2)(mask).numpy().ravel()
+        array([ True, False])
     """
 
     def __init__(self, factor: int, **kwargs: Any) -> None:
@@ -133,6 +148,12 @@ class MaskedUpSampling2D(keras.layers.Layer):
     Raises:
         ValueError: if `factor` is not a positive integer, for an unknown interpolation, a wrong
             number of inputs, or a mask that is not bool (N, H, W, 1) or not of that size.
+
+    Examples:
+        >>> x = tf.constant([1.0, 2.0], shape=(1, 1, 2, 1))
+        >>> finer = tf.constant([[1, 1, 0, 1], [1, 1, 0, 1]], shape=(1, 2, 4, 1)) > 0
+        >>> MaskedUpSampling2D()([x, finer])[0, 0].numpy().ravel()
+        array([1., 1., 0., 2.], dtype=float32)
 
     Reference:
         Interpolation as a normalised convolution: Knutsson & Westin 1993,

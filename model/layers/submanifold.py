@@ -39,6 +39,14 @@ class SubmanifoldConv2D(PartialConvolution):
         ValueError: for an argument outside its choices, an even kernel, or a mask that is not bool
             (N, H, W, 1) or not of the size of x.
 
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> layer = SubmanifoldConv2D(1, (1, 3), kernel_initializer="ones")
+        >>> y, mask = layer([x, mask])
+        >>> y.numpy().ravel()  # sums, missing neighbours as 0
+        array([6., 6., 0., 0.], dtype=float32)
+
     Reference:
         Graham, Engelcke & van der Maaten 2018, 3D Semantic Segmentation with Submanifold Sparse
         Convolutional Networks, arXiv:1711.10275.

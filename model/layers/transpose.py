@@ -50,6 +50,12 @@ class PartialConv2DTranspose(PartialConvolution):
         ValueError: for an argument outside its choices, a kernel smaller than its strides, or a
             mask that is not bool (N, H, W, 1) or not of the size of x.
 
+    Examples:
+        >>> x, mask = tf.zeros((1, 8, 6, 3)), tf.fill((1, 8, 6, 1), True)
+        >>> y, mask = PartialConv2DTranspose(8, 4, strides=2)([x, mask])
+        >>> y.shape, mask.shape
+        (TensorShape([1, 16, 12, 8]), TensorShape([1, 16, 12, 1]))
+
     Reference:
         Liu et al. 2018, arXiv:1804.07723, transposed; Odena et al. 2016, Deconvolution and
         Checkerboard Artifacts, doi:10.23915/distill.00003.

@@ -36,6 +36,12 @@ class ValidityFromNoData(keras.layers.Layer):
     Raises:
         ValueError: if `nodata` is not a number, the image not (N, H, W, C), with `alpha` has a
             single channel, or the mask is not bool (N, H, W, 1) or not of that size.
+
+    Examples:
+        >>> x = tf.constant([1.0, -9999.0, np.nan], shape=(1, 1, 3, 1))
+        >>> y, mask = ValidityFromNoData(-9999.0)(x)
+        >>> y.numpy().ravel(), mask.numpy().ravel()
+        (array([1., 0., 0.], dtype=float32), array([ True, False, False]))
     """
 
     def __init__(self, nodata: float | None = None, alpha: bool = False, **kwargs: Any) -> None:

@@ -21,6 +21,10 @@ def pad_same(values: Any, kernel_size: tuple[int, int], dilation_rate: tuple[int
         values: (N, H, W, C), float or bool; bool is padded with False.
         kernel_size: odd height and width.
         dilation_rate: of the kernel, vertical and horizontal.
+
+    Examples:
+        >>> pad_same(tf.ones((1, 8, 6, 3)), (3, 3), (2, 2)).shape
+        TensorShape([1, 12, 10, 3])
     """
     (top, left) = [(k - 1) // 2 * d for k, d in zip(kernel_size, dilation_rate, strict=True)]
     return tf.pad(values, [[0, 0], [top, top], [left, left], [0, 0]])
@@ -47,6 +51,10 @@ def convolve(
 
     Returns:
         float (N, H', W', F).
+
+    Examples:
+        >>> convolve(tf.ones((1, 1, 4, 1)), tf.ones((1, 3, 1, 1))).numpy().ravel()
+        array([2., 3., 3., 2.], dtype=float32)
     """
     if groups > 1:
         # One by one, because TensorFlow has no gradient of a grouped convolution on a CPU.
@@ -97,6 +105,10 @@ def convolve_depthwise(
 
     Returns:
         float (N, H', W', C · M), the M maps of one channel side by side.
+
+    Examples:
+        >>> convolve_depthwise(tf.ones((1, 8, 6, 3)), tf.ones((3, 3, 3, 2))).shape
+        TensorShape([1, 8, 6, 6])
     """
     same = padding == "same" and strides == (1, 1)
     if padding == "same" and not same:
@@ -120,6 +132,10 @@ def convolve_transpose(values: Any, kernel: Any, strides: tuple[int, int]) -> An
 
     Returns:
         float (N, H · sy, W · sx, F).
+
+    Examples:
+        >>> convolve_transpose(tf.ones((1, 1, 2, 1)), tf.ones((1, 2, 1, 1)), (1, 2)).numpy().ravel()
+        array([1., 1., 1., 1.], dtype=float32)
     """
     vertical, horizontal = (
         tf.constant(taps_of_phases(size, stride), kernel.dtype)

@@ -34,6 +34,11 @@ def count_valid(
 
     Returns:
         float32 (N, H', W', 1), whole numbers from 0 to kh · kw.
+
+    Examples:
+        >>> mask = tf.constant([True, True, False, False], shape=(1, 1, 4, 1))
+        >>> count_valid(mask, (1, 3)).numpy().ravel()
+        array([2., 2., 1., 0.], dtype=float32)
     """
     ones = tf.ones((*kernel_size, 1, 1), tf.float32)
     return count_taps(mask, ones, strides, padding, dilation_rate)
@@ -57,6 +62,12 @@ def count_taps(
 
     Returns:
         float32 (N, H', W', F).
+
+    Examples:
+        >>> mask = tf.constant([True, True, False, False], shape=(1, 1, 4, 1))
+        >>> left = tf.constant([1.0, 0.0, 0.0], shape=(1, 3, 1, 1))
+        >>> count_taps(mask, left).numpy().ravel()  # is the pixel to the left valid?
+        array([0., 1., 1., 0.], dtype=float32)
     """
     return convolve_in_any_order(tf.cast(mask, tf.float32), taps, strides, padding, dilation_rate)
 
@@ -71,6 +82,11 @@ def count_valid_transpose(mask: Any, kernel_size: tuple[int, int], strides: tupl
 
     Returns:
         float32 (N, H · sy, W · sx, 1).
+
+    Examples:
+        >>> mask = tf.constant([True, False], shape=(1, 1, 2, 1))
+        >>> count_valid_transpose(mask, (1, 2), (1, 2)).numpy().ravel()
+        array([1., 1., 0., 0.], dtype=float32)
     """
     ones = tf.ones((*kernel_size, 1, 1), tf.float32)
     return convolve_transpose(tf.cast(mask, tf.float32), ones, strides)
@@ -85,6 +101,10 @@ def transpose_area(kernel_size: tuple[int, int], strides: tuple[int, int]) -> ND
 
     Returns:
         float32 (1, sy, sx, 1): `count_valid_transpose` of one cell where all pixels are valid.
+
+    Examples:
+        >>> transpose_area((1, 3), (1, 2)).ravel()  # the checkerboard of 3 taps and a stride of 2
+        array([2., 1.], dtype=float32)
     """
     sides = [
         taps_of_phases(size, stride).sum(axis=(0, 2))
@@ -104,6 +124,10 @@ def coverage_scale(count: Any, area: Any, normalization: Normalization) -> Any:
 
     Returns:
         float32 like `count`; 0 where `count` is 0.
+
+    Examples:
+        >>> coverage_scale(tf.constant([0.0, 3.0, 9.0]), 9, "area").numpy()
+        array([0., 3., 1.], dtype=float32)
     """
     if normalization == "none":
         return tf.cast(count > 0, tf.float32)

@@ -19,6 +19,12 @@ def fill_invalid(values: Any, mask: Any, fill_value: float = 0.0) -> Any:
         values: (N, H, W, C).
         mask: bool (N, H, W, 1).
         fill_value: value of invalid pixels.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> fill_invalid(x, mask).numpy().ravel()
+        array([1., 5., 0., 0.], dtype=float32)
     """
     return tf.where(mask, values, tf.cast(fill_value, values.dtype))
 
@@ -33,6 +39,10 @@ def pad_to_multiple(values: Any, sides: tuple[int, int], constant: Any = 0) -> A
 
     Returns:
         (N, H', W', C), H' and W' the next multiples of the sides.
+
+    Examples:
+        >>> pad_to_multiple(tf.ones((1, 8, 6, 3)), (4, 4)).shape
+        TensorShape([1, 8, 8, 3])
     """
     size = tf.shape(values)
     paddings = [[0, 0], [0, (-size[1]) % sides[0]], [0, (-size[2]) % sides[1]], [0, 0]]
@@ -50,6 +60,11 @@ def any_in_blocks(mask: Any, strides: tuple[int, int], offset: tuple[int, int] =
 
     Returns:
         bool (N, ceil((H - oy) / sy), ceil((W - ox) / sx), 1).
+
+    Examples:
+        >>> mask = tf.constant([True, False, False, False], shape=(1, 1, 4, 1))
+        >>> any_in_blocks(mask, (1, 2)).numpy().ravel()
+        array([ True, False])
     """
     mask = mask[:, offset[0] :, offset[1] :]
     if strides == (1, 1):
@@ -88,6 +103,11 @@ def keep_mask(
 
     Returns:
         bool (N, H', W', 1), valid where any pixel of the block is. It never grows.
+
+    Examples:
+        >>> mask = tf.constant([True, False, False, False], shape=(1, 1, 4, 1))
+        >>> keep_mask(mask, (1, 2), (1, 3), (1, 2), "same", (1, 1)).numpy().ravel()
+        array([ True, False])
     """
     if padding == "same":
         return any_in_blocks(mask, strides)
@@ -106,6 +126,11 @@ def find_nodata(values: Any, nodata: float) -> Any:
 
     Returns:
         bool (N, H, W, 1).
+
+    Examples:
+        >>> x = tf.constant([[0, 0], [0, 7]], shape=(1, 1, 2, 2))
+        >>> find_nodata(x, 0).numpy().ravel()  # missing where all channels are
+        array([ True, False])
     """
     dtype = values.dtype
     if dtype.is_floating:

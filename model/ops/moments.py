@@ -19,6 +19,13 @@ def masked_moments(values: Any, mask: Any) -> tuple[Any, Any, Any]:
     Returns:
         mean float32 (C,), variance float32 (C,), number of valid pixels float32 (); all 0 where
         no pixel is valid.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> mean, variance, count = masked_moments(x, mask)
+        >>> mean.numpy(), variance.numpy(), float(count)
+        (array([3.], dtype=float32), array([4.], dtype=float32), 2.0)
     """
     values = tf.cast(fill_invalid(values, mask), tf.float32)
     mean, variance, count = _moments(values, mask, [0, 1, 2], 1)
@@ -36,6 +43,13 @@ def group_moments(values: Any, mask: Any, groups: int) -> tuple[Any, Any]:
     Returns:
         mean and variance, float32 (N, 1, 1, C), equal for the channels of a group; 0 where an image
         has no valid pixel.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> mean, variance = group_moments(x, mask, groups=1)
+        >>> mean.numpy().ravel(), variance.numpy().ravel()
+        (array([3.], dtype=float32), array([4.], dtype=float32))
     """
     values = tf.cast(fill_invalid(values, mask), tf.float32)
     size, channels = tf.shape(values), values.shape[-1]

@@ -21,6 +21,13 @@ def masked_max_pool(values: Any, mask: Any, size: tuple[int, int]) -> tuple[Any,
     Returns:
         float (N, ceil(H / sy), ceil(W / sx), C), 0 where a cell has no valid pixel, and whether it
         has one, bool (N, ceil(H / sy), ceil(W / sx), 1).
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> y, mask = masked_max_pool(x, mask, (1, 2))
+        >>> y.numpy().ravel(), mask.numpy().ravel()
+        (array([5., 0.], dtype=float32), array([ True, False]))
     """
     lowest = values.dtype.min
     cells = pad_to_multiple(fill_invalid(values, mask, lowest), size, lowest)
@@ -38,6 +45,13 @@ def masked_average_pool(values: Any, mask: Any, size: tuple[int, int]) -> tuple[
 
     Returns:
         As `masked_max_pool`.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> y, mask = masked_average_pool(x, mask, (1, 4))
+        >>> y.numpy().ravel()
+        array([3.], dtype=float32)
     """
     cells = pad_to_multiple(fill_invalid(values, mask), size)
     means = tf.nn.avg_pool2d(cells, size, size, "VALID")
@@ -55,6 +69,12 @@ def masked_mean(values: Any, mask: Any) -> Any:
 
     Returns:
         float32 (N, 1, 1, C); 0 where an image has no valid pixel.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> masked_mean(x, mask).numpy().ravel()
+        array([3.], dtype=float32)
     """
     values = tf.cast(fill_invalid(values, mask), tf.float32)
     count = tf.reduce_sum(tf.cast(mask, tf.float32), axis=[1, 2], keepdims=True)
@@ -70,6 +90,12 @@ def masked_max(values: Any, mask: Any) -> Any:
 
     Returns:
         Like values, (N, 1, 1, C); 0 where an image has no valid pixel.
+
+    Examples:
+        >>> x = tf.constant([1.0, 5.0, np.nan, np.nan], shape=(1, 1, 4, 1))
+        >>> mask = tf.math.is_finite(x)
+        >>> masked_max(x, mask).numpy().ravel()
+        array([5.], dtype=float32)
     """
     highest = tf.reduce_max(fill_invalid(values, mask, values.dtype.min), [1, 2], keepdims=True)
     return fill_invalid(highest, tf.reduce_any(mask, axis=[1, 2], keepdims=True))

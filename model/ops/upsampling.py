@@ -16,6 +16,10 @@ def upsample_nearest(values: Any, factors: tuple[int, int]) -> Any:
 
     Returns:
         (N, H · fy, W · fx, C).
+
+    Examples:
+        >>> upsample_nearest(tf.constant([1.0, 2.0], shape=(1, 1, 2, 1)), (1, 2)).numpy().ravel()
+        array([1., 1., 2., 2.], dtype=float32)
     """
     n, h, w = tf.unstack(tf.shape(values)[:3])
     channels = values.shape[-1]
@@ -37,6 +41,10 @@ def upsample_linear(values: Any, factors: tuple[int, int]) -> Any:
 
     Returns:
         float (N, H · fy, W · fx, C).
+
+    Examples:
+        >>> upsample_linear(tf.constant([4.0, 8.0], shape=(1, 1, 2, 1)), (1, 2)).numpy().ravel()
+        array([3., 5., 7., 6.], dtype=float32)
     """
     for axis, factor in zip((1, 2), factors, strict=True):
         values = _interpolate(values, axis, factor)

@@ -123,3 +123,11 @@ def test_gradients_in_training_are_those_of_keras():
         strict=True,
     ):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_layer_that_is_not_trainable_normalises_with_its_averages_as_in_inference():
+    layer = MaskedBatchNormalization(trainable=False)
+    x, mask = np.full((1, 2, 2, 1), 5, np.float32), np.ones((1, 2, 2, 1), bool)
+
+    np.testing.assert_array_equal(layer([x, mask], training=True), layer([x, mask]))
+    assert not np.asarray(layer.moving_mean).any()
