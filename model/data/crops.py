@@ -5,18 +5,24 @@ Whatever moves a pixel moves its mask and its label with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.data.labelled import LabelledSample
 from model.data.nodata import draw_missing
+from model.data.normalization import Normalization
 from model.data.overview import Overview
 from model.data.scenes import Scene
+from model.data.warping import Warp
 from model.labels import IGNORE_LABEL
+
+Sampling = Literal["images", "area", "classes"]
+SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 
 _TRIES = 8
 _WHITE = {"uint8": 255.0, "uint16": 65535.0}
@@ -29,8 +35,15 @@ class AugmentationConfig:
     Attributes:
         crop: height and width of a crop in pixels; a smaller image is used whole.
         turns: whether to rotate by quarter turns and mirror at random.
-        brightness: largest shift of all values, as a fraction of the images' standard deviation.
-        contrast: largest relative change of the distances from the images' mean.
+        brightness: largest shift of the values of a channel, as a fraction of its scale; the same
+            for all channels.
+        contrast: largest relative change of the distances from a channel's mean.
+        band_brightness: largest shift of the values of each channel by itself, as a fraction of its
+            scale.
+        rotation: largest angle of a rotation in degrees, to both sides.
+        zoom: smallest and largest change of scale.
+        sampling: of crops: `"images"`, from one image after the other; `"area"`, from each as often
+            as it has labelled pixels; `"classes"`, around a pixel of each class as often.
         missing: smallest and largest fraction of pixels to take out.
         complete: probability that no pixel is taken out.
     """
@@ -39,13 +52,32 @@ class AugmentationConfig:
     turns: bool = True
     brightness: float = 0.2
     contrast: float = 0.2
+    band_brightness: float = 0.0
+    rotation: float = 0.0
+    zoom: tuple[float, float] = (1.0, 1.0)
+    sampling: Sampling = "images"
     missing: tuple[float, float] = (0.0, 0.6)
     complete: float = 0.5
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "missing", tuple(self.missing))
+        object.__setattr__(self, "zoom", tuple(self.zoom))
         if self.crop < 1:
             raise ValueError(f"`crop` must be positive. Received: {self.crop}")
+        if not 0 < self.zoom[0] <= self.zoom[1]:
+            raise ValueError(f"`zoom` must be two positive numbers in order. Received: {self.zoom}")
+        if self.sampling not in SAMPLINGS:
+            raise ValueError(
+                f"`sampling` must be one of {', '.join(SAMPLINGS)}. Received: {self.sampling!r}"
+            )
+
+    def draw_warp(self, rng: np.random.Generator) -> Warp | None:
+        """Draw a rotation and a change of scale; None if both are off."""
+        if not self.rotation and self.zoom == (1.0, 1.0):
+            return None
+        angle = math.radians(rng.uniform(-self.rotation, self.rotation))
+        low, high = np.log(self.zoom)
+        return Warp(angle, math.exp(rng.uniform(low, high)))
 
 
 class CropBatch(NamedTuple):
@@ -66,8 +98,7 @@ def augment(
     rng: np.random.Generator,
     sample: LabelledSample,
     config: AugmentationConfig,
-    pixel_mean: float,
-    pixel_scale: float,
+    normalization: Normalization,
 ) -> LabelledSample:
     """Return a random crop of a sample, rotated, with other light and with pixels taken out.
 
@@ -75,29 +106,32 @@ def augment(
         rng: source of randomness.
         sample: not changed.
         config: of the variation.
-        pixel_mean: centre of the change in contrast.
-        pixel_scale: unit of the change in brightness.
+        normalization: of each channel: centre of the change in contrast, and unit of the change in
+            brightness.
 
     Returns:
         A sample with a float32 image.
     """
-    return vary(rng, cut(rng, sample, config.crop), config, pixel_mean, pixel_scale)
+    return vary(rng, cut(rng, sample, config.crop), config, normalization)
 
 
 def vary(
     rng: np.random.Generator,
     piece: LabelledSample,
     config: AugmentationConfig,
-    pixel_mean: float,
-    pixel_scale: float,
+    normalization: Normalization,
 ) -> LabelledSample:
     """Return a crop, rotated, with other light and with pixels taken out; see `augment`."""
     white = _WHITE.get(str(piece.image.dtype))
     if config.turns:
         piece = turn(piece, int(rng.integers(4)), mirror=bool(rng.integers(2)))
+    means, scales = (np.asarray(values, np.float32) for values in normalization)
     gain = 1 + rng.uniform(-config.contrast, config.contrast)
-    shift = rng.uniform(-config.brightness, config.brightness) * pixel_scale
-    image = (piece.image.astype(np.float32) - pixel_mean) * gain + pixel_mean + shift
+    shift = rng.uniform(-config.brightness, config.brightness) * scales
+    if config.band_brightness:
+        bound = config.band_brightness
+        shift = shift + rng.uniform(-bound, bound, len(scales)).astype(np.float32) * scales
+    image = (piece.image.astype(np.float32) - means) * gain + means + shift
     image = image if white is None else np.clip(image, 0, white)
     image = np.where(piece.mask[..., None], image, 0).astype(np.float32)
     varied = LabelledSample(image, piece.mask, piece.labels)
@@ -128,16 +162,27 @@ def remove_pixels(sample: LabelledSample, missing: NDArray[np.bool_]) -> Labelle
     )
 
 
-def cut(rng: np.random.Generator, sample: LabelledSample, crop: int) -> LabelledSample:
+def cut(
+    rng: np.random.Generator, sample: LabelledSample, crop: int, target: int | None = None
+) -> LabelledSample:
     """Return a random crop that has labelled pixels.
 
     Args:
         rng: source of randomness.
         sample: with a labelled pixel.
         crop: height and width in pixels; a smaller sample is used whole.
+        target: class that the crop has a pixel of, if the sample does.
     """
     size = sample.mask.shape
     limits = [max(side - crop, 0) for side in size]
+    wanted = np.flatnonzero(sample.labels == target) if target is not None else np.empty(0)
+    if len(wanted):
+        place = divmod(int(wanted[rng.integers(len(wanted))]), size[1])
+        corner = [
+            int(np.clip(middle - rng.integers(crop), 0, limit))
+            for middle, limit in zip(place, limits, strict=True)
+        ]
+        return _slice(sample, corner, crop)
     for _ in range(_TRIES):
         corner = [int(rng.integers(limit + 1)) for limit in limits]
         piece = _slice(sample, corner, crop)
@@ -153,7 +198,11 @@ def cut(rng: np.random.Generator, sample: LabelledSample, crop: int) -> Labelled
 
 
 def cut_scene(
-    rng: np.random.Generator, scene: Scene, overview: Overview, crop: int
+    rng: np.random.Generator,
+    scene: Scene,
+    overview: Overview,
+    crop: int,
+    target: int | None = None,
 ) -> LabelledSample:
     """Return a random crop of a scene that has labelled pixels.
 
@@ -162,10 +211,12 @@ def cut_scene(
         scene: with a labelled pixel.
         overview: of the scene.
         crop: height and width in pixels; a smaller scene is used whole.
+        target: class that the crop has a pixel of, if one of several places does.
     """
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
         piece = scene.read(overview.draw(rng, crop))
-        if (piece.labels != IGNORE_LABEL).any():
+        is_found = target is None or (piece.labels == target).any()
+        if (is_found or attempt == _TRIES - 1) and (piece.labels != IGNORE_LABEL).any():
             return piece
     cell = overview.draw_cell(rng)
     labelled = np.argwhere(scene.read(cell).labels != IGNORE_LABEL)

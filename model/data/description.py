@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lacuna.errors import MalformedRequestError
-from lacuna.raster.band_parameters import ALPHAS, parse_bands
+from lacuna.raster.band_parameters import parse_bands
 from lacuna.raster.bands import Alpha, Band, BandSelection
-from lacuna.raster.limits import MOST_CHANNELS
-from lacuna.raster.nodata import NO_NODATA, NoData
+from lacuna.raster.nodata import NoData
+from model.data.classes import ClassDescription, check_count, read_classes
+from model.data.description_rules import IGNORED, RULES, are_names
+from model.data.ignored import leave_out
 
 DESCRIPTION_FILE = "dataset.toml"
 Depth = Literal["uint8", "uint16", "float32"]
-
-IGNORED = "ignore"
-"""Background of polygons whose class is unknown."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-
-
-@dataclass(frozen=True)
-class ClassDescription:
-    """A class that a pixel can belong to.
-
-    Attributes:
-        name: for people.
-        color: `#rrggbb`, for pictures of it.
-    """
-
-    name: str
-    color: str
-
-    @property
-    def rgb(self) -> tuple[int, int, int]:
-        """Red, green and blue, 0 to 255."""
-        red, green, blue = bytes.fromhex(self.color[1:])
-        return red, green, blue
 
 
 @dataclass(frozen=True)
@@ -62,6 +37,21 @@ class DatasetDescription:
         alpha: which band is alpha.
         label_field: attribute of polygons that tells their class, by name or id.
         background: class of the pixels outside of all polygons; `IGNORED` for unknown.
+        images_folder, labels_folder, masks_folder: where the files are, in the folder.
+        image_suffix, label_suffix, mask_suffix: ends of their names, which the others lack.
+        labels: whether label maps tell classes by `"numbers"`, or by the classes' `"colors"`.
+        annotations: names of files of COCO, in place of labels.
+        ignored_values: numbers in label maps that mean unknown, besides `IGNORE_LABEL`.
+        ignored_colors: the same of coloured ones.
+        ignored_names: of classes and categories that mean unknown.
+        unknown: whether a number or a color in no table is an `"error"`, or means unknown.
+        group: regular expression for the names of images; what its parentheses hold is the name of
+            the group, which stands on one side of the split. None if every image is one.
+        validation_groups: groups for validation.
+        test_groups: groups for the final score.
+        test_fraction: fraction of the images for the final score.
+        blocks: side of the blocks of images that the fractions are of, in pixels; None for whole
+            images.
         band_names: of the channels: those in `bands`, or those that all images have; empty if there
             are none. It is no key of the file.
     """
@@ -77,66 +67,29 @@ class DatasetDescription:
     alpha: Alpha = "auto"
     label_field: str = "class"
     background: str = IGNORED
+    images_folder: str = "images"
+    labels_folder: str = "labels"
+    masks_folder: str = "masks"
+    image_suffix: str = ""
+    label_suffix: str = ""
+    mask_suffix: str = ""
+    labels: Literal["numbers", "colors"] = "numbers"
+    annotations: tuple[str, ...] = ()
+    ignored_values: tuple[int, ...] = ()
+    ignored_colors: tuple[tuple[int, int, int], ...] = ()
+    ignored_names: tuple[str, ...] = ()
+    unknown: Literal["error", "ignore"] = "error"
+    group: str | None = None
+    validation_groups: tuple[str, ...] = ()
+    test_groups: tuple[str, ...] = ()
+    test_fraction: float | None = None
+    blocks: int | None = None
     band_names: tuple[str, ...] = ()
 
     @property
     def selection(self) -> BandSelection:
         """Bands of the images that are read."""
         return BandSelection(self.bands, self.alpha)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_bands(value: Any) -> bool:
-    try:
-        return parse_bands(value) is not None
-    except MalformedRequestError:
-        return False
-
-
-_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (
-        lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
-        "must be 1 to 100 letters, digits, dots, dashes and underscores",
-    ),
-    "description": (
-        lambda value: isinstance(value, str) and len(value) <= 2000,
-        "must be a text of at most 2000 characters",
-    ),
-    "nodata": (
-        lambda value: _is_number(value) or value == NO_NODATA,
-        f'must be a number or "{NO_NODATA}"',
-    ),
-    "channels": (
-        lambda value: (
-            isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_CHANNELS
-        ),
-        f"must be 1 to {MOST_CHANNELS}",
-    ),
-    "dtype": (
-        lambda value: value in ("uint8", "uint16", "float32"),
-        'must be "uint8", "uint16" or "float32"',
-    ),
-    "validation_fraction": (
-        lambda value: _is_number(value) and 0 < value < 1,
-        "must be between 0 and 1",
-    ),
-    "bands": (_is_bands, "must be a list of numbers from 1 or names"),
-    "alpha": (
-        lambda value: value in ALPHAS,
-        "must be " + " or ".join(f'"{choice}"' for choice in ALPHAS),
-    ),
-    "label_field": (
-        lambda value: isinstance(value, str) and 1 <= len(value) <= 100,
-        "must be the name of an attribute, of 1 to 100 letters",
-    ),
-    "background": (
-        lambda value: isinstance(value, str),
-        f'must be "{IGNORED}" or the name of a class',
-    ),
-}
 
 
 def read_description(path: Path) -> tuple[DatasetDescription | None, list[str]]:
@@ -154,49 +107,59 @@ def read_description(path: Path) -> tuple[DatasetDescription | None, list[str]]:
         return None, ["is missing; it names the model and its classes"]
     except (OSError, ValueError) as error:
         return None, [f"must be TOML; {error}"]
-    classes, faults = _read_classes(values.pop("classes", None))
-    if "name" not in values:
-        faults.append("name is missing")
-    for key, value in values.items():
-        if key not in _RULES:
-            known = ", ".join(["classes", *_RULES])
-            faults.append(f"{key} is unknown; there are {known}")
-        elif not _RULES[key][0](value):
-            faults.append(f"{key} {_RULES[key][1]}; it is {value!r}")
-    background, names = values.get("background", IGNORED), [entry.name for entry in classes]
-    if isinstance(background, str) and background not in (IGNORED, *names):
-        faults.append(f"background {_RULES['background'][1]}; it is {background!r}")
+    classes, faults = read_classes(values.pop("classes", None), path.parent)
+    ignored = leave_out(classes, values.pop("ignore", []))
+    faults += _check_values(values, [entry.name for entry in ignored.classes])
+    faults += _check_groups(values)
+    faults += ignored.faults
+    if classes:
+        faults += check_count(ignored.classes)
     if faults:
         return None, faults
-    values["bands"] = parse_bands(values.get("bands"))
-    return DatasetDescription(classes=classes, **values), []
+    annotations = values.get("annotations", [])
+    return DatasetDescription(
+        **{
+            **values,
+            "bands": parse_bands(values.get("bands")),
+            "annotations": (annotations,) if isinstance(annotations, str) else tuple(annotations),
+            "validation_groups": tuple(values.get("validation_groups", ())),
+            "test_groups": tuple(values.get("test_groups", ())),
+        },
+        classes=ignored.classes,
+        ignored_values=ignored.values,
+        ignored_colors=ignored.colors,
+        ignored_names=ignored.names,
+    ), []
 
 
-def _read_classes(values: Any) -> tuple[tuple[ClassDescription, ...], list[str]]:
-    rule = 'classes must be a list of 2 to 255 like {name = "water", color = "#4477aa"}'
-    if not isinstance(values, list) or not 2 <= len(values) <= 255:
-        return (), [f"{rule}; it is {values!r}"]
-    faults = [
-        f"classes: number {index} must have a name of 1 to 100 letters and a color like #4477aa, "
-        f"and nothing else; it is {value!r}"
-        for index, value in enumerate(values)
-        if not _is_class(value)
-    ]
-    if faults:
-        return (), faults
-    names = [value["name"] for value in values]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        return (), [f"classes must have different names; {', '.join(repeated)} is repeated"]
-    return tuple(ClassDescription(**value) for value in values), []
+def _check_values(values: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
+    """Return the faults of single keys."""
+    faults = [] if "name" in values else ["name is missing"]
+    for key, value in values.items():
+        if key not in RULES:
+            known = ", ".join(["classes", "ignore", *RULES])
+            faults.append(f"{key} is unknown; there are {known}")
+        elif not RULES[key][0](value):
+            faults.append(f"{key} {RULES[key][1]}; it is {value!r}")
+    background = values.get("background", IGNORED)
+    if isinstance(background, str) and background not in (IGNORED, *classes):
+        faults.append(f"background {RULES['background'][1]}; it is {background!r}")
+    return faults
 
 
-def _is_class(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and set(value) == {"name", "color"}
-        and isinstance(value["name"], str)
-        and 1 <= len(value["name"]) <= 100
-        and isinstance(value["color"], str)
-        and _COLOR.fullmatch(value["color"]) is not None
-    )
+def _check_groups(values: Mapping[str, Any]) -> list[str]:
+    """Return the faults of keys that go together."""
+    faults = []
+    for part in ("validation", "test"):
+        if f"{part}_groups" in values and "group" not in values:
+            faults.append(f"{part}_groups needs group, which names the group of an image")
+        if f"{part}_groups" in values and f"{part}_fraction" in values:
+            faults.append(f"{part}_groups and {part}_fraction exclude each other")
+    if "blocks" in values and "group" in values:
+        faults.append("blocks and group exclude each other")
+    both = _read_names(values, "validation_groups") & _read_names(values, "test_groups")
+    return faults + [f"test_groups: {name} is in validation_groups too" for name in sorted(both)]
+
+
+def _read_names(values: Mapping[str, Any], key: str) -> set[str]:
+    return set(values[key]) if are_names(values.get(key)) else set()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.appearance.statistics import ImageStatistics, measure_image, pool
+from lacuna.appearance.statistics import TILE_SIDE, ImageStatistics, measure_image, pool
 from lacuna.windows.window import Window
 from model.data.overview import Overview
 from model.data.reading import TrainingImage
@@ -16,6 +16,9 @@ from model.labels import IGNORE_LABEL
 
 TURN_PIXELS = 1 << 24
 """Labelled pixels of a scene that count as much as another image."""
+
+_PART_VALUES = 1 << 22
+"""Most values that are measured together."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,6 @@ class Facts:
         size: height and width in pixels.
         channels: number of channels.
         valid: number of valid pixels.
-        total: sum of the valid values.
-        squares: sum of their squares.
         statistics: of the valid values.
         class_pixels: number of valid pixels of each label.
         band_names: of the channels; empty if the file does not name all of them.
@@ -42,8 +43,6 @@ class Facts:
     size: tuple[int, int]
     channels: int
     valid: int
-    total: float
-    squares: float
     statistics: ImageStatistics
     class_pixels: tuple[int, ...]
     band_names: tuple[str, ...]
@@ -65,19 +64,33 @@ def measure(image: TrainingImage, labels: NDArray[Any], digest: str) -> Facts:
         digest: of its files.
     """
     values, valid = image.values, image.valid
-    inside = values[valid].astype(np.float64)
+    statistics = _measure_rows(values, valid)
     return Facts(
         digest,
         str(values.dtype),
         (values.shape[0], values.shape[1]),
         values.shape[2],
-        len(inside),
-        float(inside.sum()),
-        float(np.square(inside).sum()),
-        measure_image(values, valid),
+        statistics.pixels,
+        statistics,
         tuple(count_labels(image, labels).tolist()),
         image.band_names,
         image.doubts,
+    )
+
+
+def _measure_rows(values: NDArray[Any], valid: NDArray[np.bool_]) -> ImageStatistics:
+    """Measure an image in parts of whole rows, since each value takes 24 bytes meanwhile."""
+    rows = max(_PART_VALUES // (values.shape[1] * values.shape[2]), TILE_SIDE)
+    if len(values) <= rows:
+        return measure_image(values, valid)
+    parts = [np.s_[top : top + rows] for top in range(0, len(values), rows)]
+    pixels = np.count_nonzero(valid)
+    return pool(
+        [
+            measure_image(values[part], valid[part], np.count_nonzero(valid[part]) / pixels)
+            for part in parts
+            if valid[part].any()
+        ]
     )
 
 
@@ -131,15 +144,12 @@ class SceneMeasurement:
         if self._example is None or not self.overview.pixels:
             return None
         statistics, values = pool(self._parts), self._example.values
-        mean, pixels = statistics.mean, statistics.pixels
         return Facts(
             digest,
             str(values.dtype),
             self.overview.size,
             values.shape[2],
-            pixels,
-            float(pixels * mean.sum()),
-            float(pixels * (statistics.variance + np.square(mean)).sum()),
+            statistics.pixels,
             statistics,
             tuple(self._class_pixels.tolist()),
             self._example.band_names,

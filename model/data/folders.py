@@ -2,33 +2,32 @@
 
 DIR/dataset.toml         names the model and its classes
 DIR/images/NAME.ext      of any format that the server reads, any sizes mixed
-DIR/labels/NAME.ext      class ids as they are stored, 255 = unknown; or polygons
+DIR/labels/NAME.ext      class ids as they are stored, 255 = unknown; colours; or polygons
 DIR/masks/NAME.ext       optional; non-zero = valid
-DIR/train.txt, DIR/validation.txt    optional; names, one a line
+DIR/train.txt, DIR/validation.txt, DIR/test.txt    optional; names, one a line
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
-from lacuna.appearance.comparison import FamiliarRange
-from lacuna.appearance.statistics import ChannelStatistics, combine
 from lacuna.raster.sidecar import choose_mask
+from model.data.dataset import Dataset, count_classes, take_stock
 from model.data.description import DESCRIPTION_FILE, DatasetDescription, Depth, read_description
 from model.data.facts import Facts
+from model.data.folds import plan_folds
 from model.data.inspection import inspect, inspect_orphan
 from model.data.label_files import read_label_file
 from model.data.labelled import LabelledSample, make_sample
-from model.data.listing import SPLIT_FILES, Entry, list_entries, split_entries
-from model.data.overview import Overview
+from model.data.listing import Entry, list_entries
 from model.data.reading import read_image, read_mask
 from model.data.scenes import SCENE_BYTES
+from model.data.splits import Split, divide_entries, split_entries
 
 _THREADS = 4
 _MOST_CHARACTERS = 100
@@ -49,70 +48,127 @@ class DatasetError(ValueError):
         self.faults = tuple(faults)
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A folder without faults.
-
-    Attributes:
-        folder: its path.
-        description: including the channels and the dtype of the images.
-        training: the images for training.
-        validation: the images for validation.
-        pixel_mean: of the valid values of the training images.
-        pixel_scale: their standard deviation, 1 if they are all the same.
-        statistics: of each channel of the valid values of the training images.
-        class_pixels: labelled valid pixels of each class, in the training and validation images.
-        sizes: height and width of each image, by name.
-        valid_fraction: of all pixels.
-        digest: of all files of the images.
-        notes: remarks on the images that are not faults.
-        scenes: where those images that are read by windows have labels, by name.
-        turns: the training images of a round, a scene as often as it counts.
-    """
-
-    folder: Path
-    description: DatasetDescription
-    training: tuple[Entry, ...]
-    validation: tuple[Entry, ...]
-    pixel_mean: float
-    pixel_scale: float
-    statistics: tuple[ChannelStatistics, ...]
-    class_pixels: Mapping[str, tuple[int, ...]]
-    sizes: Mapping[str, tuple[int, int]]
-    valid_fraction: float
-    digest: str
-    notes: tuple[str, ...]
-    scenes: Mapping[str, Overview]
-    turns: tuple[Entry, ...]
-
-
-def read_dataset(folder: Path, scene_bytes: int = SCENE_BYTES) -> Dataset:
+def read_dataset(folder: Path, scene_bytes: int = SCENE_BYTES, fold: str = "") -> Dataset:
     """Check a folder and summarise its images.
 
     Args:
         folder: with the layout above.
         scene_bytes: size of the largest decoded image that is read whole.
+        fold: number of folds, a slash and the name of one of them, as in `Dataset.fold`; empty for
+            the split of the folder.
 
     Raises:
         DatasetError: lists all faults.
     """
+    if fold:
+        found = read_folds(folder, fold.partition("/")[0], scene_bytes)
+        for one in found:
+            if one.fold == fold:
+                return one
+        raise DatasetError(folder, [f"{DESCRIPTION_FILE}: no fold is {fold} any longer"])
+    checked = _check_folder(folder, scene_bytes)
+    split, faults = split_entries(folder, checked.entries, checked.description)
+    if not faults and checked.resolved is not None:
+        faults = _find_unseen(checked.resolved, split, checked.facts)
+    return take_stock(folder, checked.resolve(folder, faults), split, checked.facts)
+
+
+def read_folds(folder: Path, folds: str, scene_bytes: int = SCENE_BYTES) -> list[Dataset]:
+    """Check a folder, and split it in several ways; see `plan_folds`.
+
+    Args:
+        folder: with the layout above.
+        folds: their number, or `BY_GROUP`.
+        scene_bytes: size of the largest decoded image that is read whole.
+
+    Raises:
+        DatasetError: lists all faults.
+    """
+    checked = _check_folder(folder, scene_bytes)
+    known = checked.description or DatasetDescription("", ())
+    planned, faults = plan_folds(checked.entries, known, folds)
+    resolved = checked.resolve(folder, faults)
+    return [
+        replace(take_stock(folder, resolved, split, checked.facts), fold=f"{folds}/{name}")
+        for name, split in planned
+    ]
+
+
+def read_labelled(folder: Path, scene_bytes: int = SCENE_BYTES) -> Dataset:
+    """Check a folder whose images are all there to be scored; see `read_dataset`.
+
+    Returns:
+        A data set whose images are those of its `test`, and of its `training`, too.
+    """
+    checked = _check_folder(folder, scene_bytes)
+    entries = checked.entries
+    resolved = checked.resolve(folder, [])
+    return take_stock(folder, resolved, Split(entries, (), entries), checked.facts)
+
+
+class _Checked(NamedTuple):
+    """A folder of which every file was read.
+
+    Attributes:
+        description: None if it has faults.
+        resolved: including the channels and the dtype of the images; None if they are not known.
+        entries: all images.
+        facts: about the images, by name.
+        faults: all that is wrong.
+    """
+
+    description: DatasetDescription | None
+    resolved: DatasetDescription | None
+    entries: tuple[Entry, ...]
+    facts: Mapping[str, Facts]
+    faults: tuple[str, ...]
+
+    def resolve(self, folder: Path, more: Sequence[str]) -> DatasetDescription:
+        """Return the description of a folder without faults, further ones included.
+
+        Raises:
+            DatasetError: if there are any.
+        """
+        if self.faults or more or self.resolved is None:
+            raise DatasetError(folder, (*self.faults, *more))
+        return self.resolved
+
+
+def _check_folder(folder: Path, scene_bytes: int) -> _Checked:
     description, faults = read_description(folder / DESCRIPTION_FILE)
     faults = [f"{DESCRIPTION_FILE}: {fault}" for fault in faults]
-    entries, orphans, listing_faults = list_entries(folder)
+    known = description or DatasetDescription("", ())
+    whole, orphans, listing_faults = list_entries(folder, known)
+    entries = divide_entries(whole, known)
     with ThreadPoolExecutor(_THREADS) as pool:
         results = list(
             pool.map(lambda entry: inspect(entry, description, folder, scene_bytes), entries)
         )
+    # Of several parts of an image one may have no labels; it is left out.
     facts = {entry.name: found for entry, (found, _) in zip(entries, results, strict=True) if found}
     faults += listing_faults
-    faults += [fault for path in orphans for fault in inspect_orphan(path, folder)]
+    faults += [fault for orphan in orphans for fault in inspect_orphan(orphan, known, folder)]
     faults += [fault for _, found in results for fault in found]
+    faults = list(dict.fromkeys(faults))  # an image is read for each of its parts
+    entries = [entry for entry in entries if entry.blocks is None or entry.name in facts]
     resolved, odd_ones = _resolve(description, facts, {entry.name: entry for entry in entries})
-    training, validation, split_faults = split_entries(folder, entries, description)
-    faults += odd_ones + split_faults
-    if faults or resolved is None:
-        raise DatasetError(folder, faults)
-    return _take_stock(folder, resolved, training, validation, facts)
+    return _Checked(description, resolved, tuple(entries), facts, (*faults, *odd_ones))
+
+
+def _find_unseen(
+    description: DatasetDescription, split: Split, facts: Mapping[str, Facts]
+) -> list[str]:
+    """Return the faults of classes that no training image has, if all of these could be read."""
+    if any(entry.name not in facts for entry in split.training):
+        return []
+    learnt = [facts[entry.name] for entry in split.training]
+    counts = count_classes(learnt, len(description.classes))
+    return [
+        f"{DESCRIPTION_FILE}: classes must occur in training images; none has a pixel of class "
+        f"{entry.name}"
+        for entry, count in zip(description.classes, counts, strict=True)
+        if not count
+    ]
 
 
 def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample:
@@ -126,8 +182,8 @@ def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample
     image = read_image(entry.image.read_bytes(), nodata, description.selection)
     if mask_path is not None:
         image = image._replace(valid=image.valid & read_mask(mask_path.read_bytes()))
-    labels = read_label_file(entry.labels.read_bytes(), entry, description)
-    return make_sample(image, labels, description)
+    data = b"" if entry.annotations is not None else entry.labels.read_bytes()
+    return make_sample(image, read_label_file(data, entry, description).labels, description)
 
 
 def _resolve(
@@ -142,7 +198,7 @@ def _resolve(
     dtype = (description and description.dtype) or _most_common_dtype(facts.values())
     faults = []
     for name, found in facts.items():
-        path = f"images/{entries[name].image.name}"
+        path = f"{entries[name].image.parent.name}/{entries[name].image.name}"
         if found.channels != channels and (found.channels, channels) != (1, 3):
             faults.append(f"{path}: must have {channels} channels; it has {found.channels}")
         if dtype not in (found.dtype, "float32"):
@@ -173,88 +229,3 @@ def _most_common_channels(facts: Iterable[Facts]) -> int:
 def _most_common_dtype(facts: Iterable[Facts]) -> Depth:
     counts = Counter(found.dtype for found in facts)
     return cast("Depth", max(counts, key=lambda dtype: (counts[dtype], dtype)))
-
-
-def _take_stock(
-    folder: Path,
-    description: DatasetDescription,
-    training: tuple[Entry, ...],
-    validation: tuple[Entry, ...],
-    facts: Mapping[str, Facts],
-) -> Dataset:
-    learnt = [facts[entry.name] for entry in training]
-    used = learnt + [facts[entry.name] for entry in validation]
-    count = sum(found.valid * found.channels for found in learnt)
-    mean = sum(found.total for found in learnt) / count
-    variance = max(sum(found.squares for found in learnt) / count - mean**2, 0.0)
-    pixels = {
-        "training": _count_classes(learnt, len(description.classes)),
-        "validation": _count_classes(used[len(learnt) :], len(description.classes)),
-    }
-    notes = [
-        f"no {name} image has a pixel of class {entry.name}"
-        for name, counts in pixels.items()
-        for entry, pixel_count in zip(description.classes, counts, strict=True)
-        if not pixel_count
-    ]
-    statistics = combine((found.statistics for found in learnt), description.channels or 1)
-    notes += _note_unlike(FamiliarRange(statistics), validation, facts)
-    notes += _note_bands(facts)
-    left_out = len(facts) - len(used)
-    if left_out:
-        notes.append(f"{left_out} images are in neither {' nor '.join(SPLIT_FILES)}")
-    order = [
-        f"{part}:{facts[e.name].digest}"
-        for part, es in (("t", training), ("v", validation))
-        for e in es
-    ]
-    return Dataset(
-        folder=folder,
-        description=description,
-        training=training,
-        validation=validation,
-        pixel_mean=mean,
-        pixel_scale=variance**0.5 or 1.0,
-        statistics=statistics,
-        class_pixels=pixels,
-        sizes={entry.name: facts[entry.name].size for entry in (*training, *validation)},
-        valid_fraction=sum(f.valid for f in used) / sum(f.size[0] * f.size[1] for f in used),
-        digest=hashlib.blake2b("\n".join(order).encode(), digest_size=16).hexdigest(),
-        notes=tuple(notes),
-        scenes={
-            entry.name: overview
-            for entry in (*training, *validation)
-            if (overview := facts[entry.name].overview) is not None
-        },
-        turns=tuple(entry for entry in training for _ in range(facts[entry.name].turns)),
-    )
-
-
-def _note_bands(facts: Mapping[str, Facts]) -> list[str]:
-    """Note the images whose bands may not be what they are taken for."""
-    named = {found.band_names: name for name, found in facts.items() if found.band_names}
-    notes = []
-    if len(named) > 1:
-        (first, one), (second, other), *_ = named.items()
-        notes.append(
-            f"bands are named {', '.join(first)} in {one} and {', '.join(second)} in {other}: "
-            f"bands in {DESCRIPTION_FILE} chooses them by name"
-        )
-    doubts = {doubt: name for name, found in facts.items() for doubt in found.doubts}
-    return [*notes, *(f"{name}: {doubt}" for doubt, name in doubts.items())]
-
-
-def _note_unlike(
-    familiar: FamiliarRange, validation: Sequence[Entry], facts: Mapping[str, Facts]
-) -> list[str]:
-    """Note the validation images whose values are unlike those of the training images."""
-    notes = []
-    for entry in validation:
-        difference = familiar.check_image(facts[entry.name].statistics)
-        if difference:
-            notes.append(f"{entry.image.name} is unlike the training images: {difference}")
-    return notes
-
-
-def _count_classes(facts: Sequence[Facts], classes: int) -> tuple[int, ...]:
-    return tuple(sum(found.class_pixels[index] for found in facts) for index in range(classes))

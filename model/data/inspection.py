@@ -16,18 +16,22 @@ from lacuna.errors import LacunaError
 from lacuna.geo.source import open_raster
 from lacuna.raster.formats import IMAGE_SUFFIXES
 from lacuna.raster.sidecar import choose_mask
+from lacuna.windows.window import Window
 from model.data.description import DatasetDescription
 from model.data.facts import Facts, SceneMeasurement, measure
 from model.data.label_files import check_size, has_polygons, open_labels, read_label_file
-from model.data.listing import Entry, show_path
-from model.data.reading import TrainingImage, read_image, read_labels, read_mask
+from model.data.listing import Entry, Orphan, show_path
+from model.data.reading import TrainingImage, read_colors, read_image, read_labels, read_mask
 from model.data.scenes import SCENE_BYTES, Scene, is_scene, open_image
 from model.labels import IGNORE_LABEL
 
 _NOTHING_LEARNT = "no valid pixel has a label"
-_MOST_IDS = 5
 _READERS: Mapping[str, Callable[[bytes], Any]] = MappingProxyType(
-    {"images": read_image, "labels": read_labels, "masks": read_mask}
+    {
+        "images": read_image,
+        "labels": read_labels,
+        "masks": read_mask,
+    }
 )
 
 Found = TypeVar("Found")
@@ -47,7 +51,7 @@ def inspect(
     Returns:
         The facts, None if something is wrong; and all that is wrong.
     """
-    if description is None and has_polygons(entry):
+    if description is None and (has_polygons(entry) or entry.annotations is not None):
         return None, []  # their classes are not known
     known = description or DatasetDescription("", ())
     inspection = _Inspection(entry, known, folder)
@@ -58,10 +62,12 @@ def inspect(
     return (None if inspection.faults else facts), inspection.faults
 
 
-def inspect_orphan(path: Path, folder: Path) -> list[str]:
+def inspect_orphan(orphan: Orphan, description: DatasetDescription, folder: Path) -> list[str]:
     """Return what is wrong with a file that lacks others, besides; large ones are not read."""
-    read = _READERS[path.parent.name]
-    inspection = _Inspection(Entry(path.stem, path, path, None), DatasetDescription("", ()), folder)
+    path, read = orphan.path, _READERS[orphan.kind]
+    if orphan.kind == "labels" and description.labels == "colors":
+        read = read_colors
+    inspection = _Inspection(Entry(path.stem, path, path, None), description, folder)
     if path.suffix.lower() in IMAGE_SUFFIXES and path.stat().st_size <= SCENE_BYTES:
         inspection.read_file(path, read)
     return inspection.faults
@@ -81,21 +87,19 @@ class _Inspection:
         mask_path, nodata = choose_mask(entry.image, entry.mask, description.nodata)
         bands = description.selection
         image = self.read_file(entry.image, lambda data: read_image(data, nodata, bands))
-        labels = self.read_file(
-            entry.labels, lambda data: read_label_file(data, entry, description)
-        )
+        labels = self._read_labels()
         mask = self.read_file(mask_path, read_mask) if mask_path else None
         if image is not None:
             for path, found in ((entry.labels, labels), (mask_path, mask)):
                 if path is not None and found is not None:
                     self._check_size(path, found.shape, image.valid.shape)
-        if labels is not None:
-            self._check_ids(set(np.unique(labels).tolist()))
         if self.faults or image is None or labels is None:
             return None
         valid = image.valid if mask is None else image.valid & mask
-        if not (valid & (labels != IGNORE_LABEL)).any():
-            self._tell(entry.image, _NOTHING_LEARNT)
+        if entry.blocks is not None:
+            valid = valid & entry.blocks.select(Window(0, 0, *valid.shape))
+        if description.classes and not (valid & (labels != IGNORE_LABEL)).any():
+            self._tell_nothing_learnt()
             return None
         return measure(image._replace(valid=valid), labels, self._digest.hexdigest())
 
@@ -104,7 +108,7 @@ class _Inspection:
         scene = self._open_scene()
         if scene is None:
             return None
-        measurement, ids = SceneMeasurement(scene.size), set[int]()
+        measurement = SceneMeasurement(scene.size)
         for window in scene.plan_windows():
             if not scene.may_hold_data(window):
                 continue
@@ -112,16 +116,29 @@ class _Inspection:
             labels = self._try(self._entry.labels, partial(scene.read_labels, window))
             if image is None or labels is None:
                 return None
-            ids.update(np.unique(labels).tolist())
             self._hash(image, labels)
+            if self._entry.blocks is not None:
+                image = image._replace(valid=image.valid & self._entry.blocks.select(window))
             measurement.add(window, image, labels)
-        self._check_ids(ids)
         for fault in scene.labels.faults:
             self._tell(self._entry.labels, fault)
         facts = measurement.finish(self._digest.hexdigest(), scene.image.notes)
-        if facts is None and not self.faults:
-            self._tell(self._entry.image, _NOTHING_LEARNT)
+        if facts is None and not self.faults and self._description.classes:
+            self._tell_nothing_learnt()
         return facts
+
+    def _read_labels(self) -> NDArray[np.uint8] | None:
+        entry, description = self._entry, self._description
+        if entry.annotations is None:
+            found = self.read_file(
+                entry.labels, lambda data: read_label_file(data, entry, description)
+            )
+        else:
+            self._digest.update(repr(entry.annotations.shapes).encode())
+            found = self._try(entry.labels, lambda: read_label_file(b"", entry, description))
+        if found is not None and found.fault:
+            self._tell(entry.labels, found.fault)
+        return None if found is None else found.labels
 
     def _open_scene(self) -> Scene | None:
         entry, description = self._entry, self._description
@@ -166,16 +183,11 @@ class _Inspection:
     def _check_size(self, path: Path, found: tuple[int, ...], size: tuple[int, ...]) -> None:
         self._try(path, lambda: check_size(found, size, self._entry.image.name))
 
-    def _check_ids(self, ids: set[int]) -> None:
-        classes = len(self._description.classes)
-        unknown = sorted(ids - set(range(classes)) - {IGNORE_LABEL})
-        if unknown and classes:
-            shown = ", ".join(str(value) for value in unknown[:_MOST_IDS])
-            self._tell(
-                self._entry.labels,
-                f"class ids must be 0 to {classes - 1}, or {IGNORE_LABEL}; it holds {shown}"
-                + (", …" if len(unknown) > _MOST_IDS else ""),
-            )
+    def _tell_nothing_learnt(self) -> None:
+        if self._entry.blocks is None:  # other blocks may have labels
+            self._tell(self._entry.image, _NOTHING_LEARNT)
 
     def _tell(self, path: Path, fault: str) -> None:
-        self.faults.append(f"{show_path(path, self._folder)}: {fault}")
+        annotated = self._entry.annotations if path == self._entry.labels else None
+        where = f" of {annotated.file}" if annotated else ""
+        self.faults.append(f"{show_path(path, self._folder)}{where}: {fault}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import InvalidImageError, SceneError
@@ -12,12 +13,17 @@ from lacuna.geo.alignment import describe_misalignment
 from lacuna.geo.features.files import FEATURE_SUFFIXES
 from lacuna.geo.grid import Grid
 from lacuna.geo.source import RasterSource, open_raster
+from lacuna.raster.images import ImageFile
+from lacuna.raster.limits import UNLIMITED
 from lacuna.windows.window import Window
+from model.data.blocks import Blocks
+from model.data.coco import draw_labels
 from model.data.description import DatasetDescription
-from model.data.label_rasters import LabelRaster, find_unknown, ignore_nodata
+from model.data.label_rasters import LabelRaster, find_unknown
+from model.data.label_tables import LabelTable
 from model.data.listing import Entry
 from model.data.polygons import PolygonLabels
-from model.data.reading import read_labels
+from model.data.reading import read_colors, read_labels
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -29,12 +35,12 @@ class Labels(Protocol):
     def faults(self) -> tuple[str, ...]:
         """Faults of what was read so far."""
 
-    def read(self, window: Window) -> NDArray[Any]:
-        """Return the labels of a window, integer (H, W): class ids, or `IGNORE_LABEL`."""
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Return the labels of a window, uint8 (H, W): class ids, or `IGNORE_LABEL`."""
 
 
 def has_polygons(entry: Entry) -> bool:
-    """Return whether the labels of an image are polygons."""
+    """Return whether the labels of an image are polygons in a vector file."""
     return entry.labels.suffix.lower() in FEATURE_SUFFIXES
 
 
@@ -49,43 +55,89 @@ def open_labels(entry: Entry, grid: Grid, description: DatasetDescription) -> La
     Raises:
         LacunaError: if they cannot be read, or do not fit the image.
     """
+    labels: PolygonLabels | LabelRaster
     if has_polygons(entry):
-        return PolygonLabels(entry.labels, grid, description)
-    labels = LabelRaster(entry.labels)
-    check_size(labels.grid.size, grid.size, entry.image.name)
-    _check_alignment(labels.grid, grid)
-    return labels
+        labels = PolygonLabels(entry.labels, grid, description)
+    else:
+        labels = LabelRaster(entry.labels, description)
+        check_size(labels.grid.size, grid.size, entry.image.name)
+        _check_alignment(labels.grid, grid)
+    return labels if entry.blocks is None else BlockLabels(labels, entry.blocks)
 
 
-def read_label_file(data: bytes, entry: Entry, description: DatasetDescription) -> NDArray[Any]:
+class BlockLabels:
+    """Labels of some blocks of an image.
+
+    Args:
+        labels: of the whole image.
+        blocks: others are unknown.
+    """
+
+    def __init__(self, labels: Labels, blocks: Blocks) -> None:
+        self._labels, self._blocks = labels, blocks
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Faults of what was read so far."""
+        return self._labels.faults
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Return the labels of a window, uint8 (H, W): class ids, or `IGNORE_LABEL`."""
+        return self._blocks.hide(self._labels.read(window), window)
+
+
+class FoundLabels(NamedTuple):
+    """Labels of an image.
+
+    Attributes:
+        labels: uint8 (H, W), class ids, or `IGNORE_LABEL`.
+        fault: what is wrong with them, besides; empty if nothing is.
+    """
+
+    labels: NDArray[np.uint8]
+    fault: str = ""
+
+
+def read_label_file(data: bytes, entry: Entry, description: DatasetDescription) -> FoundLabels:
     """Read all labels of an image.
 
     Args:
-        data: of the file with the labels.
+        data: of the file with the labels; not read for polygons and annotations.
         entry: of the image.
         description: of the dataset.
-
-    Returns:
-        integer (H, W), class ids, or `IGNORE_LABEL`.
 
     Raises:
         LacunaError: if they cannot be read, or do not fit the image.
     """
+    found = _read_whole(data, entry, description)
+    if entry.blocks is None:
+        return found
+    height, width = found.labels.shape
+    return found._replace(labels=entry.blocks.hide(found.labels, Window(0, 0, height, width)))
+
+
+def _read_whole(data: bytes, entry: Entry, description: DatasetDescription) -> FoundLabels:
+    if entry.annotations is not None:
+        header = ImageFile(entry.image.read_bytes()).read_header(UNLIMITED)
+        size = header.height, header.width
+        return FoundLabels(draw_labels(entry.annotations, size, description))
     if has_polygons(entry):
         grid = open_raster(entry.image).grid
         labels = PolygonLabels(entry.labels, grid, description)
         burnt = labels.read(Window(0, 0, grid.height, grid.width))
         if labels.faults:
             raise SceneError("; ".join(labels.faults))
-        return burnt
-    found = read_labels(data)
+        return FoundLabels(burnt)
+    stored, nodata = _read_stored(data, description), None
     source = _open_tiff(entry.labels)
-    if source is None:
-        return found
-    image = _open_tiff(entry.image)
-    if image is not None:
-        _check_alignment(source.grid, image.grid)
-    return ignore_nodata(found, find_unknown(source.bands[0].nodata))
+    if source is not None:
+        image = _open_tiff(entry.image)
+        if image is not None:
+            _check_alignment(source.grid, image.grid)
+        nodata = find_unknown(source.bands[0].nodata)
+    table = LabelTable(description, nodata)
+    found = table.look_up(stored)
+    return FoundLabels(found, table.describe_unknown())
 
 
 def check_size(found: tuple[int, ...], size: tuple[int, ...], image: str) -> None:
@@ -106,6 +158,17 @@ def check_size(found: tuple[int, ...], size: tuple[int, ...], image: str) -> Non
             + _times(found)
             + "; the sides are swapped, as by an EXIF orientation of only one of them" * is_turned
         )
+
+
+def _read_stored(data: bytes, description: DatasetDescription) -> NDArray[Any]:
+    if description.labels == "colors":
+        return read_colors(data)
+    try:
+        return read_labels(data)
+    except InvalidImageError as error:
+        if "one channel" in error.message:
+            raise InvalidImageError(f'{error.message}; colours need labels = "colors"') from None
+        raise
 
 
 def _times(size: tuple[int, ...]) -> str:

@@ -1,23 +1,26 @@
-"""The files of a folder of images, and its split into training and validation images."""
+"""The files of a folder of images."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from lacuna.geo.features.files import FEATURE_SUFFIXES
 from lacuna.raster.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from lacuna.raster.sidecar import SIDECAR_SUFFIX
-from model.data.description import DESCRIPTION_FILE, DatasetDescription
+from model.data.blocks import Blocks
+from model.data.coco import CocoImage, find_strangers, read_coco
+from model.data.description import DatasetDescription
 
-DEFAULT_VALIDATION_FRACTION = 0.2
-SPLIT_FILES = ("train.txt", "validation.txt")
 VRT_SUFFIX = ".vrt"
 """Suffix of GDAL's virtual rasters, which put others together."""
 
-_FOLDERS = {
+Kind = Literal["images", "labels", "masks"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_SHOWN = 5
+_SUFFIXES = {
     "images": (*IMAGE_SUFFIXES, VRT_SUFFIX),
     "labels": (*LABEL_SUFFIXES, VRT_SUFFIX, *FEATURE_SUFFIXES),
     "masks": (*IMAGE_SUFFIXES, VRT_SUFFIX),
@@ -36,41 +39,110 @@ class Entry(NamedTuple):
     image: Path
     labels: Path
     mask: Path | None
+    annotations: CocoImage | None = None
+    blocks: Blocks | None = None
 
 
-def list_entries(folder: Path) -> tuple[list[Entry], list[Path], list[str]]:
+class Orphan(NamedTuple):
+    """A file that belongs to no image, or an image without labels."""
+
+    kind: Kind
+    path: Path
+
+
+def list_entries(
+    folder: Path, description: DatasetDescription
+) -> tuple[list[Entry], list[Orphan], list[str]]:
     """Find the images with their labels and masks.
 
     Args:
-        folder: with `images`, `labels` and, optionally, `masks`. Polygons may stand in `images`.
+        folder: with images, labels and, optionally, masks. Polygons may stand beside images.
+        description: tells the folders, and the ends of names in them.
 
     Returns:
         The images that have labels, by name; files that belong to none of them; and the faults.
     """
     faults: list[str] = []
-    polygons = _list_polygons(folder / "images", faults)
-    optional = {"masks", "labels"} if polygons else {"masks"}
-    files = {kind: _list_files(folder, kind, faults, optional) for kind in _FOLDERS}
-    images, labels, masks = files["images"], files["labels"], files["masks"]
+    if description.annotations:
+        return _list_annotated(folder, description)
+    images_folder = description.images_folder
+    polygons = _list_polygons(folder / images_folder, folder, faults)
+    optional: set[Kind] = {"masks", "labels"} if polygons else {"masks"}
+    images, labels, masks = (
+        list_files(folder, kind, description, faults, optional) for kind in KINDS
+    )
     for name, path in polygons.items():
         if labels.setdefault(name, path) is not path:
             faults.append(f"{show_path(path, folder)}: {show_path(labels[name], folder)} is there")
-    bare = [images[name] for name in sorted(images.keys() - labels.keys())]
-    orphans = [
-        maps[name] for maps in (labels, masks) for name in sorted(maps.keys() - images.keys())
-    ]
+    bare = sorted(images.keys() - labels.keys())
     faults += [
-        f"{show_path(path, folder)}: has no label map labels/{path.stem}, which may be "
-        f"{', '.join(_FOLDERS['labels'])}"
-        for path in bare
+        f"{show_path(images[name], folder)}: has no label map {description.labels_folder}/{name}"
+        f"{description.label_suffix}, which may be {', '.join(_SUFFIXES['labels'])}"
+        for name in bare
     ]
-    faults += [f"{show_path(path, folder)}: has no image images/{path.stem}.*" for path in orphans]
     names = sorted(images.keys() & labels.keys())
     entries = [Entry(name, images[name], labels[name], masks.get(name)) for name in names]
-    return entries, bare + orphans, faults
+    strays = [
+        *_find_strays("labels", labels, images, folder, description, faults),
+        *_find_strays("masks", masks, images, folder, description, faults),
+    ]
+    return entries, [*(Orphan("images", images[name]) for name in bare), *strays], faults
 
 
-def _list_polygons(images: Path, faults: list[str]) -> dict[str, Path]:
+def _list_annotated(
+    folder: Path, description: DatasetDescription
+) -> tuple[list[Entry], list[Orphan], list[str]]:
+    """Find the images of a data set whose labels are annotations of COCO; see `list_entries`."""
+    faults: list[str] = []
+    images = list_files(folder, "images", description, faults)
+    masks = list_files(folder, "masks", description, faults, {"masks"})
+    entries: dict[str, Entry] = {}
+    for file in description.annotations:
+        annotated, wrong = read_coco(folder / file)
+        strangers = find_strangers(annotated, description)
+        if strangers and description.classes:
+            wrong.append(
+                "categories must be names of classes, or in ignore; "
+                f"{', '.join(strangers[:_SHOWN])} are not"
+                + (f", nor are {len(strangers) - _SHOWN} more" if len(strangers) > _SHOWN else "")
+            )
+        for image in annotated:
+            name = image.stem.removesuffix(description.image_suffix)
+            if name not in images:
+                wrong.append(f"{image.file} must be in {description.images_folder}/; it is not")
+            elif name in entries:
+                wrong.append(f"{image.file} must be annotated once; it is again")
+            else:
+                path = folder / file
+                entries[name] = Entry(name, images[name], path, masks.get(name), image)
+        faults += [f"{file}: {fault}" for fault in wrong]
+    bare = sorted(images.keys() - entries.keys())
+    shown = ", ".join(description.annotations)
+    faults += [f"{show_path(images[name], folder)}: is not in {shown}" for name in bare]
+    strays = _find_strays("masks", masks, images, folder, description, faults)
+    orphans = [*(Orphan("images", images[name]) for name in bare), *strays]
+    return [entries[name] for name in sorted(entries)], orphans, faults
+
+
+def _find_strays(
+    kind: Kind,
+    files: Mapping[str, Path],
+    images: Mapping[str, Path],
+    folder: Path,
+    description: DatasetDescription,
+    faults: list[str],
+) -> list[Orphan]:
+    """Return the files of one kind that have no image, and add their faults."""
+    strays = sorted(files.keys() - images.keys())
+    faults += [
+        f"{show_path(files[name], folder)}: has no image {description.images_folder}/{name}"
+        f"{description.image_suffix}.*"
+        for name in strays
+    ]
+    return [Orphan(kind, files[name]) for name in strays]
+
+
+def _list_polygons(images: Path, folder: Path, faults: list[str]) -> dict[str, Path]:
     """Return the polygons beside images by their names without suffix, and add their faults."""
     found: dict[str, Path] = {}
     for path in sorted(images.iterdir()) if images.is_dir() else ():
@@ -78,18 +150,31 @@ def _list_polygons(images: Path, faults: list[str]) -> dict[str, Path]:
         if path.suffix.lower() not in FEATURE_SUFFIXES or is_hidden or not path.is_file():
             continue
         if found.setdefault(path.stem, path) is not path:
-            faults.append(f"images/{path.name}: {found[path.stem].name} has the same name")
+            faults.append(f"{show_path(path, folder)}: {found[path.stem].name} has the same name")
     return found
 
 
-def _list_files(
-    folder: Path, kind: str, faults: list[str], optional: Collection[str]
+def list_files(
+    folder: Path,
+    kind: Kind,
+    description: DatasetDescription,
+    faults: list[str],
+    optional: Collection[Kind] = (),
 ) -> dict[str, Path]:
-    """Return the files of one kind by their names without suffix, and add their faults."""
-    directory, suffixes = folder / kind, _FOLDERS[kind]
+    """Return the files of one kind by the names of their images, and add their faults.
+
+    Args:
+        folder: of the data set.
+        kind: of the files.
+        description: tells their folder, and the end of their names.
+        faults: gets what is wrong.
+        optional: kinds whose folder may be missing.
+    """
+    place, end = getattr(description, f"{kind}_folder"), getattr(description, f"{kind[:-1]}_suffix")
+    directory, suffixes = folder / place, _SUFFIXES[kind]
     if not directory.is_dir():
         if kind not in optional:
-            faults.append(f"{kind}/: is missing")
+            faults.append(f"{place}/: is missing")
         return {}
     files: dict[str, Path] = {}
     for path in sorted(directory.iterdir()):
@@ -98,92 +183,20 @@ def _list_files(
             continue
         if kind == "images" and suffix in FEATURE_SUFFIXES:
             continue  # labels
+        if end and not path.stem.endswith(end):
+            continue  # of another kind
+        name = path.stem.removesuffix(end)
         if not path.is_file() or suffix not in suffixes:
             faults.append(f"{show_path(path, folder)}: must be one of {', '.join(suffixes)}")
-        elif path.stem in files:
-            faults.append(f"{show_path(path, folder)}: {files[path.stem].name} has the same name")
+        elif name in files:
+            faults.append(f"{show_path(path, folder)}: {files[name].name} has the same name")
         else:
-            files[path.stem] = path
+            files[name] = path
     if not files and kind == "images":
-        faults.append("images/: holds no image")
+        faults.append(f"{place}/: holds no image" + (f" that ends in {end}" if end else ""))
     return files
 
 
 def show_path(path: Path, folder: Path) -> str:
     """Return a path relative to the folder."""
     return path.relative_to(folder).as_posix()
-
-
-def split_entries(
-    folder: Path, entries: Sequence[Entry], description: DatasetDescription | None
-) -> tuple[tuple[Entry, ...], tuple[Entry, ...], list[str]]:
-    """Split the images into those for training and those for validation.
-
-    Args:
-        folder: may hold the lists of names.
-        entries: to split.
-        description: may contain the fraction.
-
-    Returns:
-        The two parts, and the faults.
-    """
-    if any((folder / name).exists() for name in SPLIT_FILES):
-        training, validation, faults = _split_by_files(folder, entries)
-        if description and description.validation_fraction is not None:
-            faults.append(
-                f"{DESCRIPTION_FILE}: validation_fraction must not be set where there is "
-                f"{' or '.join(SPLIT_FILES)}"
-            )
-    else:
-        fraction = (description and description.validation_fraction) or DEFAULT_VALIDATION_FRACTION
-        validation = tuple(entry for entry in entries if _draw_place(entry.name) < fraction)
-        training = tuple(entry for entry in entries if _draw_place(entry.name) >= fraction)
-        faults = []
-    for name, part in (("training", training), ("validation", validation)):
-        if entries and not part and not faults:
-            faults.append(
-                f"images/: none of {len(entries)} images is left for {name}; change "
-                f"validation_fraction in {DESCRIPTION_FILE}, or list the names in "
-                f"{' and '.join(SPLIT_FILES)}"
-            )
-    return training, validation, faults
-
-
-def _draw_place(name: str) -> float:
-    """Return a number from 0 to 1 that depends on the name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-
-
-def _split_by_files(
-    folder: Path, entries: Sequence[Entry]
-) -> tuple[tuple[Entry, ...], tuple[Entry, ...], list[str]]:
-    by_name = {entry.name: entry for entry in entries}
-    known = by_name.keys() | _list_files(folder, "images", [], ()).keys()
-    names: dict[str, list[str]] = {}
-    faults = []
-    for file in SPLIT_FILES:
-        try:
-            lines = (folder / file).read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError):
-            faults.append(
-                f"{file}: is missing or is not text; {' and '.join(SPLIT_FILES)} go together"
-            )
-            lines = []
-        listed = [_strip_suffix(line.strip()) for line in lines if line.strip()]
-        names[file] = list(dict.fromkeys(listed))
-        faults += [f"{file}: {name} is not an image" for name in names[file] if name not in known]
-        if lines and not listed:
-            faults.append(f"{file}: names no image")
-    for name in names[SPLIT_FILES[0]]:
-        if name in names[SPLIT_FILES[1]]:
-            faults.append(f"{SPLIT_FILES[1]}: {name} is in {SPLIT_FILES[0]} too")
-    training, validation = (
-        tuple(by_name[name] for name in sorted(names[file]) if name in by_name)
-        for file in SPLIT_FILES
-    )
-    return training, validation, faults
-
-
-def _strip_suffix(name: str) -> str:
-    path = Path(name)
-    return path.stem if path.suffix.lower() in _FOLDERS["images"] else name

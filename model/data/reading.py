@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.errors import InvalidImageError
 from lacuna.raster.adapt import find_valid
 from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.images import decode_image
@@ -73,6 +74,29 @@ def read_labels(data: bytes) -> NDArray[Any]:
         RequestError: if it is damaged, coloured or holds fractions.
     """
     return decode_label_map(data, UNLIMITED)
+
+
+def read_colors(data: bytes) -> NDArray[np.uint8]:
+    """Decode a label map whose colours tell the classes, palettes included.
+
+    Returns:
+        uint8 (H, W, 3), red, green and blue.
+
+    Raises:
+        RequestError: if it is damaged, or has no colours of 8 bits.
+    """
+    return find_colors(decode_image(data, UNLIMITED))
+
+
+def find_colors(raster: Raster) -> NDArray[np.uint8]:
+    """Return the colours of a decoded label map, uint8 (H, W, 3); see `read_colors`."""
+    values = raster.values
+    if values.dtype != np.uint8 or values.shape[2] not in (1, 3, 4):
+        raise InvalidImageError(
+            "coloured labels must be red, green and blue of 8 bits; they are "
+            f"{values.shape[2]} of {values.dtype}"
+        )
+    return np.broadcast_to(values[:, :, :3], (*values.shape[:2], 3))
 
 
 def read_mask(data: bytes) -> NDArray[np.bool_]:

@@ -32,18 +32,18 @@ def test_a_good_folder_is_taken_stock_of(folder):
     assert dataset.notes == ()
 
 
-def test_mean_and_scale_are_those_of_the_valid_training_pixels(folder):
+def test_mean_and_scale_are_those_of_each_channel_of_the_valid_training_pixels(folder):
     dataset = read_dataset(folder)
     values = []
     for index in range(6):
         image = np.asarray(Image.open(folder / "images" / f"scene{index:02}.png"))
         path = folder / "masks" / f"scene{index:02}.png"
         valid = np.asarray(Image.open(path)) if path.exists() else np.ones(image.shape[:2], bool)
-        values.append(image[valid].ravel())
+        values.append(image[valid])
     expected = np.concatenate(values).astype(float)
 
-    assert dataset.pixel_mean == pytest.approx(expected.mean())
-    assert dataset.pixel_scale == pytest.approx(expected.std())
+    assert dataset.normalization.means == pytest.approx(expected.mean(axis=0))
+    assert dataset.normalization.scales == pytest.approx(expected.std(axis=0))
 
 
 def test_a_missing_label_map_is_told(folder):

@@ -128,8 +128,8 @@ def test_facts_from_windows_are_those_of_the_whole(folders, dataset):
 
     assert not whole.scenes
     assert set(dataset.scenes) == {"scene0", "scene1", "scene2"}
-    assert dataset.pixel_mean == pytest.approx(whole.pixel_mean, rel=1e-12)
-    assert dataset.pixel_scale == pytest.approx(whole.pixel_scale, rel=1e-12)
+    assert dataset.normalization.means == pytest.approx(whole.normalization.means, rel=1e-12)
+    assert dataset.normalization.scales == pytest.approx(whole.normalization.scales, rel=1e-12)
     assert dataset.class_pixels == whole.class_pixels
     assert dataset.sizes == whole.sizes
     assert dataset.valid_fraction == whole.valid_fraction
