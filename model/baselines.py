@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from model.layers import AppendMask, FillInvalid, PadToMultiple
-from model.network import Architecture, Level, NetworkConfig, make_conv2d
+from model.network import Architecture, Level, NetworkConfig, make_conv2d, make_rescaling
 
 Fill = Literal["zero", "mean", "mask", "nearest"]
 FILLS: tuple[Fill, ...] = get_args(Fill)
@@ -85,15 +85,12 @@ class BaselineNetwork(Architecture):
         """Pad, fill missing pixels, rescale."""
         config = self.config
         x, mask = PadToMultiple(config.total_stride, name="pad")([image, mask])
-        missing = config.pixel_mean if self.fill == "mean" else 0.0
-        fill = (
-            FillNearest(name="fill")
-            if self.fill == "nearest"
-            else FillInvalid(missing, name="fill")
-        )
-        x = fill([x, mask])
-        scale, offset = 1.0 / config.pixel_scale, -config.pixel_mean / config.pixel_scale
-        x = keras.layers.Rescaling(scale, offset, name="rescale")(x)
+        rescale, fill = make_rescaling(config), FillInvalid(name="fill")
+        if self.fill == "mean":
+            x = fill([rescale(x), mask])
+        else:
+            fill = FillNearest(name="fill") if self.fill == "nearest" else fill
+            x = rescale(fill([x, mask]))
         return AppendMask(name="append_mask")([x, mask]) if self.fill == "mask" else x, mask
 
     def apply_unit(self, x: Any, level: Level, width: int, name: str) -> Any:

@@ -13,12 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.description import ClassDescription
-from model.data.folders import Dataset
+from model.data.classes import ClassDescription
+from model.data.dataset import Dataset
 from model.data.labelled import LabelledSample
+from model.labels import IGNORE_LABEL
 from model.report.charts import Line, draw_chart
 from model.report.pictures import show_image, show_labels, show_mask
+from model.report.trust import format_score, render_trust
+from model.scoring.folders import FolderScores
 from model.scoring.scores import Score
+
+_ERROR_COLORS = ((214, 222, 232), (200, 30, 60))
+"""Of right and wrong pixels."""
 
 _PAGE = Path(__file__).with_name("page.html")
 
@@ -47,14 +53,14 @@ class RunReport:
     Attributes:
         dataset: of the training.
         record: `training.json`.
-        scores: on the validation images, without further missing pixels first.
+        found: scores on the validation or test images.
         examples: to show.
         commands: next ones for the user.
     """
 
     dataset: Dataset
     record: Mapping[str, Any]
-    scores: Sequence[Score]
+    found: FolderScores
     examples: Sequence[Example]
     commands: Sequence[str]
 
@@ -69,9 +75,12 @@ def render_report(report: RunReport) -> str:
         title=escape(description.name),
         description=escape(description.description),
         numbers=_render_numbers(report, best),
-        scores=_render_scores(report.scores, description.classes),
+        scores=_render_scores(report.found.scores, description.classes),
+        quality=_render_quality(report.found, description.classes),
+        trust=render_trust(report.found),
         charts=_render_charts(history, best),
-        confusion=_render_confusion(report.scores[0].confusion, description.classes),
+        confusion=_render_confusion(report.found.scores[0].confusion, description.classes),
+        scored="test" if report.dataset.test else "validation",
         classes="".join(_name_class(entry) for entry in description.classes),
         examples="".join(_render_example(entry, description.classes) for entry in report.examples),
         notes="".join(f"<p>Note: {escape(note)}.</p>" for note in report.dataset.notes),
@@ -88,11 +97,12 @@ def _render_numbers(report: RunReport, best: Mapping[str, float]) -> str:
     numbers = [
         *(
             (f"{score.mean_iou:.3f}", f"mean IoU, {_describe_missing(score.missing)}")
-            for score in report.scores
+            for score in report.found.scores
         ),
         (f"{best['step']:,}", f"best step, of {last:,}"),
         (f"{len(report.dataset.training)}", "training images"),
         (f"{len(report.dataset.validation)}", "validation images"),
+        *((f"{len(part)}", "test images") for part in [report.dataset.test] if part),
     ]
     return "".join(
         f'<div class="number"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
@@ -117,13 +127,30 @@ def _render_scores(scores: Sequence[Score], classes: Sequence[ClassDescription])
     return f"<table>{''.join(rows)}</table>"
 
 
+def _render_quality(found: FolderScores, classes: Sequence[ClassDescription]) -> str:
+    """Render interval, precision and recall of each class, on the images as they are."""
+    first = found.scores[0]
+    columns = ("IoU", "95 % interval", "precision", "recall")
+    head = "".join(f'<th class="value">{name}</th>' for name in columns)
+    rows = [f"<tr><th>class</th>{head}</tr>"]
+    numbers = zip(
+        first.class_iou,
+        found.intervals.class_iou,
+        first.class_precision,
+        first.class_recall,
+        strict=True,
+    )
+    for entry, (iou, (low, high), precision, recall) in zip(classes, numbers, strict=True):
+        interval = f"{format_score(low)} to {format_score(high)}"
+        cells = (format_score(iou), interval, format_score(precision), format_score(recall))
+        shown = "".join(f'<td class="value">{cell}</td>' for cell in cells)
+        rows.append(f"<tr><td>{_name_class(entry)}</td>{shown}</tr>")
+    return f"<table>{''.join(rows)}</table>"
+
+
 def _render_score(name: str, values: Sequence[float], style: str = "") -> str:
-    cells = "".join(f'<td class="value">{_format_score(value)}</td>' for value in values)
+    cells = "".join(f'<td class="value">{format_score(value)}</td>' for value in values)
     return f"<tr{style}><td>{name}</td><td>{_render_bar(values[0])}</td>{cells}</tr>"
-
-
-def _format_score(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
 def _render_bar(share: float, color: str | None = None) -> str:
@@ -172,6 +199,7 @@ def _render_example(example: Example, classes: Sequence[ClassDescription]) -> st
         ("mask of valid pixels", show_mask(sample.mask)),
         ("truth", show_labels(sample.labels, colors)),
         ("prediction", show_labels(example.predicted, colors)),
+        ("errors", show_labels(_find_errors(example), _ERROR_COLORS)),
     )
     figures = "".join(
         f'<figure><img src="{uri}" alt="{escape(example.name)}: {name}">'
@@ -185,6 +213,13 @@ def _render_example(example: Example, classes: Sequence[ClassDescription]) -> st
     )
 
 
+def _find_errors(example: Example) -> NDArray[np.uint8]:
+    """Return 0 where the prediction is right, 1 where it is wrong, `IGNORE_LABEL` elsewhere."""
+    truth = example.sample.labels
+    wrong = (example.predicted != truth).astype(np.uint8)
+    return np.where(truth == IGNORE_LABEL, np.uint8(IGNORE_LABEL), wrong)
+
+
 def _describe_images(dataset: Dataset) -> list[tuple[str, Any]]:
     description = dataset.description
     sizes = sorted(dataset.sizes.values(), key=lambda size: size[0] * size[1])
@@ -195,8 +230,13 @@ def _describe_images(dataset: Dataset) -> list[tuple[str, Any]]:
         ("dtype", description.dtype),
         ("no-data value", "as the files say" if description.nodata is None else description.nodata),
         ("valid pixels", f"{dataset.valid_fraction:.1%}"),
-        ("mean and scale of valid values", f"{dataset.pixel_mean:.4g}, {dataset.pixel_scale:.4g}"),
+        ("mean of each channel", _list(dataset.normalization.means)),
+        ("scale of each channel", _list(dataset.normalization.scales)),
     ]
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def _times(size: Sequence[int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +13,24 @@ from model.data.labelled import LabelledSample
 from model.data.nodata import PATTERNS
 from model.labels import IGNORE_LABEL
 from model.metrics import confusion_matrix
-from model.scoring.prediction import Predictor
+from model.scoring.calibration import NO_CALIBRATION, measure_calibration
 from model.scoring.scores import Score
 
 SCORED_DATA = "validation images that were held out from training"
 """Description of the images, for the manifest."""
 
+TEST_DATA = "test images, by which nothing was chosen"
+"""The same where a data set has a third part."""
+
 
 def score_images(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     samples: Iterable[LabelledSample],
     missing: float = 0.0,
     seed: int = 0,
     on_image: Callable[[], None] = lambda: None,
+    *,
+    in_detail: bool = False,
 ) -> Score:
     """Score a network on images with a fraction of their pixels taken out.
 
@@ -34,17 +40,38 @@ def score_images(
         missing: fraction of pixels to take out.
         seed: of the choice of these pixels.
         on_image: called after each image.
+        in_detail: whether to keep the confusion of each image, and to measure the calibration.
     """
     confusion = np.zeros((predictor.classes, predictor.classes), np.int64)
-    losses = []
+    losses, parts, calibration = [], [], NO_CALIBRATION
     for sample in _lose_from_each(samples, missing, seed):
         logits = predictor.predict(sample)
-        confusion += confusion_matrix(sample.labels, logits.argmax(axis=-1), predictor.classes)
+        found = confusion_matrix(sample.labels, logits.argmax(axis=-1), predictor.classes)
+        confusion += found
+        if in_detail:
+            parts.append(found)
+            calibration = calibration.add(measure_calibration(sample.labels, logits))
         loss = _cross_entropy(sample.labels, logits)
         if loss is not None:
             losses.append(loss)
         on_image()
-    return Score(missing, confusion, float(np.mean(losses)) if losses else 0.0)
+    loss = float(np.mean(losses)) if losses else 0.0
+    return Score(missing, confusion, loss, tuple(parts), calibration if in_detail else None)
+
+
+class AnyPredictor(Protocol):
+    """A segmenter of single images.
+
+    Attributes:
+        classes: number of classes.
+        halo: pixels around a window that its outputs may depend on.
+    """
+
+    classes: int
+    halo: int
+
+    def predict(self, sample: LabelledSample) -> NDArray[np.float32]:
+        """Return the logits of an image, float32 (H, W, K)."""
 
 
 def _lose_from_each(

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.data.crops import collate
+from model.data.crops import CropBatch, collate
 from model.data.labelled import LabelledSample
-from model.network import NetworkConfig
 
 MAX_WINDOW_PIXELS = 2**20
 """Larger images are predicted in windows, with a halo that makes the result the same."""
 
 
-class Predictor:
-    """Runner of a network on single images of any size.
+class NetworkFacts(Protocol):
+    """Facts about a network that prediction needs; see `NetworkConfig`."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+
+    @property
+    def total_stride(self) -> int:
+        """Side of a cell of the coarsest map, in pixels."""
+
+    @property
+    def receptive_radius(self) -> int:
+        """Distance in pixels beyond which no input reaches an output."""
+
+
+Run = Callable[[CropBatch], NDArray[np.float32]]
+"""Function from one image on a canvas to its logits, float32 (H, W, K)."""
+
+
+class WindowedPredictor:
+    """Runner of a segmenter on single images of any size.
 
     Args:
-        network: from `build_network(config)`; its weights may change between calls.
-        config: its configuration.
+        run: of one image.
+        classes: number of classes.
+        stride: total stride.
+        radius: receptive radius in pixels.
         max_pixels: largest size of a window, without its halo.
 
     Attributes:
@@ -31,23 +57,16 @@ class Predictor:
     """
 
     def __init__(
-        self, network: keras.Model, config: NetworkConfig, max_pixels: int = MAX_WINDOW_PIXELS
+        self,
+        run: Run,
+        classes: int,
+        stride: int,
+        radius: int,
+        max_pixels: int = MAX_WINDOW_PIXELS,
     ) -> None:
-        def compute(image: Any, mask: Any) -> Any:
-            return network([image, mask], training=False)
-
-        self._compute = tf.function(
-            compute,
-            input_signature=[
-                tf.TensorSpec((None, None, None, config.channels), tf.float32),
-                tf.TensorSpec((None, None, None, 1), tf.bool),
-            ],
-            autograph=False,
-        )
-        self.classes = config.classes
-        self._stride = config.total_stride
-        self.halo = -(-config.receptive_radius // self._stride) * self._stride
-        self._side = max(int(max_pixels**0.5) // self._stride, 1) * self._stride
+        self._compute, self.classes, self._stride = run, classes, stride
+        self.halo = -(-radius // stride) * stride
+        self._side = max(int(max_pixels**0.5) // stride, 1) * stride
 
     def predict(self, sample: LabelledSample) -> NDArray[np.float32]:
         """Return the logits of an image, float32 (H, W, K)."""
@@ -73,6 +92,36 @@ class Predictor:
 
     def _run(self, sample: LabelledSample) -> NDArray[np.float32]:
         height, width = sample.mask.shape
-        batch = collate([sample], self._stride)
-        logits = self._compute(tf.constant(batch.image), tf.constant(batch.mask))
-        return np.asarray(logits)[0, :height, :width]
+        return self._compute(collate([sample], self._stride))[:height, :width]
+
+
+class Predictor(WindowedPredictor):
+    """Runner of a network on single images of any size.
+
+    Args:
+        network: from `[image, mask]` to logits; its weights may change between calls.
+        config: its configuration.
+        max_pixels: largest size of a window, without its halo.
+    """
+
+    def __init__(
+        self, network: keras.Model, config: NetworkFacts, max_pixels: int = MAX_WINDOW_PIXELS
+    ) -> None:
+        def compute(image: Any, mask: Any) -> Any:
+            return network([image, mask], training=False)
+
+        traced = tf.function(
+            compute,
+            input_signature=[
+                tf.TensorSpec((None, None, None, config.channels), tf.float32),
+                tf.TensorSpec((None, None, None, 1), tf.bool),
+            ],
+            autograph=False,
+        )
+
+        def run(batch: CropBatch) -> NDArray[np.float32]:
+            return np.asarray(traced(tf.constant(batch.image), tf.constant(batch.mask)))[0]
+
+        super().__init__(
+            run, config.classes, config.total_stride, config.receptive_radius, max_pixels
+        )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model.atomic import replace_file
 from model.metrics import class_iou
+from model.scoring.calibration import Calibration
 
 SCORES_FILE = "scores.json"
 
@@ -28,11 +29,15 @@ class Score:
         missing: the fraction, 0 to 1.
         confusion: int64 (K, K), labelled valid pixels by true class (rows) and predicted class.
         loss: mean cross-entropy of an image; NaN where it is not measured.
+        parts: confusion of each image, or window of a scene; empty where it is not kept.
+        calibration: of all pixels; None where it is not measured.
     """
 
     missing: float
     confusion: NDArray[np.int64]
     loss: float = float("nan")
+    parts: tuple[NDArray[np.int64], ...] = ()
+    calibration: Calibration | None = None
 
     @property
     def class_iou(self) -> tuple[float, ...]:
@@ -44,6 +49,23 @@ class Score:
         """Mean over the classes that occur; 0 if none does."""
         values = [value for value in self.class_iou if not np.isnan(value)]
         return sum(values) / len(values) if values else 0.0
+
+    @property
+    def class_precision(self) -> tuple[float, ...]:
+        """Part of the pixels predicted as each class that are right; NaN if there are none."""
+        return _divide(np.diag(self.confusion), self.confusion.sum(axis=0))
+
+    @property
+    def class_recall(self) -> tuple[float, ...]:
+        """Part of the pixels of each class that are right; NaN for one that does not occur."""
+        return _divide(np.diag(self.confusion), self.confusion.sum(axis=1))
+
+
+def _divide(hits: NDArray[np.int64], pixels: NDArray[np.int64]) -> tuple[float, ...]:
+    return tuple(
+        float(hit / count) if count else float("nan")
+        for hit, count in zip(hits, pixels, strict=True)
+    )
 
 
 def describe_scores(scores: Sequence[Score], classes: Sequence[str], data: str) -> dict[str, Any]:

@@ -17,16 +17,20 @@ import tensorflow as tf
 from model import ops
 from model.data.batches import SampleReader, stream_batches
 from model.data.crops import AugmentationConfig
-from model.data.folders import Dataset
+from model.data.dataset import Dataset
 from model.data.views import FEW_WINDOWS, list_views
+from model.losses import make_loss
 from model.network import NetworkConfig, build_network
 from model.scoring.images import score_images
 from model.scoring.prediction import Predictor
 from model.training.checkpoints import read_variables, write_variables
+from model.training.class_weights import choose_class_weights
+from model.training.converted import ConvertedConfig
 from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer
 from model.training.moving_averages import correct_moving_averages
 from model.training.plans import claim_folder
-from model.training.runs import write_run
+from model.training.runs import load_start, write_run
+from model.training.starting import Start
 
 LOGS_FOLDER = "logs"
 
@@ -36,6 +40,8 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "small": {"widths": (7, 15, 31)},
         "residual": {"block": "residual"},
         "separable": {"block": "separable"},
+        "large": {"widths": (31, 47, 79, 111)},
+        "deep": {"widths": (15, 31, 47, 63, 63)},
     }
 )
 """Network configurations by name, as fields of `NetworkConfig`."""
@@ -56,6 +62,11 @@ class FolderTrainingConfig:
         patience: validations without a better score after which training stops.
         seed: of the weights and of the data.
         normalization: as in `NetworkConfig`.
+        loss: terms of `MaskedLoss` with a plus between them.
+        class_weights: see `choose_class_weights`.
+        label_smoothing: as in `MaskedLoss`.
+        ema: momentum of an exponential moving average of the weights, which is scored and kept in
+            place of the weights; 0 for none.
     """
 
     network: str = "default"
@@ -68,6 +79,10 @@ class FolderTrainingConfig:
     patience: int = 10
     seed: int = 0
     normalization: ops.Normalization = "area"
+    loss: str = "cross-entropy"
+    class_weights: str | None = None
+    label_smoothing: float = 0.0
+    ema: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -79,8 +94,8 @@ def choose_network(config: FolderTrainingConfig, dataset: Dataset) -> NetworkCon
     return NetworkConfig(
         channels=dataset.description.channels or 1,
         classes=len(dataset.description.classes),
-        pixel_mean=dataset.pixel_mean,
-        pixel_scale=dataset.pixel_scale,
+        pixel_mean=dataset.normalization.means,
+        pixel_scale=dataset.normalization.scales,
         normalization=config.normalization,
         **NETWORKS[config.network],
     )
@@ -91,6 +106,7 @@ def train_on_folder(
     dataset: Dataset,
     output: Path,
     on_step: OnStep = ignore_step,
+    start: Start | None = None,
 ) -> keras.Model:
     """Train a network on a folder, or resume the same training after an interruption.
 
@@ -102,18 +118,26 @@ def train_on_folder(
         output: folder for the checkpoint, TensorBoard's logs, `network.keras` and `training.json`;
             created if it does not exist.
         on_step: called before the first step, after each, and after each validation.
+        start: network to go on from, whose layers and scaling are kept; None for new weights.
 
     Returns:
         The trained network.
 
     Raises:
         RunConflictError: if `output` holds a run of another configuration or of other images.
+        StartError: if the training cannot start from `start`.
     """
-    network_config = choose_network(config, dataset)
-    plan = _describe_plan(config, dataset, network_config)
-    claim_folder(output, plan)
     keras.utils.set_random_seed(config.seed)
-    loop = _FolderTraining(config, dataset, network_config, output)
+    network_config: NetworkConfig | ConvertedConfig
+    if start is None:
+        network_config = choose_network(config, dataset)
+        network = build_network(network_config)
+    else:
+        start.check_dataset(dataset)
+        network, network_config = load_start(start)
+    plan = _describe_plan(config, dataset, network_config, start)
+    claim_folder(output, plan)
+    loop = _FolderTraining(config, dataset, network, network_config, output, is_new=start is None)
     loop.train(on_step)
     record = {
         "config": plan["config"],
@@ -126,19 +150,29 @@ def train_on_folder(
 
 
 def _describe_plan(
-    config: FolderTrainingConfig, dataset: Dataset, network_config: NetworkConfig
+    config: FolderTrainingConfig,
+    dataset: Dataset,
+    network_config: NetworkConfig | ConvertedConfig,
+    start: Start | None,
 ) -> dict[str, Any]:
     description = dataclasses.asdict(dataset.description)
-    images = {"training": len(dataset.training), "validation": len(dataset.validation)}
+    origin = {"network_preset": config.network} if start is None else {"from": start.digest}
+    parts = {"training": dataset.training, "validation": dataset.validation, "test": dataset.test}
+    images = {name: len(part) for name, part in parts.items() if part}
     plan: dict[str, Any] = {
         "config": {
             **config.to_json(),
             "name": description["name"],
             "description": description["description"],
-            "network_preset": config.network,
+            **origin,
             "network": network_config.to_json(),
         },
-        "dataset": {**description, "images": images, "digest": dataset.digest},
+        "dataset": {
+            **description,
+            "images": images,
+            "digest": dataset.digest,
+            **({"fold": dataset.fold} if dataset.fold else {}),
+        },
     }
     # As read back from a JSON file: lists for tuples.
     return dict(json.loads(json.dumps(plan)))
@@ -151,17 +185,24 @@ class _FolderTraining(TrainingLoop):
         self,
         config: FolderTrainingConfig,
         dataset: Dataset,
-        network_config: NetworkConfig,
+        network: keras.Model,
+        network_config: NetworkConfig | ConvertedConfig,
         output: Path,
+        *,
+        is_new: bool,
     ) -> None:
-        network = build_network(network_config)
-        optimizer = make_optimizer(config.steps, config.learning_rate, config.weight_decay)
-        super().__init__(network, network_config.classes, optimizer, output)
+        optimizer = make_optimizer(
+            config.steps, config.learning_rate, config.weight_decay, config.ema
+        )
+        weights = choose_class_weights(config.class_weights, dataset)
+        loss = make_loss(config.loss, weights, config.label_smoothing)
+        super().__init__(network, network_config.classes, optimizer, output, loss)
         self._config, self._dataset, self._output = config, dataset, output
         self._stride = network_config.total_stride
         self._reader = SampleReader(dataset.description, scenes=dataset.scenes)
         self._views = list_views(dataset.validation, dataset.scenes, FEW_WINDOWS)
         self._predictor = Predictor(network, network_config)
+        self._is_new = is_new
         self._writer: Any = None
 
     def train(self, on_step: OnStep) -> None:
@@ -181,7 +222,10 @@ class _FolderTraining(TrainingLoop):
 
     def measure(self, step: int, losses: Sequence[float]) -> dict[str, float]:
         """Score the network on the validation images and remember the best weights."""
-        correct_moving_averages(self.network, step)
+        if self._config.ema:
+            self.optimizer.finalize_variable_values(self.network.trainable_variables)
+        if self._is_new:  # others begin with averages of their own
+            correct_moving_averages(self.network, step)
         halo = self._predictor.halo
         samples = (self._reader.read_view(view, halo) for view in self._views)
         validation = score_images(self._predictor, samples)

@@ -45,6 +45,7 @@ class TrainingLoop(ABC):
         classes: number of classes.
         optimizer: not yet built.
         folder: for the checkpoint; None to keep no checkpoint.
+        loss: of labels and logits; None for the cross-entropy.
 
     Attributes:
         network: being trained.
@@ -54,11 +55,16 @@ class TrainingLoop(ABC):
     """
 
     def __init__(
-        self, network: keras.Model, classes: int, optimizer: Any, folder: Path | None = None
+        self,
+        network: keras.Model,
+        classes: int,
+        optimizer: Any,
+        folder: Path | None = None,
+        loss: keras.losses.Loss | None = None,
     ) -> None:
         self.network, self.optimizer = network, optimizer
         self.mean_iou = MaskedMeanIoU(classes)
-        self._loss = MaskedCrossEntropy()
+        self._loss = loss or MaskedCrossEntropy()
         self._folder = folder
         self.progress = (load_progress(folder) if folder else None) or Progress(step=0)
         optimizer.build(network.trainable_variables)
@@ -144,12 +150,20 @@ class TrainingLoop(ABC):
         return loss
 
 
-def make_optimizer(steps: int, learning_rate: float, weight_decay: float) -> Any:
-    """Return AdamW with a linear warm-up over a twentieth of the steps, then a cosine to 0."""
+def make_optimizer(steps: int, learning_rate: float, weight_decay: float, ema: float = 0.0) -> Any:
+    """Return AdamW with a linear warm-up over a twentieth of the steps, then a cosine to 0.
+
+    Args:
+        steps: number of batches.
+        learning_rate: at its peak.
+        weight_decay: of AdamW.
+        ema: momentum of the moving average of the weights that it keeps; 0 for none.
+    """
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=steps - steps // 20,
         warmup_target=learning_rate,
         warmup_steps=steps // 20,
     )
-    return keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=1.0)
+    averages = {"use_ema": True, "ema_momentum": ema} if ema else {}
+    return keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=1.0, **averages)

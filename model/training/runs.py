@@ -11,12 +11,12 @@ from typing import Any
 
 import keras
 
+import model.layers.windows  # noqa: F401 (registers the layers of converted networks)
 from lacuna.distribution import VERSION
 from model.atomic import replace_file
 from model.network import NetworkConfig
-
-NETWORK_FILE = "network.keras"
-TRAINING_FILE = "training.json"
+from model.training.converted import ConvertedConfig
+from model.training.starting import NETWORK_FILE, TRAINING_FILE, Start, StartError
 
 
 def write_run(
@@ -66,9 +66,35 @@ def load_run(folder: Path) -> tuple[keras.Model, dict[str, Any]]:
     return keras.saving.load_model(folder / NETWORK_FILE, compile=False), record
 
 
-def read_network_config(record: Mapping[str, Any]) -> NetworkConfig:
+def load_start(start: Start) -> tuple[keras.Model, NetworkConfig | ConvertedConfig]:
+    """Read the network that a training starts from, and its configuration.
+
+    Args:
+        start: from `read_start`.
+
+    Raises:
+        StartError: if it cannot be read, or has no weights to train.
+    """
+    try:
+        network = keras.saving.load_model(start.path, compile=False)
+        config = make_network_config(start.network)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StartError(f"{start.path} must be a network to train; {reason[:200]}") from error
+    if not network.trainable_variables:
+        raise StartError(f"a network to train must have weights to train; {start.path} has none")
+    return network, config
+
+
+def read_network_config(record: Mapping[str, Any]) -> NetworkConfig | ConvertedConfig:
     """Return the network's configuration from a run's record."""
-    return NetworkConfig(**record["config"]["network"])
+    return make_network_config(record["config"]["network"])
+
+
+def make_network_config(values: Mapping[str, Any]) -> NetworkConfig | ConvertedConfig:
+    """Return the configuration of a network from its JSON values."""
+    is_converted = "receptive_radius" in values  # others follow from the widths
+    return ConvertedConfig(**values) if is_converted else NetworkConfig(**values)
 
 
 def describe_training(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,6 +115,7 @@ def describe_training(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "data": data,
         **{name: config[name] for name in kept},
+        **({"from": config["from"]} if "from" in config else {}),
         "network": config["network"],
         "versions": record["versions"],
     }

@@ -105,7 +105,7 @@ def test_a_run_records_its_images_its_history_and_its_network(folder, uninterrup
     assert record["dataset"]["images"] == {"training": 6, "validation": 2}
     assert read_network_config(record) == choose_network(CONFIG, dataset)
     assert read_network_config(record).widths == tuple(NETWORKS["small"]["widths"])
-    assert read_network_config(record).pixel_mean == dataset.pixel_mean
+    assert read_network_config(record).pixel_mean == dataset.normalization.means
     assert describe_training(record)["data"].startswith("6 images, and 2 to choose")
 
 
