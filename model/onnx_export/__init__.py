@@ -1,0 +1,1 @@
+"""Export of a network to ONNX: a graph of nodes, and how each layer is written as some of them."""
