@@ -62,7 +62,7 @@ class FoldedNetwork(Architecture):
 
     def begin(self, image: Any, mask: Any) -> tuple[Any, Any]:
         """Pad, set invalid pixels to 0, append the mask; raw values are not rescaled."""
-        return EmbedMask(self.config.total_stride, name="embed")([image, mask])
+        return EmbedMask(self.multiple, name="embed")([image, mask])
 
     def apply_unit(self, x: Any, level: Level, width: int, name: str) -> Any:
         """Convolve, apply ReLU, mask."""
@@ -92,7 +92,9 @@ class FoldedNetwork(Architecture):
             return logits(self.apply_block(x, level, width, prefix))
         *names, last = [f"{prefix}_conv{index}" for index in range(config.convs_per_level)]
         for name in names:
+            level = self.narrow(level)
             x = self.apply_unit(x, level, width, name)
+        level = self.narrow(level)
         return self._mask(logits(self._rectify(x, level, width, last)), level, "output")
 
     def _rectify(self, x: Any, level: Level, width: int, name: str) -> Any:
@@ -219,9 +221,13 @@ def _carry_mask(
 def _fold_rescaling(kernel: Kernel, config: NetworkConfig) -> Kernel:
     """Convert a kernel for rescaled values, with the mask last, to one for raw values.
 
-    w · (x - mean) / scale, where the mask is, is w / scale · x - w · mean / scale · mask.
+    w · (x - mean) / scale, where the mask is, is w / scale · x - w · mean / scale · mask. A missing
+    pixel adds nothing: both its values and its mask are 0. The offset is that of the rounded
+    kernel, in float64, because it nearly cancels the values where their mean is large.
     """
+    factor, _ = config.rescaling
     raw = kernel.copy()
-    raw[:, :, :-1] /= config.pixel_scale
-    raw[:, :, -1] -= raw[:, :, :-1].sum(axis=2) * config.pixel_mean
+    raw[:, :, :-1] = raw[:, :, :-1] * np.reshape(factor, (-1, 1))
+    means = np.reshape(np.asarray(config.pixel_mean, np.float64), (-1, 1))
+    raw[:, :, -1] = raw[:, :, -1] - (raw[:, :, :-1] * means).sum(axis=2)
     return raw

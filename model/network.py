@@ -13,10 +13,12 @@ the network without it for export.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import keras
+import numpy as np
 
 from model import ops
 from model.layers import (
@@ -29,6 +31,8 @@ from model.layers import (
     MaskMaxPooling2D,
     PadToMultiple,
 )
+from model.layers.cropping import CropToBox, PlanBoxes
+from model.layers.strips import CropBorder
 
 KERNEL_SIZE = 3
 FIRST_CONV = "down0_conv0"
@@ -54,8 +58,9 @@ class NetworkConfig:
             `"variance"`, or `"none"`, 1 wherever the pixel is valid. Group and instance
             normalisation are not offered: they take statistics over the image, so results in
             another canvas, or in tiles, would not be the same to the last bit.
-        pixel_mean: image value that becomes 0.
-        pixel_scale: image values are divided by this after `pixel_mean` is taken off.
+        pixel_mean: image value that becomes 0: one for all channels, or one for each.
+        pixel_scale: image values are divided by this after `pixel_mean` is taken off: one for all
+            channels, or one for each.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -67,17 +72,17 @@ class NetworkConfig:
     convs_per_level: int = 2
     block: Block = "plain"
     normalization: ops.Normalization = "area"
-    pixel_mean: float = 127.5
-    pixel_scale: float = 64.0
+    pixel_mean: float | tuple[float, ...] = 127.5
+    pixel_scale: float | tuple[float, ...] = 64.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
+        self._check_channels()
         if not self.widths or min(self.widths) < 1:
             raise ValueError(f"`widths` must be positive, one a level. Received: {self.widths}")
-        if self.channels < 1 or self.convs_per_level < 1 or self.pixel_scale <= 0:
+        if self.convs_per_level < 1:
             raise ValueError(
-                "`channels`, `convs_per_level` and `pixel_scale` must be positive. Received: "
-                f"{self.channels}, {self.convs_per_level}, {self.pixel_scale}"
+                f"`convs_per_level` must be positive. Received: {self.convs_per_level}"
             )
         if self.block not in BLOCKS:
             raise ValueError(
@@ -91,6 +96,27 @@ class NetworkConfig:
         if not 2 <= self.classes <= 255:
             raise ValueError(f"`classes` must be 2 to 255. Received: {self.classes}")
 
+    def _check_channels(self) -> None:
+        if self.channels < 1:
+            raise ValueError(f"`channels` must be positive. Received: {self.channels}")
+        for name in ("pixel_mean", "pixel_scale"):
+            value = getattr(self, name)
+            if isinstance(value, list | tuple):
+                object.__setattr__(self, name, tuple(value))
+                if len(value) != self.channels:
+                    raise ValueError(
+                        f"`{name}` must have one number for each of the {self.channels} channels. "
+                        f"Received: {value}"
+                    )
+        if np.min(self.pixel_scale) <= 0:
+            raise ValueError(f"`pixel_scale` must be positive. Received: {self.pixel_scale}")
+
+    @property
+    def rescaling(self) -> tuple[Any, Any]:
+        """Factor and then offset of the values, float64 (), or (C,) with one for each channel."""
+        scale = 1.0 / np.asarray(self.pixel_scale, np.float64)
+        return scale, -np.asarray(self.pixel_mean, np.float64) * scale
+
     @property
     def total_stride(self) -> int:
         """Side of a cell of the coarsest level, in pixels of the image."""
@@ -103,9 +129,13 @@ class NetworkConfig:
         A convolution at level l adds one cell of 2**l pixels. Every level except the coarsest is
         passed twice. The pixels of one coarsest cell are up to 2**L - 1 apart.
         """
-        reach = self.convs_per_level * (KERNEL_SIZE // 2)
-        finer = sum(2 * reach * 2**level for level in range(len(self.widths) - 1))
-        return int(finer + reach * self.total_stride + self.total_stride - 1)
+        finer = sum(2 * self.reach * 2**level for level in range(len(self.widths) - 1))
+        return int(finer + self.reach * self.total_stride + self.total_stride - 1)
+
+    @property
+    def reach(self) -> int:
+        """Cells that the kernels of a block reach on each side, all together."""
+        return self.convs_per_level * (KERNEL_SIZE // 2)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -129,29 +159,45 @@ class Architecture:
 
     Args:
         config: configuration of the network.
+        padding: of the convolutions. With `"valid"` each takes a border of one cell away, and the
+            input is not padded either.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, padding: Literal["same", "valid"] = "same") -> None:
         self.config = config
+        self.padding = padding
 
     def begin(self, image: Any, mask: Any) -> tuple[Any, Any]:
         """Pad image and mask to whole cells, rescale, and set invalid pixels to 0."""
-        config = self.config
-        x, mask = PadToMultiple(config.total_stride, name="pad")([image, mask])
-        scale, offset = 1.0 / config.pixel_scale, -config.pixel_mean / config.pixel_scale
-        x = keras.layers.Rescaling(scale, offset, name="rescale")(x)
+        x, mask = PadToMultiple(self.multiple, name="pad")([image, mask])
+        x = make_rescaling(self.config)(x)
         return FillInvalid(name="fill")([x, mask]), mask
+
+    @property
+    def multiple(self) -> int:
+        """Number that the sides of the input are padded to a multiple of."""
+        return self.config.total_stride if self.padding == "same" else 1
 
     def apply_block(self, x: Any, level: Level, width: int, prefix: str) -> Any:
         """Apply all units of a level."""
         shortcut = x
         *names, last = [f"{prefix}_conv{index}" for index in range(self.config.convs_per_level)]
         for name in names:
+            level = self.narrow(level)
             x = self.apply_unit(x, level, width, name)
+        level = self.narrow(level)
         if self.config.block != "residual":
             return self.apply_unit(x, level, width, last)
         x = self.apply_affine(x, level, width, last)
+        if self.padding == "valid":
+            shortcut = CropBorder(self.config.reach)(shortcut)
         return self.add_shortcut(x, shortcut, level, width, f"{prefix}_shortcut")
+
+    def narrow(self, level: Level) -> Level:
+        """Return the level without the border that a convolution takes away."""
+        if self.padding == "same":
+            return level
+        return Level(*(CropBorder(KERNEL_SIZE // 2)(x) for x in level))
 
     def apply_unit(self, x: Any, level: Level, width: int, name: str) -> Any:
         """Convolve, scale by the coverage, normalise, apply ReLU, mask."""
@@ -177,10 +223,10 @@ class Architecture:
     def convolve(self, x: Any, width: int, name: str, *, use_bias: bool = False) -> Any:
         """Convolve with a kernel of 3×3, separable or not."""
         if self.config.block != "separable" or name == FIRST_CONV:
-            return make_conv2d(width, KERNEL_SIZE, name, use_bias=use_bias)(x)
+            return make_conv2d(width, KERNEL_SIZE, name, use_bias=use_bias, padding=self.padding)(x)
         depthwise = keras.layers.DepthwiseConv2D(
             KERNEL_SIZE,
-            padding="same",
+            padding=self.padding,
             use_bias=False,
             depthwise_initializer="he_normal",
             name=f"{name}_depthwise",
@@ -198,54 +244,129 @@ class Architecture:
         return FillInvalid(name="output")([logits, level.mask])
 
 
+def make_rescaling(config: NetworkConfig) -> keras.layers.Rescaling:
+    """Return the layer that brings raw values to the range of the first convolution."""
+    scale, offset = (values.tolist() for values in config.rescaling)
+    return keras.layers.Rescaling(scale, offset, name="rescale")
+
+
 def make_conv2d(
-    filters: int, kernel_size: int, name: str, *, use_bias: bool = False
+    filters: int,
+    kernel_size: int,
+    name: str,
+    *,
+    use_bias: bool = False,
+    padding: Literal["same", "valid"] = "same",
 ) -> keras.layers.Conv2D:
     """Return the convolution of a unit."""
     return keras.layers.Conv2D(
         filters,
         kernel_size,
-        padding="same",
+        padding=padding,
         use_bias=use_bias,
         kernel_initializer="he_normal",
         name=name,
     )
 
 
-def build_network(config: NetworkConfig, architecture: Architecture | None = None) -> keras.Model:
+class _Canvas:
+    """Places of features that cover the whole canvas: nothing is cropped before the end."""
+
+    def see(self, x: Any, block: int, name: str) -> Any:
+        """Return what a block sees of the canvas."""
+        del block, name
+        return x
+
+    def move(self, x: Any, source: int, target: int, name: str) -> Any:
+        """Return what a block reads of the features of an earlier one."""
+        del source, target, name
+        return x
+
+    def finish(self, x: Any, mask: Any) -> Any:
+        """Crop the outputs of the last block to the image."""
+        return CropToSize(name="crop")([x, mask])
+
+
+class _Boxes(_Canvas):
+    """Places of features that cover only what the outputs of a window depend on.
+
+    Args:
+        depths: level of each block.
+        boxes: box of each block, and the window's; see `PlanBoxes`.
+    """
+
+    def __init__(self, depths: Sequence[int], boxes: Sequence[Any]) -> None:
+        self._depths, self._boxes = depths, boxes
+
+    def see(self, x: Any, block: int, name: str) -> Any:
+        """Crop features of the whole canvas to the box of a block of their level."""
+        return CropToBox(name=f"{name}_see")([x, self._boxes[block]])
+
+    def move(self, x: Any, source: int, target: int, name: str) -> Any:
+        """Crop the features of one block to the box of a later one."""
+        levels = self._depths[target] - self._depths[source]
+        boxes = self._boxes[source], self._boxes[target]
+        return CropToBox(levels, name=f"{name}_move")([x, *boxes])
+
+    def finish(self, x: Any, mask: Any) -> Any:
+        """Crop the outputs of the last block to the window."""
+        del mask
+        return CropToBox(name="crop")([x, *self._boxes[-2:]])
+
+
+def build_network(
+    config: NetworkConfig, architecture: Architecture | None = None, *, cropped: bool = False
+) -> keras.Model:
     """Build the network.
 
     Args:
         config: its configuration.
         architecture: makes the layers; by default those of the network to train.
+        cropped: whether it computes a window of the image alone; see `PlanBoxes`.
 
     Returns:
         A model from `[image, mask]`, float32 (N, H, W, channels) raw values and bool (N, H, W, 1),
-        any H and W ≥ 1, to logits float32 (N, H, W, classes), 0 where invalid.
+        any H and W ≥ 1, to logits float32 (N, H, W, classes), 0 where invalid. A cropped one takes
+        `[image, mask, keep]`, int32 (4,), top, left, height and width of a window inside the image,
+        and returns the same logits for this window alone.
     """
     architecture = architecture or Architecture(config)
     image = keras.Input((None, None, config.channels), name="image")
     mask = keras.Input((None, None, 1), dtype="bool", name="mask")
+    inputs = [image, mask]
     x, padded_mask = architecture.begin(image, mask)
     levels = _build_levels(padded_mask, config)
-    depths = range(len(levels))
-    *blocks, last = [("down", depth) for depth in depths] + [("up", d) for d in depths[-2::-1]]
+    downward = [("down", depth) for depth in range(len(levels))]
+    blocks = downward + [("up", depth) for _, depth in downward[-2::-1]]
+    places = _Canvas()
+    if cropped:
+        inputs.append(keras.Input(batch_shape=(4,), dtype="int32", name="keep"))
+        boxes = PlanBoxes(len(levels), config.reach, name="boxes")([inputs[-1], padded_mask])
+        places = _Boxes([depth for _, depth in blocks], boxes)
+    x = places.see(x, 0, "image")
     skips: list[Any] = []
-    for direction, depth in [*blocks, last]:
-        level, prefix = levels[depth], f"{direction}{depth}"
+    for index, (direction, depth) in enumerate(blocks):
+        prefix = f"{direction}{depth}"
+        level = Level(
+            places.see(levels[depth].mask, index, f"{prefix}_mask"),
+            places.see(levels[depth].coverage, index, f"{prefix}_coverage"),
+        )
+        if index:
+            x = places.move(x, index - 1, index, prefix)
         if direction == "up":
             x = architecture.upsample(x, level, f"{prefix}_upsample")
-            joined = [x, level.mask, skips[depth], level.mask]
-            x, _ = MaskedConcatenate(name=f"{prefix}_join")(joined)
+            skip = places.move(skips[depth], depth, index, f"{prefix}_skip")
+            x, _ = MaskedConcatenate(name=f"{prefix}_join")([x, level.mask, skip, level.mask])
         elif depth:
             # After a ReLU valid values are ≥ 0 and invalid ones 0, so a plain maximum is a masked
             # one.
             x = keras.layers.MaxPooling2D(2, name=f"{prefix}_pool")(x)
-        is_last = (direction, depth) == last
+        is_last = index == len(blocks) - 1
         apply = architecture.classify if is_last else architecture.apply_block
         x = apply(x, level, config.widths[depth], prefix)
         skips.append(x)
-    return keras.Model([image, mask], CropToSize(name="crop")([x, mask]), name="masked_unet")
+    name = "cropped_unet" if cropped else "masked_unet"
+    return keras.Model(inputs, places.finish(x, mask), name=name)
 
 
 def _build_levels(mask: Any, config: NetworkConfig) -> list[Level]:

@@ -1,4 +1,4 @@
-"""Command line: `lacuna-model validate | train | evaluate | export | samples`."""
+"""Command line: `lacuna-model validate | train | evaluate | export | adopt | samples`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lacuna.distribution import VERSION, describe_extra
+from model.cli.adopt import adopt
 from model.cli.evaluate import evaluate
 from model.cli.export import export
 from model.cli.samples import samples
@@ -54,5 +55,5 @@ def main() -> None:
     """
 
 
-for command in (validate, train, evaluate, export, samples):
+for command in (validate, train, evaluate, export, adopt, samples):
     main.add_command(command)

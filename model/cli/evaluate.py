@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from model.cli.evaluate_data import evaluate_on_data
 from model.cli.folder_runs import count_flips_on_folder, score_on_folder
 from model.cli.loading import RUN, load_run, read_dataset
-from model.cli.printing import print_comparison, print_flips, print_notes, print_scores
+from model.cli.printing import (
+    print_comparison,
+    print_flips,
+    print_folder_scores,
+    print_notes,
+    print_scores,
+)
 from model.cli.progress import make_progress
 
 if TYPE_CHECKING:
@@ -22,14 +29,43 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
+@click.argument("runs", metavar="RUN...|MODEL|URL", nargs=-1, required=True)
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=RUN,
+    help="Score an exported MODEL, or the model of a server at URL, on this folder of images.",
+)
+@click.option(
+    "--part",
+    type=click.Choice(("all", "training", "validation", "test")),
+    default="all",
+    show_default=True,
+    help="With --data: the images to score.",
+)
+@click.option("--model", "name", help="With --data and URL: the model of the server.")
+@click.option(
+    "--output",
+    metavar="FILE.json",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --data: file for the scores.",
+)
 @click.option(
     "--curves",
     metavar="FILE.svg",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Compare at more fractions, for each pattern, and plot; the numbers go to FILE.json.",
 )
-def evaluate(runs: Sequence[Path], curves: Path | None) -> None:
+@click.pass_context
+def evaluate(
+    context: click.Context,
+    runs: Sequence[str],
+    data: Path | None,
+    part: str,
+    name: str | None,
+    output: Path | None,
+    curves: Path | None,
+) -> None:
     """Score the network in RUN, a folder that `train` wrote, on data held out from training.
 
     For a preset, that is mosaics of other textures; for a folder of images, its validation images.
@@ -41,13 +77,24 @@ def evaluate(runs: Sequence[Path], curves: Path | None) -> None:
     With several RUNs, or --curves: compares trainings of a preset, by their mean IoU at 0 to 80 %
     missing pixels for each pattern of missing pixels. Runs that differ only in their seed are
     averaged.
+
+    With --data: scores one exported MODEL, REPOSITORY/NAME/VERSION, or a server's at URL, on the
+    labelled images of DIR, whose classes must have the same names.
     """
+    if data is not None:
+        if len(runs) > 1 or curves is not None:
+            raise click.UsageError("--data scores one model, without --curves")
+        evaluate_on_data(runs[0], data, part, name, output)
+        return
+    if part != "all" or name is not None or output is not None:
+        raise click.UsageError("--part, --model and --output need --data")
+    folders = [RUN.convert(run, None, context) for run in runs]
     if curves is not None and curves.suffix != ".svg":
         raise click.BadParameter(f"--curves must end in .svg; it is {curves}")
     if curves is not None or len(runs) > 1:
-        _compare(runs, curves)
+        _compare(folders, curves)
     else:
-        _evaluate(runs[0])
+        _evaluate(folders[0])
 
 
 def _evaluate(run: Path) -> None:
@@ -74,10 +121,11 @@ def _evaluate(run: Path) -> None:
 
 
 def _evaluate_on_folder(run: Path, record: Mapping[str, Any]) -> None:
-    dataset = read_dataset(Path(record["dataset"]["folder"]))
+    source = record["dataset"]
+    dataset = read_dataset(Path(source["folder"]), source.get("fold", ""))
     print_notes(dataset)
-    scores, _ = score_on_folder(dataset, run)
-    print_scores(scores, [entry["name"] for entry in record["dataset"]["classes"]])
+    found, _ = score_on_folder(dataset, run)
+    print_folder_scores(found, [entry["name"] for entry in record["dataset"]["classes"]])
     print_flips(count_flips_on_folder(dataset, run))
 
 

@@ -4,35 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from model.cli.loading import RUN, load_run
+from model.cli.writing import check_output, writing
+
+if TYPE_CHECKING:
+    import keras
+
+    from model.export import Format
+    from model.network import NetworkConfig
+    from model.training.converted import ConvertedConfig
 
 
 @click.command()
 @click.argument("run", type=RUN)
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
-def export(run: Path, output: Path) -> None:
-    """Export the network in RUN as a SavedModel into OUTPUT, <repository>/<model>/<version>.
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(("saved_model", "onnx")),
+    default="saved_model",
+    show_default=True,
+    help="What to write: a SavedModel for TensorFlow, or model.onnx for ONNX Runtime.",
+)
+def export(run: Path, output: Path, file_format: Format) -> None:
+    """Export the network in RUN into OUTPUT, <repository>/<model>/<version>.
 
     An existing OUTPUT is replaced once the new one is complete. `lacuna check OUTPUT` checks the
     result.
     """
-    if not output.name.isdigit():
-        raise click.BadParameter(
-            f"OUTPUT must end in a version, which is a number; it ends in {output.name}"
-        )
-    export_run(run, output)
+    check_output(output)
+    export_run(run, output, file_format)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     click.echo(f"{output}: exported, {size / 1e6:.1f} MB; check it with: lacuna check {output}")
 
 
-def export_run(run: Path, output: Path) -> None:
+def export_run(run: Path, output: Path, file_format: Format = "saved_model") -> None:
     """Export a run's network with its manifest."""
     network, record = load_run(run)
-    from model.export import build_manifest, export_network  # noqa: PLC0415
+    from model.export import build_manifest  # noqa: PLC0415
     from model.scoring.scores import read_scores  # noqa: PLC0415
     from model.training.runs import describe_training, read_network_config  # noqa: PLC0415
 
@@ -53,13 +66,37 @@ def export_run(run: Path, output: Path) -> None:
         training=describe_training(record),
         scores=read_scores(run),
     )
-    export_network(network, config, manifest, output)
+    with writing(output):
+        _write(network, config, manifest, output, file_format)
+
+
+def _write(
+    network: keras.Model,
+    config: NetworkConfig | ConvertedConfig,
+    manifest: Mapping[str, Any],
+    output: Path,
+    file_format: Format,
+) -> None:
+    from model.export import export_network  # noqa: PLC0415
+    from model.training.converted import ConvertedConfig  # noqa: PLC0415
+
+    if not isinstance(config, ConvertedConfig):
+        export_network(network, config, manifest, output, file_format)
+        return
+    if file_format == "onnx":
+        raise ValueError("--format onnx is for networks that were built here, not converted ones")
+    from model.adopt.tuning import export_trained  # noqa: PLC0415
+
+    export_trained(network, manifest, output)
 
 
 def _describe_classes(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     if "dataset" in record:
         classes = record["dataset"]["classes"]
-        return [{"id": index, **entry} for index, entry in enumerate(classes)]
+        return [
+            {"id": index, "name": entry["name"], "color": entry["color"]}
+            for index, entry in enumerate(classes)
+        ]
     from model.data.textures import CLASSES  # noqa: PLC0415
     from model.export import describe_classes  # noqa: PLC0415
 

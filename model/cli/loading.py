@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from lacuna.native_stderr import mute_native_stderr
 if TYPE_CHECKING:
     import keras
 
-    from model.data.folders import Dataset
+    from model.data.dataset import Dataset
 
 RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -39,13 +41,36 @@ def load_run(run: Path) -> tuple[keras.Model, dict[str, Any]]:
         raise click.ClickException(str(error)) from error
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(folder: Path, fold: str = "") -> Dataset:
     """Return a checked folder of images, or exit with all its faults; without TensorFlow."""
-    from model.data.folders import DatasetError  # noqa: PLC0415
     from model.data.folders import read_dataset as read  # noqa: PLC0415
+
+    with _report_faults(folder):
+        return read(folder, fold=fold)
+
+
+def read_folds(folder: Path, folds: str) -> list[Dataset]:
+    """Return the folds of a checked folder of images, or exit with all its faults."""
+    from model.data.folders import read_folds as read  # noqa: PLC0415
+
+    with _report_faults(folder):
+        return read(folder, folds)
+
+
+def read_labelled(folder: Path) -> Dataset:
+    """Return a checked folder of images to score, or exit with all its faults."""
+    from model.data.folders import read_labelled as read  # noqa: PLC0415
+
+    with _report_faults(folder):
+        return read(folder)
+
+
+@contextmanager
+def _report_faults(folder: Path) -> Iterator[None]:
+    from model.data.folders import DatasetError  # noqa: PLC0415
 
     try:
         with Console(stderr=True).status(f"checking {folder}"):
-            return read(folder)
+            yield
     except DatasetError as error:
         raise click.ClickException(str(error)) from error

@@ -11,8 +11,9 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from model.comparison.groups import RunGroup
-    from model.data.folders import Dataset
+    from model.data.dataset import Dataset
     from model.scoring.flips import Flips
+    from model.scoring.folders import FolderScores
 
 _TABLE_WIDTH = 120
 
@@ -22,9 +23,19 @@ def print_dataset(dataset: Dataset) -> None:
     description = dataset.description
     click.echo(
         f"{dataset.folder}: {len(dataset.training)} training images, "
-        f"{len(dataset.validation)} validation images; {description.channels} channels of "
-        f"{description.dtype}, {dataset.valid_fraction:.1%} valid"
+        f"{len(dataset.validation)} validation images"
+        + f", {len(dataset.test)} test images"
+        * bool(dataset.test)
+        + f"; {description.channels} channels of {description.dtype}, "
+        f"{dataset.valid_fraction:.1%} valid"
     )
+    table = Table("class", *dataset.class_pixels, box=None)
+    totals = [max(sum(counts), 1) for counts in dataset.class_pixels.values()]
+    for index, entry in enumerate(description.classes):
+        counts = [pixels[index] for pixels in dataset.class_pixels.values()]
+        shares = [f"{count / total:.1%}" for count, total in zip(counts, totals, strict=True)]
+        table.add_row(entry.name, *shares)
+    Console().print(table)
     print_notes(dataset)
 
 
@@ -41,6 +52,20 @@ def print_scores(scores: Sequence[Any], names: Sequence[str]) -> None:
         values = [f"{value:.3f}" for value in (*entry.class_iou, entry.mean_iou)]
         table.add_row(f"{entry.missing:.0%}", *values)
     Console().print(table)
+
+
+def print_folder_scores(found: FolderScores, names: Sequence[str]) -> None:
+    """Print the scores on a folder of images, their confidence, and what single pixels tell."""
+    print_scores(found.scores, names)
+    low, high = found.intervals.mean_iou
+    click.echo(f"mean IoU of other such images, with a confidence of 95 %: {low:.3f} to {high:.3f}")
+    calibration = found.scores[0].calibration
+    if calibration is not None:
+        click.echo(f"expected calibration error: {calibration.error:.3f}")
+    if found.baseline is not None:
+        click.echo(f"mean IoU by single pixels alone: {found.baseline.mean_iou:.3f}")
+    for name, score in found.groups.items():
+        click.echo(f"mean IoU of group {name}: {score.mean_iou:.3f}")
 
 
 def print_flips(flips: Flips) -> None:

@@ -73,6 +73,14 @@ def test_a_server_may_pad_batch_and_tile_the_export(exported):
     assert check_contract(SavedModelRuntime(exported)).holds
 
 
+def test_an_export_is_in_a_format_that_is_known(trained, tmp_path):
+    result = run("export", trained, tmp_path / "1", "--format", "tflite")
+
+    assert result.exit_code == 2
+    assert "'tflite' is not one of 'saved_model', 'onnx'" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_samples_are_written_in_pairs_and_the_same_every_time(tmp_path):
     for folder in ("first", "second"):
         assert run("samples", tmp_path / folder).exit_code == 0

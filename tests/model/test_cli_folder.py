@@ -1,7 +1,9 @@
 """From a folder of images to a model that a server takes, by one command."""
 
+import io
 import json
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -10,12 +12,18 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from lacuna.raster.npy import write_npy
 from model.cli import main
 from model.data.folders import read_dataset
+from model.training.runs import load_run, load_start, read_network_config
+from model.training.starting import read_start
+from service.local.loading import load_model
 from service.runtime.manifest import read_manifest
 from service.runtime.probe import check_contract
 from service.runtime.saved_model import SavedModelRuntime
+from tests.support.apps import load_repository, serve
 from tests.support.folders import draw_regions, write_description, write_folder
+from tests.support.onnx_models import save
 
 OPTIONS = (
     "--network", "small", "--crop", 32, "--steps", 60, "--batch-size", 4, "--validate-every", 20,
@@ -43,8 +51,32 @@ def trained(folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def beside(trained, tmp_path_factory):
+    """A server of the trained model, of its network in ONNX, and of a model of the future."""
+    root = tmp_path_factory.mktemp("beside")
+    shutil.copytree(trained[0] / "model" / "regions", root / "regions")
+    result = run("export", trained[0], root / "onnx" / "1", "--format", "onnx")
+    assert result.exit_code == 0, result.output
+    save(root / "future" / "1", opset=999)
+    with serve(load_repository(root, load_model)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def page(trained):
     return (trained[0] / "report.html").read_text()
+
+
+def test_the_report_and_the_scores_tell_how_far_to_trust_them(trained, page):
+    scores = json.loads((trained[0] / "scores.json").read_text())
+    low, high = scores["interval_95"]["mean_iou"]
+
+    assert low <= scores["mean_iou"]["missing_0"] <= high
+    assert 0 <= scores["calibration_error"] < 0.5
+    assert scores["pixel_baseline"]["mean_iou"] > 0.9  # dark and bright pixels
+    for words in ("precision", "recall", "by single pixels alone", "expected calibration error"):
+        assert words in page
+    assert page.count("<figcaption>errors</figcaption>") == 3
 
 
 def test_the_command_says_how_to_check_and_serve_what_it_made(trained):
@@ -53,6 +85,60 @@ def test_the_command_says_how_to_check_and_serve_what_it_made(trained):
     assert f"lacuna check {output}/model/regions/1" in said
     assert f"lacuna serve --model-repository {output}/model" in said
     assert "May be padded, batched and tiled: no answer changes." in said
+
+
+def test_training_can_go_on_from_the_exported_version(folder, trained):
+    start = read_start(trained[0] / "model" / "regions" / "1")
+    network, config = load_start(start)
+
+    assert config == read_network_config(load_run(trained[0])[1])
+    assert network.trainable_variables
+    start.check_dataset(read_dataset(folder))
+
+
+def test_a_trained_model_and_its_network_in_onnx_are_served_side_by_side_and_agree(beside):
+    generator = np.random.default_rng(0)
+    for size, valid in (((51, 38), 1.0), ((96, 130), 0.6), ((64, 64), 0.3)):
+        image, _ = draw_regions(size, seed=1000)
+        mask = generator.random(size) < valid
+        files = {"image": write_npy(image), "mask": write_npy(mask)}
+        answers = [
+            beside.post(
+                f"/v1/segment?model={name}", files=files, headers={"Accept": "application/zip"}
+            )
+            for name in ("regions", "onnx")
+        ]
+        first, second = (np.load(io.BytesIO(answer.content)) for answer in answers)
+
+        assert np.unique(first["labels"][mask]).size > 1
+        np.testing.assert_array_equal(second["labels"], first["labels"])
+        np.testing.assert_allclose(second["probabilities"], first["probabilities"], atol=1e-5)
+
+
+def test_each_of_them_names_its_platform_and_keeps_the_promise(beside):
+    platforms = {"regions": "tensorflow_savedmodel", "onnx": "onnxruntime_onnx"}
+
+    for name, platform in platforms.items():
+        assert beside.get(f"/v2/models/{name}").json()["platform"] == platform
+        assert beside.get(f"/v2/models/{name}/config").json()["platform"] == platform
+    contracts = {
+        model["name"]: model["contract"]["padding_invariant"]
+        for model in beside.get("/v1/models").json()["models"]
+        if model["state"] == "ready"
+    }
+    assert contracts == {"regions": True, "onnx": True}
+
+
+def test_a_file_that_onnx_runtime_cannot_load_leaves_the_others_serving(beside):
+    (future,) = (
+        version
+        for version in beside.post("/v2/repository/index", json={}).json()
+        if version["name"] == "future"
+    )
+
+    assert future["state"] == "UNAVAILABLE"
+    assert future["reason"].startswith("model.onnx must load in ONNX Runtime")
+    assert "999" in future["reason"]
 
 
 def test_the_export_labels_what_it_never_saw(trained):
@@ -117,7 +203,7 @@ def test_the_report_needs_nothing_but_itself(page):
     reader = Reader()
     reader.feed(page)
 
-    assert len(reader.sources) == 3 * 4
+    assert len(reader.sources) == 3 * 5
     assert all(source.startswith("data:image/png;base64,") for source in reader.sources)
     assert "http://" not in page
     assert "https://" not in page

@@ -54,20 +54,24 @@ def contents(folder):
     }
 
 
-def test_there_are_two_signatures_of_image_and_mask(loaded):
-    assert set(loaded.signatures) == {"serving_default", "labels"}
-    for signature in loaded.signatures.values():
-        assert signature.structured_input_signature == (
-            (),
-            {
-                "image": tf.TensorSpec((None, None, None, 3), tf.float32, name="image"),
-                "mask": tf.TensorSpec((None, None, None, 1), tf.bool, name="mask"),
-            },
-        )
+def test_there_are_four_signatures_of_image_and_mask_and_two_of_a_window_as_well(loaded):
+    whole = {
+        "image": tf.TensorSpec((None, None, None, 3), tf.float32, name="image"),
+        "mask": tf.TensorSpec((None, None, None, 1), tf.bool, name="mask"),
+    }
+    tile = {**whole, "keep": tf.TensorSpec((4,), tf.int32, name="keep")}
+    expected = dict.fromkeys(("serving_default", "labels", "strips", "strips_labels"), whole)
+    expected |= {"tile": tile, "tile_labels": tile}
+    assert set(loaded.signatures) == set(expected)
+    for name, signature in loaded.signatures.items():
+        assert signature.structured_input_signature == ((), expected[name])
 
 
-def test_the_signatures_give_labels_and_probabilities_or_labels_alone(loaded):
-    full, labels = (loaded.signatures[name] for name in ("serving_default", "labels"))
+@pytest.mark.parametrize(
+    "names", [("serving_default", "labels"), ("tile", "tile_labels"), ("strips", "strips_labels")]
+)
+def test_the_signatures_give_labels_and_probabilities_or_labels_alone(loaded, names):
+    full, labels = (loaded.signatures[name] for name in names)
     assert set(full.structured_outputs) == {"labels", "probabilities"}
     assert set(labels.structured_outputs) == {"labels"}
     assert full.structured_outputs["labels"].dtype == tf.uint8
@@ -84,11 +88,11 @@ def test_the_graph_computes_what_the_trained_network_does(exported):
     np.testing.assert_allclose(actual.probabilities, expected, atol=1e-5)
 
 
-def test_weights_stand_in_the_file_once(exported_folder):
+def test_weights_stand_in_the_graph_once(exported_folder):
     network = random_network(NetworkConfig())
     raw = 4 * sum(int(np.prod(weight.shape)) for weight in network.weights)
-    size = sum(len(data) for data in contents(exported_folder).values())
-    assert raw < size < 1.5 * raw
+    size = (exported_folder / "saved_model.pb").stat().st_size
+    assert raw < size < 1.9 * raw  # the graphs of three networks, and their weights once
     assert size < 4_000_000
 
 
@@ -136,11 +140,11 @@ def test_the_manifest_is_one_that_the_service_reads(exported_folder):
     assert (manifest.total_stride, manifest.receptive_radius) == (8, 51)
 
 
-def test_the_manifest_has_the_checksums_of_all_other_files(exported_folder):
+def test_the_manifest_has_the_checksums_of_all_files_that_a_runtime_reads(exported_folder):
     expected = {
         path.as_posix(): hashlib.sha256(data).hexdigest()
         for path, data in contents(exported_folder).items()
-        if path.name != "manifest.json"
+        if path.parts[0] != "assets.extra"
     }
 
     assert read_manifest(exported_folder).checksums == expected

@@ -1,11 +1,13 @@
 """The exported form is the trained network's function, in fewer passes."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from model.folding import FoldedNetwork, fold_batch_norm
-from model.network import build_network
+from model.network import NetworkConfig, build_network
 from tests.support.networks import SHAPES, SMALL, make_batch, random_network
 from tests.support.references import any_in_blocks
 
@@ -22,6 +24,51 @@ def test_the_folded_network_computes_what_the_trained_one_does_in_inference(conf
         batch = make_batch(*size)
         expected, actual = network(batch, training=False).numpy(), folded(batch).numpy()
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+BANDS = NetworkConfig(
+    channels=3,
+    classes=4,
+    widths=(3, 4),
+    convs_per_level=1,
+    pixel_mean=(0.3, 2500.0, 101325.0),
+    pixel_scale=(0.2, 600.0, 50.0),
+)
+
+
+def draw_bands(config, size, seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(config.pixel_mean, config.pixel_scale, (2, *size, 3))
+    return values.astype(np.float32), rng.random((2, *size, 1)) < 0.7
+
+
+@pytest.mark.parametrize("normalization", ["area", "variance"])
+def test_each_channel_is_brought_to_its_own_range_by_the_first_kernel(normalization):
+    config = dataclasses.replace(BANDS, normalization=normalization)
+    network = random_network(config, seed=3)
+    images, masks = draw_bands(config, (17, 22))
+    expected = network([images, masks], training=False).numpy()
+    plain = dataclasses.replace(config, pixel_mean=0.0, pixel_scale=1.0)
+    alike = build_network(plain)
+    alike.set_weights(network.get_weights())
+    by_hand = ((images - np.float64(config.pixel_mean)) / config.pixel_scale).astype(np.float32)
+    tolerance = {"rtol": 0, "atol": 2e-3 * np.abs(expected).max()}
+
+    np.testing.assert_allclose(alike([by_hand, masks], training=False), expected, **tolerance)
+    np.testing.assert_allclose(
+        fold_batch_norm(network, config)([images, masks]), expected, **tolerance
+    )
+
+
+def test_a_missing_pixel_adds_nothing_whatever_the_means_of_the_channels():
+    folded = fold_batch_norm(random_network(BANDS, seed=3), BANDS)
+    images, masks = draw_bands(BANDS, (17, 22))
+    expected = folded([images, masks]).numpy()
+    hidden = np.where(masks, images, np.float32(np.nan))
+    around = [(0, 0), (0, 9), (0, 5), (0, 0)]
+    padded = folded([np.pad(hidden, around, constant_values=1e9), np.pad(masks, around)]).numpy()
+
+    np.testing.assert_array_equal(padded[:, :17, :22], expected)
 
 
 def test_folding_leaves_the_trained_network_as_it_was():

@@ -33,6 +33,8 @@ HALO = -(-RADIUS // STRIDE) * STRIDE
 
 # A network that breaks the promise does so at once: no need to look for the smallest example.
 biting = settings(phases=[Phase.generate], report_multiple_bugs=False)
+# The network that is shipped is held to the most examples. Others share its layers.
+fewer = settings(max_examples=20)
 
 
 def run(runtime, image, mask):
@@ -169,8 +171,8 @@ def test_tiles_with_a_halo_of_the_receptive_radius_change_no_bit(exported):
 
 def test_the_same_stack_as_the_textbooks_keeps_the_promise_with_a_mask_that_keeps():
     network = runtime_of(textbook_stack(CONFIG, mask_update="keep"))
-    canvas_property(network)()
-    batch_property(network)()
+    fewer(canvas_property(network))()
+    fewer(batch_property(network))()
 
 
 def test_the_exported_network_uses_all_its_classes(exported):
@@ -222,18 +224,18 @@ def other_blocks(request):
 
 
 def test_networks_of_other_blocks_keep_the_promise_in_any_canvas(other_blocks):
-    canvas_property(other_blocks)()
+    fewer(canvas_property(other_blocks))()
 
 
 def test_networks_of_other_blocks_keep_the_promise_beside_any_batch_mates(other_blocks):
-    batch_property(other_blocks)()
+    fewer(batch_property(other_blocks))()
 
 
 def test_networks_of_other_blocks_are_tiled_exactly(other_blocks):
     halo = -(-CONFIG.receptive_radius // CONFIG.total_stride) * CONFIG.total_stride
     # Their stride is small: tiles of one or two cells would be hundreds.
     tiles = tiling_property(other_blocks, CONFIG.total_stride, halo, least_cells=3)
-    settings(max_examples=25)(tiles)()
+    fewer(tiles)()
 
 
 @pytest.fixture(scope="module")
@@ -243,11 +245,11 @@ def grey():
 
 
 def test_a_network_of_one_channel_keeps_the_promise_in_any_canvas(grey):
-    canvas_property(grey, channels=1)()
+    fewer(canvas_property(grey, channels=1))()
 
 
 def test_a_network_of_one_channel_keeps_the_promise_beside_any_batch_mates(grey):
-    batch_property(grey, channels=1)()
+    fewer(batch_property(grey, channels=1))()
 
 
 @pytest.fixture(scope="module", params=["none", "mean", "variance"])
@@ -256,13 +258,13 @@ def other_normalizations(request):
 
 
 def test_networks_of_other_normalizations_keep_the_promise_in_any_canvas(other_normalizations):
-    canvas_property(other_normalizations)()
+    fewer(canvas_property(other_normalizations))()
 
 
 def test_networks_of_other_normalizations_keep_the_promise_beside_any_batch_mates(
     other_normalizations,
 ):
-    batch_property(other_normalizations)()
+    fewer(batch_property(other_normalizations))()
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -272,4 +274,4 @@ def test_a_single_channel_is_no_exception_where_offsets_come_after_the_product(b
         fold_batch_norm(random_network(config), config),
         Manifest.model_validate(manifest_of(config)),
     )
-    batch_property(runtime, channels=1)()
+    fewer(batch_property(runtime, channels=1))()

@@ -1,9 +1,11 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.losses import MaskedCrossEntropy
+from model.losses import MaskedCrossEntropy, MaskedLoss, make_loss
 from tests.support.references import masked_cross_entropy
 
 
@@ -92,3 +94,97 @@ def test_the_loss_survives_serialisation():
     )
     assert isinstance(loss, MaskedCrossEntropy)
     assert loss.name == "a_name"
+
+
+def soften(logits):
+    power = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return power / power.sum(axis=-1, keepdims=True)
+
+
+def average(labels, logits, score):
+    """Mean of a score over the images that have a labelled pixel."""
+    scores = []
+    for truth, guess in zip(labels, soften(logits), strict=True):
+        known = truth != 255
+        if known.any():
+            scores.append(score(truth[known], guess[known]))
+    return np.mean(scores)
+
+
+def weigh(truth, guess):
+    target = 0.9 * np.eye(4)[truth] + 0.1 / 4
+    each = -(target * np.log(guess)).sum(axis=1) * np.array([1, 2, 0.5, 4])[truth]
+    return each.mean()
+
+
+def focus(truth, guess):
+    right = guess[np.arange(len(truth)), truth]
+    return (-np.log(right) * (1 - right) ** 2).mean()
+
+
+def overlap(truth, guess):
+    hits = np.eye(4)[truth]
+    dice = 2 * (hits * guess).sum(axis=0) / (hits + guess).sum(axis=0)
+    return 1 - dice[hits.any(axis=0)].mean()
+
+
+def extend(truth, guess):
+    """The Lovász extension as an integral: of 1 - IoU of the errors above each threshold."""
+    losses = []
+    for label in np.unique(truth):
+        hits = truth == label
+        errors = np.abs(hits - guess[:, label])
+        levels = np.concatenate([[0], np.sort(errors)])
+        total = 0.0
+        for low, high in itertools.pairwise(levels):
+            wrong = errors > low
+            union = np.count_nonzero(hits | wrong)
+            total += (high - low) * (1 - np.count_nonzero(hits & ~wrong) / union)
+        losses.append(total)
+    return np.mean(losses)
+
+
+TERMS = {
+    "focal": (MaskedLoss(["focal"]), focus),
+    "dice": (MaskedLoss(["dice"]), overlap),
+    "lovasz": (MaskedLoss(["lovasz"]), extend),
+    "cross-entropy": (MaskedLoss(["cross-entropy"], (1, 2, 0.5, 4), 0.1), weigh),
+}
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_each_term_is_that_of_its_definition_and_reads_no_ignored_pixel(term):
+    labels, logits = draw()
+    labels[2] = 255
+    loss, score = TERMS[term]
+    expected = average(labels, logits, score)
+    ignored = labels == 255
+    values = tf.constant(np.where(ignored[..., None], np.float32(np.nan), logits))
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        found = loss(labels, values)
+    gradient = tape.gradient(found, values).numpy()
+
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+    assert np.all(np.isfinite(gradient))
+    np.testing.assert_array_equal(gradient[ignored], 0)
+
+
+def test_terms_are_added_and_plain_cross_entropy_stays_what_it_was():
+    labels, logits = draw()
+    parts = [float(make_loss(term)(labels, logits)) for term in ("cross-entropy", "dice")]
+
+    assert float(make_loss("cross-entropy+dice")(labels, logits)) == pytest.approx(sum(parts))
+    assert isinstance(make_loss("cross-entropy"), MaskedCrossEntropy)
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(TERMS["dice"][0])
+    )
+    assert again.terms == ("dice",)
+
+
+@pytest.mark.parametrize(
+    ("terms", "smoothing"), [("hinge", 0), ("", 0), ("dice", 1), ("dice", -0.1)]
+)
+def test_a_loss_that_makes_no_sense_is_refused(terms, smoothing):
+    with pytest.raises(ValueError, match="Received"):
+        make_loss(terms, label_smoothing=smoothing)

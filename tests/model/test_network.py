@@ -181,6 +181,8 @@ def test_a_configuration_survives_json():
         {"channels": 0},
         {"convs_per_level": 0},
         {"pixel_scale": 0},
+        {"pixel_scale": (1.0, 0.0, 1.0)},
+        {"pixel_mean": (1.0, 2.0)},
         {"pixel_scale": -1.0},
         {"classes": 1},
         {"classes": 256},

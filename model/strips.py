@@ -1,0 +1,73 @@
+"""The network on strips: the same outputs, computed only where anything is valid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from model.layers import CoverageScale, MaskedConcatenate, MaskMaxPooling2D
+from model.layers.strips import CropBorder, PlanStrips, StripPositions, TakePixels, TakeUpSampled
+from model.network import KERNEL_SIZE, Architecture, Level, NetworkConfig
+
+
+def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.Model:
+    """Build the network on strips; see `model.layers.strips`.
+
+    Args:
+        config: its configuration.
+        architecture: makes the layers, with convolutions of padding `"valid"`.
+
+    Returns:
+        A model from `[image, mask]`, as of `build_network`, to `[logits, places]`: float32
+        (1, R, S, classes) and int32 (N, H, W), the position of each pixel of the image among these
+        R · S. The logits are 0 where invalid.
+    """
+    image = keras.Input((None, None, config.channels), name="image")
+    mask = keras.Input((None, None, 1), dtype="bool", name="mask")
+    positions = _plan(mask, config)
+    border = _choose_border(config)
+    taken = (TakePixels()([x, positions.pixels]) for x in (image, mask))
+    x, valid = architecture.begin(*taken)
+    levels = [_make_level(valid, config)]
+    skips = []
+    for depth, width in enumerate(config.widths):
+        if depth:
+            valid = MaskMaxPooling2D(2)(CropBorder(border)(levels[-1].mask))
+            below = positions.down[depth - 1]
+            levels.append(_make_level(TakePixels()([valid, below]), config))
+            x = TakePixels()([keras.layers.MaxPooling2D(2)(x), below])
+        apply = architecture.apply_block if len(config.widths) > 1 else architecture.classify
+        x = _trim(apply(x, levels[-1], width, f"down{depth}"), config)
+        skips.append(x)
+    for depth in reversed(range(len(skips) - 1)):
+        level, skip = levels[depth], skips[depth]
+        if depth:
+            skip = TakePixels()([skip, positions.skip[depth - 1]])
+        else:
+            level = Level(*(CropBorder(border)(part) for part in level))
+        x = TakeUpSampled()([x, positions.up[depth], level.mask])
+        x, _ = MaskedConcatenate(name=f"up{depth}_join")([x, level.mask, skip, level.mask])
+        apply = architecture.apply_block if depth else architecture.classify
+        x = _trim(apply(x, level, config.widths[depth], f"up{depth}"), config)
+    return keras.Model([image, mask], [x, positions.places], name="unet_on_strips")
+
+
+def _plan(mask: Any, config: NetworkConfig) -> StripPositions:
+    planned = PlanStrips(len(config.widths), _choose_border(config), name="strips")(mask)
+    return StripPositions(*planned)
+
+
+def _choose_border(config: NetworkConfig) -> int:
+    """Return the cells that a block takes away on each side: an even number."""
+    return config.reach + config.reach % 2
+
+
+def _make_level(mask: Any, config: NetworkConfig) -> Level:
+    return Level(mask, CoverageScale(KERNEL_SIZE, config.normalization)(mask))
+
+
+def _trim(x: Any, config: NetworkConfig) -> Any:
+    """Crop what the kernels of a block have left of the border."""
+    rest = _choose_border(config) - config.reach
+    return CropBorder(rest)(x) if rest else x
