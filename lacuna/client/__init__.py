@@ -12,17 +12,20 @@ from lacuna.client._async.client import AsyncClient
 from lacuna.client._sync.client import Client
 from lacuna.client.calls import Question
 from lacuna.client.failures import FailedError, RejectedError, TimedOutError, UnreachableError
-from lacuna.client.result import Area, ClassInfo, Result
+from lacuna.client.models import ModelInfo
+from lacuna.client.result import Area, AreaTable, ClassInfo, Result
 from lacuna.client.retries import RetryPolicy
 from lacuna.client.sources import Image
 
 __all__ = [
     "Area",
+    "AreaTable",
     "AsyncClient",
     "ClassInfo",
     "Client",
     "FailedError",
     "Image",
+    "ModelInfo",
     "Question",
     "RejectedError",
     "Result",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Catalog:
             self._models = list(json.loads(reply.content)["models"])
         return self._models
 
-    def find_model(self, name: str | None, version: str | None = None) -> Steps[dict[str, Any]]:
+    def find_model(self, name: str | None, version: str | None = None) -> Steps[Mapping[str, Any]]:
         """Find the description of a model that is served.
 
         Args:
@@ -64,8 +64,8 @@ class Catalog:
 
 
 def choose_model(
-    models: Sequence[dict[str, Any]], name: str | None, version: str | None
-) -> dict[str, Any]:
+    models: Sequence[Mapping[str, Any]], name: str | None, version: str | None
+) -> Mapping[str, Any]:
     """Choose the description of a model that is served.
 
     Args:
@@ -88,14 +88,14 @@ def choose_model(
     return max(ready, key=lambda model: int(model["version"]))
 
 
-def read_classes(described: Sequence[dict[str, Any]]) -> tuple[ClassInfo, ...]:
+def read_classes(described: Sequence[Mapping[str, Any]]) -> tuple[ClassInfo, ...]:
     """Read the classes as the server describes them."""
     return tuple(
         ClassInfo(int(entry["id"]), str(entry["name"]), str(entry["color"])) for entry in described
     )
 
 
-def name_classes(model: dict[str, Any], labels: NDArray[np.uint8]) -> tuple[ClassInfo, ...]:
+def name_classes(model: Mapping[str, Any], labels: NDArray[np.uint8]) -> tuple[ClassInfo, ...]:
     """Return the classes of a model, or made-up names of the labels if they are not described.
 
     Args:

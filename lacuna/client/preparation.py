@@ -1,6 +1,7 @@
 """Preparation of a question, before anything is sent.
 
-1. The mask that GDAL keeps beside an image file is taken, if no other is given.
+1. The mask that GDAL keeps beside an image file is taken, if no other is given. Labelled arrays
+   become arrays of NumPy.
 2. Open files are read, once for all tries.
 3. A masked array becomes a plain one whose invalid pixels are 0, and a mask. What stands under its
    mask is never sent.
@@ -33,6 +34,7 @@ from lacuna.client.arrays import (
     seems_channels_first,
 )
 from lacuna.client.calls import Question
+from lacuna.client.labelled import take_values
 from lacuna.client.sources import Image, check_bytes, read_file
 from lacuna.errors import ChannelMismatchError
 
@@ -51,7 +53,7 @@ def prepare(question: Question) -> Question:
         OSError: if an open file cannot be read.
     """
     question.selection  # noqa: B018 (a choice that cannot be read is refused before all else)
-    question = question.with_sidecar()
+    question = take_values(question.with_sidecar())
     image = _read_open_file(question.image)
     mask = None if question.mask is None else _read_open_file(question.mask)
     valid = None

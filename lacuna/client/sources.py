@@ -11,6 +11,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from lacuna.client.arrays import fill_missing, is_masked, read_image_array
+from lacuna.client.labelled import LabelledArray, is_labelled, order_channels_last
 from lacuna.client.pictures import write_picture
 from lacuna.errors import EmptyBodyError
 from lacuna.raster.images import decode_image
@@ -36,8 +37,10 @@ Image = (
     | BinaryFile
     | NDArray[Any]
     | PIL.Image.Image
+    | LabelledArray
 )
-"""A file's path, its bytes, an open file, an array (H, W) or (H, W, C), or a PIL image."""
+"""A file's path, URL or bytes, an open file, an array (H, W) or (H, W, C) of NumPy or xarray, or a
+PIL image."""
 
 
 def read_source(source: Image) -> Buffer:
@@ -63,7 +66,7 @@ def read_source(source: Image) -> Buffer:
     return source if isinstance(source, bytes) else read_file(source)
 
 
-def read_file(source: BinaryFile) -> bytes:
+def read_file(source: BinaryFile | LabelledArray) -> bytes:
     """Return the rest of an open file.
 
     Raises:
@@ -116,6 +119,8 @@ def read_picture(source: Image) -> NDArray[Any]:
         return _read_array(source)
     if isinstance(source, PIL.Image.Image):
         return to_array(source)
+    if is_labelled(source):
+        return order_channels_last(source).values
     data = bytes(read_source(source))
     try:
         values = decode_image(data, UNLIMITED).values

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Sized
 from itertools import repeat
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import httpx2
 
@@ -61,6 +62,28 @@ class MapOptions(Target, total=False):
     also: Collection[str]
 
 
+_NO_MORE: Any = object()
+"""Mark of the end of an iterator."""
+
+
+def check_names(function: str, given: Iterable[str], options: Collection[str]) -> None:
+    """Check the names of further arguments, as Python does with those that are declared.
+
+    Args:
+        function: name of the function.
+        given: names that were given.
+        options: names of all arguments of the function that may be given by name.
+
+    Raises:
+        TypeError: if one is unknown.
+    """
+    for name in given:
+        if name not in Target.__annotations__:
+            near = difflib.get_close_matches(name, [*Target.__annotations__, *options], 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
+
+
 def build_headers(api_key: str | None) -> dict[str, str]:
     """Return the headers of all requests."""
     return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
@@ -88,8 +111,29 @@ def pair_up(
     """Return each image with its mask.
 
     Raises:
-        ValueError: if there are not as many masks as images.
+        ValueError: if there are not as many masks as images: at once if both can be counted, or
+            else where one of them ends.
     """
     if masks is None:
         return zip(images, repeat(None), strict=False)
-    return zip(images, masks, strict=True)
+    if isinstance(images, Sized) and isinstance(masks, Sized) and len(images) != len(masks):
+        raise ValueError(
+            f"masks must be as many as images; {len(images)} images came, and {len(masks)} masks"
+        )
+    return _zip_counted(images, masks)
+
+
+def _zip_counted(
+    images: Iterable[Image], masks: Iterable[Image | None]
+) -> Iterator[tuple[Image, Image | None]]:
+    rest = iter(masks)
+    count = 0
+    for count, image in enumerate(images, 1):
+        mask = next(rest, _NO_MORE)
+        if mask is _NO_MORE:
+            raise ValueError(
+                f"masks must be as many as images; {count - 1} masks came, and more images"
+            )
+        yield image, mask
+    if next(rest, _NO_MORE) is not _NO_MORE:
+        raise ValueError(f"masks must be as many as images; {count} images came, and more masks")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sized
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack, overload
+from typing import Literal, Self, Unpack, overload
 
 import httpx2
 
+from lacuna.client._async.downloads import download_sources
 from lacuna.client.calls import HttpCall, HttpReply, Question, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
+from lacuna.client.labelled import is_labelled
 from lacuna.client.large_files import check_large_file
+from lacuna.client.models import ModelInfo, read_model
 from lacuna.client.preparation import add_axis_hint, find_taken_sidecar, prepare
 from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
@@ -29,11 +33,15 @@ from lacuna.client.transport import (
     Target,
     build_headers,
     build_request,
+    check_names,
     make_reply,
     pair_up,
 )
 from lacuna.errors import ChannelMismatchError, LacunaError, RequestError
 from lacuna.raster.sidecar import name_sidecar
+
+_SEGMENT_OPTIONS = ("mask", "probabilities", "also")
+_MAP_OPTIONS = ("masks", "concurrency", "progress", "return_errors")
 
 
 class AsyncClient:
@@ -94,9 +102,10 @@ class AsyncClient:
         If the server warns that the labels may be wrong, so does this, with a `LacunaWarning`.
 
         Args:
-            image: a path, a file's bytes, an open file, an array (H, W) or (H, W, C), or a PIL
-                image. A pixel of a masked array is valid if none of its channels is masked; masked
-                values are not sent.
+            image: a path, a URL, a file's bytes, an open file, an array (H, W) or (H, W, C) of
+                NumPy or of xarray, or a PIL image. The client downloads what a URL names. A pixel
+                of a masked array is valid if none of its channels is masked; masked values are not
+                sent.
             mask: the same, of the image's size; non-zero = valid. Without one, the mask that GDAL
                 keeps beside an image file is taken. A masked array's own mask, alpha, the no-data
                 value and finiteness count besides.
@@ -110,11 +119,14 @@ class AsyncClient:
             LacunaError: the error of the server: `RequestError` if the request is at fault,
                 `UnavailableError` if trying again may help.
             OSError: if a file cannot be read.
+            TypeError: if an argument is unknown, or an image is of a type that is not taken.
         """
+        check_names("segment", target, _SEGMENT_OPTIONS)
         return await self.ask(Question(image, mask, probabilities, also=also, **target))
 
     async def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
+        question = await download_sources(self._http, question)
         prepared = prepare(question)
         await self._run(check_large_file(prepared, self._catalog))
         try:
@@ -125,7 +137,7 @@ class AsyncClient:
         except RequestError as error:
             raise name_sidecar(error, find_taken_sidecar(question, prepared)) from None
         pass_on(result.warnings)
-        return result
+        return replace(result, image=question.image) if is_labelled(question.image) else result
 
     async def segment_as(
         self,
@@ -147,7 +159,9 @@ class AsyncClient:
         Returns:
             The answer's bytes.
         """
-        question = prepare(Question(image, mask, also=also, **target))
+        check_names("segment_as", target, ("mask", "also"))
+        question = Question(image, mask, also=also, **target)
+        question = prepare(await download_sources(self._http, question))
         await self._run(check_large_file(question, self._catalog))
         reply = await self._send(write_call(question, media_type))
         pass_on(read_warnings(reply))
@@ -198,7 +212,12 @@ class AsyncClient:
 
         Returns:
             Results, in the order of the images.
+
+        Raises:
+            TypeError: if an argument is unknown.
+            ValueError: if there are not as many masks as images.
         """
+        check_names("map", target, (*_SEGMENT_OPTIONS, *_MAP_OPTIONS))
 
         async def segment(
             pair: tuple[Image, Image | None],
@@ -214,9 +233,9 @@ class AsyncClient:
         bar = show_progress(total, enabled=progress)
         return map_concurrently(segment, pair_up(images, masks), concurrency, bar)
 
-    async def models(self) -> list[dict[str, Any]]:
-        """Return the models and their versions, as `GET /v1/models` describes them."""
-        return await self._run(self._catalog.list_models())
+    async def models(self) -> list[ModelInfo]:
+        """Return the models and their versions; none if the server does not list them."""
+        return [read_model(model) for model in await self._run(self._catalog.list_models())]
 
     async def close(self) -> None:
         """Close the connections."""

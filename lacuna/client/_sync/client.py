@@ -6,15 +6,19 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sized
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack, overload
+from typing import Literal, Self, Unpack, overload
 
 import httpx2
 
+from lacuna.client._sync.downloads import download_sources
 from lacuna.client.calls import HttpCall, HttpReply, Question, Steps, Value
 from lacuna.client.catalog import Catalog
 from lacuna.client.failures import Failure, explain_silence, read_failure
+from lacuna.client.labelled import is_labelled
 from lacuna.client.large_files import check_large_file
+from lacuna.client.models import ModelInfo, read_model
 from lacuna.client.preparation import add_axis_hint, find_taken_sidecar, prepare
 from lacuna.client.progress import show_progress
 from lacuna.client.protocols import PROTOCOLS, Protocol
@@ -30,11 +34,15 @@ from lacuna.client.transport import (
     Target,
     build_headers,
     build_request,
+    check_names,
     make_reply,
     pair_up,
 )
 from lacuna.errors import ChannelMismatchError, LacunaError, RequestError
 from lacuna.raster.sidecar import name_sidecar
+
+_SEGMENT_OPTIONS = ("mask", "probabilities", "also")
+_MAP_OPTIONS = ("masks", "concurrency", "progress", "return_errors")
 
 
 class Client:
@@ -95,9 +103,10 @@ class Client:
         If the server warns that the labels may be wrong, so does this, with a `LacunaWarning`.
 
         Args:
-            image: a path, a file's bytes, an open file, an array (H, W) or (H, W, C), or a PIL
-                image. A pixel of a masked array is valid if none of its channels is masked; masked
-                values are not sent.
+            image: a path, a URL, a file's bytes, an open file, an array (H, W) or (H, W, C) of
+                NumPy or of xarray, or a PIL image. The client downloads what a URL names. A pixel
+                of a masked array is valid if none of its channels is masked; masked values are not
+                sent.
             mask: the same, of the image's size; non-zero = valid. Without one, the mask that GDAL
                 keeps beside an image file is taken. A masked array's own mask, alpha, the no-data
                 value and finiteness count besides.
@@ -111,11 +120,14 @@ class Client:
             LacunaError: the error of the server: `RequestError` if the request is at fault,
                 `UnavailableError` if trying again may help.
             OSError: if a file cannot be read.
+            TypeError: if an argument is unknown, or an image is of a type that is not taken.
         """
+        check_names("segment", target, _SEGMENT_OPTIONS)
         return self.ask(Question(image, mask, probabilities, also=also, **target))
 
     def ask(self, question: Question) -> Result:
         """Segment the image of a question; see `segment`."""
+        question = download_sources(self._http, question)
         prepared = prepare(question)
         self._run(check_large_file(prepared, self._catalog))
         try:
@@ -126,7 +138,7 @@ class Client:
         except RequestError as error:
             raise name_sidecar(error, find_taken_sidecar(question, prepared)) from None
         pass_on(result.warnings)
-        return result
+        return replace(result, image=question.image) if is_labelled(question.image) else result
 
     def segment_as(
         self,
@@ -148,7 +160,9 @@ class Client:
         Returns:
             The answer's bytes.
         """
-        question = prepare(Question(image, mask, also=also, **target))
+        check_names("segment_as", target, ("mask", "also"))
+        question = Question(image, mask, also=also, **target)
+        question = prepare(download_sources(self._http, question))
         self._run(check_large_file(question, self._catalog))
         reply = self._send(write_call(question, media_type))
         pass_on(read_warnings(reply))
@@ -199,7 +213,12 @@ class Client:
 
         Returns:
             Results, in the order of the images.
+
+        Raises:
+            TypeError: if an argument is unknown.
+            ValueError: if there are not as many masks as images.
         """
+        check_names("map", target, (*_SEGMENT_OPTIONS, *_MAP_OPTIONS))
 
         def segment(
             pair: tuple[Image, Image | None],
@@ -215,9 +234,9 @@ class Client:
         bar = show_progress(total, enabled=progress)
         return map_concurrently(segment, pair_up(images, masks), concurrency, bar)
 
-    def models(self) -> list[dict[str, Any]]:
-        """Return the models and their versions, as `GET /v1/models` describes them."""
-        return self._run(self._catalog.list_models())
+    def models(self) -> list[ModelInfo]:
+        """Return the models and their versions; none if the server does not list them."""
+        return [read_model(model) for model in self._run(self._catalog.list_models())]
 
     def close(self) -> None:
         """Close the connections."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -121,7 +121,7 @@ def read_prediction(
         raise FailedError(f"the answer must follow the protocol; it does not: {error}") from error
 
 
-def _read_input(model: dict[str, Any], metadata: dict[str, Any]) -> tuple[int, str]:
+def _read_input(model: Mapping[str, Any], metadata: dict[str, Any]) -> tuple[int, str]:
     """Return the channels and the dtype of the images that a model takes."""
     if "image" in model:
         return int(model["image"]["channels"]), str(model["image"]["dtype"])

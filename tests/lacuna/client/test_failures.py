@@ -7,7 +7,7 @@ from lacuna import errors
 from lacuna.client import FailedError, RejectedError
 from lacuna.client.calls import HttpReply
 from lacuna.client.failures import read_failure
-from service.web.problems import STATUSES
+from service.listening.statuses import STATUSES
 
 
 def make_reply(status, content, **headers):
@@ -17,7 +17,7 @@ def make_reply(status, content, **headers):
 
 @pytest.mark.parametrize("kind", STATUSES, ids=lambda kind: kind.code)
 def test_every_error_of_the_server_comes_back_as_its_class(kind):
-    reply = make_reply(STATUSES[kind], {"code": kind.code, "detail": "a rule; what came"})
+    reply = make_reply(STATUSES[kind].http, {"code": kind.code, "detail": "a rule; what came"})
 
     error = read_failure(reply).error
 

@@ -10,8 +10,8 @@ import pytest
 from lacuna.client import Client, RetryPolicy, TimedOutError, UnreachableError
 from lacuna.errors import DeadlineExceededError, OverloadedError, UnauthenticatedError
 from service.core.admission import AdmissionPolicy
-from service.web.access import AccessControl
-from service.web.keys import KeyRing
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
 from tests.lacuna.client.relay import Relay
 from tests.lacuna.client.scripts import Time
 from tests.support.apps import load_fake, load_repository, make_repository_folder, make_services

@@ -43,8 +43,24 @@ def test_each_image_has_its_mask(client):
 
 
 def test_other_masks_than_images_are_refused(client):
-    with pytest.raises(ValueError, match="shorter"):
-        list(client.map(IMAGES, [None]))
+    with pytest.raises(ValueError, match="as many as images; 12 images came, and 1 masks"):
+        client.map(IMAGES, [None])
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "words"),
+    [(3, 2, "2 masks came, and more images"), (2, 3, "2 images came, and more masks")],
+)
+def test_masks_that_cannot_be_counted_are_refused_where_they_end(client, images, masks, words):
+    results = client.map(iter(IMAGES[:images]), iter([None] * masks))
+
+    with pytest.raises(ValueError, match=words):
+        list(results)
+
+
+def test_a_misspelt_argument_is_refused_before_the_first_image(client):
+    with pytest.raises(TypeError, match=r"map\(\) .* 'concurency'; did you mean 'concurrency'"):
+        client.map(IMAGES, concurency=3)
 
 
 def test_images_may_be_endless(client):

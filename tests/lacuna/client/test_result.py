@@ -1,4 +1,7 @@
+import io
 import json
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -129,3 +132,101 @@ def test_what_cannot_be_written_leaves_what_was_there(result, tmp_path):
     with pytest.raises(OSError, match="directory"):
         result.save(kept)
     assert [path.name for path in tmp_path.iterdir()] == ["labels.png"]
+
+
+def test_its_line_is_short_whatever_its_size(result):
+    assert repr(result) == "<Result 2×3, 66.7% valid: crop 75.0%, soil 25.0%; fields 3>"
+
+
+def test_its_line_names_the_largest_classes():
+    classes = tuple(ClassInfo(n, f"kind {n}", "#808080") for n in range(9))
+    result = Result(np.arange(9, dtype=np.uint8).reshape(3, 3), classes)
+
+    assert repr(result) == (
+        "<Result 3×3, 100.0% valid: kind 0 11.1%, kind 1 11.1%, kind 2 11.1%, kind 3 11.1%, …>"
+    )
+
+
+def test_its_line_says_that_nothing_is_valid():
+    result = Result(np.full((2, 2), 255, np.uint8), CLASSES)
+
+    assert repr(result) == "<Result 2×2, 0.0% valid>"
+
+
+def test_areas_print_as_a_table(result):
+    assert str(result.areas).splitlines() == [
+        "class  pixels  fraction",
+        "soil        1     25.0%",
+        "crop        3     75.0%",
+    ]
+
+
+def test_areas_in_square_metres_have_a_column(result):
+    measured = replace(result, areas_m2={"soil": 100.04, "crop": 300.0})
+
+    assert str(measured.areas).splitlines()[1] == "soil        1     25.0%  100.0"
+    assert measured.areas.to_pandas()["area_m2"].tolist() == [100.04, 300.0]
+
+
+def test_areas_become_a_table_of_pandas(result):
+    table = result.areas.to_pandas()
+
+    assert table.index.name == "class"
+    assert table.to_dict() == {
+        "pixels": {"soil": 1, "crop": 3},
+        "fraction": {"soil": 0.25, "crop": 0.75},
+    }
+
+
+def test_a_notebook_shows_the_overlay(result):
+    shown = PIL.Image.open(io.BytesIO(result._repr_png_()))
+
+    assert shown.tobytes() == result.overlay().tobytes()
+
+
+def test_a_notebook_shows_large_images_smaller():
+    result = Result(np.zeros((50, 3000), np.uint8), CLASSES)
+
+    shown = PIL.Image.open(io.BytesIO(result._repr_png_()))
+
+    assert shown.size == (1024, 17)
+    assert shown.getpixel((5, 5)) == (255, 0, 0)
+
+
+def test_a_notebook_shows_the_labels_where_the_image_is_gone(result, tmp_path):
+    gone = replace(result, image=tmp_path / "gone.png")
+
+    shown = PIL.Image.open(io.BytesIO(gone._repr_png_()))
+
+    assert shown.getpixel((1, 0)) == (0, 255, 0)
+
+
+def test_the_legend_names_the_classes_there_are_and_what_is_invalid(result):
+    classes = (*CLASSES, ClassInfo(2, "<b>none</b>", "#0000ff"))
+    labels = np.where(LABELS == 0, 2, LABELS).astype(np.uint8)
+
+    text = replace(result, labels=labels, classes=classes)._repr_html_()
+
+    assert "background:rgb(0,255,0)" in text
+    assert "crop 75.0%" in text
+    assert "&lt;b&gt;none&lt;/b&gt; 25.0%" in text
+    assert "invalid, 33.3% of the image" in text
+    assert "soil" not in text
+    assert "<b>" not in text
+
+
+@pytest.mark.parametrize("image", [IMAGE, b"bytes", memoryview(b"bytes"), "path.png", None])
+def test_it_can_be_pickled(result, image):
+    found = pickle.loads(pickle.dumps(replace(result, image=image)))  # noqa: S301 (our own)
+
+    assert repr(found) == repr(result)
+    assert np.array_equal(found.labels, LABELS)
+    assert found.areas == result.areas
+    assert np.array_equal(found.image, image if image is None else np.asarray(image)) or (
+        found.image == image
+    )
+
+
+def test_it_is_a_dict_and_a_text_in_json(result):
+    assert json.loads(result.to_json()) == result.to_dict()
+    assert result.to_dict()["size"] == {"height": 2, "width": 3}

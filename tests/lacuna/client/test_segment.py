@@ -174,7 +174,39 @@ def test_models_are_listed(address):
     with Client(f"http://{address}") as client:
         (model,) = client.models()
 
-    assert (model["name"], model["state"]) == ("fake", "ready")
+    assert (model.name, model.version, model.state) == ("fake", "1", "ready")
+    assert model.is_ready
+    assert [entry.name for entry in model.classes] == ["dark", "medium", "bright"]
+    assert (model.channels, model.dtype, model.bands) == (1, "uint8", ())
+    assert model.most_pixels == model.details["limits"]["image_pixels"]
+
+
+def test_of_a_model_that_loads_only_its_state_is_known():
+    model = {"name": "new", "version": "2", "state": "loading", "reason": None}
+    script = Script((200, {}, {"models": [model]}))
+
+    with Client("http://server", transport=script) as client:
+        (found,) = client.models()
+
+    assert (found.state, found.is_ready, found.classes, found.channels) == (
+        "loading",
+        False,
+        (),
+        None,
+    )
+
+
+@pytest.mark.parametrize("method", ["segment", "segment_as"])
+def test_a_misspelt_argument_is_named_before_anything_is_sent(method):
+    script = Script(FINE)
+    first = ["image/png"] if method == "segment_as" else []
+
+    with (
+        Client("http://server", transport=script) as client,
+        pytest.raises(TypeError, match=rf"{method}\(\) .* 'nodta'; did you mean 'nodata'\?"),
+    ):
+        getattr(client, method)(*first, IMAGE, nodta=0)
+    assert script.requests == []
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 501])
