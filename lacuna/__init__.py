@@ -24,11 +24,13 @@ from lacuna.errors import LacunaError, LacunaWarning, RequestError, UnavailableE
 if TYPE_CHECKING:
     from lacuna.client import (
         Area,
+        AreaTable,
         AsyncClient,
         ClassInfo,
         Client,
         FailedError,
         Image,
+        ModelInfo,
         Question,
         RejectedError,
         Result,
@@ -42,6 +44,7 @@ __version__ = VERSION
 
 __all__ = [
     "Area",
+    "AreaTable",
     "AsyncClient",
     "ClassInfo",
     "Client",
@@ -49,6 +52,7 @@ __all__ = [
     "Image",
     "LacunaError",
     "LacunaWarning",
+    "ModelInfo",
     "Question",
     "RejectedError",
     "RequestError",

@@ -1,4 +1,4 @@
-"""Checksums of a SavedModel's files, by which damage is noticed before the model is served."""
+"""Checksums of a model's files, by which damage is noticed before the model is served."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EXTRA = "assets.extra"
 
 
 def compute_checksums(folder: Path) -> dict[str, str]:
-    """Compute the SHA-256 of each file of a SavedModel.
+    """Compute the SHA-256 of each file of a model.
 
     Two kinds of files are left out, because no runtime reads them: those in `assets.extra`, where
     the manifest lies and users add their own, and hidden ones, which editors and file systems leave
@@ -35,7 +35,7 @@ def compute_checksums(folder: Path) -> dict[str, str]:
 
 
 def _list_files(folder: Path) -> Iterator[Path]:
-    """List the files of a SavedModel. Links are followed, but none into a folder seen before."""
+    """List the files of a model. Links are followed, but none into a folder seen before."""
     seen = {os.path.realpath(folder)}
     for parent, folders, files in os.walk(folder, followlinks=True):
         here = Path(parent)

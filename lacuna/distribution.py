@@ -8,14 +8,17 @@ from typing import Literal
 
 VERSION = "0.1.0"
 
-Extra = Literal["formats", "geo", "otel", "serve", "train", "vector"]
+Extra = Literal["formats", "geo", "grpc", "onnx", "otel", "ray", "serve", "train", "vector"]
 
 # In a clone the extras come from lock files, with hashes.
 _IN_A_CLONE: Mapping[Extra, str] = MappingProxyType(
     {
         "formats": "make setup",
         "geo": "make setup",
+        "grpc": "make setup",
+        "onnx": "make setup",
         "otel": "make setup",
+        "ray": "make ray-setup",
         "serve": "make setup",
         "train": "make train-setup",
         "vector": "make train-setup",
@@ -28,6 +31,9 @@ _OF_MODULES: Mapping[str, Extra] = MappingProxyType(
         "tifffile": "formats",
         "rasterio": "geo",
         "shapely": "geo",
+        "grpc": "grpc",
+        "onnxruntime": "onnx",
+        "ray": "ray",
         "pyarrow": "vector",
         "pyogrio": "vector",
     }

@@ -30,14 +30,15 @@
         ├── MissingManifestError     manifest.json is missing
         ├── InvalidManifestError     manifest.json breaks its schema
         ├── ChecksumMismatchError    a file differs from its checksum in manifest.json
-        ├── InvalidGraphError        the SavedModel cannot be loaded
-        ├── SignatureMismatchError   the SavedModel lacks required inputs or outputs
-        └── InferenceError           the SavedModel failed, or returned wrong outputs
+        ├── InvalidGraphError        the graph of the model cannot be loaded
+        ├── SignatureMismatchError   the model lacks required inputs or outputs
+        ├── PrecisionError           the model cannot run in the precision that is set
+        └── InferenceError           the model failed, or returned wrong outputs
 
 LacunaWarning is no error: an answer comes with it.
 
 Each class has a stable `code` for programs. Its message is for people: it states the rule, then
-what came. `service.web.problems` alone maps classes to HTTP statuses.
+what came. `service.listening.statuses` alone maps classes to HTTP statuses and gRPC codes.
 """
 
 from __future__ import annotations
@@ -282,15 +283,21 @@ class ChecksumMismatchError(ModelError):
 
 
 class InvalidGraphError(ModelError):
-    """SavedModel that cannot be loaded."""
+    """Model whose graph cannot be loaded."""
 
     code = "invalid_graph"
 
 
 class SignatureMismatchError(ModelError):
-    """SavedModel without the signatures that the server calls."""
+    """Model without the inputs and outputs that the server uses."""
 
     code = "signature_mismatch"
+
+
+class PrecisionError(ModelError):
+    """Model that cannot run in the precision that is set, or breaks its contract there."""
+
+    code = "unsupported_precision"
 
 
 class InferenceError(ModelError):

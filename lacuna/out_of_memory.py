@@ -16,6 +16,7 @@ import ctypes
 import errno
 import mmap
 import sys
+import threading
 from functools import cache
 from typing import Any
 
@@ -72,13 +73,22 @@ def _find_errno() -> Any:
     return locate
 
 
+class _Errno(threading.local):
+    """Place of `errno`, which each thread has its own of; None where it is not known."""
+
+    def __init__(self) -> None:
+        self.place = None if _locate_errno is None else _locate_errno().contents
+
+
 _locate_errno = _find_errno()
+_errno = _Errno()
 
 
 def forget_failed_allocations() -> None:
     """Forget that an allocation has failed in this thread."""
-    if _locate_errno is not None:
-        _locate_errno().contents.value = 0
+    place = _errno.place
+    if place is not None:
+        place.value = 0
 
 
 def has_failed_allocation() -> bool:
@@ -86,7 +96,8 @@ def has_failed_allocation() -> bool:
 
     Only Linux tells. Call it directly after the native code has returned.
     """
-    return _locate_errno is not None and _locate_errno().contents.value == errno.ENOMEM
+    place = _errno.place
+    return place is not None and bool(place.value == errno.ENOMEM)
 
 
 def check_address_space(needed_bytes: int = 0) -> None:

@@ -26,6 +26,8 @@ def estimate_plane_bytes(planes: Collection[str], classes: int, copies: int = 1)
         classes: number of classes of the model.
         copies: most copies of a plane that are there while it is written, the output included.
     """
+    if not planes:
+        return 0
     written = {PROBABILITIES: classes, CONFIDENCE: 1, SUPPORT: 1}
     numbers = copies * sum(written[name] for name in planes)
     if needs_probabilities(planes):

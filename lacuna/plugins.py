@@ -2,7 +2,8 @@
 
 1. Each entry point of `lacuna.commands` is a click command, under its name.
 2. The entry point `images` of `lacuna.segmenters` opens models for images, and `scenes` opens one
-   for the windows of a scene, on this machine.
+   for the windows of a scene, on this machine. `cluster-images` and `cluster-scenes` do so on a Ray
+   cluster.
 
 This module does not import the server by name. If the server is not installed, a user's own module
 `service` must not be taken for it.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from lacuna.distribution import describe_extra
+from lacuna.distribution import Extra, describe_extra
 from lacuna.errors import MissingExtraError
 
 SERVER_COMMANDS = ("bench", "check", "config", "serve")
@@ -58,10 +59,30 @@ def load_local_scenes() -> Any:
     return _load_segmenter("scenes")
 
 
-def _load_segmenter(name: str) -> Any:
+def load_cluster_images() -> Any:
+    """Load the function that opens models on a Ray cluster for images.
+
+    Raises:
+        MissingExtraError: as in `load_command`.
+    """
+    return _load_segmenter("cluster-images", "segmenting on a cluster", "ray")
+
+
+def load_cluster_scenes() -> Any:
+    """Load the function that opens a model on a Ray cluster for the windows of a scene.
+
+    Raises:
+        MissingExtraError: as in `load_command`.
+    """
+    return _load_segmenter("cluster-scenes", "segmenting on a cluster", "ray")
+
+
+def _load_segmenter(
+    name: str, what: str = "segmenting without a server", extra: Extra = "serve"
+) -> Any:
     for entry in entry_points(group="lacuna.segmenters", name=name):
         return _load(entry)
-    raise MissingExtraError(_explain_absence("segmenting without a server"))
+    raise MissingExtraError(_explain_absence(what, extra))
 
 
 def _load(entry: EntryPoint) -> Any:
@@ -77,5 +98,5 @@ def _load(entry: EntryPoint) -> Any:
         ) from error
 
 
-def _explain_absence(what: str) -> str:
-    return f"`{what}` needs the extra `serve`: {describe_extra('serve')}"
+def _explain_absence(what: str, extra: Extra = "serve") -> str:
+    return f"`{what}` needs the extra `{extra}`: {describe_extra(extra)}"

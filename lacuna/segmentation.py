@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.appearance.comparison import AnswerWarning
+from lacuna.areas import Area, AreaTable
 from lacuna.georeference import Georeference
 from lacuna.raster import rle
 from lacuna.sample import INVALID_LABEL
 
 _BLOCK = 1 << 20
 """Labels that are counted together."""
+
+_MOST_NAMED = 4
+"""Most classes that the line about a segmentation names."""
 
 
 class ClassInfo(NamedTuple):
@@ -39,25 +44,11 @@ class ClassInfo(NamedTuple):
         return red, green, blue
 
 
-class Area(NamedTuple):
-    """Part of an image that belongs to a class.
-
-    Attributes:
-        pixels: number of pixels.
-        fraction: share of the valid pixels.
-        area_m2: area on the ellipsoid; None if it is not known.
-    """
-
-    pixels: int
-    fraction: float
-    area_m2: float | None = None
-
-
 def _drop_unknown(area: Area) -> dict[str, Any]:
     return {name: value for name, value in area._asdict().items() if value is not None}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NamedSegmentation:
     """Segmentation of an image, with its classes and its model.
 
@@ -89,6 +80,20 @@ class NamedSegmentation:
     georeference: Georeference | None = field(default=None, kw_only=True)
     areas_m2: Mapping[str, float] | None = field(default=None, kw_only=True)
 
+    def __repr__(self) -> str:
+        """Return a line with size, share of valid pixels, the largest classes and the model."""
+        height, width = self.labels.shape
+        largest = sorted(self.areas.items(), key=lambda item: -item[1].pixels)
+        shares = [f"{name} {area.fraction:.1%}" for name, area in largest if area.pixels]
+        if len(shares) > _MOST_NAMED:
+            shares[_MOST_NAMED:] = ["…"]
+        named = f": {', '.join(shares)}" if shares else ""
+        model = f"; {self.model} {self.version}".rstrip() if self.model else ""
+        return (
+            f"<{type(self).__name__} {height}×{width}, {self.valid_fraction:.1%} valid{named}"
+            f"{model}>"
+        )
+
     @property
     def valid(self) -> NDArray[np.bool_]:
         """Bool (H, W), True = valid."""
@@ -105,17 +110,21 @@ class NamedSegmentation:
         return self.valid_pixels / max(self.labels.size, 1)
 
     @cached_property
-    def areas(self) -> dict[str, Area]:
+    def areas(self) -> AreaTable:
         """Area of each class, by its name."""
         counts = {entry.name: int(self._counts[entry.id]) for entry in self.classes}
         whole = max(self.valid_pixels, 1)
         known_m2 = self.areas_m2 or {}
-        return {
-            name: Area(pixels, pixels / whole, known_m2.get(name))
+        return AreaTable(
+            (name, Area(pixels, pixels / whole, known_m2.get(name)))
             for name, pixels in counts.items()
-        }
+        )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> str:
+        """Return the content of `to_dict` as text, the answer of the server in JSON."""
+        return json.dumps(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
         """Return sizes, areas, run lengths, warnings and timings as JSON values.
 
         `classes[].fraction` is the share of the valid pixels; `classes[].segmentation` is COCO's

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import warnings
 from typing import Any
 
@@ -27,7 +26,7 @@ _NAN = np.float32(np.nan)
 
 def write_json(segmentation: NamedSegmentation) -> bytes:
     """Write areas and run lengths as JSON."""
-    return json.dumps(segmentation.to_json()).encode()
+    return segmentation.to_json().encode()
 
 
 def write_png(segmentation: NamedSegmentation) -> bytes:

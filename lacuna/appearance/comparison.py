@@ -29,7 +29,7 @@ UNLIKE_TRAINING = "unlike_training"
 FEWEST_PIXELS = TILE_SIDE**2
 """Smallest number of valid pixels that are compared."""
 
-_SAMPLED_PIXELS = 1024
+_SAMPLED_PIXELS = 256
 
 
 class AnswerWarning(NamedTuple):
@@ -69,12 +69,15 @@ class FamiliarRange:
         if sample.valid_pixels < FEWEST_PIXELS:
             return ""
         values = sample_values(sample.image, sample.mask, _SAMPLED_PIXELS, sample.valid_pixels)
-        # Sums along rows are fast, and this is done for every request.
-        numbers = np.ascontiguousarray(values.T, np.float64)
-        means = np.add.reduce(numbers, axis=1) / len(values)
-        numbers -= means[:, None]
-        variances = np.einsum("ij,ij->i", numbers, numbers) / len(values)
-        return self._compare(means.tolist(), variances.tolist())
+        # Few operations, because this is done for every request. In float64 the difference of two
+        # squares is as exact as float32 values are.
+        numbers, count = np.ascontiguousarray(values.T, np.float64), len(values)
+        means = [total / count for total in np.add.reduce(numbers, axis=1).tolist()]
+        squares = [total / count for total in np.vecdot(numbers, numbers).tolist()]
+        variances = [
+            max(square - mean * mean, 0.0) for square, mean in zip(squares, means, strict=True)
+        ]
+        return self._compare(means, variances)
 
     def check_image(self, image: ImageStatistics) -> str:
         """Return how a measured image differs from the training data; empty if it does not.
@@ -90,9 +93,11 @@ class FamiliarRange:
     def _compare(self, means: Sequence[float], variances: Sequence[float]) -> str:
         found = zip(self._limits, means, variances, strict=True)
         for channel, (limits, mean, variance) in enumerate(found):
-            deviation = math.sqrt(variance)
-            if not limits.hold(mean, deviation):
-                return self._describe(channel, mean, deviation)
+            least_mean, most_mean, least_variance, most_variance = limits
+            if not (
+                least_mean <= mean <= most_mean and least_variance <= variance <= most_variance
+            ):
+                return self._describe(channel, mean, math.sqrt(variance))
         return ""
 
     def _describe(self, channel: int, mean: float, deviation: float) -> str:
@@ -108,22 +113,16 @@ class FamiliarRange:
 class _Limits(NamedTuple):
     least_mean: float
     most_mean: float
-    least_deviation: float
-    most_deviation: float
-
-    def hold(self, mean: float, deviation: float) -> bool:
-        return (
-            self.least_mean <= mean <= self.most_mean
-            and self.least_deviation <= deviation <= self.most_deviation
-        )
+    least_variance: float
+    most_variance: float
 
 
 def _find_limits(learnt: ChannelStatistics) -> _Limits:
     return _Limits(
         learnt.tile_mean[0] - learnt.deviation / 2,
         learnt.tile_mean[1] + learnt.deviation / 2,
-        learnt.tile_deviation[0] / 8,
-        2 * max(learnt.tile_deviation[1], learnt.deviation),
+        (learnt.tile_deviation[0] / 8) ** 2,
+        (2 * max(learnt.tile_deviation[1], learnt.deviation)) ** 2,
     )
 
 

@@ -35,10 +35,12 @@ def sample_values(
     if valid_pixels == mask.size:
         down, right = choose_steps(mask.shape, count)
         return image[::down, ::right].reshape(-1, image.shape[2])
-    rows = np.flatnonzero(mask.any(axis=1))
+    # Methods of arrays take half the time of functions that wrap them, and this is done for every
+    # request.
+    (rows,) = np.logical_or.reduce(mask, axis=1).nonzero()
     if not rows.size:
         return image[:0, 0]
-    columns = np.flatnonzero(mask.any(axis=0))
+    (columns,) = np.logical_or.reduce(mask, axis=0).nonzero()
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     image, mask = image[box], mask[box]
     down, right = choose_steps(mask.shape, count)

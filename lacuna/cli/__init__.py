@@ -60,12 +60,13 @@ class _Commands(click.Group):
 @click.version_option(VERSION)
 @click.option("--debug", is_flag=True, help="Show where an error comes from, as a traceback.")
 def main(debug: bool) -> None:
-    """Segment images with missing pixels.
+    """Find the class of each pixel of an image, also where parts of the image are missing.
 
-    A result never depends on padding, on other images, or on the values of missing pixels.
+    A result never depends on padding, on other images, or on what stands in missing pixels.
 
     \b
     lacuna segment scene.png -o out.png --url URL     segment a file on a server
+    lacuna segment --help                             folders, masks, pipes, large rasters
 
     With the extra `serve`, also:
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lacuna.cli.segment_pipes import PIPE, open_pipes
 from lacuna.errors import MalformedRequestError
 from lacuna.outputs import OUTPUT_TYPES, describe
 from lacuna.planes import CONFIDENCE, PROBABILITIES, SUPPORT
@@ -26,6 +27,9 @@ _SERVER_CONCURRENCY = 16
 
 _LOCAL_CONCURRENCY = 4
 """Enough to keep all cores busy; each image is decoded in memory."""
+
+_CLUSTER_CONCURRENCY = 1000
+"""More than most clusters take. An image is not read before it is nearly its turn."""
 
 
 def _read_nodata(_: click.Context, __: click.Parameter, value: str | None) -> NoData | None:
@@ -76,13 +80,20 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help=f"File to write, for a single image: {describe()}. Or a folder to write to.",
+    help=f"File to write, for a single image: {describe()}. Or a folder to write to. Or - for the "
+    "standard output.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice([kind.key for kind in OUTPUT_TYPES]),
-    help="Format of the files in that folder.  [default: png]",
+    help="Format of the files in that folder, or of the standard output.  [default: png]",
+)
+@click.option(
+    "--summary",
+    type=click.Choice(["json", "csv"]),
+    help="Print the areas of the classes for programs: as JSON, or as CSV with a row for each "
+    "class of each image.",
 )
 @click.option("--overlay", is_flag=True, help="Also write NAME-overlay.png next to each output.")
 @click.option(
@@ -120,6 +131,12 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
     "work.",
 )
 @click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Ray cluster to use instead of this machine, which must be one of its nodes: host:port, "
+    "or auto. Needs the extra `ray`.",
+)
+@click.option(
     "--protocol",
     type=click.Choice(["native", "oip", "tfserving"]),
     default="native",
@@ -139,8 +156,8 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
 @click.option(
     "--concurrency",
     type=click.IntRange(1),
-    help="Images processed at the same time.  "
-    f"[default: {_SERVER_CONCURRENCY} with --url, else {_LOCAL_CONCURRENCY}]",
+    help="Images processed at the same time; with --ray, CPUs used.  "
+    f"[default: {_SERVER_CONCURRENCY} with --url, all CPUs with --ray, else {_LOCAL_CONCURRENCY}]",
 )
 @click.option(
     "--patience",
@@ -148,12 +165,14 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
     type=click.FloatRange(0),
     default=120.0,
     show_default=True,
-    help="Seconds to keep trying while a server is overloaded or unreachable.",
+    help="Seconds to keep trying while a server is overloaded or unreachable, or no CPU of a "
+    "cluster is free.",
 )
 @click.option(
     "--model-repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Without --url: folder of <model>/<version>/saved_model.pb.  [default: the demo's]",
+    help="Without --url: folder of <model>/<version>/saved_model.pb or model.onnx.  "
+    "[default: the demo's]",
 )
 @click.option("--model", help="Name of the model, if there are several.")
 @click.option("--version", help="Version of the model.  [default: the highest]")
@@ -187,6 +206,7 @@ def segment(
     images: tuple[str, ...],
     output: Path,
     form: str | None,
+    summary: str | None,
     mask: str | None,
     mask_optional: bool,
     overlay: bool,
@@ -200,16 +220,19 @@ def segment(
     scale: bool,
     **options: Any,
 ) -> None:
-    """Segment IMAGES (FORMATS; files, folders or globs) here or on a server.
+    """Find the class of each pixel of IMAGES.
 
-    A pixel is valid if the mask and the alpha channel allow it, it is not the no-data value, and it
-    is finite. Invalid pixels are transparent in a PNG and 255 in arrays.
+    IMAGES are files (FORMATS), folders, quoted globs, or - for the standard input. Without --url
+    and --ray the model runs in this command. That needs the extra `serve`.
+
+    Missing pixels are left out: those that the mask or the alpha channel excludes, those of the
+    no-data value, and those that are not finite. They are transparent in a PNG and 255 in arrays.
 
     Outputs are written whole or not at all. If a server becomes unreachable, the command waits for
     it.
 
-    A raster whose output is a .tif is a scene: it may have any size, and what is segmented of it is
-    kept in OUTPUT.partial until all is. IMAGES may then also be a name that GDAL opens.
+    A raster whose output is a .tif may have any size. What is done of it is kept in OUTPUT.partial
+    until all is. IMAGES may then also be a name that GDAL opens.
 
     The exit status is 0 if every image was segmented in this run or an earlier one, 3 if some were
     not, and 1 if none was.
@@ -219,51 +242,84 @@ def segment(
     lacuna segment scene.png --mask valid.png -o labels.npz --url http://127.0.0.1:8000
     lacuna segment scenes --mask '{stem}-mask.png' -o labels --overlay --resume
     lacuna segment scene.tif -o labels.tif --also support --polygons labels.gpkg
+    lacuna segment scenes -o labels --format tif --ray auto
+    curl -s https://example.org/scene.png | lacuna segment - -o - > labels.png
+    lacuna segment scenes -o labels --summary csv > areas.csv
     """
-    if options["url"] and model_repository:
-        raise click.UsageError("--url and --model-repository must not be combined; both were given")
-    if options["protocol"] != "native" and not options["url"]:
-        raise click.UsageError("--protocol is for servers; it needs --url")
+    _check_options(options, model_repository)
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite must not be combined; both were given")
+    if str(output) == PIPE and (overlay or resume or also):
+        raise click.UsageError(
+            "--overlay, --resume and --also are for files; --output is the standard output"
+        )
+    if PIPE in images and getattr(options["api_key_file"], "name", None) == "<stdin>":
+        raise click.UsageError("the standard input must be the image or the key; it is both")
     # NumPy is imported here: --help answers at once.
     from lacuna.cli.segment_plan import check_existing, plan_images  # noqa: PLC0415
     from lacuna.cli.segment_report import report  # noqa: PLC0415
     from lacuna.cli.segment_scenes import SceneOptions, divide, make_tasks  # noqa: PLC0415
     from lacuna.cli.segment_session import run_session  # noqa: PLC0415
 
-    scene_options = SceneOptions(also, polygons, min_area, scale)
-    plans = plan_images(images, mask, output, form, overlay=overlay, mask_optional=mask_optional)
-    plans = scene_options.add_outputs(plans)
-    todo = [plan for plan in plans if not (resume and plan.is_done)]
-    check_existing(todo, may_replace=resume or overwrite)
-    as_images = overlay or options["stretch"] is not None or options["protocol"] != "native"
-    pictures, scenes = divide(todo, scene_options, as_images=as_images)
-    make = partial(
-        make_tasks,
-        options=scene_options,
-        nodata=options["nodata"],
-        bands=options["bands"],
-        alpha=options["alpha"] or "auto",
-        resume=resume,
-        overwrite=resume or overwrite,
-    )
-    if len(plans) > 1 or plans[0].output != output:
-        for folder in {plan.output.parent for plan in todo}:
-            folder.mkdir(parents=True, exist_ok=True)
-    began_s = time.monotonic()
-    concurrency = concurrency or (_SERVER_CONCURRENCY if options["url"] else _LOCAL_CONCURRENCY)
-    options |= {
-        "model_repository": model_repository,
-        "api_key": _read_key(options),
-        "as_images": as_images,
-    }
-    succeeded, failed = run_session(pictures, scenes, make, concurrency, options)
-    seconds = time.monotonic() - began_s
-    order = {plan: place for place, plan in enumerate(plans)}
-    succeeded.sort(key=lambda outcome: order[outcome.plan])
-    failed.sort(key=lambda outcome: order[outcome.plan])
-    report(plans, todo, succeeded, failed, seconds)
+    with open_pipes(images, output, form) as pipes:
+        scene_options = SceneOptions(also, polygons, min_area, scale)
+        plans = plan_images(
+            pipes.images, mask, pipes.output, form, overlay=overlay, mask_optional=mask_optional
+        )
+        plans = scene_options.add_outputs(plans)
+        todo = [plan for plan in plans if not (resume and plan.is_done)]
+        check_existing(todo, may_replace=resume or overwrite)
+        as_images = overlay or options["stretch"] is not None or options["protocol"] != "native"
+        pictures, scenes = divide(todo, scene_options, as_images=as_images)
+        make = partial(
+            make_tasks,
+            options=scene_options,
+            nodata=options["nodata"],
+            bands=options["bands"],
+            alpha=options["alpha"] or "auto",
+            resume=resume,
+            overwrite=resume or overwrite,
+        )
+        if len(plans) > 1 or plans[0].output != pipes.output:
+            for folder in {plan.output.parent for plan in todo}:
+                folder.mkdir(parents=True, exist_ok=True)
+        began_s = time.monotonic()
+        options |= {
+            "workers": concurrency,
+            "model_repository": model_repository,
+            "api_key": _read_key(options),
+            "as_images": as_images,
+        }
+        if options["ray"]:
+            concurrency = _CLUSTER_CONCURRENCY
+        concurrency = concurrency or (_SERVER_CONCURRENCY if options["url"] else _LOCAL_CONCURRENCY)
+        succeeded, failed = run_session(pictures, scenes, make, concurrency, options)
+        seconds = time.monotonic() - began_s
+        order = {plan: place for place, plan in enumerate(plans)}
+        succeeded.sort(key=lambda outcome: order[outcome.plan])
+        failed.sort(key=lambda outcome: order[outcome.plan])
+        report(
+            plans,
+            todo,
+            succeeded,
+            failed,
+            seconds,
+            form=summary,
+            name=pipes.name,
+            to_stderr=pipes.writes,
+        )
+
+
+def _check_options(options: dict[str, Any], model_repository: Path | None) -> None:
+    """Refuse options of servers and of this machine that do not go together."""
+    if options["url"] and model_repository:
+        raise click.UsageError("--url and --model-repository must not be combined; both were given")
+    if options["url"] and options["ray"]:
+        raise click.UsageError("--url and --ray must not be combined; both were given")
+    if options["protocol"] != "native" and not options["url"]:
+        raise click.UsageError("--protocol is for servers; it needs --url")
+    if not options["url"] and (options["api_key"] or options["api_key_file"]):
+        raise click.UsageError("--api-key and --api-key-file are for servers; they need --url")
 
 
 def _read_key(options: dict[str, Any]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.progress import (
@@ -33,21 +33,39 @@ class _Rate(ProgressColumn):
         return Text("" if rate is None else f"{rate / 1e6:.1f} MP/s", style="progress.data.speed")
 
 
+class ImageBar(NamedTuple):
+    """Progress bar of images.
+
+    Attributes:
+        begin: function that is called when images can be segmented.
+        advance: function that is called for each image that is done.
+    """
+
+    begin: Callable[[], None]
+    advance: Callable[[], None]
+
+
 @contextmanager
-def show_images(count: int) -> Iterator[Callable[[], None]]:
+def show_images(count: int, preparation: str) -> Iterator[ImageBar]:
     """Show how many of the images are done.
 
-    Yields:
-        Function that is called for each.
+    Args:
+        count: number of images.
+        preparation: what is done before images can be segmented.
     """
     with _start(*Progress.get_default_columns()[:2], MofNCompleteColumn()) as bar:
-        task = bar.add_task("segmenting", total=count)
-        yield lambda: bar.advance(task)
+        task = bar.add_task(preparation, total=count)
+        yield ImageBar(
+            lambda: bar.update(task, description="segmenting"), lambda: bar.advance(task)
+        )
 
 
 @contextmanager
-def show_scenes() -> Iterator[Callable[[ImagePlan, SceneProgress], None]]:
+def show_scenes(preparation: str) -> Iterator[Callable[[ImagePlan, SceneProgress], None]]:
     """Show how far each scene is.
+
+    Args:
+        preparation: what is done before scenes can be segmented.
 
     Yields:
         Function that is called after each window.
@@ -56,8 +74,10 @@ def show_scenes() -> Iterator[Callable[[ImagePlan, SceneProgress], None]]:
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), _Rate()
     ) as bar:
         tasks = {}
+        first = bar.add_task(preparation, total=None)
 
         def show(plan: ImagePlan, done: SceneProgress) -> None:
+            bar.update(first, visible=False)
             if plan not in tasks:
                 # What an earlier run has done is not counted for the rate.
                 name, total = plan.image.name, done.all_pixels

@@ -241,14 +241,14 @@ async def run_tasks(
 
 @asynccontextmanager
 async def open_scene_runner(options: Mapping[str, Any]) -> AsyncIterator[SceneRunner]:
-    """Open what segments windows: servers if URLs are given, or else this machine.
+    """Open what segments windows: servers or a cluster if they are given, or else this machine.
 
     Args:
-        options: `url`, `model`, `version`, `model_repository`, `api_key`, `patience_s` and
-            `timeout_s`.
+        options: `url`, `ray`, `model`, `version`, `model_repository`, `api_key`, `patience_s`,
+            `timeout_s` and `workers`.
     """
     from lacuna.client import RetryPolicy  # noqa: PLC0415
-    from lacuna.plugins import load_local_scenes  # noqa: PLC0415
+    from lacuna.plugins import load_cluster_scenes, load_local_scenes  # noqa: PLC0415
     from lacuna.scenes.servers import open_runner  # noqa: PLC0415
 
     target = options["model"], options["version"]
@@ -260,6 +260,14 @@ async def open_scene_runner(options: Mapping[str, Any]) -> AsyncIterator[SceneRu
             api_key=options["api_key"],
             retry=RetryPolicy(options["patience_s"]),
             timeout_s=options["timeout_s"],
+        )
+    elif options["ray"]:
+        runner = load_cluster_scenes()(
+            options["ray"],
+            options["model_repository"],
+            *target,
+            workers=options["workers"],
+            patience_s=options["patience_s"],
         )
     else:
         runner = load_local_scenes()(options["model_repository"], *target)

@@ -1,4 +1,4 @@
-"""A run of `lacuna segment`: images through an engine or servers, then scenes."""
+"""A run of `lacuna segment`: images through an engine, servers or a cluster, then scenes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lacuna.cli.segment_scenes import open_scene_runner, run_tasks, take_refused
 from lacuna.client import AsyncClient, Question, Result, RetryPolicy
 from lacuna.errors import LacunaWarning
 from lacuna.outputs import find_by_suffix
-from lacuna.plugins import load_local_images
+from lacuna.plugins import load_cluster_images, load_local_images
 
 if TYPE_CHECKING:
     from lacuna.scenes.task import SceneTask
@@ -56,23 +56,26 @@ def run_session(
         else:
             failed.append(outcome)
 
+    preparation = _describe_preparation(options)
+
     async def run() -> None:
         if pictures:
             probabilities = any(
                 find_by_suffix(plan.output.suffix).has_probabilities for plan in pictures
             )
-            with show_images(len(pictures)) as advance:
+            with show_images(len(pictures), preparation) as bar:
 
                 def note_image(outcome: ImageSuccess | ImageFailure) -> None:
                     note(outcome)
-                    advance()
+                    bar.advance()
 
                 async with _open(options, probabilities=probabilities) as segment_image:
+                    bar.begin()
                     await run_plans(pictures, segment_image, concurrency, note_image)
         refused = [] if options["as_images"] else take_refused(failed)
         tasks = make([*scenes, *refused])
         if tasks:
-            with show_scenes() as show:
+            with show_scenes(preparation) as show:
                 await run_tasks(tasks, lambda: open_scene_runner(options), show, note)
 
     with warnings.catch_warnings():
@@ -88,6 +91,12 @@ def run_session(
     return succeeded, failed
 
 
+def _describe_preparation(options: Mapping[str, Any]) -> str:
+    if options["url"]:
+        return "asking the server"
+    return "starting workers …" if options["ray"] else "loading the model …"
+
+
 @asynccontextmanager
 async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterator[SegmentImage]:
     target = {
@@ -95,6 +104,17 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
         for name in ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha")
     }
     async with AsyncExitStack() as stack:
+        if options["ray"]:
+            models = load_cluster_images()(
+                options["ray"],
+                options["model_repository"],
+                target,
+                probabilities=probabilities,
+                workers=options["workers"],
+                patience_s=options["patience_s"],
+            )
+            yield await stack.enter_async_context(models)
+            return
         if not options["url"]:
             open_models = load_local_images()
             models = open_models(options["model_repository"], target, probabilities=probabilities)

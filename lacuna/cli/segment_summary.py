@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from rich.table import Table
 
 from lacuna.cli.segment_run import ImageSuccess
 
-_MOST_ROWS = 20
+MOST_ROWS = 20
+"""Most images that a table on a terminal names."""
 
 
-def describe(image: ImageSuccess) -> str:
-    """Describe the result of one image in a line."""
+def describe(image: ImageSuccess, output: str) -> str:
+    """Describe the result of one image in a line.
+
+    Args:
+        image: segmented image.
+        output: name of its output.
+    """
     height, width = image.size
     whole = max(image.valid_pixels, 1)
     areas = ", ".join(f"{name} {area.pixels / whole:.1%}" for name, area in image.areas.items())
-    return (
-        f"{image.plan.output}: {height}×{width}, {_share(image.valid_pixels, image)} valid; {areas}"
-    )
+    return f"{output}: {height}×{width}, {_share(image.valid_pixels, image)} valid; {areas}"
 
 
-def describe_warnings(images: Sequence[ImageSuccess]) -> Iterator[str]:
+def describe_warnings(
+    images: Sequence[ImageSuccess], name: Callable[[Path], str] = str
+) -> Iterator[str]:
     """Describe the warnings about images, in a line for each kind.
 
     Args:
         images: segmented images.
+        name: function that returns the name of a file.
     """
     kinds: dict[str, list[tuple[ImageSuccess, str]]] = {}
     for image in images:
@@ -33,27 +41,30 @@ def describe_warnings(images: Sequence[ImageSuccess]) -> Iterator[str]:
             kinds.setdefault(warning.code, []).append((image, warning.message))
     for code, found in kinds.items():
         first, message = found[0]
-        whose = f"{len(found)} of {len(images)} images, first {first.plan.image}"
-        yield f"warning ({code}): {whose if len(images) > 1 else first.plan.image}: {message}"
+        whose = name(first.plan.image)
+        if len(images) > 1:
+            whose = f"{len(found)} of {len(images)} images, first {whose}"
+        yield f"warning ({code}): {whose}: {message}"
 
 
-def draw_table(images: Sequence[ImageSuccess]) -> Table:
-    """Make a table with a row for each of the first 20 images, and a row of totals.
+def draw_table(images: Sequence[ImageSuccess], most: int | None = MOST_ROWS) -> Table:
+    """Make a table with a row for each image, and a row of totals.
 
     Args:
         images: segmented images, at least one.
+        most: most rows of images; None for all.
     """
     names = list(dict.fromkeys(name for image in images for name in image.areas))
     table = Table("image", "size", "valid", *names, box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
-    for image in images[:_MOST_ROWS]:
+    for image in images[:most]:
         height, width = image.size
         row = _list_shares(names, image.valid_pixels, {n: a.pixels for n, a in image.areas.items()})
         valid = _share(image.valid_pixels, image)
         table.add_row(image.plan.image.name, f"{height}×{width}", valid, *row)
-    if len(images) > _MOST_ROWS:
-        table.add_row(f"… {len(images) - _MOST_ROWS} more")
+    if most is not None and len(images) > most:
+        table.add_row(f"… {len(images) - most} more")
     table.add_section()
     pixels = sum(image.size[0] * image.size[1] for image in images)
     valid_pixels = sum(image.valid_pixels for image in images)

@@ -12,7 +12,6 @@ given, or else that of the file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +41,7 @@ def fit_to_model(
     channels: int,
     dtype: Depth,
     *,
+    mask: NDArray[np.bool_] | None = None,
     nodata: NoData | None = None,
     model: str = "the model",
     names: Sequence[str] = (),
@@ -52,6 +52,7 @@ def fit_to_model(
         raster: the image.
         channels: how many the model takes.
         dtype: the depth whose raw values the model takes.
+        mask: bool (H, W), True = valid; None if none was given.
         nodata: the value of missing pixels in the raster's own units, in place of those that the
             file names; None for these.
         model: what wants the channels, for the message: "model groundcover".
@@ -62,9 +63,10 @@ def fit_to_model(
         and bool (H, W), True = valid.
 
     Raises:
+        InvalidMaskError: if the mask is not of the image's size.
         ChannelMismatchError: if the image's channels cannot be taken for the model's.
     """
-    valid = find_valid(raster, nodata)
+    valid = find_valid(raster, nodata, mask)
     values = _fit_channels(raster, valid, channels, model, names)
     return scale_to_depth(values, raster.full_scale, dtype), valid
 
@@ -96,24 +98,55 @@ def to_sample(
         ChannelMismatchError: if the image's channels cannot be taken for the model's.
     """
     values, valid = fit_to_model(
-        add_mask(raster, mask), channels, dtype, nodata=nodata, model=model, names=names
+        raster, channels, dtype, mask=mask, nodata=nodata, model=model, names=names
     )
     return Sample(values, valid, raster.doubts, raster.georeference)
 
 
-def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
-    """Add a mask to an image: a pixel stays valid where the mask is True.
+def find_valid(
+    raster: Raster, nodata: NoData | None = None, mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Find the valid pixels by the file, a mask, the no-data value, and finiteness.
 
     Args:
         raster: the image.
-        mask: bool (H, W), True = valid; None for all.
+        nodata: the value of missing pixels in the raster's own units, in place of those that the
+            file names; None for these.
+        mask: bool (H, W), True = valid; None if none was given.
+
+    Returns:
+        bool (H, W), True = valid; not to be written to.
+
+    Raises:
+        InvalidImageError: if the file names a no-data value that cannot be read, and none is given.
+        InvalidMaskError: if the mask is not of the image's size.
+        ChannelMismatchError: if the image is an array with its channels first, as the mask shows.
+    """
+    valid = raster.valid if mask is None else _join_masks(raster, mask)
+    if nodata is None and raster.hides_nodata:
+        raise InvalidImageError(
+            "the no-data value that the image names must be readable, or another be given with "
+            "nodata, which may be none; it is damaged"
+        )
+    if valid is None:
+        valid = np.ones(raster.size, np.bool_)
+    if raster.values.dtype.kind == "f":
+        valid = valid & np.isfinite(raster.values).all(axis=2)
+    if nodata is None and raster.has_data is not None:
+        valid = valid & raster.has_data
+    if nodata is not None and not isinstance(nodata, str):
+        numbers = raster.values if raster.stored is None else raster.stored
+        valid = valid & ~equals_nodata(numbers, nodata)
+    return valid
+
+
+def _join_masks(raster: Raster, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels that are valid by a mask and by the file.
 
     Raises:
         InvalidMaskError: if the mask is not of the image's size.
         ChannelMismatchError: if the image is an array with its channels first, as the mask shows.
     """
-    if mask is None:
-        return raster
     # An image of one channel whose sides are swapped would look the same.
     looks_channels_first = raster.channels > 1 and mask.shape == raster.values.shape[1:]
     if mask.shape != raster.size and looks_channels_first:
@@ -123,37 +156,7 @@ def add_mask(raster: Raster, mask: NDArray[np.bool_] | None) -> Raster:
             + suggest_channels_last(raster.values.shape)
         )
     check_mask_fits(mask, raster.size, is_turned=raster.is_turned)
-    return replace(raster, valid=mask if raster.valid is None else mask & raster.valid)
-
-
-def find_valid(raster: Raster, nodata: NoData | None = None) -> NDArray[np.bool_]:
-    """Find the valid pixels by the file, the no-data value, and finiteness.
-
-    Args:
-        raster: the image.
-        nodata: the value of missing pixels in the raster's own units, in place of those that the
-            file names; None for these.
-
-    Returns:
-        bool (H, W), True = valid; not to be written to.
-
-    Raises:
-        InvalidImageError: if the file names a no-data value that cannot be read, and none is given.
-    """
-    if nodata is None and raster.hides_nodata:
-        raise InvalidImageError(
-            "the no-data value that the image names must be readable, or another be given with "
-            "nodata, which may be none; it is damaged"
-        )
-    valid = np.ones(raster.size, np.bool_) if raster.valid is None else raster.valid
-    if raster.values.dtype.kind == "f":
-        valid = valid & np.isfinite(raster.values).all(axis=2)
-    if nodata is None and raster.has_data is not None:
-        valid = valid & raster.has_data
-    if nodata is not None and not isinstance(nodata, str):
-        numbers = raster.values if raster.stored is None else raster.stored
-        valid = valid & ~equals_nodata(numbers, nodata)
-    return valid
+    return mask if raster.valid is None else mask & raster.valid
 
 
 def _fit_channels(

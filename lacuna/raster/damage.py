@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from lacuna.errors import InvalidImageError, RequestError
@@ -30,6 +31,8 @@ _MEMORY = re.compile(
 _LIBRARY_ERRORS = (RuntimeError, OSError)
 """Classes by which imagecodecs and Pillow report that a library returned an error."""
 
+_NOT_ITS_FAULT = (RequestError, ImportError, MemoryError)
+
 _MOST_BYTES_PER_BYTE = 8
 """Bytes that a decoder takes for a byte of its image; OpenJPEG takes 5.5, the others less."""
 
@@ -37,9 +40,8 @@ _MORE_BYTES = 16 << 20
 """Bytes that it may take whatever the size of the image."""
 
 
-@contextmanager
-def decoder_errors(kind: str) -> Iterator[None]:
-    """Turn every exception of a decoder into one error of the request, or a `MemoryError`.
+class decoder_errors:  # noqa: N801 (reads like contextlib.suppress)
+    """Context that turns every exception of a decoder into one error of the request.
 
     Decoders meet hostile bytes with errors of every class, such as `struct.error`; their texts
     name offsets and library functions and are kept as the cause only.
@@ -51,17 +53,29 @@ def decoder_errors(kind: str) -> Iterator[None]:
         MemoryError: if there was not enough memory.
         InvalidImageError: for any other exception but `RequestError` and `ImportError`.
     """
-    forget_failed_allocations()
-    try:
-        yield
-    except (RequestError, ImportError, MemoryError):
-        raise  # neither a lack of memory nor a library that cannot be loaded is the file's fault
-    except Exception as error:
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        forget_failed_allocations()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Neither a lack of memory nor a library that cannot be loaded is the file's fault.
+        if not isinstance(error, Exception) or isinstance(error, _NOT_ITS_FAULT):
+            return
         if has_failed_allocation():
-            raise MemoryError(f"there is not enough memory to decode the {kind}") from error
+            raise MemoryError(f"there is not enough memory to decode the {self._kind}") from error
         _look_for_memory(error)
         raise InvalidImageError(
-            f"{kind} must be whole and undamaged; this one cannot be decoded"
+            f"{self._kind} must be whole and undamaged; this one cannot be decoded"
         ) from error
 
 

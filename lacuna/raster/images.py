@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
@@ -34,10 +33,11 @@ class ImageFile:
     def __init__(self, data: Buffer, media_type: str | None = None) -> None:
         self.data = data
         self._media_type = media_type
+        self._form: Format | None = None
         self._header: Header | None = None
         self._held_to: ImageLimits | None = None
 
-    @cached_property
+    @property
     def form(self) -> Format:
         """Format of the file.
 
@@ -46,7 +46,10 @@ class ImageFile:
             UnsupportedMediaTypeError: if it is of a format that is not read.
             InvalidImageError: if it is not an image.
         """
-        return sniff(self.data, self._media_type)
+        form = self._form
+        if form is None:
+            form = self._form = sniff(self.data, self._media_type)
+        return form
 
     def read_header(self, limits: ImageLimits) -> Header:
         """Read the size of the image, and hold it to the limits.
@@ -82,15 +85,15 @@ class ImageFile:
         Raises:
             RequestError: as in `decode`.
         """
-        header = self.read_header(limits)
+        header, form = self.read_header(limits), self.form
+        needed_bytes = int(form.decode_factor * header.decoded_bytes) + header.extra_bytes
+        if form.needs_bytes:
+            needed_bytes += len(self.data)
+        if bands.is_default:
+            return needed_bytes
         check_selection(limits, header.height, header.width, bands)
-        copied_bytes = len(self.data) if self.form.needs_bytes else 0
-        decoder_bytes = int(self.form.decode_factor * header.decoded_bytes)
-        selected_bytes = 0
-        if not bands.is_default:
-            channels = header.channels if bands.bands is None else len(bands.bands)
-            selected_bytes = header.pixels * channels * (header.sample_bytes + _NARROWED_BYTES)
-        return copied_bytes + decoder_bytes + header.extra_bytes + selected_bytes
+        channels = header.channels if bands.bands is None else len(bands.bands)
+        return needed_bytes + header.pixels * channels * (header.sample_bytes + _NARROWED_BYTES)
 
     def decode(self, limits: ImageLimits, bands: BandSelection = EVERY_BAND) -> Raster:
         """Decode the image.
@@ -119,7 +122,7 @@ class ImageFile:
         stored: NDArray[Any] = self.form.decode_stored(self._content, limits)
         return stored
 
-    @cached_property
+    @property
     def _content(self) -> bytes:
         """The file as its decoder needs it."""
         # A decoder that takes any buffer is given the body itself: 200 MB are not copied.

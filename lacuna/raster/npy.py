@@ -26,6 +26,11 @@ MAGIC = b"\x93NUMPY"
 MAX_HEADER_BYTES = 10_000
 """As numpy.lib.format has it; a header of a plain array has about 120."""
 
+_USUAL_BYTES = 128
+"""Bytes before the numbers in most files: NumPy fills them up to multiples of 64."""
+
+_USUAL = MAGIC + b"\1\0" + struct.pack("<H", _USUAL_BYTES - 10)
+
 _DESCR = re.compile(r"""(['"])descr\1\s*:\s*(['"])([<>|=]?[a-zA-Z?]\d{0,4}(?:\[\w*\])?)\2""")
 _ORDER = re.compile(r"""(['"])fortran_order\1\s*:\s*(True|False)\b""")
 _SHAPE = re.compile(r"""(['"])shape\1\s*:\s*\(([\d\s,]*)\)""")
@@ -62,13 +67,21 @@ def read_npy_header(data: Buffer) -> NpyHeader:
     Raises:
         InvalidImageError: if it is not an NPY header, or of numbers that are not real.
     """
+    head = bytes(data[:_USUAL_BYTES])
+    return _read_usual(head) if head.startswith(_USUAL) else _read_header(data)
+
+
+def _read_header(data: Buffer) -> NpyHeader:
     start, end = _find_header(data)
     if len(data) < end:
         raise InvalidImageError(f"NPY header must have {end - start} bytes; it is cut short")
     return _parse_header(bytes(data[start:end]), end)
 
 
-@lru_cache(maxsize=256)  # a client's arrays mostly have the same few headers
+_read_usual = lru_cache(maxsize=256)(_read_header)
+"""Of the usual length; a client's arrays mostly have the same few headers."""
+
+
 def _parse_header(header: bytes, end: int) -> NpyHeader:
     text = header.decode("latin-1")
     descr, order, shape = _DESCR.search(text), _ORDER.search(text), _SHAPE.search(text)

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lacuna.client import RetryPolicy
 from lacuna.errors import LacunaWarning
 from lacuna.geo.polygons import load_formats
-from lacuna.plugins import load_local_scenes
+from lacuna.plugins import load_cluster_scenes, load_local_scenes
 from lacuna.raster.nodata import NoData
 from lacuna.scenes.layers import ExtraLayer
 from lacuna.scenes.outputs import check_outputs
@@ -33,6 +33,7 @@ def segment_scene(
     mask: str | os.PathLike[str] | None = None,
     url: str | Sequence[str] | None = None,
     api_key: str | None = None,
+    ray: str | None = None,
     model_repository: str | os.PathLike[str] | None = None,
     model: str | None = None,
     version: str | int | None = None,
@@ -59,7 +60,9 @@ def segment_scene(
         url: server, or several with the same model; None for this machine, which needs the extra
             `serve`.
         api_key: sent to the servers.
-        model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
+        ray: address of a Ray cluster that this machine is a node of, `host:port` or `auto`, which
+            needs the extra `ray`; None for none.
+        model_repository: folder of `<model>/<version>/`; None for the demo model.
         model: name of the model; None for the only one.
         version: version of the model; None for the highest.
         nodata: value of missing pixels, in place of those that the file names.
@@ -81,6 +84,7 @@ def segment_scene(
         LacunaError: if the scene cannot be read, or the model or a server fails.
         OSError: if an output cannot be written.
         ModuleNotFoundError: if the extra `geo` is not installed.
+        ValueError: if servers and a cluster are given.
     """
     task = SceneTask(
         source=source,
@@ -96,14 +100,16 @@ def segment_scene(
         overwrite=overwrite,
         resume=resume,
     )
+    if url is not None and ray is not None:
+        raise ValueError("url and ray must not be combined; both were given")
     check_outputs(task)
     wanted = None if version is None else str(version)
+    folder = None if model_repository is None else Path(model_repository)
     runner: AbstractAsyncContextManager[SceneRunner]
     if url is None:
         load_formats()  # a later call may want them
-        open_local: Any = load_local_scenes()
-        folder = None if model_repository is None else Path(model_repository)
-        runner = open_local(folder, model, wanted)
+        target = folder, model, wanted
+        runner = load_cluster_scenes()(ray, *target) if ray else load_local_scenes()(*target)
     else:
         urls = [url] if isinstance(url, str) else list(url)
         runner = open_runner(urls, model, wanted, api_key=api_key, retry=RetryPolicy())

@@ -135,7 +135,7 @@ async def open_runner(
 async def _find_model(
     client: AsyncClient, name: str | None, version: str | None
 ) -> Mapping[str, Any]:
-    models = await client.models()
+    models = [model.details for model in await client.models()]
     found = choose_model(models, name, version)
     if not found:
         names = sorted({entry["name"] for entry in models if "classes" in entry})
@@ -146,7 +146,9 @@ async def _find_model(
 
 
 def _describe(entry: Mapping[str, Any]) -> SceneModel:
-    image, is_exact = entry["image"], entry["contract"]["padding_invariant"]
+    image, contract = entry["image"], entry["contract"]
+    # An older server does not tell it of models that break the promise.
+    is_exact = contract.get("exact_windows", contract["padding_invariant"])
     most_pixels = entry["limits"]["image_pixels"]
     return SceneModel(
         name=entry["name"],

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lacuna.appearance.comparison import UNLIKE_TRAINING, AnswerWarning
+from lacuna.areas import Area
 from lacuna.scenes.journal import WindowRecord
 from lacuna.scenes.runner import SceneModel
-from lacuna.segmentation import Area
 
 
 @dataclass(frozen=True)

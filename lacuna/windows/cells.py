@@ -67,8 +67,45 @@ class CellGrid:
         These are the kept cells and the cells in gaps narrower than the halo, which the tiles on
         either side contain anyway.
         """
-        full, above, below = self._required, top * self._stride, bottom * self._stride
-        return full[below + right] - full[below + left] - full[above + right] + full[above + left]
+        return self._count(self._required, top, left, bottom, right)
+
+    def count_kept(self, top: Any, left: Any, bottom: Any, right: Any) -> Any:
+        """Count the kept cells of a box. Accepts arrays of boxes."""
+        return self._count(self._kept_sums, top, left, bottom, right)
+
+    def find_kept_bounds(self, box: Box, axis: int) -> NDArray[Any]:
+        """Find the bounds of the kept cells in each line of a box: (4, lines) of one dtype.
+
+        The four values are those of `input_bounds`, of the kept cells alone.
+
+        Args:
+            box: Box of cells.
+            axis: 0 for its rows, 1 for its columns.
+        """
+        kept = self._kept[box.top : box.bottom, box.left : box.right]
+        lines = kept if axis == 0 else kept.T
+        kind = self.input_bounds.dtype
+        across, along = (box.left, box.top) if axis == 0 else (box.top, box.left)
+        index = np.arange(along, along + len(lines), dtype=kind)
+        first = across + lines.argmax(axis=1)
+        last = across + lines.shape[1] - lines[:, ::-1].argmax(axis=1)
+        bounds = np.stack([index, first, -1 - index, -last]).astype(kind)
+        bounds[:, ~lines.any(axis=1)] = np.iinfo(kind).max
+        return bounds if axis == 0 else bounds[[1, 0, 3, 2]]
+
+    @cached_property
+    def kept_box(self) -> Box:
+        """Smallest box of all kept cells, of which there is at least one."""
+        (rows,), (columns,) = (np.nonzero(self._kept.any(axis=axis)) for axis in (1, 0))
+        return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+
+    @cached_property
+    def _kept_sums(self) -> NDArray[np.int32]:
+        return _sum_above_left(self._kept).ravel()
+
+    def _count(self, sums: NDArray[np.int32], top: Any, left: Any, bottom: Any, right: Any) -> Any:
+        above, below = top * self._stride, bottom * self._stride
+        return sums[below + right] - sums[below + left] - sums[above + right] + sums[above + left]
 
     @cached_property
     def input_bounds(self) -> NDArray[Any]:

@@ -88,27 +88,24 @@ def make_empty(size: tuple[int, int], classes: int | None) -> Segmentation:
     return Segmentation(labels, None if classes is None else np.zeros((*size, classes), np.float32))
 
 
-def paste(whole: Segmentation, tile: Tile, answer: Segmentation) -> None:
-    """Copy the output window of a tile's answer into the segmentation of the whole image.
+def paste(whole: Segmentation, window: Window, answer: Segmentation) -> None:
+    """Copy the segmentation of a window into that of the whole image.
 
     Args:
         whole: Segmentation of the image, which is changed.
-        tile: Tile of the image.
-        answer: Segmentation of the tile's input window, and of its size.
+        window: Window of the image.
+        answer: Segmentation of the window.
 
     Raises:
         ValueError: if the answer has another size, or lacks probabilities that `whole` has.
     """
-    size = tile.input.height, tile.input.width
+    size = window.height, window.width
     if answer.labels.shape != size:
         raise ValueError(
-            f"an answer must have its input window's size, {size}; it has {answer.labels.shape}"
+            f"an answer must have its window's size, {size}; it has {answer.labels.shape}"
         )
     if whole.probabilities is not None and answer.probabilities is None:
         raise ValueError("an answer must hold probabilities where the whole does; it has none")
-    window = Window(
-        tile.output.top - tile.input.top, tile.output.left - tile.input.left, *tile.output[2:]
-    )
-    whole.labels[tile.output.slices] = answer.labels[window.slices]
+    whole.labels[window.slices] = answer.labels
     if whole.probabilities is not None and answer.probabilities is not None:
-        whole.probabilities[tile.output.slices] = answer.probabilities[window.slices]
+        whole.probabilities[window.slices] = answer.probabilities

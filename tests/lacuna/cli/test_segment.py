@@ -37,10 +37,10 @@ def image(tmp_path):
         (".json", lambda data: tuple(json.loads(data)["size"].values())),
     ],
 )
-def test_the_output_is_written_as_its_name_says(image, tmp_path, suffix, read):
+def test_the_output_is_written_as_its_name_says(image, tmp_path, suffix, read, segment):
     output = tmp_path / f"labels{suffix}"
 
-    result = run(image, "--mask", SAMPLES / "stripes-mask.png", "-o", output)
+    result = segment(image, "--mask", SAMPLES / "stripes-mask.png", "-o", output)
 
     assert result.exit_code == 0, result.output
     assert str(output) in result.stdout
@@ -64,8 +64,8 @@ def tagged(tmp_path):
     ("options", "missing"),
     [([], slice(8, 24)), (["--nodata", "255"], slice(40, 48)), (["--nodata", "none"], slice(0))],
 )
-def test_a_nodata_value_stands_in_place_of_the_files(tagged, tmp_path, options, missing):
-    result = run(tagged, *options, "-o", tmp_path / "labels.npy")
+def test_a_nodata_value_stands_in_place_of_the_files(tagged, tmp_path, options, missing, segment):
+    result = segment(tagged, *options, "-o", tmp_path / "labels.npy")
 
     assert result.exit_code == 0, result.output
     valid = np.ones((64, 96), bool)
@@ -73,37 +73,37 @@ def test_a_nodata_value_stands_in_place_of_the_files(tagged, tmp_path, options, 
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy") != 255, valid)
 
 
-def test_a_nodata_value_that_is_no_number_is_refused(tagged, tmp_path):
-    result = run(tagged, "--nodata", "zero", "-o", tmp_path / "labels.npy")
+def test_a_nodata_value_that_is_no_number_is_refused(tagged, tmp_path, segment):
+    result = segment(tagged, "--nodata", "zero", "-o", tmp_path / "labels.npy")
 
     assert result.exit_code == 2
     assert "must be a number, nan or none; it is zero" in result.stderr
 
 
-def test_the_mask_that_gdal_keeps_beside_a_file_is_taken(tagged, tmp_path):
+def test_the_mask_that_gdal_keeps_beside_a_file_is_taken(tagged, tmp_path, segment):
     mask = np.indices((64, 96)).sum(axis=0) > 50
     (tmp_path / "tagged.tif.msk").write_bytes(tiff_file(255 * mask.astype(np.uint8)))
 
-    result = run(tagged, "-o", tmp_path / "labels.npy")
+    result = segment(tagged, "-o", tmp_path / "labels.npy")
 
     assert result.exit_code == 0, result.output
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy") != 255, mask)
 
 
-def test_without_masks_the_one_that_gdal_keeps_is_left_out_too(tagged, tmp_path):
+def test_without_masks_the_one_that_gdal_keeps_is_left_out_too(tagged, tmp_path, segment):
     mask = np.zeros((64, 96), np.uint8)
     (tmp_path / "tagged.tif.msk").write_bytes(tiff_file(mask))
 
-    result = run(tagged, "--mask", "none", "-o", tmp_path / "labels.npy")
+    result = segment(tagged, "--mask", "none", "-o", tmp_path / "labels.npy")
 
     assert result.exit_code == 0, result.output
     assert (np.load(tmp_path / "labels.npy")[24:] != 255).all()
 
 
-def test_an_error_of_the_mask_that_gdal_keeps_names_its_file(tagged, tmp_path):
+def test_an_error_of_the_mask_that_gdal_keeps_names_its_file(tagged, tmp_path, segment):
     (tmp_path / "tagged.tif.msk").write_bytes(tiff_file(np.ones((4, 5), np.uint8)))
 
-    result = run(tagged, "-o", tmp_path / "labels.npy")
+    result = segment(tagged, "-o", tmp_path / "labels.npy")
 
     assert result.exit_code == 1
     assert "image is 64×96, mask is 4×5 (the mask is " in result.stderr
@@ -114,17 +114,17 @@ STACK = noise(64, 96, 4)
 NAMES = ("blue", "green", "red", "nir")
 
 
-def segment_stack(tmp_path, *options, values=STACK, **written):
+def segment_stack(segment, tmp_path, *options, values=STACK, **written):
     path = tmp_path / "stack.tif"
     path.write_bytes(gdal_file(values, **written))
-    result = run(path, *options, "-o", tmp_path / "labels.npy")
+    result = segment(path, *options, "-o", tmp_path / "labels.npy")
     return result, np.load(tmp_path / "labels.npy") if result.exit_code == 0 else None
 
 
 @pytest.mark.parametrize("bands", ["3,2,1", "red, GREEN,blue"])
-def test_bands_are_chosen_by_number_or_name(tmp_path, bands):
-    result, labels = segment_stack(tmp_path, "--bands", bands, names=NAMES)
-    _, expected = segment_stack(tmp_path, "--overwrite", values=STACK[:, :, 2::-1])
+def test_bands_are_chosen_by_number_or_name(tmp_path, bands, segment):
+    result, labels = segment_stack(segment, tmp_path, "--bands", bands, names=NAMES)
+    _, expected = segment_stack(segment, tmp_path, "--overwrite", values=STACK[:, :, 2::-1])
 
     assert "band 4 is tagged as alpha" in result.stderr
     valid = STACK[:, :, 3] > 0
@@ -132,8 +132,8 @@ def test_bands_are_chosen_by_number_or_name(tmp_path, bands):
     assert (labels[valid] == expected[valid]).mean() > 0.9
 
 
-def test_alpha_can_be_switched_off(tmp_path):
-    result, labels = segment_stack(tmp_path, "--bands", "1,2,3", "--alpha", "no")
+def test_alpha_can_be_switched_off(tmp_path, segment):
+    result, labels = segment_stack(segment, tmp_path, "--bands", "1,2,3", "--alpha", "no")
 
     assert "alpha" not in result.stderr
     assert (labels != 255).all()
@@ -152,41 +152,41 @@ def test_alpha_can_be_switched_off(tmp_path):
         (["--alpha", "maybe"], 2, "'maybe' is not one of 'auto', 'yes', 'no'"),
     ],
 )
-def test_a_wrong_choice_of_bands_is_told(tmp_path, options, code, words):
-    result, _ = segment_stack(tmp_path, *options)
+def test_a_wrong_choice_of_bands_is_told(tmp_path, options, code, words, segment):
+    result, _ = segment_stack(segment, tmp_path, *options)
 
     assert result.exit_code == code
     assert words in " ".join(result.stderr.replace("│", "").split())
 
 
-def test_an_image_that_memory_cannot_hold_is_refused_by_its_header(tmp_path):
+def test_an_image_that_memory_cannot_hold_is_refused_by_its_header(tmp_path, segment):
     path = tmp_path / "scene.tif"
     tifffile.memmap(path, shape=(1 << 20, 1 << 20), dtype=np.uint8, metadata=None)
 
-    result = run(path, "-o", tmp_path / "labels.npy")
+    result = segment(path, "-o", tmp_path / "labels.npy")
 
     assert result.exit_code == 1
     assert "decoding takes 4398.0 GB" in result.stderr
     assert "unless the output is a .tif" in result.stderr
 
 
-def test_another_suffix_is_refused_with_the_known_ones(image, tmp_path):
-    result = run(image, "-o", tmp_path / "labels.gif")
+def test_another_suffix_is_refused_with_the_known_ones(image, tmp_path, segment):
+    result = segment(image, "-o", tmp_path / "labels.gif")
 
     assert result.exit_code == 2
     assert ", ".join(OUTPUT_SUFFIXES) in result.stderr
 
 
-def test_a_fault_of_the_input_is_one_line_without_a_traceback(image, tmp_path):
-    result = run(image, "--mask", SAMPLES / "clouds-mask.png", "-o", tmp_path / "labels.png")
+def test_a_fault_of_the_input_is_one_line_without_a_traceback(image, tmp_path, segment):
+    result = segment(image, "--mask", SAMPLES / "clouds-mask.png", "-o", tmp_path / "labels.png")
 
     assert result.exit_code == 1
     assert result.stderr.strip().endswith("image is 301×403, mask is 320×448")
     assert "Traceback" not in result.stderr
 
 
-def test_an_image_that_is_not_there_is_refused(tmp_path):
-    result = run(tmp_path / "none.png", "-o", tmp_path / "labels.png")
+def test_an_image_that_is_not_there_is_refused(tmp_path, segment):
+    result = segment(tmp_path / "none.png", "-o", tmp_path / "labels.png")
 
     assert result.exit_code == 2
     assert "does not exist" in result.stderr
@@ -208,11 +208,11 @@ def test_a_server_and_a_repository_exclude_each_other(image, tmp_path):
     assert "must not be combined; both were given" in result.stderr
 
 
-def test_a_repository_without_models_is_said(image, tmp_path):
-    result = run(image, "-o", tmp_path / "a.png", "--model-repository", tmp_path)
+def test_a_repository_without_models_is_said(image, tmp_path, segment):
+    result = segment(image, "-o", tmp_path / "a.png", "--model-repository", tmp_path)
 
     assert result.exit_code == 1
-    assert "must hold <model>/<version>/saved_model.pb; " in result.stderr
+    assert "must hold <model>/<version>/saved_model.pb or model.onnx; " in result.stderr
     assert result.stderr.endswith(f"{tmp_path} holds none\n")
 
 
@@ -227,7 +227,7 @@ def test_a_repository_without_models_is_said(image, tmp_path):
         ("other", ["--model", "nope"], "nope does not exist"),
     ],
 )
-def test_a_repository_of_another_layout_is_said(image, tmp_path, given, options, message):
+def test_a_repository_of_another_layout_is_said(image, tmp_path, given, options, message, segment):
     for place in ("models/m/0001", "other/good/1", "other/m/0001"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "saved_model.pb").touch()
@@ -235,14 +235,14 @@ def test_a_repository_of_another_layout_is_said(image, tmp_path, given, options,
         shutil.rmtree(tmp_path / "other")
     root = tmp_path / given
 
-    result = run(image, "-o", tmp_path / "a.png", "--model-repository", root, *options)
+    result = segment(image, "-o", tmp_path / "a.png", "--model-repository", root, *options)
 
     assert result.exit_code == 1
     assert message.format(root) in result.stderr
 
 
-def test_an_output_that_cannot_be_written_is_said(image, tmp_path):
-    result = run(image, "-o", tmp_path / "nowhere" / "labels.png")
+def test_an_output_that_cannot_be_written_is_said(image, tmp_path, segment):
+    result = segment(image, "-o", tmp_path / "nowhere" / "labels.png")
 
     assert result.exit_code == 1
     assert "labels.png must be writable; No such file or directory" in result.stderr
@@ -266,12 +266,12 @@ def test_an_image_in_other_units_is_warned_of_and_can_be_stretched(tmp_path):
     assert largest[0] > 0.9 > largest[1]
 
 
-def test_a_geotiff_gives_json_with_areas_and_polygons(tmp_path):
+def test_a_geotiff_gives_json_with_areas_and_polygons(tmp_path, segment):
     scene = tmp_path / "scene.tif"
     scene.write_bytes(geotiff_file(np.asarray(Image.open(SAMPLES / "stripes.png").convert("RGB"))))
 
     for name in ("labels.json", "labels.geojson"):
-        assert run(scene, "-o", tmp_path / name).exit_code == 0
+        assert segment(scene, "-o", tmp_path / name).exit_code == 0
 
     answer = json.loads((tmp_path / "labels.json").read_text())
     polygons = json.loads((tmp_path / "labels.geojson").read_text())
@@ -283,9 +283,41 @@ def test_a_geotiff_gives_json_with_areas_and_polygons(tmp_path):
     assert found == pytest.approx(areas, rel=1e-9)
 
 
-def test_polygons_of_an_image_without_a_place_are_refused(image, tmp_path):
-    result = run(image, "-o", tmp_path / "labels.geojson")
+def test_polygons_of_an_image_without_a_place_are_refused(image, tmp_path, segment):
+    result = segment(image, "-o", tmp_path / "labels.geojson")
 
     assert result.exit_code == 1
     assert "coordinate reference system" in result.output
     assert not (tmp_path / "labels.geojson").exists()
+
+
+def test_a_model_is_checked_once_and_not_at_every_start(image, tmp_path, monkeypatch, segment):
+    monkeypatch.setenv("LACUNA_CACHE_FOLDER", str(tmp_path / "cache"))
+    segment(image, "-o", tmp_path / "first.npy")
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_text(kept.read_text().replace('"detail": "', '"detail": "then: '))
+    then = kept.read_text()
+
+    result = segment(image, "-o", tmp_path / "second.npy")
+
+    assert result.exit_code == 0, result.output
+    assert "then: " in kept.read_text() == then
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(image, tmp_path, monkeypatch, segment):
+    monkeypatch.setenv("LACUNA_CACHE_FOLDER", str(image / "cache"))
+
+    result = segment(image, "-o", tmp_path / "labels.npy")
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+
+
+def test_a_terminal_tells_that_the_model_is_loaded(image, tmp_path, monkeypatch, segment):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take any stream for a terminal
+
+    result = segment(image, "-o", tmp_path / "labels.npy")
+
+    assert "loading the model …" in result.stderr
+    assert result.stderr.index("loading") < result.stderr.index("segmenting")
+    assert "loading" not in result.stdout

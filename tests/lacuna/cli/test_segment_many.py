@@ -1,5 +1,7 @@
 """`lacuna segment` over many images, on a server of the fake model."""
 
+import csv
+import io
 import json
 import threading
 
@@ -24,11 +26,11 @@ class Counting(FakeRuntime):
         super().__init__()
         self.images, self.enough, self.at = 0, threading.Event(), 10**9
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         self.images += len(images)
         if self.images >= self.at:
             self.enough.set()
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_a_folder_is_segmented_and_summed_up(scenes, address):
     assert result.exit_code == 0, result.output
     assert len(list(output.iterdir())) == COUNT
     assert f"{COUNT} images" in result.stdout
-    assert "… 4 more" in result.stdout
+    assert all(f"s{index:02}.png" in result.stdout for index in range(COUNT))
     assert f"{COUNT} segmented in" in result.stdout
 
 
@@ -232,8 +234,100 @@ def test_the_key_comes_from_a_file(scenes, address, tmp_path):
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.parametrize("key", [["--api-key", "a-client-key-0001"], ["--api-key-file", "-"]])
+def test_keys_are_for_servers(scenes, key):
+    result = run(scenes, "-o", scenes / "out", *key)
+
+    assert result.exit_code == 2
+    assert "--api-key and --api-key-file are for servers; they need --url" in result.stderr
+
+
 def test_protocols_are_for_servers(scenes):
     result = run(scenes, "-o", scenes / "out", "--protocol", "oip")
 
     assert result.exit_code == 2
     assert "needs --url" in result.stderr
+
+
+def test_a_summary_in_json_has_every_image_and_every_failure(scenes, address):
+    (scenes / "s00.png").write_bytes(b"no image")
+
+    result, output = ask(scenes, f"http://{address}", "--summary", "json")
+
+    assert result.exit_code == 3
+    summary = json.loads(result.stdout)
+    assert len(summary["images"]) == COUNT - 1
+    first = summary["images"][0]
+    assert (first["image"], first["output"]) == (str(scenes / "s01.png"), str(output / "s01.png"))
+    assert (first["height"], first["width"]) == (8, 10)
+    labels = np.asarray(Image.open(output / "s01.png"))
+    shares = {entry["name"]: entry["pixels"] for entry in first["classes"]}
+    assert shares == {
+        name: int((labels == number).sum())
+        for number, name in enumerate(["dark", "medium", "bright"])
+    }
+    (failure,) = summary["failed"]
+    assert (failure["image"], failure["code"]) == (str(scenes / "s00.png"), "invalid_image")
+    assert f"{COUNT - 1} segmented" in result.stderr
+
+
+def test_a_summary_in_csv_has_a_row_for_each_class(scenes, address):
+    (scenes / "s00.png").write_bytes(b"no image")
+
+    result, _ = ask(scenes, f"http://{address}", "--summary", "csv")
+
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert len(rows) == 3 * (COUNT - 1) + 1
+    assert [row["class"] for row in rows[:3]] == ["dark", "medium", "bright"]
+    assert sum(int(row["pixels"]) for row in rows[:3]) == int(rows[0]["valid_pixels"])
+    assert rows[-1]["image"] == str(scenes / "s00.png")
+    assert rows[-1]["error"]
+
+
+def pipe(scenes, url, *options):
+    content = (scenes / "s03.png").read_bytes()
+    arguments = ["segment", "-", "-o", "-", "--url", url, *options]
+    return CliRunner().invoke(main, arguments, input=content)
+
+
+@pytest.mark.parametrize(
+    ("options", "start"), [([], b"\x89PNG"), (["--format", "npy"], b"\x93NUMPY")]
+)
+def test_an_image_comes_from_a_pipe_and_labels_go_to_one(scenes, address, options, start):
+    result = pipe(scenes, f"http://{address}", *options)
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout_bytes.startswith(start)
+    assert result.stderr.startswith("-: 8×12, 100.0% valid")
+
+
+def test_beside_labels_in_a_pipe_the_summary_is_on_the_standard_error(scenes, address):
+    result = pipe(scenes, f"http://{address}", "--summary", "json")
+
+    (image,) = json.loads(result.stderr)["images"]
+    assert (image["image"], image["output"]) == ("-", "-")
+
+
+def test_a_pipe_without_an_image_is_an_error_and_writes_nothing(address):
+    arguments = ["segment", "-", "-o", "-", "--url", f"http://{address}"]
+
+    result = CliRunner().invoke(main, arguments, input=b"no image")
+
+    assert result.exit_code == 1
+    assert result.stdout_bytes == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-", "other.png", "-o", "out"], "must stand for the only image"),
+        (["-", "-o", "-", "--overlay"], "are for files"),
+        (["-", "-o", "-", "--also", "support"], "are for files"),
+        (["-", "-o", "-", "--api-key-file", "-", "--url", "http://x"], "it is both"),
+    ],
+)
+def test_pipes_that_cannot_be_are_refused(arguments, words):
+    result = CliRunner().invoke(main, ["segment", *arguments], input=b"")
+
+    assert result.exit_code == 2
+    assert words in result.stderr

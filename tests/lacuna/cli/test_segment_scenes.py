@@ -13,9 +13,7 @@ from PIL import Image
 
 from lacuna.cli import main
 from lacuna.raster.limits import ImageLimits
-from service.cli.loading import load_saved_model
-from service.platforms import DEMO_REPOSITORY
-from tests.support.apps import load_repository
+from tests.support.apps import load_demo
 from tests.support.live import serve_live
 from tests.support.scenes import read_raster, write_raster
 from tests.support.waiting import wait_until
@@ -35,10 +33,10 @@ def scene(tmp_path):
     return write_raster(tmp_path / "scene.tif", image, nodata=0)
 
 
-def test_a_raster_becomes_labels_in_its_grid(scene, tmp_path):
+def test_a_raster_becomes_labels_in_its_grid(scene, tmp_path, segment):
     output = tmp_path / "labels.tif"
 
-    result = run(scene, "-o", output, "--also", "support,confidence")
+    result = segment(scene, "-o", output, "--also", "support,confidence")
 
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"{output}: 90×120, 88.9% valid; grass ")
@@ -51,8 +49,8 @@ def test_a_raster_becomes_labels_in_its_grid(scene, tmp_path):
 
 def test_the_labels_are_those_of_an_image_and_of_servers(scene, tmp_path):
     with (
-        serve_live(load_repository(DEMO_REPOSITORY, load_saved_model)) as one,
-        serve_live(load_repository(DEMO_REPOSITORY, load_saved_model)) as other,
+        serve_live(load_demo()) as one,
+        serve_live(load_demo()) as other,
     ):
         urls = ["--url", f"http://{one}", "--url", f"http://{other}"]
         assert run(scene, "-o", tmp_path / "here.tif").exit_code == 0
@@ -70,7 +68,7 @@ def test_a_picture_that_a_server_refuses_for_its_size_is_a_scene(tmp_path):
     picture = tmp_path / "picture.png"
     values = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
     Image.fromarray(values).save(picture)
-    repository = load_repository(DEMO_REPOSITORY, load_saved_model)
+    repository = load_demo()
     limits = ImageLimits(image_pixels=180**2)
 
     with serve_live(repository, image_limits=limits) as address:
@@ -86,16 +84,18 @@ def test_a_picture_that_a_server_refuses_for_its_size_is_a_scene(tmp_path):
     assert "at most 32400 pixels" in refused.stderr
 
 
-def test_a_folder_of_rasters_is_a_folder_of_scenes_and_what_is_done_is_skipped(scene, tmp_path):
+def test_a_folder_of_rasters_is_a_folder_of_scenes_and_what_is_done_is_skipped(
+    scene, tmp_path, segment
+):
     folder = tmp_path / "scenes"
     folder.mkdir()
     for name in ("a.tif", "b.tif"):
         (folder / name).write_bytes(scene.read_bytes())
     arguments = [folder, "-o", tmp_path / "out", "--format", "tif", "--also", "support"]
 
-    first = run(*arguments, "--polygons", ".geojson")
+    first = segment(*arguments, "--polygons", ".geojson")
     (tmp_path / "out" / "b-support.tif").unlink()
-    second = run(*arguments, "--polygons", ".geojson", "--resume")
+    second = segment(*arguments, "--polygons", ".geojson", "--resume")
 
     assert first.exit_code == 0, first.output
     assert "2 segmented" in first.stdout
@@ -105,13 +105,13 @@ def test_a_folder_of_rasters_is_a_folder_of_scenes_and_what_is_done_is_skipped(s
     assert "1 segmented, 1 done before" in second.stdout
 
 
-def test_a_scene_that_fails_does_not_stop_the_others(scene, tmp_path):
+def test_a_scene_that_fails_does_not_stop_the_others(scene, tmp_path, segment):
     folder = tmp_path / "scenes"
     folder.mkdir()
     (folder / "a.tif").write_bytes(scene.read_bytes()[:300])
     (folder / "b.tif").write_bytes(scene.read_bytes())
 
-    result = run(folder, "-o", tmp_path / "out", "--format", "tif")
+    result = segment(folder, "-o", tmp_path / "out", "--format", "tif")
 
     assert result.exit_code == 3
     assert "a.tif: " in result.stderr
@@ -119,11 +119,13 @@ def test_a_scene_that_fails_does_not_stop_the_others(scene, tmp_path):
     assert not (tmp_path / "out" / "a.tif").exists()
 
 
-def test_a_name_of_gdal_is_a_scene(scene, tmp_path):
+def test_a_name_of_gdal_is_a_scene(scene, tmp_path, segment):
     with zipfile.ZipFile(tmp_path / "scenes.zip", "w") as archive:
         archive.write(scene, "inside/scene.tif")
 
-    result = run(f"/vsizip/{tmp_path}/scenes.zip/inside/scene.tif", "-o", tmp_path / "labels.tif")
+    result = segment(
+        f"/vsizip/{tmp_path}/scenes.zip/inside/scene.tif", "-o", tmp_path / "labels.tif"
+    )
 
     assert result.exit_code == 0, result.output
     assert read_raster(tmp_path / "labels.tif").shape == (1, 90, 120)
@@ -141,10 +143,10 @@ def test_a_name_of_gdal_is_a_scene(scene, tmp_path):
         (["-o", "labels.tif", "--min-area", "9"], "needs --polygons"),
     ],
 )
-def test_a_mistake_is_told_in_a_line(scene, tmp_path, monkeypatch, arguments, message):
+def test_a_mistake_is_told_in_a_line(scene, tmp_path, monkeypatch, arguments, message, segment):
     monkeypatch.chdir(tmp_path)
 
-    result = run(scene, *arguments)
+    result = segment(scene, *arguments)
 
     assert result.exit_code > 0
     assert message in result.stderr
@@ -153,9 +155,12 @@ def test_a_mistake_is_told_in_a_line(scene, tmp_path, monkeypatch, arguments, me
 
 
 @pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet", ".geojson"])
-def test_polygons_are_written_in_the_process_of_the_model(scene, tmp_path, suffix):
+def test_polygons_are_written_in_the_process_of_the_model(
+    small_repository, scene, tmp_path, suffix
+):
     polygons = tmp_path / f"labels{suffix}"
     arguments = [scene, "-o", tmp_path / "labels.tif", "--polygons", polygons]
+    arguments += ["--model-repository", small_repository]
 
     # TensorFlow brings an SQLite of its own; a process that has not loaded it yet would not tell.
     result = subprocess.run(
@@ -169,8 +174,11 @@ def test_polygons_are_written_in_the_process_of_the_model(scene, tmp_path, suffi
 _SECOND_CALL = """
 import sys
 from lacuna import segment_scene
-segment_scene(sys.argv[1], sys.argv[2] + "/first.tif")
-segment_scene(sys.argv[1], sys.argv[2] + "/labels.tif", polygons=sys.argv[2] + "/labels.gpkg")
+scene, folder, model = sys.argv[1:]
+segment_scene(scene, folder + "/first.tif", model_repository=model)
+segment_scene(
+    scene, folder + "/labels.tif", polygons=folder + "/labels.gpkg", model_repository=model
+)
 """
 _TOO_LATE = """
 import sys
@@ -190,8 +198,10 @@ def run_program(code, *arguments):
     )
 
 
-def test_a_second_scene_of_a_program_can_have_polygons_that_the_first_had_not(scene, tmp_path):
-    result = run_program(_SECOND_CALL, scene, tmp_path)
+def test_a_second_scene_of_a_program_can_have_polygons_that_the_first_had_not(
+    small_repository, scene, tmp_path
+):
+    result = run_program(_SECOND_CALL, scene, tmp_path, small_repository)
 
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "labels.gpkg").exists()
@@ -204,21 +214,21 @@ def test_a_geopackage_that_would_have_no_index_is_refused_before_anything_is_don
     assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
 
 
-def test_a_mask_beside_a_scene_cannot_be_left_out(scene, tmp_path):
+def test_a_mask_beside_a_scene_cannot_be_left_out(scene, tmp_path, segment):
     write_raster(tmp_path / "mask.tif", np.full((1, 90, 120), 255, np.uint8)).rename(
         tmp_path / "scene.tif.msk"
     )
 
-    result = run(scene, "--mask", "none", "-o", tmp_path / "labels.tif")
+    result = segment(scene, "--mask", "none", "-o", tmp_path / "labels.tif")
 
     assert result.exit_code == 2
     assert "cannot leave out" in result.stderr
 
 
-def test_a_suffix_is_needed_for_the_polygons_of_several_scenes(scene, tmp_path):
+def test_a_suffix_is_needed_for_the_polygons_of_several_scenes(scene, tmp_path, segment):
     (tmp_path / "other.tif").write_bytes(scene.read_bytes())
 
-    result = run(
+    result = segment(
         scene, tmp_path / "other.tif", "-o", tmp_path / "out", "--format", "tif",
         "--polygons", "all.gpkg",
     )  # fmt: skip
@@ -227,13 +237,21 @@ def test_a_suffix_is_needed_for_the_polygons_of_several_scenes(scene, tmp_path):
     assert "must be a suffix such as .gpkg" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A scene of 25 windows, and its labels of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("large")
+    image = np.random.default_rng(0).integers(1, 256, (3, 3400, 3400)).astype(np.uint8)
+    scene = write_raster(folder / "scene.tif", image, nodata=0, tiled=True)
+    assert run(scene, "-o", folder / "whole.tif").exit_code == 0
+    return scene, folder / "whole.tif"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_interrupted_is_continued_to_the_same_bytes(tmp_path, sent):
-    image = np.random.default_rng(0).integers(1, 256, (3, 4000, 4000)).astype(np.uint8)
-    scene = write_raster(tmp_path / "scene.tif", image, nodata=0, tiled=True)
+def test_a_run_that_is_interrupted_is_continued_to_the_same_bytes(large, tmp_path, sent):
+    scene, whole = large
     journal = tmp_path / "labels.tif.partial" / "journal"
-    assert run(scene, "-o", tmp_path / "whole.tif").exit_code == 0
 
     with subprocess.Popen(
         [*COMMAND, scene, "-o", tmp_path / "labels.tif"], stderr=subprocess.PIPE, text=True
@@ -249,4 +267,4 @@ def test_a_run_that_is_interrupted_is_continued_to_the_same_bytes(tmp_path, sent
     if sent == signal.SIGINT:
         assert "--resume goes on from there" in errors
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "labels.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+    assert (tmp_path / "labels.tif").read_bytes() == whole.read_bytes()

@@ -80,5 +80,5 @@ def test_what_has_no_area_is_told_without_it(place):
     found = measure(segmentation)
 
     assert found.areas_m2 is None
-    assert found.to_json()["georeference"]["pixel_area_m2"] is None
-    assert "area_m2" not in found.to_json()["classes"][0]
+    assert found.to_dict()["georeference"]["pixel_area_m2"] is None
+    assert "area_m2" not in found.to_dict()["classes"][0]

@@ -6,7 +6,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from lacuna.geo.source import open_raster
-from lacuna.raster.adapt import add_mask, find_valid
+from lacuna.raster.adapt import find_valid
 from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import decode_mask
@@ -37,9 +37,8 @@ def find_as_a_request(path):
     """Find the valid pixels as the client and the server do."""
     mask, nodata = choose_mask(path, None, None)
     raster = decode_image(path.read_bytes(), LIMITS)
-    if mask is not None:
-        raster = add_mask(raster, decode_mask(mask.read_bytes(), LIMITS))
-    return find_valid(raster, nodata)
+    decoded = None if mask is None else decode_mask(mask.read_bytes(), LIMITS)
+    return find_valid(raster, nodata, decoded)
 
 
 def find_as_gdal(path):

@@ -5,23 +5,28 @@ import numpy as np
 import pytest
 
 from lacuna.windows.cells import Box, CellGrid
-from lacuna.windows.splitting import SplitCosts, split
+from lacuna.windows.splitting import Piece, SplitCosts, split
 
 HALO = 1
 
 
-def make_costs(call_s=0.5, cell_s=0.1, limit=10**6):
-    """Make costs whose prices are exactly linear in the area."""
+def make_costs(call_s=0.5, cell_s=0.1, limit=10**6, halo_cell_s=None):
+    """Make costs whose prices are exactly linear in the areas."""
+    halo_cell_s = cell_s if halo_cell_s is None else halo_cell_s
 
-    def price(cut):
-        area = (cut.bottom - cut.top) * (cut.right - cut.left)
-        return call_s + cell_s * area if area <= limit else math.inf
+    def price(piece):
+        seen, kept = count_cells(piece.input), count_cells(piece.output)
+        return call_s + kept * cell_s + (seen - kept) * halo_cell_s if seen <= limit else math.inf
 
-    return SplitCosts(price, call_s, cell_s, limit, HALO)
+    return SplitCosts(price, call_s, cell_s, halo_cell_s, limit, HALO)
+
+
+def count_cells(box):
+    return (box.bottom - box.top) * (box.right - box.left)
 
 
 def price_all(pieces, costs):
-    return sum(costs.price(piece.input) for piece in pieces)
+    return sum(costs.price(piece) for piece in pieces)
 
 
 def draw_blobs(seed):
@@ -52,17 +57,30 @@ def find_input(valid, output):
     return Box(rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
 
 
+def find_output(valid, output):
+    """Return the box of the valid cells of a box that has some."""
+    rows, columns = np.nonzero(valid[output.top : output.bottom, output.left : output.right])
+    top, left = output.top, output.left
+    return Box(
+        top + rows.min(), left + columns.min(), top + rows.max() + 1, left + columns.max() + 1
+    )
+
+
+def make_piece(valid, output):
+    """Return the piece of a box that has valid cells."""
+    return Piece(find_output(valid, output), find_input(valid, output))
+
+
 def find_best_price(valid, costs):
     """Return the least price of all splits by straight lines from edge to edge."""
 
     @functools.cache
     def best(box):
-        cut = find_input(valid, box)
-        if cut is None:
+        if find_input(valid, box) is None:
             return 0
         top, left, bottom, right = box
         return min(
-            costs.price(cut),
+            costs.price(make_piece(valid, box)),
             *(
                 best(Box(top, left, row, right)) + best(Box(row, left, bottom, right))
                 for row in range(top + 1, bottom)
@@ -77,8 +95,9 @@ def find_best_price(valid, costs):
     return best(Box(0, 0, *valid.shape))
 
 
-def test_prices_are_close_to_the_best_that_lines_can_do():
-    costs = make_costs()
+@pytest.mark.parametrize("halo_cell_s", [0.1, 0.03, 0.001])
+def test_prices_are_close_to_the_best_that_lines_can_do(halo_cell_s):
+    costs = make_costs(halo_cell_s=halo_cell_s)
     masks = [draw_blobs(seed) for seed in range(12)]
     pieces = [split(CellGrid(valid, HALO), costs) for valid in masks]
 
@@ -96,7 +115,7 @@ def test_a_cut_is_the_box_of_all_that_is_valid_within_the_halo():
     for seed in range(20):
         valid = draw_blobs(seed)
         for piece in split(CellGrid(valid, HALO), make_costs()):
-            assert piece.input == find_input(valid, piece.output)
+            assert piece == make_piece(valid, piece.output)
 
 
 def test_an_empty_band_is_left_out():
@@ -118,7 +137,7 @@ def test_a_hole_is_left_out_though_no_single_line_pays():
     assert price_all(pieces, costs) < 0.75 * (costs.call_s + costs.cell_s * 3600)
     for row in range(1, 60):
         upper, lower = Box(0, 0, row, 60), Box(row, 0, 60, 60)
-        assert sum(costs.price(find_input(valid, output)) for output in (upper, lower)) > 360.5
+        assert sum(costs.price(make_piece(valid, output)) for output in (upper, lower)) > 360.5
 
 
 def test_what_is_too_small_to_be_worth_a_call_is_not_left_out():

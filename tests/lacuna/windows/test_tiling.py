@@ -16,6 +16,22 @@ STRIDES = st.integers(1, 16)
 DEMO = Tiling(total_stride=8, halo=56)
 
 
+def plan(mask, tiling, price, *arguments, **options):
+    """Plan with a price of the height and width of what is seen, whatever is kept."""
+
+    def price_tile(tile):
+        return price(tile.input.height, tile.input.width)
+
+    return plan_windows(mask, tiling, price_tile, *arguments, **options)
+
+
+def answer_tile(model, sample, tile):
+    """Return a model's answer for the output window of a tile."""
+    answer = model.answer(crop(sample, tile.input))
+    output = tile.output.move(-tile.input.top, -tile.input.left).slices
+    return Segmentation(answer.labels[output], answer.probabilities[output])
+
+
 def price_demo(height, width):
     return 0.3e-3 + 0.48e-6 * height * width
 
@@ -26,8 +42,8 @@ def price_all(tiles, price=price_demo):
 
 def compare_to_all_valid(mask):
     """Return the price of a mask as a fraction of the price of a full one."""
-    tiles = plan_windows(mask, DEMO, price_demo)
-    return price_all(tiles) / price_all(plan_windows(np.ones_like(mask), DEMO, price_demo))
+    tiles = plan(mask, DEMO, price_demo)
+    return price_all(tiles) / price_all(plan(np.ones_like(mask), DEMO, price_demo))
 
 
 def size_of(window):
@@ -98,7 +114,7 @@ def test_the_box_is_no_larger_than_the_grid_makes_it(mask, stride):
 @given(masks, tilings(), prices)
 def test_every_valid_pixel_is_kept_once_and_none_twice(mask, tiling, price):
     kept = np.zeros(mask.shape, int)
-    for tile in plan_windows(mask, tiling, price):
+    for tile in plan(mask, tiling, price):
         kept[tile.output.slices] += 1
 
     assert kept.max() <= 1
@@ -107,7 +123,7 @@ def test_every_valid_pixel_is_kept_once_and_none_twice(mask, tiling, price):
 
 @given(masks, tilings(), prices)
 def test_cuts_start_on_the_grid_and_lie_inside_the_image(mask, tiling, price):
-    for tile in plan_windows(mask, tiling, price):
+    for tile in plan(mask, tiling, price):
         assert (tile.input.top % tiling.total_stride, tile.input.left % tiling.total_stride) == (
             0,
             0,
@@ -118,7 +134,7 @@ def test_cuts_start_on_the_grid_and_lie_inside_the_image(mask, tiling, price):
 
 @given(masks, tilings(), prices)
 def test_a_cut_holds_all_that_is_valid_within_the_halo_of_what_is_kept(mask, tiling, price):
-    for tile in plan_windows(mask, tiling, price):
+    for tile in plan(mask, tiling, price):
         kept = np.zeros_like(mask)
         kept[tile.output.slices] = mask[tile.output.slices]
         needed = mask & maximum_filter(kept, 2 * tiling.halo + 1, mode="constant")
@@ -129,7 +145,7 @@ def test_a_cut_holds_all_that_is_valid_within_the_halo_of_what_is_kept(mask, til
 
 @given(masks, tilings(), prices)
 def test_every_part_keeps_a_valid_pixel(mask, tiling, price):
-    tiles = plan_windows(mask, tiling, price)
+    tiles = plan(mask, tiling, price)
 
     assert all(mask[tile.output.slices].any() for tile in tiles)
     assert bool(tiles) == mask.any()
@@ -141,7 +157,7 @@ def test_parts_together_cost_no_more_than_the_box(mask, tiling, price):
 
     if box is not None and box.height * box.width <= tiling.max_pixels:
         whole_s = price(box.height, box.width)
-        assert price_all(plan_windows(mask, tiling, price), price) <= whole_s * (1 + 1e-9)
+        assert price_all(plan(mask, tiling, price), price) <= whole_s * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -150,7 +166,7 @@ def test_a_search_that_leads_nowhere_leaves_the_box_whole(seed, scale):
     mask = draw_mask((512, 512), seed, scale, valid=0.4)
     box = find_valid_box(mask, 8)
 
-    tiles = plan_windows(mask, DEMO, price_demo)
+    tiles = plan(mask, DEMO, price_demo)
 
     assert price_all(tiles) <= price_demo(*size_of(box)) * (1 + 1e-9)
 
@@ -159,7 +175,7 @@ def test_a_search_that_leads_nowhere_leaves_the_box_whole(seed, scale):
 def test_no_cut_is_larger_than_the_tiling_allows(mask, tiling, price):
     assert all(
         tile.input.height * tile.input.width <= tiling.max_pixels
-        for tile in plan_windows(mask, tiling, price)
+        for tile in plan(mask, tiling, price)
     )
 
 
@@ -169,15 +185,15 @@ def test_a_limit_that_cannot_be_kept_is_exceeded_by_no_more_than_a_cell_and_its_
 ):
     tiling = Tiling(stride * 4, stride * 4 * cells, max_pixels=1)
 
-    for tile in plan_windows(mask[:40, :40], tiling, price):
+    for tile in plan(mask[:40, :40], tiling, price):
         assert tile.input.height * tile.input.width <= (tiling.total_stride + 2 * tiling.halo) ** 2
 
 
 @given(masks, tilings(), prices)
 def test_a_plan_is_always_the_same(mask, tiling, price):
-    plan = plan_windows(mask, tiling, price)
+    tiles = plan(mask, tiling, price)
 
-    assert plan_windows(np.asfortranarray(mask), tiling, price) == plan
+    assert plan(np.asfortranarray(mask), tiling, price) == tiles
 
 
 @given(
@@ -195,8 +211,8 @@ def test_parts_pasted_together_equal_the_whole_to_the_bit(mask, stride, reach, s
     sample = Sample(pixels, mask)
 
     whole = make_empty(sample.size, classes=2)
-    for tile in plan_windows(mask, tiling, price):
-        paste(whole, tile, model.answer(crop(sample, tile.input)))
+    for tile in plan(mask, tiling, price):
+        paste(whole, tile.output, answer_tile(model, sample, tile))
 
     expected = model.answer(sample)
     assert np.array_equal(whole.labels, expected.labels)
@@ -232,9 +248,9 @@ def test_a_kept_window_equals_the_whole_to_the_bit_and_nothing_else_is_computed(
     sample = Sample(pixels, mask)
 
     whole = make_empty(sample.size, classes=2)
-    tiles = plan_windows(mask, tiling, price, keep=keep)
+    tiles = plan(mask, tiling, price, keep=keep)
     for tile in tiles:
-        paste(whole, tile, model.answer(crop(sample, tile.input)))
+        paste(whole, tile.output, answer_tile(model, sample, tile))
 
     expected, kept = make_empty(sample.size, classes=2), keep.slices
     expected.labels[kept] = model.answer(sample).labels[kept]
@@ -251,14 +267,14 @@ def test_to_keep_a_part_never_costs_more_than_the_whole(drawn, tiling, price):
     box = find_valid_box(mask, tiling.total_stride)
 
     if box is not None and box.height * box.width <= tiling.max_pixels:
-        kept_s = price_all(plan_windows(mask, tiling, price, keep=keep), price)
+        kept_s = price_all(plan(mask, tiling, price, keep=keep), price)
         assert kept_s <= price(box.height, box.width) * (1 + 1e-9)
 
 
 def test_what_is_valid_beyond_the_halo_of_a_kept_window_is_not_seen():
     mask = np.ones((1024, 1024), bool)
 
-    tiles = plan_windows(mask, DEMO, price_demo, keep=Window(512, 256, 128, 64))
+    tiles = plan(mask, DEMO, price_demo, keep=Window(512, 256, 128, 64))
 
     assert tiles == [Tile(Window(456, 200, 240, 176), Window(512, 256, 128, 64))]
 
@@ -269,26 +285,26 @@ def test_with_a_wrong_halo_or_grid_parts_would_not_equal_the_whole(tiling):
     sample = Sample(np.ones((100, 100, 1), np.uint8), np.ones((100, 100), bool))
 
     whole = make_empty(sample.size, None)
-    for tile in plan_windows(sample.mask, tiling, lambda height, width: height * width):
-        paste(whole, tile, model.answer(crop(sample, tile.input)))
+    for tile in plan(sample.mask, tiling, lambda height, width: height * width):
+        paste(whole, tile.output, answer_tile(model, sample, tile))
 
     assert not np.array_equal(whole.labels, model.answer(sample).labels)
 
 
 def test_nothing_valid_needs_no_window():
-    assert plan_windows(np.zeros((5, 5), bool), DEMO, price_demo) == []
+    assert plan(np.zeros((5, 5), bool), DEMO, price_demo) == []
 
 
 def test_a_small_valid_image_is_one_window():
     window = Window(0, 0, 37, 53)
 
-    assert plan_windows(np.ones((37, 53), bool), DEMO, price_demo) == [Tile(window, window)]
+    assert plan(np.ones((37, 53), bool), DEMO, price_demo) == [Tile(window, window)]
 
 
 def count_prices(mask, price):
     """Count the prices that are computed while planning, which dominate its time."""
     asked = []
-    plan_windows(mask, Tiling(8, 56, 10**7), lambda *size: (asked.append(size), price(*size))[1])
+    plan(mask, Tiling(8, 56, 10**7), lambda *size: (asked.append(size), price(*size))[1])
     return len(asked)
 
 
@@ -315,7 +331,7 @@ def test_empty_margins_are_cut_off():
     mask[100:150, 203:260] = True
 
     window = Window(96, 200, 54, 60)
-    assert plan_windows(mask, DEMO, price_demo) == [Tile(window, window)]
+    assert plan(mask, DEMO, price_demo) == [Tile(window, window)]
 
 
 def test_islands_beyond_each_others_halo_are_computed_apart():
@@ -323,21 +339,21 @@ def test_islands_beyond_each_others_halo_are_computed_apart():
     mask[:40, :40] = mask[500:540, 520:] = True
 
     islands = Window(0, 0, 40, 40), Window(496, 520, 44, 80)
-    assert plan_windows(mask, DEMO, price_demo) == [Tile(island, island) for island in islands]
+    assert plan(mask, DEMO, price_demo) == [Tile(island, island) for island in islands]
 
 
 def test_a_gap_narrower_than_the_halo_is_not_worth_a_window():
     mask = np.ones((400, 400), bool)
     mask[:, 180:228] = False
 
-    assert len(plan_windows(mask, DEMO, price_demo)) == 1
+    assert len(plan(mask, DEMO, price_demo)) == 1
 
 
 def test_dear_calls_are_not_made_for_little():
     mask = np.zeros((600, 600), bool)
     mask[:40, :40] = mask[500:540, 520:] = True
 
-    assert len(plan_windows(mask, DEMO, lambda height, width: 1 + 1e-6 * height * width)) == 1
+    assert len(plan(mask, DEMO, lambda height, width: 1 + 1e-6 * height * width)) == 1
 
 
 @pytest.mark.parametrize("region", [regions.left_columns, regions.centred_square])
@@ -366,11 +382,76 @@ def test_a_small_image_that_is_mostly_empty_is_much_cheaper(region, most):
     assert compare_to_all_valid(region(512, 0.4)) < most
 
 
+def price_kept(tile):
+    """Price a tile of the demo, of which only what is kept costs in full."""
+    kept = tile.output.height * tile.output.width
+    return 0.3e-3 + 0.48e-6 * kept + 0.18e-6 * (tile.input.height * tile.input.width - kept)
+
+
+def compare_kept_to_all_valid(mask):
+    """Return the price of a mask as a fraction of that of a full one, both if halos are cheap."""
+    seconds = sum(price_kept(tile) for tile in plan_windows(mask, DEMO, price_kept))
+    return seconds / (0.48e-6 * mask.size)
+
+
+@pytest.mark.parametrize(
+    ("region", "side", "most"),
+    [
+        (regions.slanted_half, 512, 0.62),
+        (regions.diagonal_swath, 512, 0.84),
+        (regions.slanted_half, 2048, 0.52),
+        (regions.diagonal_swath, 2048, 0.60),
+        (regions.disc, 2048, 0.55),
+    ],
+)
+def test_tilted_regions_are_followed_more_closely_if_halos_are_cheap(region, side, most):
+    assert compare_kept_to_all_valid(region(side, 0.4)) < most
+
+
+@given(masks, tilings(), st.sampled_from((0.0, 0.01, 0.5)), st.floats(0, 1))
+def test_parts_cost_no_more_than_the_box_whatever_halos_cost(mask, tiling, call_s, share):
+    def price(tile):
+        kept = tile.output.height * tile.output.width
+        return call_s + 1e-3 * (kept + share * (tile.input.height * tile.input.width - kept))
+
+    box = find_valid_box(mask, tiling.total_stride)
+
+    if box is not None and box.height * box.width <= tiling.max_pixels:
+        seconds = sum(price(tile) for tile in plan_windows(mask, tiling, price))
+        assert seconds <= price(Tile(box, box)) * (1 + 1e-9)
+
+
+@given(kept_windows(), tilings(), st.floats(0, 1))
+def test_what_is_kept_is_all_that_is_wanted_and_no_more_whatever_halos_cost(drawn, tiling, share):
+    mask, keep = drawn
+
+    def price(tile):
+        kept = tile.output.height * tile.output.width
+        return 0.01 + 1e-3 * (kept + share * (tile.input.height * tile.input.width - kept))
+
+    count = np.zeros(mask.shape, int)
+    for tile in plan_windows(mask, tiling, price, keep=keep):
+        count[tile.output.slices] += 1
+        kept = np.zeros_like(mask)
+        kept[tile.output.slices] = mask[tile.output.slices]
+        needed = mask & maximum_filter(kept, 2 * tiling.halo + 1, mode="constant")
+        needed[tile.input.slices] = False
+        assert not needed.any()
+        assert contains(tile.input, tile.output)
+
+    assert count.max() <= 1
+    wanted = np.zeros_like(mask)
+    wanted[keep.slices] = mask[keep.slices]
+    assert (count[wanted] == 1).all()
+    count[keep.slices] = 0
+    assert not count.any()
+
+
 @pytest.mark.parametrize(
     ("side", "count", "overhead"), [(2048, 7, 1.2), (3000, 16, 1.24), (4096, 30, 1.265)]
 )
 def test_a_large_valid_image_is_tiled_evenly(side, count, overhead):
-    tiles = plan_windows(np.ones((side, side), bool), DEMO, price_demo)
+    tiles = plan(np.ones((side, side), bool), DEMO, price_demo)
     areas = [tile.input.height * tile.input.width for tile in tiles]
 
     assert len(tiles) == count
@@ -381,15 +462,15 @@ def test_a_large_valid_image_is_tiled_evenly(side, count, overhead):
 def test_an_image_of_several_cuts_takes_smaller_ones_than_one_that_fits():
     side = int(DEMO.max_pixels**0.5)
 
-    (alone,) = plan_windows(np.ones((side, side), bool), DEMO, price_demo)
-    several = plan_windows(np.ones((side + 1, side + 1), bool), DEMO, price_demo)
+    (alone,) = plan(np.ones((side, side), bool), DEMO, price_demo)
+    several = plan(np.ones((side + 1, side + 1), bool), DEMO, price_demo)
 
     assert alone.input.height * alone.input.width > DEMO.split_pixels
     assert max(tile.input.height * tile.input.width for tile in several) <= DEMO.split_pixels
 
 
 def test_a_very_long_image_is_tiled():
-    tiles = plan_windows(np.ones((8, 2_000_000), bool), DEMO, price_demo)
+    tiles = plan(np.ones((8, 2_000_000), bool), DEMO, price_demo)
     widths = [tile.input.width for tile in tiles]
 
     assert len(tiles) < 25
@@ -403,10 +484,10 @@ def test_an_image_of_very_many_cells_is_planned_as_exactly():
     tiling = Tiling(1, model.halo, max_pixels=12_500)
 
     whole = make_empty(sample.size, None)
-    for tile in plan_windows(sample.mask, tiling, price_demo):
+    for tile in plan(sample.mask, tiling, price_demo):
         assert tile.input.height * tile.input.width <= 12_500
         assert tile.input.left % 2 == 0  # larger cells
-        paste(whole, tile, model.answer(crop(sample, tile.input)))
+        paste(whole, tile.output, answer_tile(model, sample, tile))
 
     assert np.array_equal(whole.labels, model.answer(sample).labels)
 
@@ -445,14 +526,13 @@ def test_probabilities_are_left_out_unless_wanted():
     assert make_empty((2, 2), classes=None).probabilities is None
 
 
-def test_only_what_is_kept_is_pasted():
+def test_only_a_window_is_pasted():
     whole = make_empty((4, 5), classes=1)
     answer = Segmentation(
-        np.arange(12, dtype=np.uint8).reshape(3, 4),
-        np.arange(12, dtype=np.float32).reshape(3, 4, 1),
+        np.array([[5, 6, 7]], np.uint8), np.array([[5, 6, 7]], np.float32)[..., None]
     )
 
-    paste(whole, Tile(input=Window(1, 1, 3, 4), output=Window(2, 2, 1, 3)), answer)
+    paste(whole, Window(2, 2, 1, 3), answer)
 
     x = 255
     assert whole.labels.tolist() == [[x] * 5, [x] * 5, [x, x, 5, 6, 7], [x] * 5]
@@ -464,7 +544,7 @@ def test_probabilities_that_nobody_wants_are_not_pasted():
     whole = make_empty((1, 2), classes=None)
     window = Window(0, 0, 1, 2)
 
-    paste(whole, Tile(window, window), Segmentation(np.zeros((1, 2), np.uint8), np.ones((1, 2, 3))))
+    paste(whole, window, Segmentation(np.zeros((1, 2), np.uint8), np.ones((1, 2, 3))))
 
     assert whole.labels.tolist() == [[0, 0]]
     assert whole.probabilities is None
@@ -474,14 +554,14 @@ def test_an_answer_of_another_size_is_not_pasted():
     window = Window(0, 0, 2, 2)
 
     with pytest.raises(ValueError, match=r"size, \(2, 2\); it has \(1, 1\)"):
-        paste(make_empty((2, 2), None), Tile(window, window), make_empty((1, 1), None))
+        paste(make_empty((2, 2), None), window, make_empty((1, 1), None))
 
 
 def test_an_answer_without_probabilities_is_not_pasted_where_they_are_wanted():
     whole, window = make_empty((2, 2), classes=3), Window(0, 0, 2, 2)
 
     with pytest.raises(ValueError, match="it has none"):
-        paste(whole, Tile(window, window), Segmentation(np.zeros((2, 2), np.uint8)))
+        paste(whole, window, Segmentation(np.zeros((2, 2), np.uint8)))
     assert (whole.labels == 255).all()
 
 
@@ -492,7 +572,7 @@ def test_an_answer_without_probabilities_is_not_pasted_where_they_are_wanted():
 def test_an_image_is_shared_out_between_idle_workers(height, width, workers):
     mask = np.ones((height, width), bool)
 
-    tiles = plan_windows(mask, DEMO, price_demo, workers)
+    tiles = plan(mask, DEMO, price_demo, workers)
 
     whole_s = price_demo(height, width)
     assert max(price_demo(*size_of(tile.input)) for tile in tiles) <= 0.75 * whole_s
@@ -504,11 +584,11 @@ def test_an_image_is_shared_out_between_idle_workers(height, width, workers):
 def test_an_image_that_would_be_mostly_halo_is_not_shared_out(side):
     whole = Window(0, 0, side, side)
 
-    assert plan_windows(np.ones((side, side), bool), DEMO, price_demo, 2) == [Tile(whole, whole)]
+    assert plan(np.ones((side, side), bool), DEMO, price_demo, 2) == [Tile(whole, whole)]
 
 
 def test_windows_for_many_workers_are_no_larger_than_for_one():
     mask = np.ones((3000, 3000), bool)
 
-    for tile in plan_windows(mask, DEMO, price_demo, 2):
+    for tile in plan(mask, DEMO, price_demo, 2):
         assert tile.input.height * tile.input.width <= DEMO.max_pixels
