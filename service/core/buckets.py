@@ -88,9 +88,12 @@ class Ladder:
 
 
 def assemble(
-    samples: Sequence[Sample], bucket: tuple[int, int], count: int | None = None
+    samples: Sequence[Sample],
+    bucket: tuple[int, int],
+    count: int | None = None,
+    corners: Sequence[tuple[int, int]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Assemble samples into one batch, each in the top left corner of its canvas.
+    """Assemble samples into one batch, each on a canvas of its own.
 
     Invalid pixels become 0 here. A sample's image may hold any value under its mask, including NaN,
     and none of these values reaches the batch.
@@ -101,6 +104,7 @@ def assemble(
         bucket: Height and width of the canvases, in pixels.
         count: Number of canvases N, of which those beyond the samples are empty; None for as many
             as samples.
+        corners: Row and column of the canvas at which each sample begins; None for the top left.
 
     Returns:
         Images float32 (N, H, W, C) and masks bool (N, H, W), 0 and False outside each sample.
@@ -116,8 +120,9 @@ def assemble(
     masks = np.zeros((n, *bucket), np.bool_)
     for index, sample in enumerate(samples):
         height, width = sample.size
-        _put(sample, images[index, :height, :width])
-        masks[index, :height, :width] = sample.mask
+        top, left = corners[index] if corners else (0, 0)
+        _put(sample, images[index, top : top + height, left : left + width])
+        masks[index, top : top + height, left : left + width] = sample.mask
     return images, masks
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 Measurement = tuple[int, float]
 """Pixels n · H · W of a call and its seconds."""
+
+HaloMeasurement = tuple[int, int, float]
+"""Pixels of a call that are kept, pixels that are only seen, and its seconds."""
 
 # Seconds that replace a measurement of 0 by a coarse clock.
 _TICK_S = 1e-9
@@ -23,18 +26,24 @@ _OUTLIER = 1.5
 
 @dataclass(frozen=True)
 class BatchCost:
-    """Seconds that one worker takes for one call: call_s + pixel_s · n · H · W.
+    """Seconds that one worker takes for one call: call_s + pixel_s · kept + halo_s · only seen.
 
     Attributes:
         call_s: Seconds per call, whatever its size.
-        pixel_s: Seconds per pixel of the batch, padding included.
+        pixel_s: Seconds per pixel of the batch that is kept, padding included. That is every pixel
+            n · H · W, unless the model is told to keep a window.
+        halo_s: Seconds per pixel that is seen and not kept; None for a model that keeps all.
+        strips_s: Seconds per call on strips, and per pixel of the strips; None for a model that
+            computes no strips.
 
     Raises:
-        ValueError: if `call_s` is negative, `pixel_s` is not positive, or one is not finite.
+        ValueError: if `call_s` is negative, another value is not positive, or one is not finite.
     """
 
     call_s: float
     pixel_s: float
+    halo_s: float | None = None
+    strips_s: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not (0 <= self.call_s < math.inf and 0 < self.pixel_s < math.inf):
@@ -42,10 +51,33 @@ class BatchCost:
                 "call_s must be at least 0 and pixel_s more, both finite; "
                 f"they are {self.call_s} and {self.pixel_s}"
             )
+        if self.halo_s is not None and not 0 < self.halo_s < math.inf:
+            raise ValueError(f"halo_s must be more than 0 and finite; it is {self.halo_s}")
+        if self.strips_s is not None:
+            object.__setattr__(self, "strips_s", tuple(self.strips_s))
+            call_s, pixel_s = self.strips_s
+            BatchCost(call_s, pixel_s)
 
-    def predict(self, pixels: int) -> float:
-        """Predict the seconds of a call of this many pixels."""
-        return self.call_s + self.pixel_s * pixels
+    def predict(self, pixels: int, halo_pixels: int = 0) -> float:
+        """Predict the seconds of a call.
+
+        Args:
+            pixels: Number of pixels that are kept.
+            halo_pixels: Number of pixels that are seen and not kept.
+        """
+        halo_s = self.pixel_s if self.halo_s is None else self.halo_s
+        return self.call_s + self.pixel_s * pixels + halo_s * halo_pixels
+
+    def predict_strips(self, pixels: int) -> float:
+        """Predict the seconds of a call on strips; infinite if the model computes none.
+
+        Args:
+            pixels: Number of pixels of the strips; see `count_strip_pixels`.
+        """
+        if self.strips_s is None:
+            return math.inf
+        call_s, pixel_s = self.strips_s
+        return call_s + pixel_s * pixels
 
     @property
     def call_pixels(self) -> float:
@@ -87,6 +119,39 @@ class BatchCost:
             if seconds > _OUTLIER * cost.predict(pixels):
                 return cost
         return _fit_relative(measurements)
+
+    def fit_halo(self, measurements: Sequence[HaloMeasurement]) -> BatchCost:
+        """Return the cost with the seconds of a pixel that is only seen.
+
+        The median of what each measurement says, since one that was interrupted says too much. It
+        is at most `pixel_s`.
+
+        Args:
+            measurements: Pixels and seconds of calls that keep a window; if there are none, the
+                cost stays as it is.
+        """
+        if not measurements:
+            return self
+        halo_s = float(
+            np.median(
+                [
+                    (seconds - self.predict(pixels)) / halo_pixels
+                    for pixels, halo_pixels, seconds in measurements
+                ]
+            )
+        )
+        return replace(self, halo_s=min(max(halo_s, _MIN_PIXEL_S), self.pixel_s))
+
+    def fit_strips(self, measurements: Sequence[Measurement]) -> BatchCost:
+        """Return the cost with the seconds of calls on strips.
+
+        Args:
+            measurements: Pixels of strips and seconds; if there are none, the cost stays as it is.
+        """
+        if not measurements:
+            return self
+        cost = BatchCost.fit(measurements)
+        return replace(self, strips_s=(cost.call_s, cost.pixel_s))
 
 
 def _leave_one_out(

@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from lacuna.windows.window import Window
 from service.core.backlog import Backlog
 
 # Heaps smaller than this are not worth tidying.
@@ -26,11 +27,15 @@ class Lane(NamedTuple):
         key: Model, version and outputs that the windows have in common.
         bucket: Height and width in pixels that the windows are padded to.
         may_pad: True if a window may be padded to a larger bucket than it needs.
+        keep: Window of the bucket that is computed; None for all of it.
+        strips: Number of pixels of the strips that are computed; None if it is not on strips.
     """
 
     key: Hashable
     bucket: tuple[int, int]
     may_pad: bool = True
+    keep: Window | None = None
+    strips: int | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-# Claims hold bytes until they are released. They must not refer to each other's requests.
-OnGrant = Callable[[], object]
+
+def _ignore() -> None:
+    """Do nothing, where nobody waits."""
 
 
 class Claim:
@@ -24,9 +25,11 @@ class Claim:
         own_bytes: Bytes that the same request holds besides.
         number: Number of the claim, in order.
         is_granted: True if the bytes are held, False while the claim waits.
+        on_grant: Callback when a claim that waits is granted. It must not refer to the request of
+            another claim.
     """
 
-    __slots__ = ("_on_grant", "_pool", "client", "held_bytes", "is_granted", "number", "own_bytes")
+    __slots__ = ("_pool", "client", "held_bytes", "is_granted", "number", "on_grant", "own_bytes")
 
     def __init__(
         self,
@@ -35,7 +38,6 @@ class Claim:
         held_bytes: int,
         own_bytes: int,
         number: int,
-        on_grant: OnGrant,
     ) -> None:
         self._pool = pool
         self.client = client
@@ -43,12 +45,12 @@ class Claim:
         self.held_bytes = held_bytes
         self.is_granted = False
         self.number = number
-        self._on_grant = on_grant
+        self.on_grant: Callable[[], object] = _ignore
 
     def grant(self) -> None:
         """Grant the claim."""
         self.is_granted = True
-        self._on_grant()
+        self.on_grant()
 
     def shrink(self, claim_bytes: int) -> None:
         """Release what the claim no longer needs, if it is granted."""
@@ -94,13 +96,12 @@ class MemoryPool:
             return False
         return self._is_within_share(client, claim_bytes, own_bytes)
 
-    def claim(self, client: str, claim_bytes: int, on_grant: OnGrant, own_bytes: int = 0) -> Claim:
+    def claim(self, client: str, claim_bytes: int, own_bytes: int = 0) -> Claim:
         """Claim memory. Release the claim in the end, even if it was never granted.
 
         Args:
             client: Client of the request; empty if unknown.
             claim_bytes: Number of bytes.
-            on_grant: Callback when the claim is granted, perhaps before this method returns.
             own_bytes: Number of bytes that the same request holds already. A client may exceed its
                 share for a single request.
 
@@ -112,7 +113,7 @@ class MemoryPool:
                 f"a claim must have from 0 to {self._total_bytes} bytes; it has {claim_bytes}"
             )
         self._claims += 1
-        claim = Claim(self, client, claim_bytes, own_bytes, self._claims, on_grant)
+        claim = Claim(self, client, claim_bytes, own_bytes, self._claims)
         if self.can_grant(client, claim_bytes, own_bytes):
             self._give(claim)
             return claim

@@ -139,6 +139,14 @@ class EngineStatistics:
         """Number of model calls."""
         return sum(batch.infer.count for batch in self.batches.values())
 
+    @property
+    def busy_s(self) -> float:
+        """Seconds that workers spent in these calls."""
+        return sum(
+            batch.input.total_s + batch.infer.total_s + batch.output.total_s
+            for batch in self.batches.values()
+        )
+
     def count_call(self, record: BatchRecord) -> None:
         """Count a model call."""
         batch = self.batches.get(record.windows)

@@ -18,12 +18,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from service.core.model_formats import USUAL_FILES
+
 LATEST = "latest"
 STABLE = "stable"
 ALL = "all"
 
 FILES_CHANGING = "its files are still changing"
-GRAPH_MISSING = "there is no saved_model.pb in it yet"
+GRAPH_MISSING = f"there is no {USUAL_FILES} in it yet"
 
 # Without leading zeros, so that no two names mean one version; 18 digits fit any 64-bit counter.
 _VERSION = re.compile(r"0|[1-9][0-9]{0,17}")

@@ -35,6 +35,70 @@ def test_a_call_costs_its_overhead_and_its_pixels():
     assert cost.call_pixels == 2.0
 
 
+def test_pixels_that_are_only_seen_have_a_price_of_their_own():
+    assert BatchCost(call_s=0.5, pixel_s=0.25, halo_s=0.125).predict(10, 4) == 3.5
+
+
+def test_without_one_they_cost_as_much_as_others():
+    assert BatchCost(call_s=0.5, pixel_s=0.25).predict(10, 4) == 4.0
+
+
+@given(st.floats(1e-6, 1), st.floats(1e-10, 1e-4), st.floats(0.01, 1))
+def test_exact_measurements_give_the_price_of_the_halo_back(call_s, pixel_s, share):
+    cost = BatchCost(call_s, pixel_s)
+    exact = BatchCost(call_s, pixel_s, share * pixel_s)
+    calls = [(1000, 3000), (50_000, 60_000), (10**6, 10**5)]
+
+    fitted = cost.fit_halo([(*pixels, exact.predict(*pixels)) for pixels in calls])
+
+    assert (fitted.call_s, fitted.pixel_s) == (call_s, pixel_s)
+    for pixels in calls:
+        assert fitted.predict(*pixels) == pytest.approx(exact.predict(*pixels), rel=1e-6)
+
+
+def test_a_halo_whose_measurement_was_interrupted_is_outvoted():
+    measurements = [(1000, 1000, 1.5), (1000, 1000, 1.5), (1000, 1000, 9)]
+
+    assert BatchCost(0, 1e-3).fit_halo(measurements).halo_s == pytest.approx(5e-4)
+
+
+@pytest.mark.parametrize(("seconds", "least", "most"), [(9, 1e-3, 1e-3), (0.1, 1e-15, 1e-12)])
+def test_what_is_only_seen_costs_something_and_no_more_than_what_is_kept(seconds, least, most):
+    halo_s = BatchCost(0, 1e-3).fit_halo([(1000, 1000, seconds)]).halo_s
+
+    assert least <= halo_s <= most
+
+
+def test_without_measurements_of_halos_a_cost_stays_as_it_is():
+    assert BatchCost(1, 2).fit_halo([]) == BatchCost(1, 2)
+
+
+@given(st.floats(1e-6, 1), st.floats(1e-10, 1e-4))
+def test_exact_measurements_of_strips_give_their_cost_back(call_s, pixel_s):
+    cost = BatchCost(1, 2, 0.5).fit_strips(measure(call_s, pixel_s))
+
+    assert (cost.call_s, cost.pixel_s, cost.halo_s) == (1, 2, 0.5)
+    for pixels in PIXELS:
+        assert cost.predict_strips(pixels) == pytest.approx(call_s + pixel_s * pixels, rel=1e-9)
+
+
+def test_without_measurements_of_strips_there_are_none():
+    assert BatchCost(1, 2).fit_strips([]) == BatchCost(1, 2)
+    assert BatchCost(1, 2).predict_strips(1) == math.inf
+
+
+@pytest.mark.parametrize("strips_s", [(-1, 1), (1, 0), (math.nan, 1)])
+def test_a_price_of_strips_must_be_possible(strips_s):
+    with pytest.raises(ValueError, match="call_s must be at least 0 and pixel_s more"):
+        BatchCost(1, 1, strips_s=strips_s)
+
+
+@pytest.mark.parametrize("halo_s", [0, -1, math.inf, math.nan])
+def test_a_price_of_the_halo_must_be_possible(halo_s):
+    with pytest.raises(ValueError, match="halo_s must be more than 0 and finite"):
+        BatchCost(1, 1, halo_s)
+
+
 @given(st.floats(1e-6, 1), st.floats(1e-10, 1e-4))
 def test_exact_measurements_give_the_cost_back(call_s, pixel_s):
     cost = BatchCost.fit(measure(call_s, pixel_s))

@@ -14,7 +14,11 @@ class Claims:
 
     def claim(self, client, claim_bytes, own_bytes=0):
         name = f"{client}{claim_bytes}"
-        return self.pool.claim(client, claim_bytes, lambda: self.granted.append(name), own_bytes)
+        claim = self.pool.claim(client, claim_bytes, own_bytes)
+        if claim.is_granted:
+            self.granted.append(name)
+        claim.on_grant = lambda: self.granted.append(name)
+        return claim
 
 
 def test_what_fits_is_granted_at_once_and_what_does_not_waits():
