@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lacuna.sample import Sample, Segmentation
 from service.core.statistics import PixelCounts
@@ -77,16 +78,16 @@ class Pipeline:
             LacunaError: if the model fails.
         """
         results = await self._run_all(model, samples, options, on_queued)
-        queue_s = min(result.queue_s for result in results)
+        queue_s = min([result.queue_s for result in results])
         return Segmented(
             [result.segmentation for result in results],
             PixelCounts(
-                image=sum(sample.mask.size for sample in samples),
-                valid=sum(sample.valid_pixels for sample in samples),
-                computed=sum(result.computed_pixels for result in results),
+                image=sum([sample.mask.size for sample in samples]),
+                valid=sum([sample.valid_pixels for sample in samples]),
+                computed=sum([result.computed_pixels for result in results]),
             ),
             queue_s,
-            max(result.queue_s + result.infer_s for result in results) - queue_s,
+            max([result.queue_s + result.infer_s for result in results]) - queue_s,
         )
 
     async def _run_all(
@@ -96,6 +97,16 @@ class Pipeline:
         options: SegmentOptions,
         on_queued: Callable[[], None],
     ) -> list[JobResult]:
+        segment = partial(
+            self.segmenter.segment,
+            model,
+            probabilities=options.probabilities,
+            timeout_s=options.timeout_s,
+            priority=options.priority,
+            client=options.client,
+        )
+        if len(samples) == 1:
+            return [await segment(samples[0], on_queued=on_queued)]
         left = len(samples)
 
         def count_queued() -> None:
@@ -104,23 +115,11 @@ class Pipeline:
             if not left:
                 on_queued()
 
-        calls = [
-            self.segmenter.segment(
-                model,
-                sample,
-                probabilities=options.probabilities,
-                timeout_s=options.timeout_s,
-                priority=options.priority,
-                client=options.client,
-                on_queued=count_queued,
-            )
-            for sample in samples
-        ]
-        if len(calls) == 1:
-            return [await calls[0]]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(call) for call in calls]
+                tasks = [
+                    group.create_task(segment(sample, on_queued=count_queued)) for sample in samples
+                ]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return [task.result() for task in tasks]

@@ -32,6 +32,7 @@ class AdmissionGate:
     Attributes:
         is_closed: True if no request is admitted any more.
         pending: Number of requests that are admitted and not yet answered.
+        pending_bytes: Bytes of their bodies that have come.
         memory: Memory that requests may use.
     """
 
@@ -46,10 +47,15 @@ class AdmissionGate:
         self.memory = memory or MemoryBudget(max_share=self._policy.max_share)
         self.is_closed = False
         self.pending = 0
-        self._pending_bytes = 0
+        self.pending_bytes = 0
         self._clients: dict[str, ClientLoad] = {}
         self._announced_s: dict[str, float] = {}
         self._measure_memory()
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no request is pending."""
+        return self.pending == 0
 
     def close(self) -> None:
         """Admit no more requests. Pending requests are not affected."""
@@ -74,6 +80,8 @@ class AdmissionGate:
         Raises:
             OverloadedError: if the predicted wait is longer.
         """
+        if timeout_s is None and self._is_wait_short():
+            return
         load, client_load = self._measure(client)
         refusal = admit_wait(self._policy, load, client_load)
         if refusal is None and timeout_s is not None:
@@ -101,10 +109,11 @@ class AdmissionGate:
         self.check_open()
         if not self.pending:
             self._measure_memory()
-        load, client_load = self._measure(client)
-        refusal = admit(self._limits, load, max(body_bytes, declared_bytes), client_load)
-        if refusal is not None:
-            raise _make_error(refusal)
+        if not self._has_room(max(body_bytes, declared_bytes)):
+            load, client_load = self._measure(client)
+            refusal = admit(self._limits, load, max(body_bytes, declared_bytes), client_load)
+            if refusal is not None:
+                raise _make_error(refusal)
         self._count(client, 1, body_bytes)
         return Reservation(self, client, body_bytes)
 
@@ -120,17 +129,12 @@ class AdmissionGate:
                 have too many bytes.
         """
         all_bytes = reservation.body_bytes + body_bytes
-        most_bytes = self._limits.max_pending_bytes * self._limits.max_share
-        if self._pending_bytes + body_bytes <= most_bytes:
-            # All bodies together are within the share of one client.
-            reservation.body_bytes = all_bytes
-            self._count(reservation.client, 0, body_bytes)
-            return
-        # Counted without this request, because a single body is never refused here.
-        load, client_load = self._measure(reservation.client, reservation.body_bytes)
-        refusal = admit_bytes(self._limits, load, all_bytes, client_load)
-        if refusal is not None:
-            raise _make_error(refusal)
+        if not self._has_room_for_bytes(body_bytes):
+            # Counted without this request, because a single body is never refused here.
+            load, client_load = self._measure(reservation.client, reservation.body_bytes)
+            refusal = admit_bytes(self._limits, load, all_bytes, client_load)
+            if refusal is not None:
+                raise _make_error(refusal)
         reservation.body_bytes = all_bytes
         self._count(reservation.client, 0, body_bytes)
 
@@ -155,19 +159,43 @@ class AdmissionGate:
                 f"images and answer of a request must need at most {most_bytes} bytes of "
                 f"memory; they need {reservation.held_bytes + memory_bytes}"
             )
-        granted = asyncio.Event()
         client, own_bytes = reservation.client, reservation.held_bytes
         pool = self.memory.choose_pool(memory_bytes, client)
-        claim = pool.claim(client, memory_bytes, granted.set, own_bytes)
+        claim = pool.claim(client, memory_bytes, own_bytes)
         reservation.add_claim(claim)
         if claim.is_granted:
             return
+        granted = asyncio.Event()
+        claim.on_grant = granted.set
         try:
             async with asyncio.timeout(self._policy.max_wait_s):
                 await granted.wait()
         except TimeoutError:
             load, _ = self._measure(reservation.client)
             raise _make_error(refuse_memory(self._policy, load, memory_bytes)) from None
+
+    def _has_room(self, body_bytes: int) -> bool:
+        """Return True if all load together, this body included, is within one client's share.
+
+        Then nothing is refused, and the load of each client need not be measured.
+        """
+        share = self._limits.max_share
+        return (
+            self.pending + 1 <= self._limits.max_pending * share
+            and self._has_room_for_bytes(body_bytes)
+            and self._is_wait_short()
+        )
+
+    def _has_room_for_bytes(self, body_bytes: int) -> bool:
+        most_bytes = self._limits.max_pending_bytes * self._limits.max_share
+        return self.pending_bytes + body_bytes <= most_bytes
+
+    def _is_wait_short(self) -> bool:
+        """Return True if all work could wait within one client's share of the wait."""
+        waiting_s = self._dispatcher.sum_waiting_s() + sum(self._announced_s.values())
+        running = self._dispatcher.measure_running()
+        most_s = self._policy.max_wait_s * self._policy.max_share
+        return waiting_s + running.rest_s <= most_s * running.workers
 
     def _measure_memory(self) -> None:
         self.memory.measure()
@@ -191,7 +219,7 @@ class AdmissionGate:
             running.rest_s,
             running.workers,
             self.pending,
-            self._pending_bytes - but_bytes,
+            self.pending_bytes - but_bytes,
             running.idle,
             predict_ahead(waiting_s, client),
         )
@@ -203,7 +231,7 @@ class AdmissionGate:
 
     def _count(self, client: str, requests: int, body_bytes: int) -> None:
         self.pending += requests
-        self._pending_bytes += body_bytes
+        self.pending_bytes += body_bytes
         if not client:
             return
         before = self._clients.get(client, _NO_LOAD)

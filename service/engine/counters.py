@@ -26,6 +26,11 @@ class EngineCounters:
         with self._lock:
             self._models[record.model, record.version].count_call(record)
 
+    def sum_busy_s(self) -> float:
+        """Return the seconds that workers spent in finished calls, of all models together."""
+        with self._lock:
+            return sum(statistics.busy_s for statistics in self._models.values())
+
     def read(self, model: str, version: str) -> EngineStatistics:
         """Return a copy of the statistics of a model."""
         with self._lock:

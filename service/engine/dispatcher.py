@@ -22,6 +22,7 @@ from lacuna.errors import DeadlineExceededError
 from service.core.batching import Batch, BatchPolicy, BatchQueue
 from service.core.cost import BatchCost
 from service.core.lanes import QueuedWindow
+from service.core.placement import Canvas
 from service.core.statistics import BatchRecord
 from service.engine.counters import EngineCounters
 from service.engine.execution import Clock, run_windows
@@ -93,11 +94,16 @@ class Dispatcher:
         """Return the predicted seconds of each client's queued work, for one worker."""
         return self._queue.backlog.work_s.copy()
 
+    def sum_waiting_s(self) -> float:
+        """Return the predicted seconds of all queued work, for one worker."""
+        return sum(self.read_waiting().values())
+
     def measure_running(self) -> RunningWork:
         """Measure the running calls, without the lock and therefore approximately."""
-        now_s = self._clock()
+        now_s, rest_s = self._clock(), 0.0
         runs = list(self._runs.values())
-        rest_s = sum([max(run.began_s + run.cost_s - now_s, 0.0) for run in runs])
+        for began_s, cost_s in runs:
+            rest_s += max(began_s + cost_s - now_s, 0.0)
         workers = len(self._threads)
         return RunningWork(rest_s, workers, workers - len(runs))
 
@@ -171,14 +177,14 @@ class Dispatcher:
 
     def _run(self, worker: int, batch: Batch) -> None:
         failed: dict[Job, Exception] = {}
-        height, width = batch.lane.bucket
-        answers = run_windows(batch.windows, batch.lane.bucket, self._clock, self._record_call)
+        canvas = Canvas(batch.lane.bucket, batch.lane.keep, batch.lane.strips)
+        answers = run_windows(batch.windows, canvas, self._clock, self._record_call)
         for window, answer in answers:
             task: Task = window.payload
             if isinstance(answer, Exception):
                 failed[task.job] = answer
             else:
-                task.job.place(task.tile, answer)
+                task.job.place(task.output, answer)
         with self._condition:
             # Before the results are delivered, so that a caller does not see this batch as running.
             self._runs.pop(worker, None)
@@ -186,7 +192,7 @@ class Dispatcher:
             for window in batch.windows:
                 job = window.payload.job
                 job.remaining -= 1
-                job.computed_pixels += height * width
+                job.computed_pixels += canvas.computed_pixels
                 if job in failed and job.error is None:
                     job.error = failed[job]
                     self._dequeue(job)

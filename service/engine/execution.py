@@ -11,6 +11,7 @@ from lacuna.sample import Segmentation
 from lacuna.windows.window import crop
 from service.core.buckets import assemble
 from service.core.lanes import QueuedWindow
+from service.core.placement import Canvas
 from service.core.statistics import BatchRecord
 from service.engine.jobs import Task
 from service.runtime.protocol import BatchOutput
@@ -21,36 +22,36 @@ Clock = Callable[[], float]
 
 def run_windows(
     windows: Sequence[QueuedWindow],
-    bucket: tuple[int, int],
+    canvas: Canvas,
     clock: Clock,
     on_call: Callable[[BatchRecord], None],
 ) -> Iterator[tuple[QueuedWindow, Segmentation | Exception]]:
     """Run windows in one model call, and in halves if it fails.
 
     Args:
-        windows: Windows of one model, none larger than the bucket. Their payloads are tasks.
-        bucket: Height and width in pixels that they are padded to.
+        windows: Windows of one model that fit onto the canvas. Their payloads are tasks.
+        canvas: Canvas that they are padded to.
         clock: Clock in seconds.
         on_call: Callback after each successful call, once its answers have been taken.
 
     Yields:
-        Each window with its segmentation, of its own size, or with the exception of its call.
+        Each window with the segmentation of its output, or with the exception of its call.
     """
     try:
-        call: _Call | None = _call(windows, bucket, clock)
+        call: _Call | None = _call(windows, canvas, clock)
     except Exception as error:  # noqa: BLE001 (told to the caller, whatever it is)
         # Without a traceback, if memory ran out: it would keep the arrays of the call.
         call, failure = None, translate_shortage(error, "run the model") or error
     if call is not None:
         yield from _take_answers(windows, call)
-        _record(windows, call, clock(), on_call)
+        _record(windows, canvas, call, clock(), on_call)
     elif len(windows) == 1:
         yield windows[0], failure
     else:
         del failure  # the arrays of the batch must not take memory from its halves
         middle = len(windows) // 2
-        yield from run_windows(windows[:middle], bucket, clock, on_call)
-        yield from run_windows(windows[middle:], bucket, clock, on_call)
+        yield from run_windows(windows[:middle], canvas, clock, on_call)
+        yield from run_windows(windows[middle:], canvas, clock, on_call)
 
 
 class _Call(NamedTuple):
@@ -62,16 +63,22 @@ class _Call(NamedTuple):
     ran_s: float
 
 
-def _call(windows: Sequence[QueuedWindow], bucket: tuple[int, int], clock: Clock) -> _Call:
+def _call(windows: Sequence[QueuedWindow], canvas: Canvas, clock: Clock) -> _Call:
     tasks: list[Task] = [window.payload for window in windows]
-    model, probabilities = tasks[0].job.key
+    model, probabilities, _ = tasks[0].job.key
     began_s = clock()
     check_address_space()
-    images, masks = assemble([crop(task.job.sample, task.tile.input) for task in tasks], bucket)
+    images, masks = assemble(
+        [crop(task.job.sample, task.placement.seen) for task in tasks],
+        canvas.size,
+        corners=[task.placement.corner for task in tasks],
+    )
     assembled_s = clock()
-    output = model.runtime.run(images, masks, probabilities=probabilities)
+    # Most runtimes compute no strips, and need not know of them.
+    options = {"keep": canvas.keep} if canvas.strips is None else {"on_strips": True}
+    output = model.runtime.run(images, masks, probabilities=probabilities, **options)
     ran_s = clock()
-    _check_shapes(output, masks.shape, probabilities=probabilities)
+    _check_shapes(output, (len(tasks), *canvas.kept_size), probabilities=probabilities)
     return _Call(output, began_s, assembled_s, ran_s)
 
 
@@ -80,30 +87,32 @@ def _take_answers(
 ) -> Iterator[tuple[QueuedWindow, Segmentation]]:
     labels, scores = call.output
     for index, window in enumerate(windows):
-        _, _, height, width = window.payload.tile.input
+        rows, columns = window.payload.placement.answer.slices
         yield (
             window,
             Segmentation(
-                labels[index, :height, :width],
-                None if scores is None else scores[index, :height, :width],
+                labels[index, rows, columns],
+                None if scores is None else scores[index, rows, columns],
             ),
         )
 
 
 def _record(
     windows: Sequence[QueuedWindow],
+    canvas: Canvas,
     call: _Call,
     ended_s: float,
     on_call: Callable[[BatchRecord], None],
 ) -> None:
     """Record what a call took, once its answers have been taken."""
-    model, pixels = windows[0].payload.job.key.model, call.output.labels.size
-    model.note_call(pixels, ended_s - call.began_s)
+    model = windows[0].payload.job.key.model
+    model.note_call(canvas, len(windows), ended_s - call.began_s)
     times_s = (
         call.assembled_s - call.began_s,
         call.ran_s - call.assembled_s,
         ended_s - call.ran_s,
     )
+    pixels = len(windows) * canvas.computed_pixels
     on_call(BatchRecord(model.name, model.version, len(windows), pixels, *times_s))
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lacuna.sample import Sample, Segmentation
-from lacuna.windows.window import Tile, paste
+from lacuna.windows.window import Window, paste
 from service.core.lanes import QueuedWindow
+from service.core.placement import Placement
 from service.engine.served import ServedModel
 
 
@@ -19,10 +20,12 @@ class BatchKey(NamedTuple):
     Attributes:
         model: Model that runs them.
         probabilities: True if probabilities are computed.
+        single: Anything unique, for a window that must run alone; None for others.
     """
 
     model: ServedModel
     probabilities: bool
+    single: object = None
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,17 @@ class Job:
     segmentation: Segmentation | None = None
     error: Exception | None = field(default=None, repr=False)
 
-    def place(self, tile: Tile, answer: Segmentation) -> None:
+    def place(self, output: Window, answer: Segmentation) -> None:
         """Copy the output of one window to its place.
 
         Args:
-            tile: Tile of the sample.
-            answer: Segmentation of the tile's input window.
+            output: Output window of a tile of the sample.
+            answer: Its segmentation.
         """
         if self.segmentation is None:
             self.segmentation = answer
         else:
-            paste(self.segmentation, tile, answer)
+            paste(self.segmentation, output, answer)
 
     def resolve(self, now_s: float) -> None:
         """Resolve the caller's future. Must be called on the event loop."""
@@ -120,8 +123,10 @@ class Task(NamedTuple):
 
     Attributes:
         job: Job that the window belongs to.
-        tile: Tile of the job's sample.
+        output: Output window of a tile of the job's sample.
+        placement: Place of the tile on the canvas of its lane.
     """
 
     job: Job
-    tile: Tile
+    output: Window
+    placement: Placement

@@ -16,7 +16,7 @@ _USABLE = 0.85
 """Part of the free memory that requests may use. The rest is for what is not accounted for: buffers
 of connections, and what the allocator cannot reuse."""
 
-_LEAST_BYTES = 128 << 20
+LEAST_BYTES = 128 << 20
 """Memory for requests even if none is left, so that small ones are answered."""
 
 _BODIES = 1 / 3
@@ -139,7 +139,7 @@ def compute_budget(limit_bytes: int, resident_bytes: int) -> int:
         resident_bytes: Memory that it uses without any request. A runtime keeps the memory of its
             largest calls, so that after the warm-up this includes what calls need.
     """
-    return max(int(_USABLE * (limit_bytes - resident_bytes)), _LEAST_BYTES)
+    return max(int(_USABLE * (limit_bytes - resident_bytes)), LEAST_BYTES)
 
 
 def _read_limits(groups: Path, process: Path) -> Iterator[int]:

@@ -12,7 +12,9 @@ from lacuna.sample import Sample
 from lacuna.windows.tiling import Tiling, plan_windows
 from lacuna.windows.window import Tile, Window, make_empty
 from service.core.batching import BatchPolicy, compute_due_times
+from service.core.cutting import cut_image
 from service.core.lanes import Lane, QueuedWindow
+from service.core.placement import Part
 from service.engine.dispatcher import Dispatcher
 from service.engine.execution import Clock
 from service.engine.jobs import BatchKey, Job, JobResult, Task
@@ -100,21 +102,21 @@ class Segmenter:
         submitted_s = self._clock()
         key = BatchKey(model, probabilities)
         if sample.mask.size <= _INLINE_PIXELS:
-            tiles = self._plan(model, sample, keep)
+            parts = self._plan(model, sample, keep)
         else:
-            tiles = await asyncio.to_thread(self._plan, model, sample, keep)
+            parts = await asyncio.to_thread(self._plan, model, sample, keep)
         classes = len(model.runtime.manifest.classes) if probabilities else None
-        if not tiles:
+        if not parts:
             on_queued()
             self._count(model)
             return JobResult(make_empty(sample.size, classes), 0.0, 0.0, 0)
         loop = asyncio.get_running_loop()
         job = Job(key, sample, submitted_s, loop, loop.create_future())
         whole = Window(0, 0, *sample.size)
-        if tiles != [Tile(whole, whole)]:
+        if [part.output for part in parts] != [whole]:
             job.segmentation = make_empty(sample.size, classes)
         deadline_s = None if timeout_s is None else submitted_s + timeout_s
-        job.windows = _make_windows(job, tiles, deadline_s, priority, client)
+        job.windows = _make_windows(job, parts, deadline_s, priority, client)
         self._dispatcher.submit(job)
         on_queued()
         try:
@@ -141,29 +143,50 @@ class Segmenter:
     def _count(self, model: ServedModel) -> None:
         self._dispatcher.counters.count_image(model.name, model.version)
 
-    def _plan(self, model: ServedModel, sample: Sample, keep: Window | None) -> list[Tile]:
+    def _plan(self, model: ServedModel, sample: Sample, keep: Window | None) -> list[Part]:
         if not model.contract.holds:
-            # Tiling or cropping would change the output of such a model.
-            whole = Window(0, 0, *sample.size)
-            return [Tile(whole, keep or whole)] if sample.mask.any() else []
+            return _place(model, self._cut(model, sample, keep))
         tiling = model.make_tiling(self._policy.window_pixels)
-        idle = self._dispatcher.idle_workers
-        return plan_windows(sample.mask, tiling, model.price_window, max(idle, 1), keep)
+        workers = max(self._dispatcher.idle_workers, 1)
+        tiles = plan_windows(sample.mask, tiling, model.price_tile, workers, keep)
+        parts = _place(model, tiles)
+        if keep is not None:
+            return parts
+        seconds = sum(model.price(part.placement.canvas) for part in parts)
+        # An image on strips may be one call, while its windows are computed side by side.
+        on_strips = model.place_on_strips(sample, tiling, seconds / min(workers, len(parts) or 1))
+        return on_strips or parts
+
+    def _cut(self, model: ServedModel, sample: Sample, keep: Window | None) -> list[Tile]:
+        """Cut a sample for a model whose answers depend on the cut, if it must be."""
+        whole = Window(0, 0, *sample.size)
+        cut = model.choose_cut(self.window_pixels)
+        has_size = model.runtime.manifest.tiles is not None
+        if cut is None or not (has_size or sample.mask.size > self.window_pixels):
+            return [Tile(whole, keep or whole)] if sample.mask.any() else []
+        tiles = cut_image(sample.size, cut, keep)
+        return [tile for tile in tiles if sample.mask[tile.output.slices].any()]
+
+
+def _place(model: ServedModel, tiles: Sequence[Tile]) -> list[Part]:
+    return [Part(tile.output, model.place(tile)) for tile in tiles]
 
 
 def _make_windows(
-    job: Job, tiles: Sequence[Tile], deadline_s: float | None, priority: int, client: str
+    job: Job, parts: Sequence[Part], deadline_s: float | None, priority: int, client: str
 ) -> list[QueuedWindow]:
     """Make the windows of a job, each with the lane of its bucket and its due time."""
     model = job.key.model
-    costs_s = [model.predict_s(tile.input.height, tile.input.width) for tile in tiles]
+    costs_s = [model.predict_s(part.placement.canvas) for part in parts]
     due = compute_due_times(job.submitted_s, costs_s)
     return [
         QueuedWindow(
             lane=Lane(
-                job.key,
-                model.choose_bucket(tile.input.height, tile.input.width),
-                may_pad=model.contract.holds,
+                job.key if model.contract.may_batch else job.key._replace(single=object()),
+                canvas.size,
+                may_pad=model.contract.holds and canvas.keep is None and canvas.strips is None,
+                keep=canvas.keep,
+                strips=canvas.strips,
             ),
             due_s=due_s,
             arrived_s=job.submitted_s,
@@ -171,7 +194,8 @@ def _make_windows(
             client=client,
             deadline_s=deadline_s,
             priority=priority,
-            payload=Task(job, tile),
+            payload=Task(job, output, placement),
         )
-        for tile, cost_s, due_s in zip(tiles, costs_s, due, strict=True)
+        for (output, placement), cost_s, due_s in zip(parts, costs_s, due, strict=True)
+        for canvas in (placement.canvas,)
     ]

@@ -47,10 +47,11 @@ class SharedThreads:
         Returns:
             The result of the work.
         """
-        granted = asyncio.Event()
-        claim = self._pool.claim(client, 1, granted.set)
+        claim = self._pool.claim(client, 1)
         try:
             if not claim.is_granted:
+                granted = asyncio.Event()
+                claim.on_grant = granted.set
                 await granted.wait()
             loop = asyncio.get_running_loop()
             future = loop.run_in_executor(None, copy_context().run, work)

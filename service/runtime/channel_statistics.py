@@ -12,7 +12,18 @@ _Pair = tuple[float, float]
 
 
 class ChannelStatisticsSpec(BaseModel):
-    """Statistics of one channel; see `lacuna.appearance.statistics.ChannelStatistics`."""
+    """Statistics of one channel of training images, in the units that the model takes.
+
+    Attributes:
+        mean: Mean of all valid values.
+        deviation: Standard deviation of all valid values.
+        minimum: Smallest valid value.
+        maximum: Largest valid value.
+        low: 2nd percentile of the values; every image counts the same.
+        high: 98th percentile.
+        tile_mean: 0.5th and 99.5th percentile of the means of tiles of 16 × 16 pixels.
+        tile_deviation: The same of their standard deviations.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

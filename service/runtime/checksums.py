@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection
 from pathlib import Path
 
 from lacuna.checksums import compute_checksums
 from lacuna.errors import ChecksumMismatchError
-from service.runtime.manifest import MANIFEST_FILE, Manifest, read_manifest
+from service.runtime.manifest import Manifest, update_manifest
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +63,7 @@ def write_checksums(folder: Path) -> None:
         InvalidManifestError: if the manifest is not valid. Its checksums may be wrong.
         OSError: if a file cannot be read, or the manifest cannot be written.
     """
-    read_manifest(folder)
-    path = folder / MANIFEST_FILE
-    content = json.loads(path.read_bytes()) | {"checksums": compute_checksums(folder)}
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n")
-    unfinished.replace(path)
+    update_manifest(folder, checksums=compute_checksums(folder))
 
 
 def _list(names: Collection[str]) -> str:

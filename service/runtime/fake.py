@@ -9,6 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from lacuna.errors import PrecisionError
+from lacuna.windows.window import Window
+from service.core.model_formats import SAVED_MODEL, ModelFormat
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput
 
@@ -36,26 +39,59 @@ class FakeRuntime:
 
     Args:
         manifest: Manifest of the pretended model; its classes divide the range 0 to 255 evenly.
+        can_keep: True if it can keep a window.
+        can_skip: True if it can compute strips; its answers are the same.
     """
 
-    def __init__(self, manifest: Manifest = FAKE_MANIFEST) -> None:
+    def __init__(
+        self, manifest: Manifest = FAKE_MANIFEST, can_keep: bool = False, can_skip: bool = False
+    ) -> None:
         self._manifest = manifest
+        self._can_keep, self._can_skip = can_keep, can_skip
 
     @property
     def manifest(self) -> Manifest:
         """Manifest of the model."""
         return self._manifest
 
+    @property
+    def model_format(self) -> ModelFormat:
+        """Format of the model's files."""
+        return SAVED_MODEL
+
+    @property
+    def can_keep(self) -> bool:
+        """True if it can keep a window."""
+        return self._can_keep
+
+    @property
+    def can_skip(self) -> bool:
+        """True if it can compute strips."""
+        return self._can_skip
+
+    def in_bfloat16(self) -> FakeRuntime:
+        """Refuse: its sums are exact in float64 alone."""
+        raise PrecisionError("a model must be a SavedModel to run in bfloat16; it is a fake")
+
     def run(
-        self, images: NDArray[np.float32], masks: NDArray[np.bool_], *, probabilities: bool
+        self,
+        images: NDArray[np.float32],
+        masks: NDArray[np.bool_],
+        *,
+        probabilities: bool,
+        keep: Window | None = None,
+        on_strips: bool = False,
     ) -> BatchOutput:
         """Segment a batch; see `Runtime.run`."""
+        del on_strips
         valid = np.where(masks[..., None], images, 0).astype(np.float64).mean(axis=-1)
         count = _sum_neighbours(masks.astype(np.float64))
         mean = _sum_neighbours(valid) / np.maximum(count, 1)
         classes = len(self._manifest.classes)
         best = np.clip(mean * classes / 256, 0, classes - 1).astype(np.uint8)
         labels = np.where(masks, best, np.uint8(255))
+        if keep is not None:
+            labels = labels[:, *keep.slices]
         if not probabilities:
             return BatchOutput(labels, None)
         return BatchOutput(labels, (labels[..., None] == np.arange(classes)).astype(np.float32))

@@ -1,8 +1,9 @@
-"""Manifest of a model, in `assets.extra/manifest.json` beside the SavedModel."""
+"""Manifest of a model, in `assets.extra/manifest.json` beside its graph."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -26,6 +27,9 @@ from lacuna.segmentation import ClassInfo
 from service.runtime.channel_statistics import ChannelStatisticsSpec
 
 MANIFEST_FILE = Path("assets.extra") / "manifest.json"
+
+UNLIMITED_RADIUS = 8192
+"""Receptive radius that stands for the whole image."""
 
 
 class _Strict(BaseModel):
@@ -117,6 +121,29 @@ class ClassSpec(_Strict):
         return red, green, blue
 
 
+class TileSpec(_Strict):
+    """Tiles of the one size that a model takes. Smaller images are padded to it in its graph.
+
+    Attributes:
+        height: Height in pixels.
+        width: Width in pixels.
+        overlap: Pixels that neighbouring tiles share.
+    """
+
+    height: Annotated[int, Field(ge=1, le=8192)]
+    width: Annotated[int, Field(ge=1, le=8192)]
+    overlap: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> Self:
+        if self.overlap >= min(self.height, self.width):
+            raise ValueError(
+                f"overlap must be less than the sides, {self.height} × {self.width}; it is "
+                f"{self.overlap}"
+            )
+        return self
+
+
 class Manifest(_Strict):
     """Properties of a model that a server needs.
 
@@ -128,10 +155,12 @@ class Manifest(_Strict):
         classes: Classes with the ids 0, 1, 2, … in order.
         total_stride: Side in pixels of one cell of the coarsest level. Tiles and crops start on
             multiples of it.
-        receptive_radius: Distance in pixels beyond which no input pixel influences an output pixel.
+        receptive_radius: Distance in pixels beyond which no input pixel influences an output pixel;
+            `UNLIMITED_RADIUS` if there is none.
+        tiles: Tiles that the model takes, if it takes images of one size alone.
         training: Description of the training, free form.
         scores: Scores of the model, free form.
-        checksums: SHA-256 of each file of the SavedModel, by path, as `lacuna.checksums` computes
+        checksums: SHA-256 of each file of the model, by path, as `lacuna.checksums` computes
             them. Without any, the files are not compared.
     """
 
@@ -141,7 +170,8 @@ class Manifest(_Strict):
     image: ImageSpec
     classes: tuple[ClassSpec, ...]
     total_stride: Annotated[int, Field(ge=1, le=1024)]
-    receptive_radius: Annotated[int, Field(ge=0, le=8192)]
+    receptive_radius: Annotated[int, Field(ge=0, le=UNLIMITED_RADIUS)]
+    tiles: TileSpec | None = None
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}
     checksums: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = {}
@@ -172,7 +202,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a model version.
 
     Args:
-        folder: Folder of the SavedModel, `<repository>/<model>/<version>`.
+        folder: Folder of the version, `<repository>/<model>/<version>`.
 
     Raises:
         MissingManifestError: if there is no manifest.
@@ -201,3 +231,22 @@ def read_manifest(folder: Path) -> Manifest:
             for fault in error.errors(include_url=False)
         )
         raise InvalidManifestError(f"manifest.json must follow schema 1; {faults}") from error
+
+
+def update_manifest(folder: Path, **fields: Any) -> None:
+    """Replace fields of a manifest, in one step.
+
+    Args:
+        folder: Folder of the SavedModel, `<repository>/<model>/<version>`.
+        **fields: New values, as JSON has them.
+
+    Raises:
+        MissingManifestError: if there is no manifest.
+        InvalidManifestError: if the manifest is not valid before.
+        OSError: if it cannot be written.
+    """
+    read_manifest(folder)
+    path = folder / MANIFEST_FILE
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(json.dumps(json.loads(path.read_bytes()) | fields, indent=2) + "\n")
+    unfinished.replace(path)

@@ -1,17 +1,20 @@
 """Contract check: whether a model may be padded, batched and tiled without changing its output.
 
 Random images run through the model on several canvases, beside other images, with other values
-under the mask, and cropped at other places. Labels must not change at all, and probabilities only
-by rounding. Probabilities are compared as well because a model might give the same label to all
-random images. The check also measures the receptive radius and the grid on which the model is
-translation-invariant; neither may exceed what the manifest states. A model that fails may still be
-served, one image at a time and without tiling.
+under the mask, and cropped at other places. Of a model that can keep a window, windows are computed
+alone as well, and of one that computes strips, images on strips. Labels must not change at all, and
+probabilities only by rounding. Probabilities are
+compared as well because a model might give the same label to all random images. The check also
+measures the receptive radius and the grid on which the model is translation-invariant; neither may
+exceed what the manifest states. A model that fails is still served: in batches of one size, if
+batch-mates change nothing, and if it is translation-invariant or takes tiles of one size, large
+images in overlapping tiles. What their seams change is measured, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -20,13 +23,20 @@ from numpy.typing import NDArray
 
 from lacuna.errors import InferenceError
 from lacuna.sample import INVALID_LABEL
+from lacuna.windows.window import Window
+from service.runtime.manifest import UNLIMITED_RADIUS
 from service.runtime.protocol import Runtime
+from service.runtime.seams import Seams, choose_probe_sizes, measure_seams
 
 Images = NDArray[np.float32]
 Masks = NDArray[np.bool_]
 
 # Sizes of the images that are placed on canvases: one pixel, odd sides, and whole cells.
 _SIZES = ((1, 1), (7, 5), (37, 53), (64, 48))
+BATCH_MATES = "batch-mates"
+_SIZE = "size"
+# Parts that may fail if large images are cut into overlapping tiles.
+_NOT_FOR_TILES = {"canvas", BATCH_MATES, "windows", _SIZE}
 # Largest difference of probabilities that counts as rounding.
 _TOLERANCE = 1e-5
 
@@ -51,14 +61,22 @@ class ContractReport:
 
     Attributes:
         checks: Result of each part.
+        seams: What seams change, if the model breaks the contract and large images may still be cut
+            into overlapping tiles; None otherwise.
     """
 
     checks: tuple[Check, ...]
+    seams: Seams | None = None
 
     @cached_property
     def holds(self) -> bool:
         """True if images may be padded, batched and tiled without changing an output."""
         return all(check.passed for check in self.checks)
+
+    @cached_property
+    def may_batch(self) -> bool:
+        """True if images of one size may share a batch."""
+        return BATCH_MATES not in self.failed
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -76,16 +94,72 @@ def check_contract(runtime: Runtime, seed: int = 0) -> ContractReport:
     Raises:
         InferenceError: if the model fails while running.
     """
-    parts: tuple[Callable[[_ModelProbe], Check], ...] = (
-        _check_outputs,
-        _check_canvas,
-        _check_batch_mates,
-        _check_fill,
-        _check_signatures,
-        _check_receptive_radius,
-        _check_total_stride,
+    manifest = runtime.manifest
+    if manifest.tiles is not None:
+        parts = (_check_outputs, _check_batch_mates, _check_fill, _check_signatures, _tell_size)
+    else:
+        parts = (
+            _check_outputs,
+            _check_canvas,
+            _check_batch_mates,
+            _check_fill,
+            _check_signatures,
+            *((_check_windows,) if runtime.can_keep else ()),
+            *((_check_strips,) if runtime.can_skip else ()),
+            *_list_measurements(manifest.receptive_radius),
+        )
+    report = ContractReport(tuple(part(_ModelProbe(runtime, seed)) for part in parts))
+    # Tiles need a grid and a reach that the check has confirmed, or the one size that there is.
+    if report.holds or not set(report.failed) <= _NOT_FOR_TILES:
+        return report
+    return replace(report, seams=_measure_seams(_ModelProbe(runtime, seed)))
+
+
+_Part = Callable[["_ModelProbe"], Check]
+
+
+def _list_measurements(stated_radius: int) -> tuple[_Part, ...]:
+    if stated_radius == UNLIMITED_RADIUS:
+        return (_tell_unlimited,)
+    return (_check_receptive_radius, _check_total_stride)
+
+
+def _tell_size(probe: _ModelProbe) -> Check:
+    tiles = probe.manifest.tiles
+    told = "" if tiles is None else f"takes images of {tiles.height} × {tiles.width} pixels alone"
+    return Check(_SIZE, passed=False, detail=told)
+
+
+def _tell_unlimited(_: _ModelProbe) -> Check:
+    return Check(
+        "receptive radius", passed=False, detail="the manifest says that it is the whole image"
     )
-    return ContractReport(tuple(part(_ModelProbe(runtime, seed)) for part in parts))
+
+
+def _measure_seams(probe: _ModelProbe) -> Seams:
+    size, side = choose_probe_sizes(probe.manifest)
+    image, mask = probe.draw_images(1, *size)[0], probe.draw_masks(1, *size)[0]
+    return measure_seams(probe.runtime, image, mask, side)
+
+
+def draw_batch(
+    runtime: Runtime, count: int, height: int, width: int, seed: int = 0
+) -> tuple[Images, Masks]:
+    """Draw random images and masks as the contract check does.
+
+    Args:
+        runtime: Runtime of the model that they are for.
+        count: Number of images N.
+        height: Largest height H in pixels; that of a tile if the model takes none so large.
+        width: Largest width W in pixels.
+        seed: Seed of the random numbers.
+
+    Returns:
+        float32 (N, H, W, C), and bool (N, H, W), True = valid.
+    """
+    probe = _ModelProbe(runtime, seed)
+    size = probe.limit(height, width)
+    return probe.draw_images(count, *size), probe.draw_masks(count, *size)
 
 
 class _ModelProbe:
@@ -110,9 +184,38 @@ class _ModelProbe:
         valid = np.array([1.0, 0.7, 0.3])[np.arange(n) % 3]
         return np.asarray(self.rng.random((n, height, width)) < valid[:, None, None])
 
-    def run(self, images: Images, masks: Masks) -> _Output:
+    def limit(self, height: int, width: int) -> tuple[int, int]:
+        """Return a size, or that of a tile if the model takes none so large."""
+        tiles = self.manifest.tiles
+        return (
+            (height, width)
+            if tiles is None
+            else (min(height, tiles.height), min(width, tiles.width))
+        )
+
+    def draw_window(self, height: int, width: int) -> Window:
+        """Draw a window of an image; every other side ends at the image's border."""
+        sides = []
+        for length in (height, width):
+            first, last = sorted(self.rng.integers(0, length + 1, 2).tolist())
+            first, last = [(first, last), (0, last), (first, length)][self.rng.integers(3)]
+            sides.append((min(first, length - 1), max(last - first, 1)))
+        (top, rows), (left, columns) = sides
+        return Window(top, left, rows, columns)
+
+    def draw_cells(self, n: int, height: int, width: int) -> Masks:
+        """Draw masks of cells of the total stride, of which half, a tenth and none are valid."""
+        cell = self.manifest.total_stride
+        cells = self.rng.random((n, height // cell + 1, width // cell + 1))
+        valid = cells < np.array([0.5, 0.1, 0.0])[np.arange(n) % 3, None, None]
+        return valid.repeat(cell, axis=1).repeat(cell, axis=2)[:, :height, :width]
+
+    def run(
+        self, images: Images, masks: Masks, keep: Window | None = None, *, on_strips: bool = False
+    ) -> _Output:
         """Run the model for labels and probabilities."""
-        output = self.runtime.run(images, masks, probabilities=True)
+        options = {"on_strips": True} if on_strips else {"keep": keep}
+        output = self.runtime.run(images, masks, probabilities=True, **options)
         if output.probabilities is None:
             raise InferenceError("the model must return probabilities; it returned none")
         return _Output(output.labels, output.probabilities)
@@ -144,7 +247,8 @@ def _make_check(name: str, differing: int, pixels: int) -> Check:
 
 
 def _check_outputs(probe: _ModelProbe) -> Check:
-    images, masks = probe.draw_images(3, 37, 53), probe.draw_masks(3, 37, 53)
+    size = probe.limit(37, 53)
+    images, masks = probe.draw_images(3, *size), probe.draw_masks(3, *size)
     labels = probe.run(images, masks).labels
     wrong = int(np.count_nonzero((labels == INVALID_LABEL) == masks))
     wrong += int(np.count_nonzero(labels[masks] >= len(probe.manifest.classes)))
@@ -181,7 +285,8 @@ def _check_canvas(probe: _ModelProbe) -> Check:
 
 
 def _check_batch_mates(probe: _ModelProbe) -> Check:
-    images, masks = probe.draw_images(5, 37, 53), probe.draw_masks(5, 37, 53)
+    size = probe.limit(37, 53)
+    images, masks = probe.draw_images(5, *size), probe.draw_masks(5, *size)
     together = probe.run(images, masks)
     order = np.array([3, 0, 4, 2, 1])
     shuffled = probe.run(images[order], masks[order])
@@ -189,11 +294,12 @@ def _check_batch_mates(probe: _ModelProbe) -> Check:
     for index in range(len(images)):
         alone = probe.run(images[index : index + 1], masks[index : index + 1])
         differing += _count_differing(alone[0], together[index])
-    return _make_check("batch-mates", differing, 2 * masks.size)
+    return _make_check(BATCH_MATES, differing, 2 * masks.size)
 
 
 def _check_fill(probe: _ModelProbe) -> Check:
-    images, masks = probe.draw_images(2, 40, 56), probe.draw_masks(3, 40, 56)[1:]
+    size = probe.limit(40, 56)
+    images, masks = probe.draw_images(2, *size), probe.draw_masks(3, *size)[1:]
 
     def fill(value: float) -> _Output:
         return probe.run(np.where(masks[..., None], images, np.float32(value)), masks)
@@ -204,19 +310,57 @@ def _check_fill(probe: _ModelProbe) -> Check:
 
 
 def _check_signatures(probe: _ModelProbe) -> Check:
-    images, masks = probe.draw_images(2, 37, 53), probe.draw_masks(2, 37, 53)
+    size = probe.limit(37, 53)
+    images, masks = probe.draw_images(2, *size), probe.draw_masks(2, *size)
     both = probe.run(images, masks).labels
     alone = probe.runtime.run(images, masks, probabilities=False).labels
     return _make_check("signatures", int(np.count_nonzero(both != alone)), masks.size)
+
+
+def _check_windows(probe: _ModelProbe) -> Check:
+    """Compare windows that are computed alone with the same windows of whole images."""
+    length = 2 * probe.manifest.receptive_radius + 64
+    differing = pixels = 0
+    for height, width in ((37, length), (length, 53)):
+        images, masks = probe.draw_images(3, height, width), probe.draw_masks(3, height, width)
+        whole = probe.run(images, masks)
+        for _ in range(3):
+            keep = probe.draw_window(height, width)
+            alone = probe.run(images, masks, keep)
+            labels = probe.runtime.run(images, masks, probabilities=False, keep=keep).labels
+            mate = probe.run(images[1:2], masks[1:2], keep)
+            differing += _count_differing(alone, whole[:, *keep.slices])
+            differing += _count_differing(mate, alone[1:2])
+            differing += int(np.count_nonzero(labels != alone.labels))
+            pixels += 3 * alone.labels.size
+    return _make_check("windows", differing, pixels)
+
+
+def _check_strips(probe: _ModelProbe) -> Check:
+    """Compare images that are computed on strips with the same images computed whole."""
+    cell = probe.manifest.total_stride
+    differing = pixels = 0
+    for height, width in ((5 * cell + 3, 20 * cell + 5), (30 * cell, 9 * cell - 1)):
+        images, masks = probe.draw_images(4, height, width), probe.draw_masks(4, height, width)
+        masks[1:] &= probe.draw_cells(3, height, width)
+        whole, on_strips = (probe.run(images, masks, on_strips=chosen) for chosen in (False, True))
+        labels = probe.runtime.run(images, masks, probabilities=False, on_strips=True).labels
+        mate = probe.run(images[2:3], masks[2:3], on_strips=True)
+        differing += _count_differing(on_strips, whole) + _count_differing(mate, whole[2:3])
+        differing += int(np.count_nonzero(labels != whole.labels))
+        pixels += 2 * masks.size + masks[0].size
+    return _make_check("strips", differing, pixels)
 
 
 def _check_receptive_radius(probe: _ModelProbe) -> Check:
     """Change values and mask beyond a line, and measure how far before it the output changes."""
     stated, stride = probe.manifest.receptive_radius, probe.manifest.total_stride
     tolerance = _measure_rounding(probe)
-    width = 2 * (stated + 2 * stride + 16)
-    measured = 0
-    for line in range(width // 2, width // 2 + stride, max(stride // 8, 1)):
+    middle = -(-(stated + 2 * stride + 16) // stride) * stride
+    width, measured = 2 * middle, 0
+    # What begins with the second or the last pixel of a cell is felt furthest.
+    phases = {*range(0, stride, max(stride // 8, 1)), min(1, stride - 1), stride - 1}
+    for line in (middle + phase for phase in sorted(phases)):
         images, masks = probe.draw_images(2, 24, width), probe.draw_masks(2, 24, width)
         other, hidden = images.copy(), masks.copy()
         other[:, :, line:] = probe.draw_images(2, 24, width - line)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -16,14 +19,23 @@ from lacuna.errors import (
     SignatureMismatchError,
 )
 from lacuna.out_of_memory import check_address_space, is_out_of_memory, make_shortage_error
+from lacuna.windows.window import Window
+from service.core.model_formats import SAVED_MODEL, ModelFormat
 from service.runtime.checksums import verify_checksums
 from service.runtime.manifest import Manifest, read_manifest
-from service.runtime.protocol import BatchOutput
+from service.runtime.protocol import BatchOutput, make_output
 
 log = logging.getLogger(__name__)
 
 LABELS = "labels"
 SERVING_DEFAULT = "serving_default"
+TILE = "tile"
+TILE_LABELS = "tile_labels"
+STRIPS = "strips"
+STRIPS_LABELS = "strips_labels"
+
+_Signature = Callable[..., Mapping[str, Any]]
+"""Function of tensors by name that returns tensors by name."""
 
 _ONEDNN_OUT_OF_MEMORY = "exception:Status: 1,"
 """Part of the message of an AbortedError: `dnnl_out_of_memory` is 1."""
@@ -51,6 +63,9 @@ def set_threads(calls: int, threads: int) -> None:
 
 class SavedModelRuntime:
     """SavedModel with the two signatures `serving_default` and `labels`.
+
+    It may have two more, `tile` and `tile_labels`, which compute a window alone, and `strips` and
+    `strips_labels`, which leave out blocks without a valid pixel.
 
     Args:
         folder: Folder `<repository>/<model>/<version>` with `saved_model.pb` and the manifest.
@@ -82,23 +97,77 @@ class SavedModelRuntime:
                 (None, None, None, len(self._manifest.classes)), tf.float32
             ),
         }
-        self._full = self._find_signature(SERVING_DEFAULT, outputs)
-        self._labels = self._find_signature(LABELS, {"labels": outputs["labels"]})
+        labels = {"labels": outputs["labels"]}
+        self._signatures: dict[str, _Signature] = {
+            SERVING_DEFAULT: self._find_signature(SERVING_DEFAULT, outputs),
+            LABELS: self._find_signature(LABELS, labels),
+        }
+        if {TILE, TILE_LABELS} & set(self._loaded.signatures):
+            keep = {"keep": tf.TensorSpec((4,), tf.int32)}
+            self._signatures[TILE] = self._find_signature(TILE, outputs, keep)
+            self._signatures[TILE_LABELS] = self._find_signature(TILE_LABELS, labels, keep)
+        if {STRIPS, STRIPS_LABELS} & set(self._loaded.signatures):
+            self._signatures[STRIPS] = self._find_signature(STRIPS, outputs)
+            self._signatures[STRIPS_LABELS] = self._find_signature(STRIPS_LABELS, labels)
+
+    def in_bfloat16(self) -> Self:
+        """Return the model in bfloat16 arithmetic, as far as TensorFlow rewrites its operations.
+
+        It shares the loaded graph with this one. Where TensorFlow has no such arithmetic, it
+        computes in float32. It computes no strips: in their graph TensorFlow rounds elsewhere, so
+        they would not have the bits of the whole.
+        """
+        fast = copy.copy(self)
+        fast._signatures = {  # noqa: SLF001 (of the same class)
+            name: _rewrite(signature)
+            for name, signature in self._signatures.items()
+            if name not in (STRIPS, STRIPS_LABELS)
+        }
+        return fast
 
     @property
     def manifest(self) -> Manifest:
         """Manifest of the model."""
         return self._manifest
 
+    @property
+    def model_format(self) -> ModelFormat:
+        """Format of the model's files."""
+        return SAVED_MODEL
+
+    @property
+    def can_keep(self) -> bool:
+        """True if the model has signatures for windows."""
+        return TILE in self._signatures
+
+    @property
+    def can_skip(self) -> bool:
+        """True if the model has signatures for strips."""
+        return STRIPS in self._signatures
+
     def run(
-        self, images: NDArray[np.float32], masks: NDArray[np.bool_], *, probabilities: bool
+        self,
+        images: NDArray[np.float32],
+        masks: NDArray[np.bool_],
+        *,
+        probabilities: bool,
+        keep: Window | None = None,
+        on_strips: bool = False,
     ) -> BatchOutput:
         """Segment a batch; see `Runtime.run`."""
-        signature = self._full if probabilities else self._labels
+        size, window = masks.shape[1:], {}
+        name = SERVING_DEFAULT if probabilities else LABELS
+        if on_strips:
+            name = STRIPS if probabilities else STRIPS_LABELS
+        elif keep is not None:
+            name = TILE if probabilities else TILE_LABELS
+            size, window = (keep.height, keep.width), {"keep": tf.constant(keep, tf.int32)}
         check_address_space()
         try:
-            result = signature(
-                image=tf.constant(images, tf.float32), mask=tf.constant(masks[..., None], tf.bool)
+            result = self._signatures[name](
+                image=tf.constant(images, tf.float32),
+                mask=tf.constant(masks[..., None], tf.bool),
+                **window,
             )
             labels = result["labels"].numpy()
             scores = result["probabilities"].numpy() if probabilities else None
@@ -106,12 +175,16 @@ class SavedModelRuntime:
             if _is_out_of_memory(error):
                 raise make_shortage_error("run the model") from error
             raise InferenceError(f"the model failed: {error.message}") from error
-        _check_shape("labels", labels, masks.shape)
-        if scores is not None:
-            _check_shape("probabilities", scores, (*masks.shape, len(self._manifest.classes)))
-        return BatchOutput(labels, scores)
+        classes = len(self._manifest.classes)
+        return make_output(labels, scores, (len(images), *size), classes)
 
-    def _find_signature(self, name: str, outputs: dict[str, tf.TensorSpec]) -> Any:
+    def _find_signature(
+        self,
+        name: str,
+        outputs: Mapping[str, tf.TensorSpec],
+        others: Mapping[str, tf.TensorSpec] = MappingProxyType({}),
+    ) -> Any:
+        """Return a signature of image, mask and other inputs, once they are as they must be."""
         signature = self._loaded.signatures.get(name)
         if signature is None:
             have = ", ".join(sorted(self._loaded.signatures)) or "none"
@@ -119,10 +192,43 @@ class SavedModelRuntime:
         inputs = {
             "image": tf.TensorSpec((None, None, None, self._manifest.image.channels), tf.float32),
             "mask": tf.TensorSpec((None, None, None, 1), tf.bool),
+            **others,
         }
         _check_specs(f"{name}: inputs", inputs, signature.structured_input_signature[1])
         _check_specs(f"{name}: outputs", outputs, signature.structured_outputs)
         return signature
+
+
+def _rewrite(signature: Any) -> _Signature:
+    """Return a signature that TensorFlow's optimizer rewrites in bfloat16.
+
+    Options of the optimizer that are set by `tf.config` apply to all models of a process. As an
+    argument of the operation that calls a function, they apply to this call.
+    """
+    specs = signature.structured_input_signature[1]
+    outputs = signature.structured_outputs
+
+    def call_signature(*tensors: Any) -> list[Any]:
+        results = signature(**dict(zip(specs, tensors, strict=True)))
+        return [results[name] for name in outputs]
+
+    graph = tf.function(
+        call_signature, input_signature=list(specs.values()), autograph=False
+    ).get_concrete_function()
+    config = tf.compat.v1.ConfigProto()
+    rewriting = config.graph_options.rewrite_options
+    rewriting.auto_mixed_precision_onednn_bfloat16 = rewriting.ON
+    options = config.SerializeToString()
+    dtypes = [spec.dtype for spec in outputs.values()]
+
+    def call(**tensors: Any) -> dict[str, Any]:
+        values = [tensors[name] for name in specs]
+        results = tf.raw_ops.StatefulPartitionedCall(
+            args=[*values, *graph.captured_inputs], Tout=dtypes, f=graph, config_proto=options
+        )
+        return dict(zip(outputs, results, strict=True))
+
+    return call
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -131,7 +237,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, tf.errors.AbortedError) and _ONEDNN_OUT_OF_MEMORY in error.message
 
 
-def _check_specs(where: str, expected: dict[str, Any], found: dict[str, Any]) -> None:
+def _check_specs(where: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Check names, dtypes and shapes. A model may leave more dimensions open than we require."""
     fits = expected.keys() == found.keys() and all(
         spec.dtype == found[name].dtype and _is_open(found[name].shape, spec.shape)
@@ -152,14 +258,7 @@ def _is_open(found: Any, expected: Any) -> bool:
     )
 
 
-def _describe(specs: dict[str, Any]) -> str:
+def _describe(specs: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {spec.dtype.name} {spec.shape}" for name, spec in sorted(specs.items())
     )
-
-
-def _check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
-    if array.shape != expected:
-        raise InferenceError(
-            f"the model must return {name} of {expected}; it returned {array.shape}"
-        )

@@ -1,6 +1,6 @@
 """Reasons why a folder holds no model: what it holds instead of the repository's layout.
 
-    <root>/<model>/<version>/saved_model.pb
+    <root>/<model>/<version>/saved_model.pb or model.onnx
 
 Each function returns an empty text if the layout is right.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from service.core.model_formats import USUAL_FILES
 from service.core.versions import is_version
 from service.engine.lifecycle.near_misses import (
     explain_no_folder,
@@ -20,15 +21,22 @@ from service.engine.lifecycle.near_misses import (
     list_ignored,
     list_misplaced,
     list_other_formats,
+    name_graph,
 )
-from service.engine.lifecycle.scan import GRAPH_FILES, find_models, find_versions, has_graph
+from service.engine.lifecycle.scan import (
+    GRAPH_FILES,
+    find_graphs,
+    find_models,
+    find_versions,
+    has_graph,
+)
 
 _MAX_FAULTS = 3
-_REPOSITORY_RULE = "a model repository must hold <model>/<version>/saved_model.pb"
+_REPOSITORY_RULE = f"a model repository must hold <model>/<version>/{USUAL_FILES}"
 
 
 def explain_version(folder: Path, shown: str = "") -> str:
-    """Explain why a folder is not `<model>/<version>` with a SavedModel.
+    """Explain why a folder is not `<model>/<version>` with one model.
 
     Args:
         folder: Folder of the version.
@@ -39,7 +47,7 @@ def explain_version(folder: Path, shown: str = "") -> str:
         fault = explain_no_folder(folder, shown) or _explain_no_graph(folder, shown)
     except OSError as error:
         fault = f"{shown} cannot be read: {error.strerror}"
-    return fault and f"the folder of a version must hold saved_model.pb; {fault}"
+    return fault and f"the folder of a version must hold {USUAL_FILES}; {fault}"
 
 
 def explain_model(root: Path, name: str) -> str:
@@ -73,18 +81,24 @@ def explain_repository(root: Path) -> str:
     return fault and f"{_REPOSITORY_RULE}; {fault}"
 
 
-def explain_level(root: Path) -> str:
+def explain_level(root: Path, only: str = "") -> str:
     """Explain that a folder is a version's or a model's, and no repository now or later.
 
     Args:
         root: Folder as it was named, which can be read. It is shown, as by `explain_repository`.
+        only: Name of the only model that is served, whose folder it may be; empty if there is none.
+            The folder holds none of its versions.
     """
     fault = "" if find_models(root) else _explain_level(root, str(root))
+    if fault and only:
+        fault = _join(list_misplaced(root, str(root)))
     return fault and f"{_REPOSITORY_RULE}; {fault}"
 
 
 def _explain_no_graph(folder: Path, shown: str) -> str:
-    """Explain why a version's folder holds no graph that can be read."""
+    """Explain why a version's folder does not hold one graph that can be read."""
+    if len(find_graphs(folder)) > 1:
+        return f"{shown} holds both: leave one"
     for name in GRAPH_FILES:
         if os.path.lexists(folder / name):
             return _explain_no_file(folder / name)
@@ -117,10 +131,12 @@ def _explain_level(root: Path, shown: str) -> str:
     if has_graph(root):
         is_placed = is_version(root.resolve().name)
         advice = "give its parent's parent" if is_placed else "move its files to <model>/1 in it"
-        return f"saved_model.pb is in {shown}: {advice}"
+        return f"{name_graph(root)} is in {shown}: {advice}"
     versions = (entry for entry in list_entries(root) if entry.name.isdecimal())
     version = next(filter(has_graph, versions), None)
-    return f"{version.name}/saved_model.pb is in {shown}: give its parent" if version else ""
+    if version is None:
+        return ""
+    return f"{version.name}/{name_graph(version)} is in {shown}: give its parent"
 
 
 def _explain_depth(folder: Path, shown: str, depth: int) -> str:

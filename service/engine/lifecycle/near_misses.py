@@ -12,18 +12,18 @@ from itertools import islice
 from pathlib import Path
 
 from service.core.versions import is_model_name, is_version
-from service.engine.lifecycle.scan import GRAPH_FILES, has_graph
+from service.engine.lifecycle.scan import GRAPH_FILES, find_graphs, has_graph
 
 _MAX_ENTRIES = 100
 _ARCHIVE = "an archive: unpack it"
 _KERAS = "a Keras model: export it as a SavedModel"
-_PYTORCH = "a PyTorch model: export a SavedModel"
+_PYTORCH = "a PyTorch model: export it to ONNX"
 _OTHER_FORMATS = {
     ".keras": _KERAS,
     ".h5": _KERAS,
     ".hdf5": _KERAS,
     ".tflite": "a TensorFlow Lite model: export a SavedModel",
-    ".onnx": "an ONNX model: export a SavedModel",
+    ".onnx": "an ONNX model: name it model.onnx",
     ".pt": _PYTORCH,
     ".pth": _PYTORCH,
     ".zip": _ARCHIVE,
@@ -61,7 +61,7 @@ def list_misplaced(folder: Path, shown: str) -> Iterator[str]:
     if not is_model_name(folder.name) and any(has_graph(entry) for entry in entries):
         yield f"{shown!r} is no name of a model, which has letters, digits, dots, dashes and _"
     if has_graph(folder):
-        yield f"saved_model.pb is in {shown}: move its files to {shown}/1"
+        yield f"{name_graph(folder)} is in {shown}: move its files to {shown}/1"
     for entry in entries:
         fault = _describe_misplaced(entry, f"{shown}/{entry.name}")
         if fault:
@@ -100,7 +100,7 @@ def list_other_formats(folder: Path, shown: str) -> Iterator[str]:
     """Describe the models in other formats, and the archives, in a folder that can be read."""
     for entry in list_entries(folder):
         kind = _OTHER_FORMATS.get(entry.suffix.lower())
-        if kind and entry.is_file():
+        if kind and entry.name not in GRAPH_FILES and entry.is_file():
             yield f"{shown}/{entry.name} is {kind}"
 
 
@@ -116,12 +116,17 @@ def find_graph(folder: Path, depth: int) -> str:
         return ""
     for inner in folders:
         if has_graph(inner):
-            return f"{inner.name}/saved_model.pb"
+            return f"{inner.name}/{name_graph(inner)}"
     for inner in folders if depth > 1 else []:
         found = find_graph(inner, depth - 1)
         if found:
             return f"{inner.name}/{found}"
     return ""
+
+
+def name_graph(folder: Path) -> str:
+    """Return the name of a graph's file, of a folder that has one."""
+    return next(iter(find_graphs(folder).values()), GRAPH_FILES[0])
 
 
 def list_entries(folder: Path) -> list[Path]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lacuna.errors import InvalidGraphError, ModelError
 from lacuna.out_of_memory import is_out_of_memory
-from service.core.cost import BatchCost
 from service.engine.lifecycle.calibration import Calibration, CalibrationStore
+from service.engine.lifecycle.checking import check_version
 from service.engine.lifecycle.scan import locate_version, take_snapshot
 from service.engine.lifecycle.warmup import (
-    TIMED_RUNS,
     Progress,
     WarmupPolicy,
+    fit_cost,
     plan_others,
     plan_timed,
     warm_up,
 )
-from service.engine.served import ServedModel
-from service.runtime.probe import check_contract
+from service.engine.process_memory import ProcessMemory
+from service.engine.served import PREPARATION, UNCALIBRATED, ServedModel
+from service.runtime.precision import PrecisionSetting
 from service.runtime.protocol import Runtime
 
 log = logging.getLogger(__name__)
@@ -42,12 +45,18 @@ class Preparation:
         load: Function that loads a runtime from `<root>/<model>/<version>`.
         warmup: Extent of the warm-up; None for none. Calls then have the demo model's cost.
         store: Store of earlier calibrations.
+        is_only: True if one model is served; see `find_version_folders`.
+        memory: Memory of the process, some of which is reserved for calls.
+        choose_precision: Function that returns the precision that is wanted for a model.
     """
 
     root: Path
     load: Load
     warmup: WarmupPolicy | None = None
     store: CalibrationStore = field(default_factory=CalibrationStore)
+    is_only: bool = False
+    memory: ProcessMemory = field(default_factory=ProcessMemory)
+    choose_precision: Callable[[str], PrecisionSetting] = lambda _: "float32"
 
     def prepare(self, name: str, version: str, on_progress: Progress) -> ServedModel:
         """Load a version, check its contract and warm it up.
@@ -63,30 +72,77 @@ class Preparation:
             AbandonedError: if `on_progress` raises it.
         """
         try:
-            folder = locate_version(self.root, name, version)
-            runtime = self._load(folder)
-            key = self.store.compute_key(folder)
-            known = self.store.read(key)
-            contract = known.contract if known else check_contract(runtime)
-            model = ServedModel(name, version, runtime, contract)
-            if self.warmup is None or not contract.holds:
-                return model
-            measured = warm_up(
+            times_s = dict.fromkeys(PREPARATION, 0.0)
+            folder = locate_version(self.root, name, version, is_only=self.is_only)
+            with _measure(times_s, "load"):
+                runtime = self._load(folder)
+            with _measure(times_s, "check"):
+                checked = check_version(runtime, folder, self.choose_precision(name), self.store)
+            runtime, known = checked.runtime, checked.known
+            model = ServedModel(
+                name,
+                version,
                 runtime,
-                plan_timed(model.ladder, self.warmup),
-                plan_others(model.ladder, self.warmup),
-                self.warmup.workers,
-                on_progress,
-                TIMED_RUNS if known is None else 1,
+                checked.contract,
+                precision=checked.precision,
+                agreement=checked.agreement,
+                preparation_s=times_s,
             )
-            if known is None:
-                known = Calibration(contract, BatchCost.fit(measured))
-                self.store.write(key, known)
-            return replace(model, cost=known.cost)
+            if self.warmup is None or not checked.contract.holds:
+                if known is None:
+                    checks = Calibration(checked.contract, agreement=checked.agreement)
+                    self.store.write(checked.key, checks)
+                return model
+            with _measure(times_s, "warm_up"):
+                calibration = self._warm_up(model, self.warmup, known, on_progress)
+            if calibration is not known:
+                self.store.write(checked.key, calibration)
+            self.memory.reserve(calibration.pixel_bytes)
+            self.memory.give_back()
+            self._warn_of_missing_memory(name, version)
+            return replace(model, cost=calibration.cost)
         except Exception as error:
             if isinstance(error, (ModelError, AbandonedError)) or is_out_of_memory(error):
                 raise
             raise _explain(error, name, version) from None
+
+    def _warm_up(
+        self,
+        model: ServedModel,
+        policy: WarmupPolicy,
+        known: Calibration | None,
+        on_progress: Progress,
+    ) -> Calibration:
+        """Warm a model up, and measure what its calls cost if that was not done before."""
+        others = plan_others(model.ladder, policy)
+        if known is not None and known.cost != UNCALIBRATED:
+            warm_up(model.runtime, [], others, policy.workers, on_progress)
+            return known
+        halo = model.halo if model.runtime.can_keep else 0
+        timed = plan_timed(model.ladder, policy, halo, model.runtime.can_skip)
+        others = [call for call in others if call not in timed]
+        taken_bytes = 0
+
+        def report(done: int, total: int) -> None:
+            nonlocal taken_bytes
+            if done == len(timed):
+                taken_bytes = self.memory.excess_bytes
+            on_progress(done, total)
+
+        self.memory.give_back()
+        measured = warm_up(model.runtime, timed, others, policy.workers, report)
+        pixels = policy.workers * max(call.pixels for call in timed)
+        return Calibration(
+            model.contract, fit_cost(measured), max(taken_bytes, 0) / pixels, model.agreement
+        )
+
+    def _warn_of_missing_memory(self, name: str, version: str) -> None:
+        if missing_bytes := self.memory.missing_bytes:
+            log.warning(
+                "models and their calls leave too little memory for requests; the system may end "
+                "the process. Raise the memory limit, or lower LACUNA_ENGINE__WORKERS",
+                extra={"model": name, "version": version, "missing_bytes": missing_bytes},
+            )
 
     def _load(self, folder: Path) -> Runtime:
         """Load a version, and reject it if a file changed meanwhile: a mixture might load."""
@@ -95,6 +151,14 @@ class Preparation:
         if take_snapshot(folder) != before:
             raise InvalidGraphError("files must not change while they are loaded; they did")
         return runtime
+
+
+@contextmanager
+def _measure(times_s: dict[str, float], step: str) -> Iterator[None]:
+    """Record the seconds that a step takes."""
+    began_s = time.perf_counter()
+    yield
+    times_s[step] = time.perf_counter() - began_s
 
 
 def _explain(error: Exception, name: str, version: str) -> InvalidGraphError:

@@ -1,6 +1,9 @@
 """Repository of the models that are served.
 
-    <root>/<model>/<version>/saved_model.pb, the layout of TensorFlow Serving
+    <root>/<model>/<version>/GRAPH, the layout of TensorFlow Serving
+    <root>/<version>/GRAPH and <root>/GRAPH, for one model that is named
+
+GRAPH is saved_model.pb or model.onnx.
 
 1. One version is loaded at a time, on a thread beside the event loop.
 2. At the start, and on a call of `load`, files are taken as they are. A poll takes only files that
@@ -40,7 +43,9 @@ from service.engine.lifecycle.reconciler import VersionReconciler
 from service.engine.lifecycle.scan import ModelScan, find_models, scan_model
 from service.engine.lifecycle.version_lifecycle import ModelState, ModelStatus
 from service.engine.lifecycle.warmup import WarmupPolicy
+from service.engine.process_memory import ProcessMemory
 from service.engine.served import ServedModel
+from service.runtime.precision import PrecisionSetting
 from service.runtime.protocol import Runtime
 
 __all__ = ["ModelRepository", "ModelState", "ModelStatus", "RepositoryPolicy"]
@@ -61,6 +66,8 @@ class RepositoryPolicy:
         max_pending: Largest number of pending requests, by name of the model.
         drain_s: Seconds to wait for the requests that use a retired version. They are never
             cancelled.
+        precision: Precision of the models.
+        model_precisions: Precision of single models, by name.
     """
 
     poll_s: float = 10.0
@@ -69,6 +76,12 @@ class RepositoryPolicy:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     max_pending: Mapping[str, int] = field(default_factory=dict)
     drain_s: float = 30.0
+    precision: PrecisionSetting = "float32"
+    model_precisions: Mapping[str, PrecisionSetting] = field(default_factory=dict)
+
+    def choose_precision(self, name: str) -> PrecisionSetting:
+        """Return the precision that is wanted for a model."""
+        return self.model_precisions.get(name, self.precision)
 
     def choose_for(self, name: str) -> ModelPolicy:
         """Return the settings of a model."""
@@ -85,10 +98,13 @@ class ModelRepository:
     Args:
         root: Folder of the repository. It is scanned here, so its models are known from the start.
         load: Function that loads a runtime from `<root>/<model>/<version>`.
-        names: Names of the models to serve; all in the folder if empty.
+        names: Names of the models to serve; all in the folder if empty. If there is one name, the
+            folder may be that of the model, or of its version 1.
         warmup: Extent of the warm-up; None for none. Calls then have the demo model's cost.
         policy: Settings of the repository.
         store: Store of earlier calibrations; None to store nothing.
+        memory: Memory of the process, some of which is reserved for calls; None for all that the
+            process may take.
     """
 
     def __init__(
@@ -99,11 +115,21 @@ class ModelRepository:
         warmup: WarmupPolicy | None = None,
         policy: RepositoryPolicy | None = None,
         store: CalibrationStore | None = None,
+        memory: ProcessMemory | None = None,
     ) -> None:
         self.policy = policy or RepositoryPolicy()
         self._root = root
         self._names = tuple(names)
-        preparation = Preparation(root, load, warmup, store or CalibrationStore())
+        self._is_only = len(self._names) == 1
+        preparation = Preparation(
+            root,
+            load,
+            warmup,
+            store or CalibrationStore(),
+            self._is_only,
+            memory or ProcessMemory(),
+            self.policy.choose_precision,
+        )
         self._reconciler = VersionReconciler(preparation, self.policy.drain_s)
         self._versions: dict[str, ModelVersions] = {}
         self._last_snapshots: dict[str, Mapping[str, Snapshot]] = {}
@@ -310,7 +336,7 @@ class ModelRepository:
 
     def _scan_model(self, name: str) -> ModelScan:
         """Scan the folder of a model, and say what it holds instead of a version."""
-        scan = scan_model(self._root, name)
+        scan = scan_model(self._root, name, is_only=self._is_only)
         is_explained = scan.snapshots or scan.error
         return scan if is_explained else scan._replace(hint=explain_model(self._root, name))
 

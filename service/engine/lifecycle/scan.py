@@ -13,17 +13,35 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lacuna.errors import InvalidGraphError
+from service.core.model_formats import FORMATS, ModelFormat
 from service.core.versions import Snapshot, is_model_name, is_version
 
-GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
+GRAPH_FILES = tuple(name for known in FORMATS for name in known.files)
+"""Names of files that hold the graph of a model."""
+OWN_VERSION = "1"
+"""Version of a model whose files lie in the repository's folder itself."""
 
 
 def has_graph(folder: Path) -> bool:
-    """Return True if a folder holds the graph of a SavedModel; False also if it cannot be read."""
+    """Return True if a folder holds the graph of a model; False also if it cannot be read."""
+    return bool(find_graphs(folder))
+
+
+def find_graphs(folder: Path) -> dict[ModelFormat, str]:
+    """Find the graphs of models in a folder.
+
+    Returns:
+        The names of their files, by format; empty also if the folder cannot be read.
+    """
     try:
-        return any((folder / name).is_file() for name in GRAPH_FILES)
+        return {
+            known: name
+            for known in FORMATS
+            for name in reversed(known.files)
+            if (folder / name).is_file()
+        }
     except OSError:
-        return False
+        return {}
 
 
 def find_versions(folder: Path) -> list[str]:
@@ -36,6 +54,27 @@ def find_versions(folder: Path) -> list[str]:
         return []
     names = [entry.name for entry in folder.iterdir() if is_version(entry.name) and entry.is_dir()]
     return sorted(names, key=int)
+
+
+def find_version_folders(root: Path, name: str, *, is_only: bool = False) -> dict[str, Path]:
+    """Return the folder of each version of a model, lowest version first.
+
+    Args:
+        root: Folder of the repository.
+        name: Name of the model; never a path.
+        is_only: True if no other model is served. If the repository has no folder of its name,
+            then it may be the model's folder itself, or that of its version 1. So are models
+            mounted by those who know only one, such as KServe.
+
+    Raises:
+        OSError: if a folder cannot be read.
+    """
+    folder = root / name
+    if is_only and not os.path.lexists(folder):
+        if has_graph(root):
+            return {OWN_VERSION: root}
+        folder = root
+    return {version: folder / version for version in find_versions(folder)}
 
 
 def find_models(root: Path) -> list[str]:
@@ -71,20 +110,21 @@ class ModelScan(NamedTuple):
     hint: str = ""
 
 
-def scan_model(root: Path, name: str) -> ModelScan:
+def scan_model(root: Path, name: str, *, is_only: bool = False) -> ModelScan:
     """Scan the versions of a model.
 
     Args:
         root: Folder of the repository.
         name: Name of the model. The disk is not read if the name could be a path.
+        is_only: True if no other model is served; see `find_version_folders`.
     """
     if not is_model_name(name):
         return ModelScan({}, "a model's name must be up to 100 letters, digits, dots, dashes and _")
     try:
-        versions = find_versions(root / name)
+        folders = find_version_folders(root, name, is_only=is_only)
     except OSError as error:
         return ModelScan({}, f"its folder cannot be read: {error.strerror}")
-    return ModelScan({version: take_snapshot(root / name / version) for version in versions})
+    return ModelScan({version: take_snapshot(folder) for version, folder in folders.items()})
 
 
 def take_snapshot(folder: Path) -> Snapshot:
@@ -105,13 +145,21 @@ def take_snapshot(folder: Path) -> Snapshot:
     return Snapshot(digest.hexdigest(), has_graph(folder))
 
 
-def locate_version(root: Path, name: str, version: str) -> Path:
+def locate_version(root: Path, name: str, version: str, *, is_only: bool = False) -> Path:
     """Return the folder of a version.
 
+    Args:
+        root: Folder of the repository.
+        name: Name of the model.
+        version: Version, digits.
+        is_only: True if no other model is served; see `find_version_folders`.
+
     Raises:
+        OSError: if the folder of the model cannot be read.
         InvalidGraphError: if the folder or a file in it is a link out of the repository.
     """
-    folder, home = root / name / version, root.resolve()
+    folders = find_version_folders(root, name, is_only=is_only)
+    folder, home = folders.get(version, root / name / version), root.resolve()
     for path in [folder, *_list_files(folder)]:
         # Plain files in plain folders need not be resolved.
         if (path is folder or path.is_symlink()) and not path.resolve().is_relative_to(home):

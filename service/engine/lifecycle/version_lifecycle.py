@@ -140,8 +140,9 @@ class VersionLifecycle:
         former, self.references = self.references, ModelReferences(model)
         if not model.contract.holds:
             log.warning(
-                "model breaks the contract: served without padding and tiling",
-                extra=self._name() | {"failed": list(model.contract.failed)},
+                "model breaks the contract",
+                extra=self._name()
+                | {"failed": list(model.contract.failed), "served": model.serving},
             )
         call_us, megapixel_ms = model.cost.call_s * 1e6, model.cost.pixel_s * 1e9
         self._move(ModelState.READY, call_us=round(call_us, 1), megapixel_ms=round(megapixel_ms, 1))

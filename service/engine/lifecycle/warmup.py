@@ -1,10 +1,13 @@
 """Warm-up of a model before it serves, and measurement of the cost of its calls.
 
 A runtime prepares itself for each shape when it first meets it. This takes some milliseconds and a
-megabyte that it keeps. The warm-up does this before the first request, and before the server's
-memory is measured. Single square windows are timed while all workers are busy, because only then
-does their cost decide anything. Batches cost what their pixels cost, so they and all other windows
-are run once.
+megabyte that it keeps. The warm-up does this for the most frequent shapes before the first request:
+squares, alone and in their largest batches. Rectangles are too many: all of them would take longer
+than everything else before the server is ready. Some squares are timed while all workers are busy,
+because only then does their cost decide anything. Batches cost what their pixels cost, so they are
+run once. Of a model that can keep a window, two canvases are timed as well, which tells what a
+pixel costs that is only seen, and of a model that computes strips two full squares. A model that
+was timed before runs every shape once.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lacuna.windows.strips import count_strip_pixels
+from lacuna.windows.window import Window
 from service.core.batching import BatchPolicy
 from service.core.buckets import Ladder
-from service.core.cost import Measurement
+from service.core.cost import BatchCost
 from service.runtime.protocol import Runtime
 
 TIMED_RUNS = 3
@@ -28,6 +33,17 @@ TIMED_RUNS = 3
 _FEWER_RUNS = ((2**16, 2), (2**18, 1))
 """Calls of more than so many pixels n · H · W are run so often: they take long and vary little. Of
 the longest calls, preparation is a small part."""
+_KEPT = (2, 6)
+"""Sides of the timed windows, in halos."""
+_STRIPS_SIDE = 48
+"""Side of the larger square that is timed on strips, in cells of the total stride, unless it is
+more than a call may have. The other one has a third of it."""
+_LEAST_STRIPS_SIDE = 6
+"""Side in cells below which no square is timed on strips, so that none is computed on them."""
+_LARGEST_SIDE = 512
+"""Largest side of a timed square. Beyond it, the cost of a pixel does not depend on the side."""
+_TIMED_GROWTH = 1.5
+"""Least ratio of the sides of two timed squares."""
 
 
 class WarmupCall(NamedTuple):
@@ -37,17 +53,31 @@ class WarmupCall(NamedTuple):
         images: Number of images N.
         height: Height H in pixels.
         width: Width W in pixels.
+        keep: Window that is kept; None for all.
+        strips: Number of pixels of the strips that are computed; None if it is not on strips.
     """
 
     images: int
     height: int
     width: int
+    keep: Window | None = None
+    strips: int | None = None
 
     @property
     def pixels(self) -> int:
         """Number of pixels N · H · W."""
         return self.images * self.height * self.width
 
+    @property
+    def kept_pixels(self) -> int:
+        """Number of pixels that are kept."""
+        if self.keep is None:
+            return self.pixels
+        return self.images * self.keep.height * self.keep.width
+
+
+TimedCall = tuple[WarmupCall, float]
+"""Call and its seconds."""
 
 Progress = Callable[[int, int], None]
 """Callback with the number of finished calls and the total number of calls."""
@@ -64,10 +94,10 @@ class WarmupPolicy:
     Attributes:
         workers: Number of concurrent calls.
         batch: Limits on batches, whose sizes are warmed up.
-        pixels: Largest n · H · W of a warm-up call. Every square of the ladder runs with every
-            batch size, and every rectangle of the ladder's sides runs alone. Other shapes take some
-            milliseconds longer the first time.
-        window_pixels: Largest H · W of a window. The largest square window runs as well.
+        pixels: Largest n · H · W of a warm-up call that is not timed. Every square of the ladder
+            runs alone and in its largest batch. Other shapes take some milliseconds longer the
+            first time.
+        window_pixels: Largest H · W of a window.
     """
 
     workers: int = 1
@@ -76,21 +106,30 @@ class WarmupPolicy:
     window_pixels: int = 1_300_000
 
 
-def plan_timed(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
-    """List the calls to time, smallest first: one square image of each size.
+def plan_timed(
+    ladder: Ladder, policy: WarmupPolicy, halo: int = 0, can_skip: bool = False
+) -> list[WarmupCall]:
+    """List the calls to time, smallest first: one square image of every other size.
 
     Args:
         ladder: Ladder of the model.
         policy: Extent of the warm-up.
+        halo: Halo of the windows that the model can keep, in pixels; 0 if it cannot keep any.
+        can_skip: True if the model computes strips.
 
     Returns:
         Calls of at least two different numbers of pixels, which the fit of the cost needs.
     """
-    largest = max(math.isqrt(policy.window_pixels) // ladder.multiple, 2) * ladder.multiple
-    sides = [side for side in ladder.rungs(math.isqrt(policy.pixels)) if side < largest]
-    # Sides between the ladder's end and the largest window keep the fit from resting on two points.
-    between = [side for side in (384, 512) if max(sides, default=0) < side < largest]
-    return [_square(1, side) for side in sorted({ladder.multiple, *sides, *between, largest})]
+    limit = min(math.isqrt(policy.window_pixels), _LARGEST_SIDE)
+    largest = max(limit // ladder.multiple, 2) * ladder.multiple
+    sides = [ladder.multiple]
+    for side in ladder.rungs(math.isqrt(policy.pixels)):
+        if sides[-1] * _TIMED_GROWTH <= side < largest:
+            sides.append(side)
+    whole = [_square(1, side) for side in [*sides, largest]]
+    kept = [_frame(ladder.choose_side(times * halo), halo) for times in _KEPT] if halo else []
+    strips = _plan_strips(limit // ladder.multiple, ladder) if can_skip else []
+    return whole + [call for call in kept if call.pixels <= policy.window_pixels] + strips
 
 
 def plan_others(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
@@ -100,25 +139,54 @@ def plan_others(ladder: Ladder, policy: WarmupPolicy) -> list[WarmupCall]:
         ladder: Ladder of the model.
         policy: Extent of the warm-up.
     """
-    sides = ladder.rungs(math.isqrt(policy.pixels))
-    rectangles = {
-        WarmupCall(1, height, width)
-        for height in sides
-        for width in sides
-        if height != width and height * width <= min(policy.pixels, policy.window_pixels)
-    }
-    batches = {
+    sides = ladder.rungs(math.isqrt(min(policy.pixels, policy.window_pixels)))
+    calls = {
         _square(count, side)
         for side in sides
-        for count in policy.batch.sizes[1:]
-        if side**2 <= policy.window_pixels
-        and count * side**2 <= min(policy.pixels, policy.batch.max_pixels)
+        for count in (1, policy.batch.choose_sizes((side, side))[-1])
+        if count * side**2 <= policy.pixels
     }
-    return sorted(rectangles | batches, key=lambda call: (call.pixels, call), reverse=True)
+    return sorted(calls, key=lambda call: (call.pixels, call), reverse=True)
 
 
 def _square(images: int, side: int) -> WarmupCall:
     return WarmupCall(images, side, side)
+
+
+def _frame(side: int, halo: int) -> WarmupCall:
+    """Return the call that keeps a square with a halo around it."""
+    length = side + 2 * halo
+    return WarmupCall(1, length, length, Window(halo, halo, side, side))
+
+
+def _plan_strips(most_cells: int, ladder: Ladder) -> list[WarmupCall]:
+    """Return two squares on strips, since the fit of their cost needs two; none if few fit."""
+    cells = min(_STRIPS_SIDE, most_cells)
+    if cells < _LEAST_STRIPS_SIDE:
+        return []
+    return [_lay_strips(side * ladder.multiple, ladder) for side in (cells // 3, cells)]
+
+
+def _lay_strips(side: int, ladder: Ladder) -> WarmupCall:
+    """Return the call that computes a square on strips."""
+    strips = count_strip_pixels(np.ones((side, side), np.bool_), ladder.multiple)
+    return WarmupCall(1, side, side, strips=strips)
+
+
+def fit_cost(measured: Sequence[TimedCall]) -> BatchCost:
+    """Fit the cost of a model's calls to what was measured."""
+    whole = [
+        (call.pixels, seconds)
+        for call, seconds in measured
+        if call.keep is None and call.strips is None
+    ]
+    kept = [
+        (call.kept_pixels, call.pixels - call.kept_pixels, seconds)
+        for call, seconds in measured
+        if call.keep is not None
+    ]
+    on_strips = [(call.strips, seconds) for call, seconds in measured if call.strips is not None]
+    return BatchCost.fit(whole).fit_halo(kept).fit_strips(on_strips)
 
 
 def warm_up(
@@ -129,7 +197,7 @@ def warm_up(
     on_progress: Progress = _ignore_progress,
     runs: int = TIMED_RUNS,
     clock: Callable[[], float] = time.perf_counter,
-) -> list[Measurement]:
+) -> list[TimedCall]:
     """Run warm-up calls and measure their times.
 
     Args:
@@ -143,18 +211,18 @@ def warm_up(
         clock: Clock in seconds.
 
     Returns:
-        Pixels and seconds of each timed call, one measurement per worker.
+        Each timed call and its seconds, one measurement per worker.
 
     Raises:
         InferenceError: if the model fails.
     """
-    measured: list[Measurement] = []
+    measured: list[TimedCall] = []
     total = len(timed) + len(others)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="warm")
     try:
         for done, call in enumerate(timed, 1):
             futures = [pool.submit(_time_call, runtime, call, runs, clock) for _ in range(workers)]
-            measured += [(call.pixels, future.result()) for future in futures]
+            measured += [(call, future.result()) for future in futures]
             on_progress(done, total)
         once = [pool.submit(_time_call, runtime, call, 1, clock) for call in others]
         for done, future in enumerate(once, len(timed) + 1):
@@ -172,7 +240,8 @@ def _time_call(runtime: Runtime, call: WarmupCall, runs: int, clock: Callable[[]
     times = []
     for _ in range(_limit_runs(runs, call.pixels)):
         began_s = clock()
-        runtime.run(images, masks, probabilities=False)
+        options = {"keep": call.keep} if call.strips is None else {"on_strips": True}
+        runtime.run(images, masks, probabilities=False, **options)
         times.append(clock() - began_s)
     return min(times)
 

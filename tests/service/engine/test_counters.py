@@ -43,3 +43,11 @@ def test_what_was_read_does_not_change_any_more():
 
     assert before.batches[4].infer.count == 1
     assert counters.read("a", "1").batches[4].infer.count == 2
+
+
+def test_busy_time_is_that_of_all_steps_of_all_calls_of_all_models():
+    counters = EngineCounters()
+    counters.count_call(RECORD)
+    counters.count_call(RECORD._replace(model="b", windows=1))
+
+    assert counters.sum_busy_s() == 2 * (0.5 + 1.0 + 0.25)

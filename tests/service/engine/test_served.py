@@ -4,6 +4,7 @@ import pytest
 
 from service.core.cost import BatchCost
 from service.core.cost_correction import WINDOW
+from service.core.placement import Canvas
 from service.runtime.fake import FakeRuntime
 from tests.service.engine.test_admission_gate import fill_queue
 from tests.service.engine.test_segmenter import (
@@ -25,9 +26,9 @@ class Ticking(FakeRuntime):
         super().__init__()
         self.slowness, self.now_s = slowness, 0.0
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         self.now_s += self.slowness * (1e-3 + 1e-6 * masks.size)
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
 
 def segment_often(model, calls):
@@ -44,11 +45,11 @@ def segment_often(model, calls):
 @pytest.mark.parametrize("slowness", [1 / 3, 3])
 def test_calls_correct_what_the_calibration_predicts(slowness):
     model = serve_model(Ticking(slowness), cost=COST)
-    assert model.predict_s(64, 64) == pytest.approx(1e-3 + 4096e-6)
+    assert model.predict_s(Canvas((64, 64))) == pytest.approx(1e-3 + 4096e-6)
 
     segment_often(model, 100)
 
-    assert model.predict_s(64, 64) == pytest.approx(slowness * (1e-3 + 4096e-6))
+    assert model.predict_s(Canvas((64, 64))) == pytest.approx(slowness * (1e-3 + 4096e-6))
     assert model.predict_call_s(9999) == pytest.approx(slowness * (1e-3 + 9999e-6))
 
 
@@ -62,7 +63,7 @@ def test_a_model_that_is_not_calibrated_because_it_breaks_the_contract_is_correc
 
     asyncio.run(scenario())
 
-    assert model.predict_s(20, 30) == pytest.approx(100 * (1e-3 + 600e-6))
+    assert model.predict_s(Canvas((20, 30))) == pytest.approx(100 * (1e-3 + 600e-6))
 
 
 def test_what_windows_cost_beside_each_other_does_not_change():
@@ -71,7 +72,7 @@ def test_what_windows_cost_beside_each_other_does_not_change():
     segment_often(model, 100)
 
     assert model.cost == COST
-    assert model.price_window(64, 64) == pytest.approx(1e-3 + 4096e-6)
+    assert model.price(Canvas((64, 64))) == pytest.approx(1e-3 + 4096e-6)
 
 
 def test_each_model_has_its_own_correction():
@@ -79,7 +80,7 @@ def test_each_model_has_its_own_correction():
 
     segment_often(slow, 100)
 
-    assert other.predict_s(4, 4) == pytest.approx(1e-3 + 16e-6)
+    assert other.predict_s(Canvas((4, 4))) == pytest.approx(1e-3 + 16e-6)
 
 
 def test_windows_leave_the_queue_with_the_seconds_that_they_were_queued_with():
@@ -94,7 +95,7 @@ def test_windows_leave_the_queue_with_the_seconds_that_they_were_queued_with():
             tasks = await fill_queue(segmenter, model)
             before_s = measure()
             for _ in range(WINDOW):
-                model.note_call(16, 3 * model.cost.predict(16))
+                model.note_call(Canvas((4, 4)), 1, 3 * model.cost.predict(16))
             queued_s = measure()
             tasks.append(asyncio.create_task(segmenter.segment(model, fill_sample(4, 4))))
             await let_others_run()

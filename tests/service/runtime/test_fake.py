@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import generic_filter
 
+from lacuna.windows.window import Window
 from service.runtime.fake import FakeRuntime
 from tests.support.strategies import FILLS, make_scene
 
@@ -39,3 +40,12 @@ def test_probabilities_are_one_for_the_label_and_zero_where_invalid():
 def test_probabilities_are_given_only_to_those_who_ask():
     scene = make_scene(9, 12, 0.5, seed=1, channels=1)
     assert FakeRuntime().run(scene.image[None], scene.mask[None], probabilities=False)[1] is None
+
+
+def test_a_window_that_is_kept_has_the_outputs_of_the_whole():
+    scene = make_scene(17, 22, 0.6, seed=2, channels=1)
+    images, masks, keep = scene.image[None], scene.mask[None], Window(3, 5, 9, 17)
+    whole = FakeRuntime().run(images, masks, probabilities=True)
+    labels, scores = FakeRuntime(can_keep=True).run(images, masks, probabilities=True, keep=keep)
+    np.testing.assert_array_equal(labels, whole.labels[:, 3:12, 5:22], strict=True)
+    np.testing.assert_array_equal(scores, whole.probabilities[:, 3:12, 5:22], strict=True)

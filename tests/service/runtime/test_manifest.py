@@ -191,3 +191,20 @@ def test_class_ids_out_of_order_are_told_beside_other_faults(tmp_path):
 def test_a_fault_in_one_class_is_not_told_as_a_lack_of_classes(tmp_path):
     message = read_faults(tmp_path, {"classes": [{"id": 0, "name": "a", "color": "red"}]})
     assert "at least 1 item" not in message
+
+
+@pytest.mark.parametrize(
+    ("tiles", "words"),
+    [
+        ({"height": 64, "width": 32, "overlap": 32}, "less than the sides, 64 × 32; it is 32"),
+        ({"height": 64, "width": 0, "overlap": 0}, "tiles.width"),
+        ({"height": 64, "width": 64}, "tiles.overlap: Field required"),
+    ],
+)
+def test_tiles_must_overlap_by_less_than_their_sides(tmp_path, tiles, words):
+    assert words in read_faults(tmp_path, {"tiles": tiles})
+
+
+def test_a_model_of_one_size_says_its_tiles(tmp_path):
+    tiles = {"height": 64, "width": 32, "overlap": 31}
+    assert read_manifest(write(tmp_path, {**GOOD, "tiles": tiles})).tiles.model_dump() == tiles

@@ -1,21 +1,32 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from service.core.cost import BatchCost
 from service.engine.lifecycle.calibration import Calibration, CalibrationStore
 from service.engine.lifecycle.preparation import Preparation
 from service.engine.lifecycle.warmup import WarmupPolicy
+from service.engine.process_memory import ProcessMemory
+from service.engine.served import UNCALIBRATED
 from service.engine.thread_allocation import ThreadAllocation
+from service.runtime.precision import Agreement
 from service.runtime.probe import Check, ContractReport
+from service.runtime.seams import Seams
 from tests.support.runtimes import Recording
 
 FOUND = Calibration(
-    ContractReport((Check("canvas", True, "0 of 9 differ"), Check("radius", False, "51"))),
+    ContractReport(
+        (Check("canvas", True, "0 of 9 differ"), Check("radius", False, "51")),
+        Seams(16, 3, 900, 0.125),
+    ),
     BatchCost(3e-4, 5e-7),
+    pixel_bytes=730.5,
+    agreement=(Agreement("random", 9, 1, 0.25), Agreement("samples", 7, 0, 0.0)),
 )
 ALLOCATION = ThreadAllocation(2, 1)
+WARMUP = WarmupPolicy(pixels=64)
 
 
 @pytest.fixture
@@ -52,29 +63,45 @@ def test_a_damaged_file_counts_as_none(tmp_path, text, caplog):
 
 GOOD_COST = {"call_s": 3e-4, "pixel_s": 5e-7}
 GOOD_CHECK = {"name": "canvas", "passed": True, "detail": "0 of 9 differ"}
+GOOD = {"contract": [GOOD_CHECK], "cost": GOOD_COST, "pixel_bytes": 730.5}
 
 
 @pytest.mark.parametrize(
-    ("contract", "cost"),
+    "bad",
     [
-        ([], GOOD_COST),
-        ([GOOD_CHECK | {"passed": "false"}], GOOD_COST),
-        ([GOOD_CHECK | {"passed": 1}], GOOD_COST),
-        ([GOOD_CHECK], GOOD_COST | {"pixel_s": 0}),
-        ([GOOD_CHECK], GOOD_COST | {"call_s": "3e-4"}),
-        ([GOOD_CHECK], GOOD_COST | {"call_s": math.nan}),
+        {"contract": []},
+        {"contract": [GOOD_CHECK | {"passed": "false"}]},
+        {"contract": [GOOD_CHECK | {"passed": 1}]},
+        {"cost": GOOD_COST | {"pixel_s": 0}},
+        {"cost": GOOD_COST | {"call_s": "3e-4"}},
+        {"cost": GOOD_COST | {"call_s": math.nan}},
+        {"seams": {"overlap": 16}},
+        {"seams": {"overlap": "16", "differing": 3, "pixels": 900, "shift": 0.125}},
+        {"pixel_bytes": -1},
+        {"pixel_bytes": "730"},
+        {"pixel_bytes": math.inf},
+        {"pixel_bytes": math.nan},
     ],
 )
-def test_a_calibration_that_cannot_be_counts_as_none(tmp_path, contract, cost):
-    (tmp_path / "abc.json").write_text(json.dumps({"contract": contract, "cost": cost}))
+def test_a_calibration_that_cannot_be_counts_as_none(tmp_path, bad):
+    (tmp_path / "abc.json").write_text(json.dumps(GOOD | bad))
 
     assert CalibrationStore(tmp_path).read("abc") is None
 
 
 def test_a_good_calibration_is_read(tmp_path):
-    (tmp_path / "abc.json").write_text(json.dumps({"contract": [GOOD_CHECK], "cost": GOOD_COST}))
+    (tmp_path / "abc.json").write_text(json.dumps(GOOD))
 
-    assert CalibrationStore(tmp_path).read("abc").contract.holds
+    found = CalibrationStore(tmp_path).read("abc")
+
+    assert found.contract.holds
+    assert found.pixel_bytes == 730.5
+
+
+def test_an_agreement_that_cannot_be_counts_as_none(tmp_path):
+    (tmp_path / "abc.json").write_text(json.dumps(GOOD | {"agreement": [{"pixels": 1}]}))
+
+    assert CalibrationStore(tmp_path).read("abc") is None
 
 
 @pytest.mark.parametrize("byte", [0x00, 0xFF])
@@ -118,6 +145,13 @@ def test_another_layout_is_another_key(model):
     assert CalibrationStore(allocation=ALLOCATION).compute_key(model) != other.compute_key(model)
 
 
+def test_another_precision_is_another_key(model):
+    store = CalibrationStore(allocation=ALLOCATION)
+
+    assert store.compute_key(model) == store.compute_key(model, "float32")
+    assert store.compute_key(model) != store.compute_key(model, "bfloat16")
+
+
 def test_a_model_that_was_calibrated_before_is_neither_checked_nor_timed_again(tmp_path, model):
     runtimes = []
 
@@ -134,3 +168,92 @@ def test_a_model_that_was_calibrated_before_is_neither_checked_nor_timed_again(t
     assert second < first / 3
     assert len(list((tmp_path / "cache").iterdir())) == 1
     assert cost == CalibrationStore(tmp_path / "cache").read(store.compute_key(model)).cost
+
+
+def prepare(model, cache, warmup=None, runtime=None):
+    """Prepare a model, and return it with the shapes of the calls."""
+    runtime = runtime or Recording()
+    preparation = Preparation(model.parents[1], lambda _: runtime, warmup, CalibrationStore(cache))
+    served = preparation.prepare("model", "1", lambda done, total: None)
+    return served, runtime.shapes
+
+
+def test_without_a_warm_up_a_model_that_was_checked_before_is_not_run(tmp_path, model):
+    _, first = prepare(model, tmp_path / "cache")
+    _, second = prepare(model, tmp_path / "cache")
+
+    assert first
+    assert second == []
+
+
+def test_a_model_that_was_only_checked_is_timed_but_not_checked_again(tmp_path, model):
+    checked, check = prepare(model, tmp_path / "cache")
+    timed, rest = prepare(model, tmp_path / "cache", WARMUP)
+    _, all_of_it = prepare(model, tmp_path / "empty", WARMUP)
+
+    assert checked.cost == UNCALIBRATED != timed.cost
+    assert len(rest) == len(all_of_it) - len(check)
+    (file,) = (tmp_path / "cache").iterdir()
+    assert CalibrationStore(tmp_path / "cache").read(file.stem).cost == timed.cost
+
+
+class Dimmed(Recording):
+    """Is less sure on a large canvas."""
+
+    def run(self, images, masks, *, probabilities, keep=None):
+        output = super().run(images, masks, probabilities=probabilities, keep=keep)
+        if not probabilities:
+            return output
+        return output._replace(probabilities=output.probabilities / np.float32(masks.shape[2]))
+
+
+def test_that_a_model_breaks_the_promise_is_remembered_too(tmp_path, model):
+    first, _ = prepare(model, tmp_path / "cache", WARMUP, Dimmed())
+    second, calls = prepare(model, tmp_path / "cache", WARMUP, Dimmed())
+
+    assert not first.contract.holds
+    assert second.contract == first.contract
+    assert calls == []
+
+
+def test_the_memory_of_calls_is_measured_once_and_reserved_at_every_start(tmp_path, model):
+    used_bytes, free_bytes = 10**9, 0
+
+    class Hungry(Recording):
+        def run(self, images, masks, *, probabilities, keep=None):
+            nonlocal free_bytes
+            free_bytes = max(free_bytes, 100 * masks.size)
+            return super().run(images, masks, probabilities=probabilities, keep=keep)
+
+    def return_free():
+        nonlocal free_bytes
+        free_bytes = 0
+
+    def prepare():
+        memory = ProcessMemory(10**10, 10**6, lambda: used_bytes + free_bytes, return_free)
+        store = CalibrationStore(tmp_path / "cache")
+        policy = WarmupPolicy(pixels=64, window_pixels=64 * 64)
+        preparation = Preparation(
+            model.parents[1], lambda _: Hungry(), policy, store, memory=memory
+        )
+        preparation.prepare("model", "1", lambda done, total: None)
+        return memory.measure_free_bytes()
+
+    expected = 0.85 * (10**10 - 10**9 - 100 * 10**6)
+    assert prepare() == pytest.approx(expected, abs=1)
+    assert free_bytes == 0
+    assert prepare() == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize(("limit_bytes", "warns"), [(10**9, True), (10**10, False)])
+def test_a_model_that_leaves_too_little_memory_for_requests_is_warned_of(
+    model, caplog, limit_bytes, warns
+):
+    memory = ProcessMemory(limit_bytes, 10**6, lambda: 9 * 10**8, lambda: None)
+    preparation = Preparation(
+        model.parents[1], lambda _: Recording(), WarmupPolicy(pixels=64), memory=memory
+    )
+
+    preparation.prepare("model", "1", lambda done, total: None)
+
+    assert ("too little memory for requests" in caplog.text) == warns

@@ -10,8 +10,8 @@ from service.engine.lifecycle.near_misses import list_ignored
 from service.engine.lifecycle.scan import scan_model
 from tests.support.repositories import write_version
 
-REPOSITORY_RULE = "a model repository must hold <model>/<version>/saved_model.pb; "
-VERSION_RULE = "the folder of a version must hold saved_model.pb; "
+REPOSITORY_RULE = "a model repository must hold <model>/<version>/saved_model.pb or model.onnx; "
+VERSION_RULE = "the folder of a version must hold saved_model.pb or model.onnx; "
 NOBODY = 65534
 
 
@@ -62,10 +62,12 @@ def test_the_layout_of_the_rule_is_right(tmp_path):
     assert list_ignored(tmp_path) == []
 
 
-def test_a_graph_as_text_is_right(tmp_path):
-    touch(tmp_path, "m/1/saved_model.pbtxt")
+@pytest.mark.parametrize("name", ["saved_model.pbtxt", "model.onnx"])
+def test_a_graph_as_text_or_in_onnx_is_right(tmp_path, name):
+    touch(tmp_path, f"m/1/{name}")
 
     assert explain_version(tmp_path / "m" / "1") == ""
+    assert explain_repository(tmp_path) == ""
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,8 @@ def test_a_graph_as_text_is_right(tmp_path):
         (["m/saved_model.pb"], "", "saved_model.pb is in m: move its files to m/1"),
         (["m/0001/"], "", "m/0001 is no version, which has no leading zeros: name it 1"),
         (["m/00/"], "", "m/00 is no version, which has no leading zeros: name it 0"),
+        (["m/1/model.onnx"], "m", "1/model.onnx is in {}: give its parent"),
+        (["m/model.onnx"], "", "model.onnx is in m: move its files to m/1"),
         (["m/v1/saved_model.pb"], "", "m/v1 is no version, which is a number"),
         (["m/1"], "", "m/1 is a file"),
         (["m/model.h5"], "", "m/model.h5 is a Keras model: export it as a SavedModel"),
@@ -118,7 +122,7 @@ def test_what_a_repository_holds_instead_is_named(tmp_path, places, given, expec
 
 
 def test_each_model_of_a_repository_is_named(tmp_path):
-    touch(tmp_path, "a/01/", "b/saved_model.pb", "c/1", "d/model.onnx")
+    touch(tmp_path, "a/01/", "b/saved_model.pb", "c/1", "d/net.onnx")
 
     assert explain(explain_repository, tmp_path) == (
         "a/01 is no version, which has no leading zeros: name it 1; "
@@ -152,7 +156,15 @@ def test_what_is_ignored_beside_models_is_listed(tmp_path):
         (["m/1/notes.txt"], "m/1", "{} holds none"),
         (["m/1.zip"], "m/1.zip", "{} is an archive: unpack it"),
         (["m/1/m.keras"], "m/1", "{}/m.keras is a Keras model: export it as a SavedModel"),
-        (["m/1/m.onnx"], "m/1", "{}/m.onnx is an ONNX model: export a SavedModel"),
+        (["m/1/m.onnx"], "m/1", "{}/m.onnx is an ONNX model: name it model.onnx"),
+        (["m/1/model.onnx", "m/1/saved_model.pb"], "m/1", "{} holds both: leave one"),
+        (
+            ["m/1/saved_model.pb/", "m/1/model.onnx"],
+            "m/1",
+            "saved_model.pb cannot be read: Is a directory",
+        ),
+        (["m/1/model.onnx"], "m", "the nearest is {}/1/model.onnx"),
+        (["m/1/model.onnx"], "m/1/model.onnx", "{} is the graph itself: give its folder"),
         (["m/1/saved_model.pb"], "m", "the nearest is {}/1/saved_model.pb"),
         (["m/1/saved_model.pb"], "", "the nearest is {}/m/1/saved_model.pb"),
         (

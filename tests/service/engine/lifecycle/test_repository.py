@@ -269,7 +269,9 @@ def test_a_repository_of_another_layout_is_explained_in_the_log(tmp_path, caplog
     run_repository(tmp_path / "m")
 
     (reason,) = read_log(caplog, "no models found")
-    assert reason.startswith("a model repository must hold <model>/<version>/saved_model.pb; ")
+    assert reason.startswith(
+        "a model repository must hold <model>/<version>/saved_model.pb or model.onnx; "
+    )
     assert reason.endswith(f"; 1/saved_model.pb is in {tmp_path / 'm'}: give its parent")
 
 

@@ -71,6 +71,18 @@ def get_reason(repository, version):
     return reason
 
 
+def test_the_only_model_in_the_repositorys_folder_is_loaded_when_it_comes_and_when_it_changes(
+    tmp_path,
+):
+    first = run_steps(tmp_path, write(tmp_path, ".", 3), poll_twice, names=("m",))
+    assert list_states(first) == {"m/1": "ready"}
+    assert get_number(first) == 3
+
+    second = run_steps(tmp_path, write(tmp_path, ".", 4), drained, names=("m",))
+    assert list_states(second) == {"m/1": "ready"}
+    assert get_number(second) == 4
+
+
 def test_a_new_version_is_taken_at_the_second_look_that_finds_it(tmp_path):
     write_version(tmp_path, "m/1")
     first = run_steps(tmp_path, write(tmp_path, "m/2"), refresh)
@@ -130,7 +142,7 @@ def test_a_folder_without_a_graph_says_what_it_waits_for(tmp_path):
         (tmp_path / "m" / "3").mkdir()
 
     repository = run_steps(tmp_path, begin, poll_twice)
-    assert get_reason(repository, "3") == "there is no saved_model.pb in it yet"
+    assert get_reason(repository, "3") == "there is no saved_model.pb or model.onnx in it yet"
 
 
 def test_a_broken_new_version_leaves_the_old_one_serving_and_says_why(tmp_path):
@@ -637,7 +649,7 @@ def test_a_failed_load_leaves_nothing_in_memory(tmp_path):
     made = []
 
     class Fails(Numbered):
-        def run(self, images, masks, *, probabilities):
+        def run(self, images, masks, *, probabilities, keep=None):
             raise InferenceError("no memory")
 
     def load(_):

@@ -5,6 +5,7 @@ import pytest
 from lacuna.errors import InvalidGraphError
 from service.engine.lifecycle.scan import (
     find_models,
+    find_version_folders,
     find_versions,
     locate_version,
     scan_model,
@@ -31,6 +32,50 @@ def test_a_folder_without_versions_is_no_model(tmp_path):
 def test_a_repository_that_is_not_there_has_no_models(tmp_path):
     assert find_models(tmp_path / "nowhere") == []
     assert scan_model(tmp_path / "nowhere", "m").snapshots == {}
+
+
+@pytest.mark.parametrize(
+    ("places", "given", "expected"),
+    [
+        (["m/2", "m/10"], "", {"2": "m/2", "10": "m/10"}),
+        (["m/2", "m/10"], "m", {"2": "m/2", "10": "m/10"}),
+        (["m/7"], "m/7", {"1": "m/7"}),
+        # A folder of the model's name decides, whatever else there is.
+        ([".", "3", "m/2"], "", {"2": "m/2"}),
+        # A SavedModel has folders of its own, which are no versions.
+        ([".", "3"], "", {"1": "."}),
+        (["other/1"], "", {}),
+    ],
+)
+def test_the_only_model_may_lie_in_the_repositorys_folder_itself(tmp_path, places, given, expected):
+    for place in places:
+        write_version(tmp_path, place)
+    root = tmp_path / given
+
+    assert find_version_folders(root, "m", is_only=True) == {
+        version: tmp_path / place for version, place in expected.items()
+    }
+    for version, place in expected.items():
+        assert locate_version(root, "m", version, is_only=True) == tmp_path / place
+    assert scan_model(root, "m", is_only=True).snapshots == {
+        version: take_snapshot(tmp_path / place) for version, place in expected.items()
+    }
+
+
+def test_one_model_of_several_never_lies_in_the_repositorys_folder(tmp_path):
+    write_version(tmp_path, "m/1")
+
+    assert scan_model(tmp_path / "m", "m").snapshots == {}
+    assert scan_model(tmp_path / "m" / "1", "m").snapshots == {}
+
+
+def test_a_file_of_the_only_model_that_is_a_link_out_of_its_folder_is_refused(tmp_path):
+    write_version(tmp_path, "m")
+    (tmp_path / "secret").touch()
+    (tmp_path / "m" / "asset").symlink_to(tmp_path / "secret")
+
+    with pytest.raises(InvalidGraphError, match=r"asset is a link that leads out of it"):
+        locate_version(tmp_path / "m", "x", "1", is_only=True)
 
 
 @pytest.mark.parametrize("name", ["../m", "..", "", "/", "m/1", "a\0b"])

@@ -1,0 +1,80 @@
+"""The C library's allocator: how it keeps memory for the next call, and gives it back.
+
+TensorFlow's own allocator keeps all that its largest calls ever took. Only the C library's can give
+memory back. By default that one asks the system anew for each array of 32 MB or more, and the
+system clears every page: large windows then take up to 1.7 times as long. So it is told to keep
+memory, and to give it back when the server is idle (docs/decisions/0029).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any, Protocol
+
+# Parameters of `mallopt`, from glibc's malloc.h.
+_MAX_FAST = 1
+_TRIM_THRESHOLD = -1
+_MMAP_THRESHOLD = -3
+_ARENA_MAX = -8
+
+_KEPT_BYTES = 160 << 20
+"""Smallest array that the system is asked for, and that it gets back at once. An intermediate array
+of the largest window, 1136² with 32 channels, has 165 MB. Bodies and images may have more."""
+
+_OPTIONS = {
+    # Freed parts of up to 128 bytes stay apart from their neighbours, and TensorFlow's aligned
+    # arrays leave one on each side. Gaps of the right size would then not be used again.
+    _MAX_FAST: 0,
+    # One arena for all threads, because others can only hold arrays of less than 64 MB.
+    # TensorFlow's allocator has one lock for all threads as well.
+    _ARENA_MAX: 1,
+    _MMAP_THRESHOLD: _KEPT_BYTES,
+    _TRIM_THRESHOLD: (1 << 31) - 1,
+}
+
+
+class Library(Protocol):
+    """Functions of glibc; other C libraries have none of them."""
+
+    def mallopt(self, parameter: int, value: int, /) -> int:
+        """Set a parameter of the allocator; return 0 if that is not possible."""
+
+    def malloc_trim(self, pad: int, /) -> int:
+        """Return free memory to the system."""
+
+
+def _find_library() -> Any:
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return library if hasattr(library, "malloc_trim") else None
+
+
+def tune_allocator(library: Library | None = None) -> bool:
+    """Let the C library's allocator keep memory, and TensorFlow use it.
+
+    Call it before other threads exist, and before TensorFlow is imported. If the variable
+    `TF_ONEDNN_USE_SYSTEM_ALLOCATOR` is set, it is kept.
+
+    Args:
+        library: C library; None for that of the process.
+
+    Returns:
+        False if the C library does not have such an allocator. TensorFlow then uses its own.
+    """
+    library = library or _find_library()
+    if library is None or not all(library.mallopt(*option) for option in _OPTIONS.items()):
+        return False
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
+    return True
+
+
+def return_free_memory(library: Library | None = None) -> None:
+    """Return all free memory to the system. That takes about 0.1 s for a gigabyte.
+
+    Args:
+        library: C library; None for that of the process.
+    """
+    library = library or _find_library()
+    if library is not None:
+        library.malloc_trim(0)
