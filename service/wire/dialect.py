@@ -39,14 +39,17 @@ class RequestHead(NamedTuple):
     """Request without its body.
 
     Attributes:
-        headers: headers by name; names are case-insensitive.
+        headers: headers by name; names are in lower case.
         query: parameters of the query.
         target: model that the path names; None if the body names it.
+        timeout_s: seconds that the client will still wait, as the transport says; None for no
+            limit.
     """
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     target: ModelTarget | None = None
+    timeout_s: float | None = None
 
 
 class Footprint(NamedTuple):

@@ -15,47 +15,12 @@ from lacuna.errors import (
 )
 from lacuna.excerpts import quote
 from lacuna.planes import PLANES
-from lacuna.raster.band_parameters import ALPHAS, parse_selection
+from lacuna.raster.band_parameters import parse_selection
 from lacuna.raster.bands import EVERY_BAND, BandSelection
 from lacuna.raster.nodata import NoData, parse_nodata
 
-NODATA_SCHEMA = {
-    "description": "value of missing pixels in place of those that the file names; none to ignore "
-    "these",
-    "anyOf": [{"type": "number"}, {"type": "string", "enum": ["none", "nan"]}],
-}
-"""Schema of the parameter `nodata`, for OpenAPI."""
-
-BANDS_SCHEMA = {
-    "description": "channels, as numbers from 1 or names, separated by commas; all bands but alpha "
-    "if it is missing",
-    "anyOf": [
-        {"type": "string"},
-        {"type": "array", "items": {"type": ["integer", "string"]}},
-    ],
-}
-"""Schema of the parameter `bands`, for OpenAPI."""
-
-ALPHA_SCHEMA = {
-    "description": "band that is alpha: the one tagged as such, that or else the last one, or none",
-    "type": "string",
-    "enum": list(ALPHAS),
-}
-"""Schema of the parameter `alpha`, for OpenAPI."""
-
 STRETCHES = ("none", "percentile")
 """Values of the parameter `stretch`."""
-
-ALSO_SCHEMA = {
-    "type": "string",
-    "description": f"planes beside the labels, of {', '.join(PLANES)}, separated by commas; only "
-    "where the type of the answer can hold them",
-    "examples": ["confidence,support"],
-}
-"""Schema of the parameter `also`, for OpenAPI."""
-
-STRETCH_SCHEMA = {"type": "string", "enum": list(STRETCHES)}
-"""Schema of the parameter `stretch`, for OpenAPI."""
 
 MAX_FIELD_BYTES = 4000
 """Most bytes of a parameter in a form. The numbers of 512 bands have 1939."""
@@ -84,6 +49,8 @@ class Parameters:
     bands: BandSelection = EVERY_BAND
     also: tuple[str, ...] = ()
 
+
+_NONE_GIVEN = Parameters()
 
 PARAMETERS = ("model", "version", "nodata", "timeout_s", "stretch", "bands", "alpha", "also")
 """Names of the parameters of a request."""
@@ -152,6 +119,8 @@ def merge_parameters(query: Mapping[str, Any], body: Mapping[str, Any]) -> Param
         MalformedRequestError: if a name is unknown or in both, or a value has the wrong type or
             range.
     """
+    if not query and not body:
+        return _NONE_GIVEN
     for name in query:
         if name in body:
             raise MalformedRequestError(

@@ -15,7 +15,7 @@ from lacuna.errors import (
 from lacuna.excerpts import list_names
 from lacuna.outputs import DEFAULT_TYPE, OutputType
 from lacuna.raster import npy
-from lacuna.raster.adapt import add_mask, find_valid
+from lacuna.raster.adapt import find_valid
 from lacuna.raster.images import ImageFile
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.masks import read_mask_file
@@ -139,8 +139,8 @@ class SegmentRequest:
         read_mask = self.image.read_mask
         expected = () if manifest is None else manifest.image.bands or ()
         raster = self.image.read_image(limits, replace(self.image.bands, expected=expected))
-        raster = add_mask(raster, None if read_mask is None else read_mask(limits))
-        return draw_preview(raster, find_valid(raster, self.image.nodata), shown)
+        mask = None if read_mask is None else read_mask(limits)
+        return draw_preview(raster, find_valid(raster, self.image.nodata, mask), shown)
 
 
 def make_request(

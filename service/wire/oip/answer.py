@@ -57,10 +57,15 @@ def render_infer(
     return Reply(headers, b"".join([text, *(np.ascontiguousarray(array).data for array in raw)]))
 
 
+def find_datatype(output: str) -> str:
+    """Return the datatype of an output, by its name."""
+    return "UINT8" if output == LABELS else "FP32"
+
+
 def _describe(output: RequestedOutput, arrays: Sequence[NDArray[Any]]) -> bytes:
     described = {
         "name": output.name,
-        "datatype": "UINT8" if output.name == LABELS else "FP32",
+        "datatype": find_datatype(output.name),
         "shape": [len(arrays), *arrays[0].shape],
     }
     if output.binary:

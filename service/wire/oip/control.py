@@ -66,7 +66,7 @@ def describe_index(
     ]
 
 
-def check_control(body: bytes | bytearray) -> None:
+def check_body(body: bytes | bytearray) -> None:
     """Check the body of `POST /v2/repository/models/{name}/load` or `/unload`.
 
     Args:
@@ -79,7 +79,15 @@ def check_control(body: bytes | bytearray) -> None:
     if not body:
         return
     content = read_object(body, ImageLimits())
-    parameters = read_member(content, "parameters", dict, "the request") or {}
+    check_parameters(read_member(content, "parameters", dict, "the request") or {})
+
+
+def check_parameters(parameters: Iterable[str]) -> None:
+    """Check the names of the parameters of a load or an unload.
+
+    Raises:
+        MalformedRequestError: if one would change the model.
+    """
     unknown = sorted(set(parameters) - _ALLOWED_PARAMETERS)
     if unknown:
         raise MalformedRequestError(

@@ -56,8 +56,7 @@ def read_inputs(inputs: list[Any], raw: memoryview) -> dict[str, Tensor]:
     for given in inputs:
         if not isinstance(given, dict):
             raise MalformedRequestError(f"an input must be an object; it is {quote(given)}")
-        name = _read_name(given, tensors)
-        datatype, shape = _read_datatype(given, name), _read_shape(given, name)
+        name, datatype, shape = read_description(given, tensors)
         size = _read_size(given, name)
         if size is None:
             data: memoryview | list[Any] = _read_data(given, name)
@@ -72,6 +71,22 @@ def read_inputs(inputs: list[Any], raw: memoryview) -> dict[str, Tensor]:
             f"are {len(raw)}"
         )
     return tensors
+
+
+def read_description(
+    given: dict[str, Any], before: Mapping[str, Tensor]
+) -> tuple[str, str, tuple[int, ...]]:
+    """Read the name, datatype and shape of an input.
+
+    Args:
+        given: input of a request, without its data.
+        before: inputs that were read before it.
+
+    Raises:
+        MalformedRequestError: if it is unknown or present twice, or has a wrong datatype or shape.
+    """
+    name = _read_name(given, before)
+    return name, _read_datatype(given, name), _read_shape(given, name)
 
 
 def _read_name(given: dict[str, Any], before: Mapping[str, Tensor]) -> str:
@@ -108,12 +123,21 @@ def _read_shape(given: dict[str, Any], name: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _read_size(given: dict[str, Any], name: str) -> int | None:
-    parameters = read_member(given, "parameters", dict, name) or {}
+def check_in_body(name: str, parameters: Mapping[str, Any]) -> None:
+    """Check that the data of an input is in the request.
+
+    Raises:
+        MalformedRequestError: if it is in shared memory.
+    """
     if "shared_memory_region" in parameters:
         raise MalformedRequestError(
             f"data of {name} must be in the body; it is in shared memory, which is not supported"
         )
+
+
+def _read_size(given: dict[str, Any], name: str) -> int | None:
+    parameters = read_member(given, "parameters", dict, name) or {}
+    check_in_body(name, parameters)
     size = read_member(parameters, "binary_data_size", int, f"{name}'s parameters")
     return None if size is None else int(size)
 

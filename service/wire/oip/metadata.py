@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lacuna.raster.band_parameters import write_bands
+from service.core.model_formats import ModelFormat
 from service.runtime.manifest import Manifest
 from service.wire.batch import MAX_IMAGES
-
-PLATFORM = "tensorflow_savedmodel"
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -34,7 +33,7 @@ def describe_server(version: str) -> dict[str, Any]:
 
 
 def describe_model(
-    name: str, versions: Sequence[str], manifest: Manifest, image_pixels: int
+    name: str, versions: Sequence[str], kind: ModelFormat, manifest: Manifest, image_pixels: int
 ) -> dict[str, Any]:
     """Return the answer to `GET /v2/models/{name}`.
 
@@ -43,13 +42,14 @@ def describe_model(
     Args:
         name: name of the model.
         versions: versions in service.
+        kind: format of the requested version.
         manifest: manifest of the requested version.
         image_pixels: maximum height × width of an image.
     """
     return {
         "name": name,
         "versions": list(versions),
-        "platform": PLATFORM,
+        "platform": kind.platform,
         "inputs": [
             {"name": tensor, "datatype": datatype, "shape": [-1, *sides]}
             for tensor, datatype, sides in _list_inputs(manifest)
@@ -62,20 +62,23 @@ def describe_model(
     }
 
 
-def describe_config(name: str, manifest: Manifest, image_pixels: int) -> dict[str, Any]:
+def describe_config(
+    name: str, kind: ModelFormat, manifest: Manifest, image_pixels: int
+) -> dict[str, Any]:
     """Return the answer to `GET /v2/models/{name}/config`.
 
     `dims` are those of one image, because `max_batch_size` is more than 0.
 
     Args:
         name: name of the model.
+        kind: format of the requested version.
         manifest: manifest of the requested version.
         image_pixels: maximum height × width of an image.
     """
     return {
         "name": name,
-        "platform": PLATFORM,
-        "backend": "tensorflow",
+        "platform": kind.platform,
+        "backend": kind.backend,
         "max_batch_size": MAX_IMAGES,
         "input": [
             {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from lacuna.errors import MalformedRequestError
@@ -11,6 +13,11 @@ from service.wire.json_object import read_member
 from service.wire.outputs import LABELS, estimate_pixel_bytes
 
 OUTPUTS = (LABELS, *PLANES)
+
+DEFAULT_OUTPUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"all": OUTPUTS, "labels": (LABELS,)}
+)
+"""Outputs of a request that names none, by the value of the setting."""
 
 
 class RequestedOutput(NamedTuple):
@@ -33,16 +40,18 @@ class RequestedOutput(NamedTuple):
         return estimate_pixel_bytes(self.name, classes, as_text=not self.binary)
 
 
-def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[RequestedOutput]:
+def read_outputs(
+    content: dict[str, Any], parameters: dict[str, Any], default: Sequence[str] = OUTPUTS
+) -> list[RequestedOutput]:
     """Read the requested outputs.
 
     Args:
         content: JSON object of the request.
         parameters: parameters of the request.
+        default: outputs of a request that names none.
 
     Returns:
-        Outputs in the order of the request. A request that names no outputs gets labels only,
-        because planes are many times as large.
+        Outputs in the order of the request.
 
     Raises:
         MalformedRequestError: if an output is unknown or present twice, or is requested in a form
@@ -53,12 +62,27 @@ def read_outputs(content: dict[str, Any], parameters: dict[str, Any]) -> list[Re
         _read_output(given, binary)
         for given in read_member(content, "outputs", list, "the request") or []
     ]
+    return choose_outputs(wanted, [RequestedOutput(name, binary) for name in default])
+
+
+def choose_outputs(
+    wanted: list[RequestedOutput], default: list[RequestedOutput]
+) -> list[RequestedOutput]:
+    """Return the outputs that a request names, or the default if it names none.
+
+    Args:
+        wanted: outputs that the request names.
+        default: outputs of a request that names none.
+
+    Raises:
+        MalformedRequestError: if an output is named twice.
+    """
     names = [output.name for output in wanted]
     if len(set(names)) < len(names):
         raise MalformedRequestError(
             f"a request must name each output once; it names {list_names(names)}"
         )
-    return wanted or [RequestedOutput(LABELS, binary)]
+    return wanted or default
 
 
 def _read_output(given: Any, binary: bool) -> RequestedOutput:

@@ -6,6 +6,7 @@ JSON, followed by the raw bytes of each input that has `binary_data_size`, in th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from service.wire.batch import ImageInput, check_count, check_pixels, read_sampl
 from service.wire.dialect import Footprint, ModelTarget
 from service.wire.json_object import estimate_parse_bytes, read_member, read_object
 from service.wire.oip.inputs import read_inputs
-from service.wire.oip.outputs import RequestedOutput, read_outputs
+from service.wire.oip.outputs import OUTPUTS, RequestedOutput, read_outputs
 from service.wire.oip.tensors import Tensor
 from service.wire.outputs import LABELS
 
@@ -59,7 +60,7 @@ class InferRequest:
         priority: priority; larger numbers run first, 0 is the default.
         decodes_inline: True if decoding is faster on the event loop than in a thread.
         bands: channels of the images that are wanted.
-        target: always None, because the path names the model.
+        target: model that the message names; None if the path of the request does.
         stretch: always `none`; the protocol has no parameter for it.
     """
 
@@ -129,7 +130,10 @@ class InferRequest:
 
 
 def parse_infer(
-    header_length: str | None, body: bytes | bytearray, limits: ImageLimits
+    header_length: str | None,
+    body: bytes | bytearray,
+    limits: ImageLimits,
+    default_outputs: Sequence[str] = OUTPUTS,
 ) -> InferRequest:
     """Parse a request.
 
@@ -137,6 +141,7 @@ def parse_infer(
         header_length: value of the header `Inference-Header-Content-Length`; None if it is missing.
         body: whole body, decompressed.
         limits: limits of the images.
+        default_outputs: outputs of a request that names none.
 
     Raises:
         RequestError: if the request is malformed or too large.
@@ -152,6 +157,39 @@ def parse_infer(
         ) from error
     parameters = read_member(content, "parameters", dict, "the request") or {}
     tensors = read_inputs(read_member(content, "inputs", list, "the request") or [], raw)
+    return make_request(
+        tensors,
+        read_outputs(content, parameters, default_outputs),
+        parameters,
+        read_member(content, "id", str, "the request"),
+        decodes_inline=parses_inline(header_length, len(body)),
+    )
+
+
+def make_request(
+    tensors: Mapping[str, Tensor],
+    outputs: list[RequestedOutput],
+    parameters: dict[str, Any],
+    request_id: str | None,
+    *,
+    decodes_inline: bool,
+    target: ModelTarget | None = None,
+    waits_s: float | None = None,
+) -> InferRequest:
+    """Make a request of its parts.
+
+    Args:
+        tensors: inputs by name.
+        outputs: requested outputs, at least one.
+        parameters: parameters of the request.
+        request_id: id that the answer repeats; None for none.
+        decodes_inline: True if decoding is faster on the event loop than in a thread.
+        target: model that the message names; None if the path of the request does.
+        waits_s: seconds that the client will still wait, as the transport says; None for no limit.
+
+    Raises:
+        MalformedRequestError: if there is no image, or a parameter is malformed.
+    """
     if "image" not in tensors:
         raise MalformedRequestError(
             f"inputs must have an image; they have {', '.join(tensors) or 'none'}"
@@ -159,12 +197,13 @@ def parse_infer(
     return InferRequest(
         tensors["image"],
         tensors.get("mask"),
-        read_outputs(content, parameters),
-        read_member(content, "id", str, "the request"),
-        _read_timeout(parameters),
+        outputs,
+        request_id,
+        _read_timeout(parameters, waits_s),
         _read_priority(parameters),
-        parses_inline(header_length, len(body)),
+        decodes_inline,
         parse_selection(parameters.get("bands"), parameters.get("alpha")),
+        target,
     )
 
 
@@ -208,9 +247,11 @@ def _is_length(header_length: str) -> bool:
     return header_length.isascii() and header_length.isdigit() and len(header_length) < 20
 
 
-def _read_timeout(parameters: dict[str, Any]) -> float | None:
+def _read_timeout(parameters: dict[str, Any], waits_s: float | None) -> float | None:
     timeout_us = _read_whole(parameters, "timeout")
-    return timeout_us / 1e6 if timeout_us else None
+    if not timeout_us:
+        return waits_s
+    return timeout_us / 1e6 if waits_s is None else min(timeout_us / 1e6, waits_s)
 
 
 def _read_priority(parameters: dict[str, Any]) -> int:

@@ -26,12 +26,16 @@ _STATES: Mapping[str, str] = MappingProxyType(
 _METHOD = "tensorflow/serving/predict"
 
 
-def describe_status(versions: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+def describe_status(name: str, versions: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
     """Return the answer to `GET /v1/models/{name}`.
 
+    Besides the states of TensorFlow Serving it has `name` and `ready` of KServe's V1 protocol.
+
     Args:
+        name: name of the model.
         versions: version, state and reason of each version, lowest first.
     """
+    known = list(versions)
     described = [
         {
             "version": version,
@@ -41,9 +45,13 @@ def describe_status(versions: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
                 "error_message": reason,
             },
         }
-        for version, state, reason in versions
+        for version, state, reason in known
     ]
-    return {"model_version_status": described[::-1]}
+    return {
+        "name": name,
+        "ready": any(state == "ready" for _, state, _ in known),
+        "model_version_status": described[::-1],
+    }
 
 
 def describe_metadata(name: str, version: str, manifest: Manifest) -> dict[str, Any]:

@@ -37,7 +37,7 @@ SIGNATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Outputs of each signature."""
 
-_INPUTS = ("image", "mask")
+INPUTS = ("image", "mask")
 
 _MAX_INLINE_BYTES = 64 * 1024
 """Largest body that is parsed on the event loop. For larger ones, a thread is faster."""
@@ -51,11 +51,13 @@ class PredictRequest:
         images: images of the request.
         outputs: names of the requested outputs.
         by_rows: True if the request has `instances`, False if it has `inputs`.
-        timeout_s: always None; the protocol has no timeouts.
+        timeout_s: seconds that the client will wait; None for no limit. JSON has no timeouts.
         priority: always 0; the protocol has no priorities.
         decodes_inline: True if decoding is faster on the event loop than in a thread.
-        target: always None, because the path names the model.
+        target: model that the message names; None if the path of the request does.
         stretch: `none`, because the protocol has no parameter for it; a platform's may.
+        as_tensors: True for answers of tensors, and images of one size; False for JSON.
+        signature: name of the signature.
     """
 
     images: Sequence[ImageInput]
@@ -66,6 +68,8 @@ class PredictRequest:
     decodes_inline: bool = False
     target: ModelTarget | None = None
     stretch: str = "none"
+    as_tensors: bool = False
+    signature: str = DEFAULT_SIGNATURE
 
     @property
     def planes(self) -> tuple[str, ...]:
@@ -91,7 +95,8 @@ class PredictRequest:
             classes: number of classes of the model.
         """
         return pixels * sum(
-            estimate_pixel_bytes(name, classes, as_text=True) for name in self.outputs
+            estimate_pixel_bytes(name, classes, as_text=not self.as_tensors)
+            for name in self.outputs
         )
 
     def read_samples(self, manifest: Manifest, limits: ImageLimits) -> list[Sample]:
@@ -105,7 +110,10 @@ class PredictRequest:
             RequestError: if an image or mask is malformed or too large, or they do not match each
                 other or the model, or if the images cannot be stretched.
         """
-        return read_samples(self.images, manifest, limits, self.stretch)
+        samples = read_samples(self.images, manifest, limits, self.stretch)
+        if self.as_tensors:
+            _check_sizes(samples)
+        return samples
 
 
 def parse_predict(body: bytes | bytearray, limits: ImageLimits) -> PredictRequest:
@@ -138,11 +146,7 @@ def read_predict(
     Raises:
         RequestError: if the request is malformed or too large.
     """
-    signature = read_member(content, "signature_name", str, "the request") or DEFAULT_SIGNATURE
-    if signature not in SIGNATURES:
-        raise MalformedRequestError(
-            f"signature_name must be one of {', '.join(SIGNATURES)}; it is {signature[:100]}"
-        )
+    signature = choose_signature(read_member(content, "signature_name", str, "the request"))
     if ("instances" in content) == ("inputs" in content):
         raise MalformedRequestError(
             "the request must have instances or inputs; it has "
@@ -152,8 +156,26 @@ def read_predict(
     given = _read_rows(content["instances"]) if by_rows else _read_columns(content["inputs"])
     images = [make_image_input(image, mask, nodata, bands, strict=True) for image, mask in given]
     return PredictRequest(
-        images, SIGNATURES[signature], by_rows, decodes_inline=parses_inline(body_bytes)
+        images,
+        SIGNATURES[signature],
+        by_rows,
+        decodes_inline=parses_inline(body_bytes),
+        signature=signature,
     )
+
+
+def choose_signature(name: str | None) -> str:
+    """Return the signature that a request names, or the default if it names none.
+
+    Raises:
+        MalformedRequestError: if there is no such signature.
+    """
+    signature = name or DEFAULT_SIGNATURE
+    if signature not in SIGNATURES:
+        raise MalformedRequestError(
+            f"signature_name must be one of {', '.join(SIGNATURES)}; it is {signature[:100]}"
+        )
+    return signature
 
 
 def parses_inline(body_bytes: int) -> bool:
@@ -179,7 +201,7 @@ def _read_columns(columns: Any) -> list[tuple[Any, Any]]:
     if not _is_named(columns):
         columns = {"image": columns}
     _check_names(columns, "inputs")
-    image, mask = (read_member(columns, name, list, "inputs") for name in _INPUTS)
+    image, mask = (read_member(columns, name, list, "inputs") for name in INPUTS)
     check_count(len(image or []))
     if mask is None:
         return [(value, None) for value in image]
@@ -197,7 +219,7 @@ def _is_named(value: Any) -> bool:
 
 def _check_names(given: dict[str, Any], what: str) -> None:
     for name in given:
-        if name not in _INPUTS:
+        if name not in INPUTS:
             raise MalformedRequestError(
                 f"{what} must have only image and mask; {name[:100]} is neither"
             )
@@ -205,4 +227,14 @@ def _check_names(given: dict[str, Any], what: str) -> None:
         found = [name for name, value in given.items() if value is not None]
         raise MalformedRequestError(
             f"{what} must have an image; it has {', '.join(found) or 'none'}"
+        )
+
+
+def _check_sizes(samples: Sequence[Sample]) -> None:
+    """Check that the answers for all images fit into one tensor."""
+    sizes = {sample.size for sample in samples}
+    if len(sizes) > 1:
+        told = " and ".join(f"{height}×{width}" for height, width in sorted(sizes)[:2])
+        raise MalformedRequestError(
+            f"the images of a request must have one size, because a tensor has; they have {told}"
         )

@@ -1,10 +1,11 @@
 import pytest
 
 from lacuna.errors import MalformedRequestError
+from service.core.model_formats import ONNX, SAVED_MODEL
 from service.core.statistics import BatchRecord, EngineStatistics, ModelStatistics
 from service.engine.lifecycle.version_lifecycle import ModelState
 from service.runtime.fake import FAKE_MANIFEST
-from service.wire.oip.control import STATES, check_control, describe_index, wants_ready_only
+from service.wire.oip.control import STATES, check_body, describe_index, wants_ready_only
 from service.wire.oip.metadata import describe_config, describe_model, describe_server
 from service.wire.oip.statistics import describe_statistics
 
@@ -19,7 +20,7 @@ def test_the_server_says_what_it_can():
 
 
 def test_a_model_says_what_it_takes_and_gives():
-    assert describe_model("fake", ["1", "2"], FAKE_MANIFEST, 1000) == {
+    assert describe_model("fake", ["1", "2"], SAVED_MODEL, FAKE_MANIFEST, 1000) == {
         "name": "fake",
         "versions": ["1", "2"],
         "platform": "tensorflow_savedmodel",
@@ -37,8 +38,16 @@ def test_a_model_says_what_it_takes_and_gives():
     }
 
 
+def test_platform_and_backend_are_those_of_the_models_format():
+    metadata = describe_model("fake", ["1"], ONNX, FAKE_MANIFEST, 1000)
+    config = describe_config("fake", ONNX, FAKE_MANIFEST, 1000)
+
+    assert metadata["platform"] == config["platform"] == "onnxruntime_onnx"
+    assert config["backend"] == "onnxruntime"
+
+
 def test_a_configuration_has_no_batch_dimension_and_an_optional_mask():
-    config = describe_config("fake", FAKE_MANIFEST, 1000)
+    config = describe_config("fake", SAVED_MODEL, FAKE_MANIFEST, 1000)
 
     assert config["max_batch_size"] == 256
     assert config["input"][0]["dims"] == [-1, -1, 1]
@@ -136,11 +145,11 @@ def test_a_bad_wish_is_refused(body):
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"parameters":{"unload_dependents":false}}'])
 def test_a_model_is_loaded_as_it_stands(body):
-    check_control(body)
+    check_body(body)
 
 
 def test_a_model_that_is_brought_along_is_refused():
     with pytest.raises(
         MalformedRequestError, match="parameters that change the model; config, file:1 came"
     ):
-        check_control(b'{"parameters": {"file:1": "AA==", "config": "{}"}}')
+        check_body(b'{"parameters": {"file:1": "AA==", "config": "{}"}}')

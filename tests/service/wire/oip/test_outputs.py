@@ -1,16 +1,27 @@
 import pytest
 
 from lacuna.errors import MalformedRequestError
-from service.wire.oip.outputs import RequestedOutput, read_outputs
+from service.wire.oip.outputs import DEFAULT_OUTPUTS, RequestedOutput, read_outputs
+
+ALL = ["labels", "probabilities", "confidence", "support"]
 
 
 def read(*outputs, **parameters):
     return read_outputs({"outputs": list(outputs)}, parameters)
 
 
-def test_labels_alone_are_sent_to_whoever_names_nothing():
-    assert read_outputs({}, {}) == [RequestedOutput("labels", binary=False)]
-    assert read(binary_data_output=True) == [RequestedOutput("labels", binary=True)]
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize(("setting", "expected"), [("all", ALL), ("labels", ["labels"])])
+def test_a_request_that_names_no_output_gets_what_the_setting_says(setting, expected, binary):
+    parameters = {"binary_data_output": binary}
+    outputs = [RequestedOutput(name, binary) for name in expected]
+
+    for content in ({}, {"outputs": []}, {"outputs": None}):
+        assert read_outputs(content, parameters, DEFAULT_OUTPUTS[setting]) == outputs
+
+
+def test_a_request_that_names_no_output_gets_all_of_them():
+    assert read() == [RequestedOutput(name, binary=False) for name in ALL]
 
 
 def test_outputs_come_in_the_order_in_which_they_are_named():

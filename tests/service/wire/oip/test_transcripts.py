@@ -54,8 +54,8 @@ def make_inputs(*, binary):
     ]
 
 
-def parse(header_length, body):
-    return parse_infer(header_length, body, ImageLimits())
+def parse(header_length, body, *default_outputs):
+    return parse_infer(header_length, body, ImageLimits(), default_outputs)
 
 
 def read(request):
@@ -70,7 +70,7 @@ def test_the_client_sends_raw_tensors_as_recorded():
 
 
 def test_raw_tensors_are_read():
-    request = parse(str(len(BINARY_REQUEST)), BINARY_REQUEST + BINARY_DATA)
+    request = parse(str(len(BINARY_REQUEST)), BINARY_REQUEST + BINARY_DATA, "labels")
     sample = read(request)
 
     assert np.array_equal(sample.image, IMAGE[0])
@@ -81,13 +81,13 @@ def test_raw_tensors_are_read():
 
 def test_raw_tensors_are_not_copied():
     body = bytearray(BINARY_REQUEST + BINARY_DATA)
-    request = parse(str(len(BINARY_REQUEST)), body)
+    request = parse(str(len(BINARY_REQUEST)), body, "labels")
 
     assert np.shares_memory(read(request).image, np.frombuffer(body, np.uint8))
 
 
 def test_raw_labels_are_sent():
-    request = parse(str(len(BINARY_REQUEST)), BINARY_REQUEST + BINARY_DATA)
+    request = parse(str(len(BINARY_REQUEST)), BINARY_REQUEST + BINARY_DATA, "labels")
     answer = render_infer("fake", "1", request, [Segmentation(LABELS)])
 
     assert answer.content == BINARY_ANSWER + BINARY_LABELS
@@ -143,7 +143,7 @@ def test_the_client_reads_json():
 
 
 def test_several_images_are_sent_one_after_the_other():
-    request = parse(str(len(BINARY_REQUEST)), BINARY_REQUEST + BINARY_DATA)
+    request = parse(str(len(BINARY_REQUEST)), BINARY_REQUEST + BINARY_DATA, "labels")
     views = [Segmentation(LABELS), Segmentation(LABELS[:, ::-1])]
     answer = render_infer("fake", "1", request, views)
 

@@ -1,3 +1,5 @@
+import pytest
+
 from service.engine.lifecycle.version_lifecycle import ModelState
 from service.runtime.fake import FAKE_MANIFEST
 from service.wire.tfserving.metadata import describe_metadata, describe_status
@@ -6,7 +8,9 @@ from service.wire.tfserving.metadata import describe_metadata, describe_status
 def test_the_status_lists_every_version_the_newest_first():
     versions = [("1", "ready", ""), ("2", "failed", "no graph"), ("3", "warming", "")]
 
-    assert describe_status(versions) == {
+    assert describe_status("m", versions) == {
+        "name": "m",
+        "ready": True,
         "model_version_status": [
             {
                 "version": "3",
@@ -23,12 +27,21 @@ def test_the_status_lists_every_version_the_newest_first():
                 "state": "AVAILABLE",
                 "status": {"error_code": "OK", "error_message": ""},
             },
-        ]
+        ],
     }
 
 
+@pytest.mark.parametrize(
+    ("states", "ready"), [(["ready"], True), (["ready", "loading"], True), (["failed"], False)]
+)
+def test_a_model_is_ready_if_a_version_serves(states, ready):
+    versions = [(str(number), state, "") for number, state in enumerate(states)]
+
+    assert describe_status("m", versions)["ready"] is ready
+
+
 def test_every_state_has_a_name_in_the_protocol():
-    described = describe_status([("1", str(state), "") for state in ModelState])
+    described = describe_status("m", [("1", str(state), "") for state in ModelState])
 
     assert {entry["state"] for entry in described["model_version_status"]} <= {
         "START",
