@@ -1,0 +1,1 @@
+"""Interface files of the gRPC services, and their messages."""
