@@ -66,12 +66,12 @@ class RunningServer:
 
     def segment(self, image: bytes, mask: bytes | None = None, **fields: str) -> Any:
         """Ask for labels without the page."""
-        return np.load(io.BytesIO(self._ask("application/x-npy", image, mask, fields).content))
+        return np.load(io.BytesIO(self.ask("application/x-npy", image, mask, fields).content))
 
     def summarize(self, image: bytes, mask: bytes | None = None, **fields: str) -> Any:
-        return self._ask("application/json", image, mask, fields).json()
+        return self.ask("application/json", image, mask, fields).json()
 
-    def _ask(self, accept: str, image: bytes, mask: bytes | None, fields: dict[str, str]) -> Any:
+    def ask(self, accept: str, image: bytes, mask: bytes | None, fields: dict[str, str]) -> Any:
         files = {"image": image} | ({} if mask is None else {"mask": mask})
         fields = {"model": "three"} | fields
         answer = httpx2.post(

@@ -13,13 +13,13 @@ from typing import Any
 from lacuna.raster.limits import ImageLimits
 from service.core.versions import VersionPolicy
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing, read_keys
 from service.platforms import DEMO_REPOSITORY
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput, Runtime
-from service.web.access import AccessControl
 from service.web.app import make_app
-from service.web.keys import KeyRing, read_keys
 from service.web.proxies import ProxyPolicy
 from service.web.server import Server
 from tests.support.apps import make_repository_folder, make_services
@@ -44,10 +44,10 @@ class Held(FakeRuntime):
         super().__init__(Manifest.model_validate(_MANIFEST))
         self._hold = hold
 
-    def run(self, images: Any, masks: Any, *, probabilities: bool) -> BatchOutput:
+    def run(self, images: Any, masks: Any, *, probabilities: bool, keep: Any = None) -> BatchOutput:
         with self._hold.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
 
 def main() -> None:

@@ -62,6 +62,31 @@ def test_everything_can_be_done_by_keyboard_alone(visit, server):
     expect(page.locator("#prove")).to_be_focused()
 
 
+def test_the_focus_goes_where_the_next_step_is(visit):
+    page, keys = visit.page, visit.page.keyboard
+    for key in ("Tab", "Tab", "Enter"):
+        keys.press(key)  # past the way to the picture
+    tab_to(page, "#first-samples .sample")
+    keys.press("Enter")
+    expect(page.locator("#run")).to_be_focused()
+    before = visit.read_missing()
+    expect(page.locator("#undo")).to_be_disabled()  # the sample's own mask stays
+    keys.press("Control+z")
+    assert visit.read_missing() == before > 0
+    keys.press("Enter")
+    expect(page.locator("#h-result")).to_be_focused()
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.focus(".skip")
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(page.locator("#run")).to_be_focused()
+    keys.press("?")
+    expect(page.locator("#shortcuts")).to_be_visible()
+    assert "segment" in page.inner_text("#shortcuts")
+    keys.press("Escape")
+    expect(page.locator("#shortcuts")).to_be_hidden()
+
+
 def test_a_brush_is_pressed_down_and_lifted_with_space(visit):
     visit.choose(IMAGE)
     visit.take_tool("brush")
@@ -128,7 +153,13 @@ def test_axe_finds_nothing_serious(visit):
     visit.run()
     visit.take_tool("rectangle")
     page.click("#invert")
+    visit.run()
+    page.select_option("#layer", label="Support")
+    page.select_option("#compare", label="the image")
+    expect(page.locator("#swipe")).to_be_visible()
+    page.click("#shortcuts-open")
     assert list_violations(page) == []
+    page.keyboard.press("Escape")
     prove(visit)
     assert list_violations(page) == []
 

@@ -16,21 +16,36 @@ NOT_LOADED = "Failed to load resource"  # what Chromium itself writes of any sta
 KEY = "a-key-of-sixteen-characters"
 
 
-def test_the_servers_own_words_are_shown(visit):
-    array = np.zeros((9, 9, 5), np.uint8)
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    visit.choose(buffer.getvalue(), "five.npy", "application/octet-stream")
+def test_the_servers_own_words_are_shown_with_the_name_of_the_file(visit):
+    visit.choose(IMAGE, "cut.png")
+    problem = json.dumps({"code": "invalid_image", "detail": "the image is damaged"})
+    visit.page.route("**/v1/segment", lambda route: route.fulfill(status=422, body=problem))
     visit.page.click("#run")
 
-    expect(visit.page.locator("#error")).to_have_text(
-        "Model three takes 3 channels; the image has 5: choose 3 of them by number or name, as "
-        "with bands=1,2,3."
-    )
-    visit.choose(IMAGE)
+    expect(visit.page.locator("#error")).to_have_text("File cut.png: the image is damaged.")
+    visit.page.unroute("**/v1/segment")
     visit.run()
     expect(visit.page.locator("#error")).to_be_hidden()
     visit.forgive(NOT_LOADED)
+
+
+def test_channels_that_the_model_does_not_take_are_refused_before_anything_is_sent(visit):
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((9, 9, 5), np.uint8))
+    visit.choose(buffer.getvalue(), "five.npy", "application/octet-stream")
+
+    words = (
+        "Model three takes 3 channels; five.npy has 5. Choose bands on the command line, as with "
+        "--bands."
+    )
+    expect(visit.page.locator("#error")).to_have_text(words)
+    expect(visit.page.locator("#limits-note")).to_have_text(words)
+    visit.page.click("#alert-close")
+    visit.page.click("#run")
+    expect(visit.page.locator("#error")).to_have_text(words)
+    assert [url for url in asked if "/v1/segment" in url] == []
 
 
 def test_what_is_no_picture_is_refused_in_words(visit):
@@ -77,9 +92,19 @@ def test_a_darkness_that_is_no_number_marks_nothing_and_is_asked_for(visit):
     expect(visit.page.locator("#missing")).to_contain_text(f"{dark} px")
 
 
-def test_an_error_is_in_sight_wherever_one_is_and_can_be_dismissed(visit):
-    visit.page.set_viewport_size({"width": 360, "height": 600})
+def test_an_error_is_in_sight_wherever_one_is_covers_nothing_and_can_be_dismissed(visit):
     visit.choose(IMAGE)
+    places = ("#toolbar", "#stage", "#batch", "#image-name")
+    read = "(ids) => ids.map((id) => document.querySelector(id).getBoundingClientRect().top)"
+    before = visit.page.evaluate(read, places)
+    visit.choose_mask(encode_image(np.zeros((5, 7), np.uint8)))
+    alert = visit.page.locator("#alert")
+    expect(alert).to_be_visible()
+    height = alert.bounding_box()["height"]
+    after = visit.page.evaluate(read, places)
+    assert [down - up for down, up in zip(after, before, strict=True) if up] == [height] * 3
+    visit.page.click("#alert-close")
+    visit.page.set_viewport_size({"width": 360, "height": 600})
     for place in ("#image-name", "#model"):
         visit.page.locator(place).scroll_into_view_if_needed()
         visit.choose_mask(encode_image(np.zeros((5, 7), np.uint8)))
@@ -88,29 +113,34 @@ def test_an_error_is_in_sight_wherever_one_is_and_can_be_dismissed(visit):
         expect(visit.page.locator("#error")).to_be_hidden()
 
 
-def test_an_image_beyond_the_limit_is_told_of(context, tmp_path):
+def test_an_image_beyond_the_limit_is_refused_at_once_with_the_setting(context, tmp_path):
     with run_server(tmp_path, "--image-pixels", "100") as server:
         visit = Visit(context.new_page(), server.url).open()
         visit.choose(IMAGE)
-        visit.page.click("#run")
 
-        expect(visit.page.locator("#error")).to_contain_text("100 pixels")
+        expect(visit.page.locator("#error")).to_have_text(
+            "The file image.png has 3,072 pixels; the server takes at most 100 pixels at once "
+            "(LACUNA_LIMITS__IMAGE_PIXELS), and it cannot be cut into exact windows for this "
+            "model. Make it smaller, or raise the setting."
+        )
+        assert visit.faults == []
 
 
-def test_a_server_that_is_gone_is_noticed_and_found_again(context, tmp_path):
+def test_a_server_that_restarts_is_told_of_once_and_answers_when_it_is_back(context, tmp_path):
     with run_server(tmp_path) as server:
         visit = Visit(context.new_page(), server.url).open()
         visit.choose(IMAGE)
         server.process.kill()
         server.process.wait()
         visit.page.click("#run")
-        expect(visit.page.locator("#error")).to_contain_text("cannot be reached")
+        expect(visit.page.locator("#progress-text")).to_contain_text("cannot be reached, next try")
         expect(visit.page.locator("#health")).to_have_text("not reachable", timeout=10_000)
         expect(visit.page.locator("#requests")).to_have_text("–")
+        expect(visit.page.locator("#error")).to_be_hidden()
 
     with run_server(tmp_path, "--port", str(server.port)):
         expect(visit.page.locator("#health")).to_have_text("ready", timeout=30_000)
-        visit.run()
+        expect(visit.page.locator("#result")).to_be_visible(timeout=30_000)
         expect(visit.page.locator("#error")).to_be_hidden()
         visit.forgive(NOT_LOADED)  # gone, and then 503 for as long as its models load
         assert visit.faults == []
@@ -125,8 +155,10 @@ def test_a_server_that_goes_while_it_computes_is_noticed(context, tmp_path):
             expect(visit.page.locator("#progress-text")).to_contain_text("Computing on the server")
             server.process.kill()
 
-        expect(visit.page.locator("#error")).to_contain_text("cannot be reached")
+        expect(visit.page.locator("#progress-text")).to_contain_text("cannot be reached")
+        visit.page.click("#cancel")
         expect(visit.page.locator("#run")).to_be_enabled()
+        expect(visit.page.locator("#error")).to_be_hidden()
 
 
 def test_a_server_with_keys_is_given_one(context, tmp_path):

@@ -116,6 +116,22 @@ def test_at_the_servers_limit_the_canvas_stays_as_it_is(context, tmp_path):
         assert "could not grow" in visit.page.inner_text("#proof-note")
 
 
+def test_of_a_picture_that_is_sent_in_windows_a_part_is_taken(context, tmp_path):
+    with run_server(tmp_path, "--image-pixels", str(150**2)) as server:
+        visit = Visit(context.new_page(), server.url).open()
+        valid = np.full((200, 180), 255, np.uint8)
+        valid[120:150, 60:90] = 0
+        visit.choose(encode_image(draw_scene(200, 180)))
+        visit.choose_mask(encode_image(valid))
+        visit.run()
+
+        # Of the parts of 54 pixels a side, the one with most missing pixels.
+        assert prove(visit) == f"0 of {(valid[108:162, 54:108] > 0).sum():,} labels changed"
+        assert visit.page.inner_text("#proof-note").startswith(
+            "This is a part of 54 × 54 pixels, from column 54 and row 108. "
+        )
+
+
 @pytest.mark.slow
 def test_the_shipped_model_keeps_its_promise_on_a_sample(context, demo):
     visit = Visit(context.new_page(), demo.url).open()

@@ -1,6 +1,7 @@
 import io
 import json
 
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
@@ -208,6 +209,25 @@ def test_a_sample_comes_with_its_mask(visit):
 
     expect(visit.page.locator("#image-name")).to_have_text("clouds.png")
     expect(visit.page.locator("#missing")).to_have_text("50,176 px · 35.0 %")
+
+
+def test_a_sample_that_is_still_being_opened_is_the_one_that_is_segmented(visit, server):
+    visit.choose(IMAGE)
+    held = []
+    visit.page.route("**/clouds-mask.png", lambda route: held.append(route))  # noqa: PLW0108 (inspected)
+    with visit.page.expect_request("**/clouds-mask.png"):
+        visit.page.click("#samples .sample >> nth=0")
+    visit.page.click("#run")
+    expect(visit.page.locator("#progress-text")).to_contain_text("Writing the mask")
+    held[0].continue_()
+    visit.await_result()
+
+    expect(visit.page.locator("#image-name")).to_have_text("clouds.png")
+    labels = np.load(io.BytesIO(visit.download("npy")))
+    image, mask = (
+        httpx2.get(f"{server.url}/samples/{name}.png").content for name in ("clouds", "clouds-mask")
+    )
+    assert np.array_equal(labels, server.segment(image, mask))
 
 
 def test_image_and_mask_may_be_dropped_together(visit):

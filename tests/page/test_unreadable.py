@@ -210,13 +210,7 @@ def test_a_bad_tiff_is_refused_in_words_and_what_was_there_stays(visit, content,
     visit.forgive(NOT_LOADED)
 
 
-def test_while_the_server_reads_the_page_says_so_and_may_go_on_to_another(visit):
-    waiting = []
-
-    def hold(route):
-        waiting.append(route)
-
-    visit.page.route("**/v1/preview", hold)
+def test_while_the_server_reads_the_page_says_so_and_may_go_on_to_another(visit, held):
     visit.page.set_input_files(
         "#image-file", [{"name": "slow.tif", "mimeType": "image/tiff", "buffer": RGB}]
     )
@@ -225,8 +219,78 @@ def test_while_the_server_reads_the_page_says_so_and_may_go_on_to_another(visit)
 
     expect(visit.page.locator("#opening")).to_be_hidden()
     expect(visit.page.locator("#error")).to_be_hidden()
-    assert len(waiting) == 1
+    assert len(held) == 1
     visit.run()
+
+
+@pytest.fixture
+def held(visit):
+    """Requests for previews, which the server is not given."""
+    held = []
+    visit.page.route("**/v1/preview", lambda route: held.append(route))  # noqa: PLW0108 (inspected)
+    return held
+
+
+@pytest.fixture
+def slow_mask(visit, held):
+    """A picture whose mask the server is still reading, and the requests for that."""
+    visit.choose(IMAGE)
+    with visit.page.expect_request("**/v1/preview"):
+        visit.choose_mask(tiff_file(draw_mask()), "slow.tif")
+    return held
+
+
+@pytest.fixture
+def sent(visit):
+    """Requests for segmentations, as they are sent."""
+    sent = []
+
+    def note(request):
+        if request.url.endswith("/v1/segment"):
+            sent.append(request)
+
+    visit.page.on("request", note)
+    return sent
+
+
+def test_an_image_is_not_sent_before_its_mask_is_read(visit, server, slow_mask, sent):
+    visit.page.click("#run")
+    expect(visit.page.locator("#progress-text")).to_contain_text("Writing the mask")
+    assert sent == []
+    slow_mask[0].continue_()
+    visit.await_result()
+
+    labels = np.load(io.BytesIO(visit.download("npy")))
+    assert np.array_equal(labels, server.segment(IMAGE, encode_mask(VALID)))
+    assert np.array_equal(labels != 255, VALID)
+
+
+def test_an_image_is_not_sent_without_a_mask_that_cannot_be_read(visit, slow_mask, sent):
+    visit.page.click("#run")
+    expect(visit.page.locator("#progress-text")).to_contain_text("Writing the mask")
+    slow_mask[0].fulfill(
+        status=422, json={"code": "invalid_mask", "detail": "the mask must be one; it is none"}
+    )
+
+    expect(visit.page.locator("#error")).to_contain_text("the mask must be one")
+    expect(visit.page.locator("#run")).to_be_enabled()
+    assert sent == []
+    visit.forgive(NOT_LOADED)
+
+
+@pytest.mark.usefixtures("held")
+def test_the_mask_of_a_picture_that_is_not_opened_goes_to_no_other(visit):
+    files = [
+        {"name": name, "mimeType": "", "buffer": content}
+        for name, content in (("slow.tif", RGB), ("slow-mask.png", encode_mask(VALID)))
+    ]
+    visit.page.set_input_files("#image-file", files)
+    expect(visit.page.locator("#opening")).to_have_text("Opening slow.tif…")
+    visit.choose(IMAGE)
+    expect(visit.page.locator("#opening")).to_be_hidden()
+
+    expect(visit.page.locator("#error")).to_be_hidden()
+    assert visit.read_mask().all()
 
 
 def test_a_server_with_keys_is_given_one_with_the_tiff(context, tmp_path):

@@ -12,7 +12,7 @@ import { send } from "./transfer.js";
  * @property {string} [description]
  * @property {{channels: number, dtype: string, statistics?: {low: number, high: number}[]}} [image]
  * @property {Class[]} [classes]
- * @property {{padding_invariant: boolean}} [contract]
+ * @property {{padding_invariant: boolean, served: string}} [contract]
  * @property {number} [total_stride]
  * @property {number} [receptive_radius]
  * @property {import("./windows.js").Limits} [limits]
@@ -25,6 +25,7 @@ import { send } from "./transfer.js";
  * @property {string} version
  * @property {string} nodata as it was typed; empty for none
  * @property {string} stretch percentile, or empty for none
+ * @property {string} [also] planes beside the labels, with commas between
  */
 
 /** URL of the server, with the path prefix of a proxy if there is one. */
@@ -58,25 +59,50 @@ export class Problem extends Error {
   }
 }
 
+/** Statuses of errors that are about the file that was sent. */
+const ABOUT_FILE = [400, 413, 415, 422];
+/** Not reachable, or restarting. */
+const AWAY = [0, 502, 503];
+
+/** @param {Error} error @returns {boolean} true if the server is away, and may come back */
+export function isAway(error) {
+  return error instanceof Problem && AWAY.includes(error.status);
+}
+
+/**
+ * Name the file in an error that is about it.
+ *
+ * @template {Error} Kind
+ * @param {Kind} error
+ * @param {string} name
+ * @returns {Kind} the same error
+ */
+export function nameFile(error, name) {
+  const isAboutFile = !(error instanceof Problem) || ABOUT_FILE.includes(error.status);
+  if (isAboutFile && !error.message.includes(name)) error.message = `File ${name}: ${error.message}`;
+  return error;
+}
+
 /**
  * Segment an image.
  *
  * @param {Question} question
  * @param {string} accept media type of the answer
  * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} [options]
- * @returns {Promise<{content: ArrayBuffer, find: (header: string) => string|null}>}
+ * @returns {Promise<{content: Blob, find: (header: string) => string|null}>}
  */
 export async function request(question, accept, options = {}) {
   const form = new FormData();
   form.append("image", question.image, question.imageName);
   if (question.mask) form.append("mask", question.mask, "mask");
-  for (const name of /** @type {const} */ (["model", "version", "nodata", "stretch"])) {
-    if (question[name]) form.append(name, question[name]);
+  for (const name of /** @type {const} */ (["model", "version", "nodata", "stretch", "also"])) {
+    const value = question[name];
+    if (value) form.append(name, value);
   }
   const answer = await send(new URL("v1/segment", SERVER), form, getHeaders(accept), options)
     .catch(explain);
   if (answer.status !== 200) {
-    throw readProblem(answer.status, new TextDecoder().decode(answer.content), answer.find);
+    throw readProblem(answer.status, await answer.content.text(), answer.find);
   }
   return answer;
 }
@@ -86,7 +112,7 @@ export async function request(question, accept, options = {}) {
  *
  * @param {Question} question
  * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} [options]
- * @returns {Promise<{content: ArrayBuffer, timings: Map<string, number>, tookMs: number}>} the JSON
+ * @returns {Promise<{content: Blob, timings: Map<string, number>, tookMs: number}>} the JSON
  *   answer, and the milliseconds of the server's stages and of the whole request
  */
 export async function segment(question, options = {}) {

@@ -32,6 +32,16 @@ export class Chooser {
     this.#fillVersions();
   }
 
+  /** Choose a model and a version, if there are such. @param {string} name @param {string} version */
+  choose(name, version) {
+    if (!this.models.some((model) => model.name === name)) return;
+    this.modelSelect.value = name;
+    this.#fillVersions();
+    const isKnown = this.models.some((model) => model.name === name && model.version === version);
+    if (isKnown) this.versionSelect.value = version;
+    this.#describe();
+  }
+
   /** @returns {string} empty if there is none */
   get model() {
     return this.modelSelect.value;
@@ -67,7 +77,7 @@ export class Chooser {
     } else {
       note.textContent = chosen.description ?? "";
       if (chosen.contract && !chosen.contract.padding_invariant) {
-        note.append(" It failed the contract check, so it takes one image at a time, not tiled.");
+        note.append(` It failed the contract check, and is served as well as can be. ${chosen.contract.served}`);
       }
     }
   }

@@ -1,9 +1,10 @@
-/** The same work as a command to copy: `curl`, or `lacuna segment`. */
+/** The same work as a command of `lacuna segment`, and copying of texts. */
 
 /**
  * @typedef {object} Asked
  * @property {string} name of the image's file
- * @property {boolean} masked
+ * @property {string} mask name of the mask's file; empty for none
+ * @property {boolean} isSample true if the server has both files among its samples
  * @property {string} model
  * @property {string} version
  * @property {string} nodata
@@ -22,27 +23,12 @@ export class NeedsCommand extends Error {
 }
 
 /** @param {Asked} asked @returns {string} */
-export function writeCurl({ name, masked, model, version, nodata, stretch, keyed, server }) {
-  const file = /[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name;
-  const parts = [["-F", `image=@${file}`]];
-  if (masked) parts.push(["-F", "mask=@mask.png"]);
-  if (model) parts.push(["-F", `model=${model}`]);
-  if (version) parts.push(["-F", `version=${version}`]);
-  if (nodata) parts.push(["-F", `nodata=${nodata}`]);
-  if (stretch) parts.push(["-F", "stretch=percentile"]);
-  const lines = parts.map(([flag, value]) => `${flag} ${quote(value)}`);
-  // A variable instead of the key, because the command may be pasted where others read it.
-  if (keyed) lines.push('-H "Authorization: Bearer $LACUNA_KEY"');
-  return `curl ${lines.join(" \\\n  ")} \\\n  ${quote(`${server}v1/segment`)}`;
-}
-
-/** @param {Asked} asked @returns {string} */
-export function writeSegment({ name, masked, model, version, nodata, keyed, server }) {
+export function writeSegment({ name, mask, model, version, nodata, keyed, server }) {
   // A name that begins with a dash would be taken for an option.
   const file = name.startsWith("-") ? `./${name}` : name;
   const output = `${file.replace(/\.[^./]*$/, "")}-labels.tif`;
   const lines = [quote(file), `-o ${quote(output)}`, `--url ${quote(server)}`];
-  if (masked) lines.push("--mask mask.png");
+  if (mask) lines.push(`--mask ${quote(mask)}`);
   if (model) lines.push(`--model ${quote(model)}`);
   if (version) lines.push(`--version ${quote(version)}`);
   if (nodata) lines.push(`--nodata ${quote(nodata)}`);
@@ -51,7 +37,7 @@ export function writeSegment({ name, masked, model, version, nodata, keyed, serv
 }
 
 /** @param {string} text for a POSIX shell */
-function quote(text) {
+export function quote(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
@@ -67,8 +53,9 @@ export async function copy(source, button) {
     getSelection()?.selectAllChildren(source);
     document.execCommand("copy");
   }
+  button.dataset.label ??= button.textContent ?? "";
   button.textContent = "Copied";
   setTimeout(() => {
-    button.textContent = "Copy";
+    button.textContent = button.dataset.label ?? "";
   }, 1500);
 }

@@ -74,6 +74,24 @@ export function compareLabels(first, width, height, second, wide) {
   return { valid, changed, beyond };
 }
 
+/**
+ * Count the labels in which two answers to one image differ.
+ *
+ * @param {Uint8Array} first
+ * @param {Uint8Array} second
+ * @param {Uint8Array} classes of the first answer, by those of the second
+ * @returns {{both: number, changed: number}} pixels with a label in both, and with different ones
+ */
+export function countDifferences(first, second, classes) {
+  let [both, changed] = [0, 0];
+  for (let at = 0; at < first.length; at++) {
+    if (first[at] === 255 || second[at] === 255) continue;
+    both++;
+    if (first[at] !== classes[second[at]]) changed++;
+  }
+  return { both, changed };
+}
+
 /** @param {Raster} raster */
 function pick({ width, height, channels, step, values }) {
   if (step === channels) return values;

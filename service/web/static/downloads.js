@@ -42,6 +42,11 @@ async function download(session, kind) {
     return;
   }
   if (!answer) throw new Error("There is no result yet.");
+  if (kind === "overlay") {
+    save(`${nameFile(picture)}-overlay.png`, await background.drawOverlay(
+      picture.bitmap, answer.labels, readColors(answer), Number(find("opacity").value) / 100));
+    return;
+  }
   save(`${nameLabels(picture)}.${kind}`, await write(answer, kind, width, height));
 }
 
@@ -55,11 +60,14 @@ async function download(session, kind) {
 async function write({ content, summary, labels }, kind, width, height) {
   if (kind === "npy") return background.writeLabelsNpy(labels, width, height);
   if (kind === "json") {
-    return content ? new Blob([content], { type: "application/json" })
-      : background.writeSummary(summary, labels);
+    return content ?? background.writeSummary(summary, labels);
   }
-  const colors = summary.classes.map((/** @type {any} */ { color }) => readColor(color));
-  return background.writeLabelsPng(labels, width, height, colors);
+  return background.writeLabelsPng(labels, width, height, readColors({ summary }));
+}
+
+/** @param {{summary: any}} answer @returns {number[][]} colours of its classes */
+export function readColors({ summary }) {
+  return summary.classes.map((/** @type {any} */ { color }) => readColor(color));
 }
 
 /**
@@ -79,7 +87,7 @@ async function askServer({ answer, picture }, kind, button) {
   try {
     const { content } = await request({ ...answer.question, model: name, version },
       BY_SERVER.get(kind) ?? "");
-    save(`${nameLabels(picture)}.${kind}`, new Blob([content], { type: BY_SERVER.get(kind) }));
+    save(`${nameLabels(picture)}.${kind}`, content);
   } finally {
     note.textContent = "";
     button.disabled = false;
@@ -89,12 +97,17 @@ async function askServer({ answer, picture }, kind, button) {
 }
 
 /** @param {import("./session.js").Picture} picture */
-function nameLabels({ name }) {
-  return `${name.replace(/\.[^.]*$/, "")}-labels`;
+function nameLabels(picture) {
+  return `${nameFile(picture)}-labels`;
+}
+
+/** @param {import("./session.js").Picture} picture */
+function nameFile({ name }) {
+  return name.replace(/\.[^.]*$/, "");
 }
 
 /** @param {string} name @param {Blob} file */
-function save(name, file) {
+export function save(name, file) {
   const url = URL.createObjectURL(file);
   make("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);

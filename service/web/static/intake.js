@@ -2,32 +2,40 @@
 
 import { getFile } from "./api.js";
 import { find, make } from "./dom.js";
-
-const MASK_NAME = /(^|[-_. ])mask([-_. ]|$)/i;
+import { readDrop } from "./dropped.js";
+import { pairFiles } from "./pairs.js";
 
 /**
  * @param {import("./session.js").Session} session
- * @param {(work: () => Promise<void>) => void} attempt runs work, and shows its error
+ * @param {{batch: import("./batch.js").Batch, edit: (work: () => Promise<void>) => void}} parts
+ *   edit runs work that changes the picture or its mask, and shows its error
  */
-export function setUpIntake(session, attempt) {
-  /** @param {Blob} image @param {string} name @param {Blob} [mask] */
-  const take = async (image, name, mask) => {
-    await session.openPicture(image, name);
-    if (mask) await session.openMask(mask);
+export function setUpIntake(session, { batch, edit }) {
+  /** @param {Blob} image @param {string} name @param {Blob} [mask] @param {boolean} [isSample] */
+  const take = async (image, name, mask, isSample) => {
+    const isOpen = await session.openPicture(image, name, isSample);
+    if (isOpen && mask) await session.openMask(mask, true);
   };
-  /** @param {File[]} files */
+  /** @type {Map<string, () => Promise<void>>} */
+  const openers = new Map();
+  /** @param {import("./dropped.js").Named[]} files */
   const takeFiles = (files) => {
-    const mask = files.length > 1 ? files.find(({ name }) => MASK_NAME.test(name)) : undefined;
-    const image = files.find((file) => file !== mask);
-    if (image) attempt(() => take(image, image.name, mask));
+    const pairs = pairFiles(files).map(({ image, mask }) =>
+      ({ name: image.name, image: image.file, mask: mask?.file }));
+    const [first] = pairs;
+    if (!first) return;
+    batch.take(pairs);
+    edit(() => take(first.image, first.name, first.mask));
   };
-  for (const id of ["image-file", "first-file"]) onFile(id, (file) => takeFiles([file]));
-  onFile("mask-file", (file) => attempt(() => session.openMask(file)));
-  acceptDrops(takeFiles);
+  const takeChosen = (/** @type {File[]} */ files) =>
+    takeFiles(files.map((file) => ({ file, name: file.name })));
+  for (const id of ["image-file", "first-file"]) onFiles(id, takeChosen);
+  onFiles("mask-file", ([file]) => edit(() => session.openMask(file)));
+  acceptDrops((transfer) => edit(async () => takeFiles(await readDrop(transfer))));
   document.addEventListener("paste", (event) => {
     const files = [...event.clipboardData?.files ?? []];
     if (files.length) event.preventDefault();
-    takeFiles(files);
+    takeChosen(files);
   });
   return {
     /** Show the samples. After a failure, a later call tries again. @param {string[]} names */
@@ -39,12 +47,19 @@ export function setUpIntake(session, attempt) {
       if (find("samples").childElementCount) return;
       find("offer").hidden = !samples.length;
       for (const { name, image } of samples) {
-        const open = () => attempt(async () =>
-          take(image, `${name}.png`, await getFile(`samples/${name}-mask.png`)));
+        const open = async () =>
+          take(image, `${name}.png`, await getFile(`samples/${name}-mask.png`), true);
+        openers.set(name, open);
         for (const id of ["first-samples", "samples"]) {
-          find(id).append(makeSample(name, image, open));
+          find(id).append(makeSample(name, image, () => edit(open)));
         }
       }
+    },
+    /** Open a sample. @param {string} name */
+    async openSample(name) {
+      const open = openers.get(name);
+      if (!open) throw new Error(`The server has no sample of the name ${name}.`);
+      await open();
     },
   };
 }
@@ -59,18 +74,18 @@ function makeSample(name, image, open) {
   return make("li", {}, button);
 }
 
-/** @param {string} id @param {(file: File) => void} use */
-function onFile(id, use) {
+/** @param {string} id @param {(files: File[]) => void} use */
+function onFiles(id, use) {
   const input = find(id);
   input.addEventListener("change", () => {
-    const [file] = input.files;
+    const files = [...input.files];
     input.value = ""; // so that the same file may be chosen again
-    if (file) use(file);
+    if (files.length) use(files);
   });
 }
 
-/** @param {(files: File[]) => void} takeFiles */
-function acceptDrops(takeFiles) {
+/** @param {(transfer: DataTransfer) => void} takeDrop */
+function acceptDrops(takeDrop) {
   let depth = 0;
   const show = () => document.body.classList.toggle("dropping", depth > 0);
   document.addEventListener("dragenter", () => {
@@ -86,6 +101,6 @@ function acceptDrops(takeFiles) {
     event.preventDefault();
     depth = 0;
     show();
-    takeFiles([...event.dataTransfer?.files ?? []]);
+    if (event.dataTransfer) takeDrop(event.dataTransfer);
   });
 }

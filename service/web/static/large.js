@@ -3,7 +3,17 @@
 import { Problem, SERVER, hasKey, listModels } from "./api.js";
 import { findChosen } from "./chooser.js";
 import { NeedsCommand, writeSegment } from "./commands.js";
-import { isTooLarge, planWindows } from "./windows.js";
+import { count, find } from "./dom.js";
+import { chooseWindows, nameLimit, refuseChannels } from "./limits.js";
+import { countBytes } from "./windows.js";
+
+/**
+ * @typedef {object} Way
+ * @property {import("./api.js").Model} model
+ * @property {import("./windows.js").Window[]} windows
+ * @property {number} unit factor of the picture's values
+ * @property {string} limit that the picture breaks
+ */
 
 const CODES = ["image_too_large", "body_too_large"];
 const COMMAND = "This command cuts it into windows, and its labels are those of one request.";
@@ -11,33 +21,90 @@ const COMMAND = "This command cuts it into windows, and its labels are those of 
 /**
  * @param {import("./session.js").Session} session
  * @param {import("./chooser.js").Chooser} chooser
- * @returns {Promise<{model: import("./api.js").Model, windows: import("./windows.js").Window[],
- *   unit: number}|null>} null if the picture is sent as it is: it is small enough, or the server's
- *   own message says best why it is not
- * @throws {Error} if it cannot be cut exactly; a NeedsCommand if the command line can
+ * @returns {Promise<Way|null>} null if the picture is sent as it is
+ * @throws {Error} if the server would refuse it, and it cannot be cut exactly; a NeedsCommand if the
+ *   command line can
  */
 export async function planLarge(session, chooser) {
-  const { picture } = session;
-  if (!picture || !isTooLarge(picture, chooser.chosen?.limits)) return null;
+  if (!checkLimits(session, chooser.chosen)) return null;
   // As they are now: another version may be served since the page was opened.
-  const model = findChosen(await listModels(), chooser.model, chooser.version);
-  if (!model || !isTooLarge(picture, model.limits)) return null;
-  // The server scales intensities to the depth of the model, but takes arrays as they are.
-  const unit = !picture.isArray && model.image?.dtype === "uint16" ? 257 : 1;
-  const windows = planWindows(
-    { ...picture, sampleBytes: unit === 1 ? picture.sampleBytes : 2 }, model);
-  if (!windows.length) return null;
+  return checkLimits(session, findChosen(await listModels(), chooser.model, chooser.version));
+}
+
+/**
+ * @param {import("./session.js").Session} session
+ * @param {import("./api.js").Model|undefined} model
+ * @returns {Way|null} null if the picture is sent as it is
+ * @throws {Error} as `planLarge`
+ */
+export function checkLimits(session, model) {
+  const { picture } = session;
+  if (!picture || !model?.limits) return null;
+  const refusal = refuseChannels(picture, model);
+  if (refusal) throw new Error(refusal);
+  const cut = chooseWindows(picture, model);
+  if (!cut) return null;
+  const limit = nameLimit(picture, model.limits);
+  if (!cut.windows.length) {
+    throw new Error(`${limit}, and it cannot be cut into exact windows for this model. Make it ` +
+      "smaller, or raise the setting.");
+  }
   if (session.stretch) {
-    throw new Error(`The file ${picture.name} is larger than the server takes at once, and values ` +
-      "are stretched over the whole image, not over a window of it.");
+    throw new Error(`${limit}, and values are stretched over the whole image, not over a window ` +
+      "of it.");
   }
   if (picture.byServer || !picture.keepsValues) {
     throw needCommand(session, picture.name,
-      `The file ${picture.name} is larger than the server takes at once, and the browser does not ` +
-      "keep its values: they have more than 8 bits, or are partly transparent.",
-      { model: chooser.model, version: chooser.version });
+      `${limit}, and the browser does not keep its values: they have more than 8 bits, or are ` +
+      "partly transparent.", session.target);
   }
-  return { model, windows, unit };
+  return { ...cut, model, limit };
+}
+
+/**
+ * Tell how a picture will be sent, or why it cannot be, as soon as it is there.
+ *
+ * @param {import("./session.js").Session} session
+ * @param {import("./chooser.js").Chooser} chooser
+ * @param {(error: Error) => void} showError
+ */
+export function setUpLimits(session, chooser, showError) {
+  const show = (/** @type {boolean} */ isNew) => {
+    find("limits-note").textContent = "";
+    try {
+      const way = checkLimits(session, chooser.chosen);
+      if (way) find("limits-note").textContent = describe(way);
+    } catch (error) {
+      if (isNew) showError(error);
+      find("limits-note").textContent = error.message;
+    }
+  };
+  session.addEventListener("picture", () => show(true));
+  session.addEventListener("values", () => show(false));
+}
+
+/** @param {Way} way */
+function describe({ limit, windows }) {
+  return `${limit}, so it is sent in ${count(windows.length)} windows. The labels are those of one ` +
+    "request.";
+}
+
+/**
+ * Check a file that only the server can read, before it is sent.
+ *
+ * @param {Blob} blob
+ * @param {string} name
+ * @param {import("./session.js").Session} session
+ * @throws {NeedsCommand} if it has more bytes than the server takes
+ */
+export function checkUpload(blob, name, session) {
+  const most = session.limits?.body_bytes ?? Infinity;
+  const bytes = countBytes({ width: 0, height: 0, blob });
+  if (bytes <= most) return;
+  throw needCommand(session, name,
+    `The file ${name} is larger than the server takes at once, and the browser cannot read it: it ` +
+    `has ${count(bytes)} bytes to send, and the server takes ${count(most)} ` +
+    "(LACUNA_LIMITS__BODY_BYTES).", session.target);
 }
 
 /**
@@ -59,9 +126,10 @@ export function explainTooLarge(error, name, session) {
  * @param {string} reason
  * @param {{model: string, version: string}} target
  */
-function needCommand({ nodata, stretch, picture, mask }, name, reason, target) {
+function needCommand({ nodata, stretch, picture, maskName }, name, reason, target) {
+  const { model, version } = target;
   return new NeedsCommand(`${reason} ${COMMAND}`, writeSegment({
-    name, nodata, stretch, ...target, keyed: hasKey(), server: SERVER.href,
-    masked: picture?.name === name && (mask?.marked ?? 0) > 0,
+    name, nodata, stretch, model, version, keyed: hasKey(), server: SERVER.href, isSample: false,
+    mask: picture?.name === name ? maskName : "",
   }));
 }

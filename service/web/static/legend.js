@@ -9,6 +9,8 @@ import { makePalette, readColor } from "./tiles.js";
  * @param {import("./view.js").View} view
  */
 export function setUpLegend(session, view) {
+  /** @type {any[]} */
+  let classes = [];
   /** @type {Set<number>} */
   const hidden = new Set();
   const slider = find("opacity");
@@ -16,22 +18,27 @@ export function setUpLegend(session, view) {
     find("opacity-out").textContent = `${slider.value} %`;
     view.setOpacity(slider.value / 100);
   });
+  const legend = {
+    /** Colours of the labels whose classes are not switched off. */
+    palette: () => makePalette((label) => {
+      const entry = classes.find(({ id }) => id === label);
+      return entry && !hidden.has(label) ? readColor(entry.color) : null;
+    }),
+    /** Called when a class is switched on or off. */
+    onChange: () => {},
+  };
   session.addEventListener("answer", () => {
     const { answer } = session;
     if (!answer) return;
-    const { classes } = answer.summary;
-    const paint = () => makePalette((label) => {
-      const entry = classes.find((/** @type {any} */ { id }) => id === label);
-      return entry && !hidden.has(label) ? readColor(entry.color) : null;
-    });
-    const areas = classes.map((/** @type {any} */ entry) => entry.area_m2);
+    classes = answer.summary.classes;
+    const areas = classes.map(({ area_m2: area }) => area);
     const hectares = areas.every(Number.isFinite) ? writeHectares(areas) : [];
     find("hectares-head").hidden = !hectares.length;
-    const rows = classes.map((/** @type {any} */ entry, /** @type {number} */ at) =>
-      makeRow(entry, hectares[at], hidden, () => view.recolor(paint())));
+    const rows = classes.map((entry, at) =>
+      makeRow(entry, hectares[at], hidden, () => legend.onChange()));
     document.querySelector("#legend tbody")?.replaceChildren(...rows);
-    view.showLabels(answer.labels, paint());
   });
+  return legend;
 }
 
 /**

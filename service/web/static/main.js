@@ -1,12 +1,17 @@
 /** The page: makes its parts and connects them. */
 
-import { Problem, getAbout, hasKey, setKey } from "./api.js";
+import { Problem, getAbout, hasKey, isAway, setKey } from "./api.js";
+import { Batch } from "./batch.js";
 import { Chooser } from "./chooser.js";
 import { NeedsCommand, copy } from "./commands.js";
+import { setUpCompare } from "./compare.js";
 import { find } from "./dom.js";
 import { setUpDownloads } from "./downloads.js";
 import { setUpIntake } from "./intake.js";
+import { setUpLimits } from "./large.js";
+import { setUpLayers } from "./layers.js";
 import { setUpLegend } from "./legend.js";
+import { readPlace } from "./link.js";
 import { setUpMissing } from "./missing.js";
 import { Painter } from "./paint.js";
 import { setUpProof } from "./prove.js";
@@ -14,6 +19,8 @@ import { setUpReadout } from "./readout.js";
 import { setUpResult } from "./result.js";
 import { Runner, describeError } from "./run.js";
 import { Session } from "./session.js";
+import { showSample } from "./showcase.js";
+import { setUpShortcuts } from "./shortcuts.js";
 import { setUpStatus } from "./status.js";
 import { setUpToolbar } from "./toolbar.js";
 import { setUpValues } from "./values.js";
@@ -27,6 +34,7 @@ function showError(error) {
   find("error").textContent = error ? describeError(error) : "";
   find("error-command").hidden = !(error instanceof NeedsCommand);
   find("error-text").textContent = error instanceof NeedsCommand ? error.command : "";
+  document.body.style.setProperty("--alert", `${find("alert").offsetHeight}px`);
   if (refused) askForKey();
 }
 
@@ -71,15 +79,40 @@ session.addEventListener("picture", () => {
 session.addEventListener("drawn", () => view.request());
 session.addEventListener("drawing", () =>
   find("frame").setAttribute("aria-busy", String(session.isDrawing)));
-const intake = setUpIntake(session, attempt);
+/** @param {() => Promise<void>} work changes the picture or its mask */
+const edit = (work) => attempt(() => session.edit(work));
+const batch = new Batch(session, chooser, { attempt, edit });
+const intake = setUpIntake(session, { batch, edit });
+setUpLimits(session, chooser, showError);
 setUpToolbar(session, view, painter);
 setUpReadout(session, painter);
-setUpMissing(session, attempt);
+setUpMissing(session, edit);
 setUpValues(session, runner, attempt);
-setUpLegend(session, view);
-setUpResult(session, chooser, attempt);
+const legend = setUpLegend(session, view);
+setUpCompare(session, view, { chooser, attempt });
+setUpLayers(session, view, { legend, attempt });
+setUpResult(session, { view, chooser, attempt });
 setUpDownloads(session, attempt);
 setUpProof(session, chooser);
+setUpShortcuts();
+
+showSample().catch(() => {}); // without it, the page says the same in words
+let place = readPlace(location.hash);
+
+/** Restore what a link was made of, once and as soon as the model is ready. */
+async function restore() {
+  if (!place || chooser.chosen?.state !== "ready") return;
+  const { sample, model, version, layer, view: middle } = place;
+  place = null;
+  chooser.choose(model, version);
+  await intake.openSample(sample);
+  await runner.run();
+  if ([...find("layer").options].some(({ value }) => value === layer)) {
+    find("layer").value = layer;
+    find("layer").dispatchEvent(new Event("change"));
+  }
+  if (middle) view.goTo(middle);
+}
 
 await attempt(async () => {
   const { samples, docs, metrics } = await getAbout();
@@ -90,8 +123,10 @@ await attempt(async () => {
       if (!find("key-form").hidden) showError(null);
       find("key-form").hidden = true;
       await intake.offer(samples);
+      await restore();
     } catch (error) {
-      showError(error);
+      // A server that is away is told of beside its name, and asked again.
+      if (!isAway(error)) showError(error);
     }
   };
   find("docs").hidden = !docs;

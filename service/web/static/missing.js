@@ -6,9 +6,9 @@ import { fillRectangle } from "./shapes.js";
 
 /**
  * @param {import("./session.js").Session} session
- * @param {(work: () => Promise<void>) => void} attempt runs work, and shows its error
+ * @param {(work: () => Promise<void>) => void} edit runs work that changes the mask, and shows its error
  */
-export function setUpMissing(session, attempt) {
+export function setUpMissing(session, edit) {
   const change = (/** @type {{kept: boolean, inverted: boolean}} */ how) => {
     const { mask } = session;
     if (mask) session.changeMask(() => mask.change(how));
@@ -20,13 +20,13 @@ export function setUpMissing(session, attempt) {
     const wrong = text !== "" && Number.isNaN(readNumber(text)) && !/^([+-]?nan|none)$/i.test(text);
     find("nodata").setAttribute("aria-invalid", String(wrong));
     find("nodata-note").textContent = wrong ? "a number, nan or none" : "0, −9999, nan …";
-    if (!wrong) attempt(() => session.setNodata(text));
+    if (!wrong) edit(() => session.setNodata(text));
   });
   const markBelow = () => {
     const value = readNumber(find("below").value);
     find("below").setAttribute("aria-invalid", String(Number.isNaN(value)));
     if (Number.isNaN(value)) find("below").focus();
-    else attempt(() => session.markBelow(value));
+    else edit(() => session.markBelow(value));
   };
   find("mark-below").addEventListener("click", markBelow);
   find("below").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {

@@ -2,13 +2,9 @@
  * Exact writing of PNG files. A canvas would apply premultiplied alpha and colour profiles.
  */
 
-const SIGNATURE = new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]);
+import { makeCrc } from "./crc.js";
 
-const CRC = new Uint32Array(256).map((_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
-  return value;
-});
+const SIGNATURE = new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]);
 
 /**
  * Write a mask as a picture of one bit a pixel, white where valid.
@@ -105,8 +101,6 @@ function chunk(name, data = new Uint8Array()) {
   view.setUint32(0, data.length);
   bytes.set(new TextEncoder().encode(name), 4);
   bytes.set(data, 8);
-  let sum = 0xffffffff;
-  for (let at = 4; at < bytes.length - 4; at++) sum = CRC[(sum ^ bytes[at]) & 255] ^ (sum >>> 8);
-  view.setUint32(bytes.length - 4, (sum ^ 0xffffffff) >>> 0);
+  view.setUint32(bytes.length - 4, makeCrc(bytes.subarray(4, -4)));
   return bytes;
 }

@@ -1,6 +1,7 @@
 /** Progress of a run: the bar, and a sentence that screen readers are told. */
 
-import { duration, find } from "./dom.js";
+import { isAway } from "./api.js";
+import { duration, find, toSentence } from "./dom.js";
 
 const STAGES = new Map([
   ["prepare", "Writing the mask"], ["send", "Sending"], ["wait", "Computing on the server"],
@@ -11,6 +12,9 @@ export class Progress {
   constructor() {
     this.began = performance.now();
     this.text = "";
+    /** How many windows are done, in words, and as a part of 1. */
+    this.windows = "";
+    this.part = 0;
     this.counts = true;
     find("progress").hidden = false;
     this.timer = setInterval(() => this.#tick(), 200);
@@ -24,14 +28,16 @@ export class Progress {
   /** @param {number} done windows @param {number} total @param {number} leftMs NaN if unknown */
   showWindows(done, total, leftMs) {
     const left = Number.isFinite(leftMs) && done < total ? ` · ${describeLeft(leftMs)}` : "";
-    this.#set(`${done} of ${total} windows${left}`, done / total, false);
+    this.windows = `${done} of ${total} windows`;
+    this.part = done / total;
+    this.#set(this.windows + left, this.part, false);
   }
 
-  /** @param {number} ms until a window is sent again */
-  showWait(ms) {
-    const [windows] = this.text.split(" · ");
-    this.text = `${windows} · the server is busy, next try in ${Math.ceil(ms / 1000)} s`;
-    this.#tick();
+  /** @param {number} ms until a request is sent again @param {Error} error why it is */
+  showWait(ms, error) {
+    const reason = isAway(error) ? "the server restarts or cannot be reached" : "the server is busy";
+    const wait = `${reason}, next try in ${Math.ceil(ms / 1000)} s`;
+    this.#set(this.windows ? `${this.windows} · ${wait}` : toSentence(wait), this.part, false);
   }
 
   end() {
@@ -57,8 +63,8 @@ export class Progress {
   }
 }
 
-/** @param {number} ms */
-function describeLeft(ms) {
+/** @param {number} ms @returns {string} */
+export function describeLeft(ms) {
   const seconds = ms / 1000;
   if (seconds >= 90) return `about ${Math.round(seconds / 60)} minutes left`;
   const step = seconds < 10 ? 1 : 5;

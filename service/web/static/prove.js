@@ -7,6 +7,10 @@ import { describeError } from "./run.js";
 import { readColor } from "./tiles.js";
 
 const MOST_PADDING = 96;
+/** Pixels of the largest picture that is sent whole. */
+const WHOLE_PIXELS = 2048 ** 2;
+const PART_SIDE = 1024;
+const LEAST_SIDE = 16;
 
 /** @typedef {{image: Blob, mask: Blob, labels: Uint8Array, width: number, height: number,
  *   classes: any[]}} Half */
@@ -45,11 +49,9 @@ export function setUpProof(session, chooser) {
   dialog.addEventListener("close", () => controller?.abort());
   session.addEventListener("answer", () => {
     const { hasNumbers } = session.picture ?? { hasNumbers: false };
-    const isWhole = !session.answer?.windows;
-    find("prove").disabled = !hasNumbers || !isWhole;
-    find("prove-note").textContent = !isWhole
-      ? "Not available for this image, because the server does not take it at once."
-      : hasNumbers ? "Noise under the mask, a larger canvas: how many labels change?"
+    find("prove").disabled = !hasNumbers;
+    find("prove-note").textContent =
+      hasNumbers ? "Noise under the mask, a larger canvas: how many labels change?"
         : "Not available for this file, because the page does not know its pixel values.";
   });
 }
@@ -59,10 +61,15 @@ export function setUpProof(session, chooser) {
  * @param {import("./chooser.js").Chooser} chooser
  * @param {AbortSignal} signal
  */
-async function compare({ picture, mask, stretch }, chooser, signal) {
+async function compare(session, chooser, signal) {
+  if (!await session.settle()) throw new Error("The picture or its mask could not be changed.");
+  signal.throwIfAborted();
+  const { picture, mask, stretch } = session;
   if (!picture || !mask) return;
-  const { width, height } = picture;
-  const [right, bottom] = [choosePadding(), choosePadding()];
+  const { cells } = mask;
+  const side = chooseSide(session, chooser);
+  const part = await background.choosePart(cells, { width: mask.width, height: mask.height }, side);
+  const { width, height } = part;
   /** @param {{image: Blob, mask: Blob}} pair @returns {Promise<Half>} */
   const ask = async ({ image, mask: file }) => {
     const question = {
@@ -74,9 +81,9 @@ async function compare({ picture, mask, stretch }, chooser, signal) {
     const { size, classes } = summary;
     return { image, mask: file, labels, classes, width: size.width, height: size.height };
   };
-  const cells = mask.cells;
-  const first = background.makePlain(cells).then(ask);
-  const second = askDisturbed(cells, right, bottom, ask);
+  const first = background.makePlain(picture.source, cells, part).then(ask);
+  const second = askDisturbed(
+    (grown) => background.makeDisturbed(picture.source, cells, part, grown), ask);
   const [plain, disturbed] = await Promise.all([first, second]);
   signal.throwIfAborted();
   const { valid, changed, beyond } = await background.compareLabels(
@@ -87,25 +94,42 @@ async function compare({ picture, mask, stretch }, chooser, signal) {
   signal.throwIfAborted();
   showVerdict(valid, changed + beyond);
   const [wider, higher] = [disturbed.width - width, disturbed.height - height];
-  find("proof-note").textContent = wider
+  find("proof-note").textContent = describePart(part, mask) + (wider
     ? `Missing pixels were replaced by noise, and the canvas grew by ${wider} px on the right ` +
       `and ${higher} px at the bottom. Both pictures were sent again, and all labels compared.`
     : "Missing pixels were replaced by noise. The picture has the maximum size of the server, so " +
-      "its canvas could not grow. Both pictures were sent again, and all labels compared.";
+      "its canvas could not grow. Both pictures were sent again, and all labels compared.");
 }
 
 /**
- * @param {Uint8Array} cells
- * @param {number} right
- * @param {number} bottom
+ * @param {import("./session.js").Session} session
+ * @param {import("./chooser.js").Chooser} chooser
+ * @returns {number} side of the part that is sent; of a picture that is not large, of all of it
+ */
+function chooseSide({ picture, answer }, { chosen }) {
+  const { width, height } = picture ?? { width: 0, height: 0 };
+  if (!answer?.windows && width * height <= WHOLE_PIXELS) return Math.max(width, height);
+  const most = Math.floor(Math.sqrt(chosen?.limits?.image_pixels ?? Infinity));
+  return Math.max(LEAST_SIDE, Math.min(PART_SIDE, most - MOST_PADDING));
+}
+
+/** @param {import("./windows.js").Box} part @param {{width: number, height: number}} whole */
+function describePart({ x, y, width, height }, whole) {
+  if (width === whole.width && height === whole.height) return "";
+  return `This is a part of ${count(width)} × ${count(height)} pixels, from column ${count(x)} and ` +
+    `row ${count(y)}. `;
+}
+
+/**
+ * @param {(grown: {right: number, bottom: number}) => Promise<{image: Blob, mask: Blob}>} make
  * @param {(pair: {image: Blob, mask: Blob}) => Promise<Half>} ask
  */
-async function askDisturbed(cells, right, bottom, ask) {
+async function askDisturbed(make, ask) {
   try {
-    return await ask(await background.makeDisturbed(cells, right, bottom));
+    return await ask(await make({ right: choosePadding(), bottom: choosePadding() }));
   } catch (error) {
     if (error.code !== "image_too_large") throw error;
-    return ask(await background.makeDisturbed(cells, 0, 0));
+    return ask(await make({ right: 0, bottom: 0 }));
   }
 }
 

@@ -1,18 +1,21 @@
-/** Timings of the result, and the same work as a command. */
+/** Timings of the result, the same work as code, and a link to what is shown. */
 
 import { SERVER, hasKey } from "./api.js";
-import { copy, writeCurl, writeSegment } from "./commands.js";
+import { copy, writeSegment } from "./commands.js";
 import { count, duration, find, make, bringIntoSight } from "./dom.js";
+import { writePlace } from "./link.js";
+import { LANGUAGES } from "./snippets.js";
 
 /** Windows in which layout.css puts the picture beside the panel. */
 const WIDE = matchMedia("(min-width: 901px)");
 
 /**
  * @param {import("./session.js").Session} session
- * @param {import("./chooser.js").Chooser} chooser
- * @param {(work: () => Promise<void>) => void} attempt runs work, and shows its error
+ * @param {{view: import("./view.js").View, chooser: import("./chooser.js").Chooser,
+ *   attempt: (work: () => Promise<void>) => void}} parts attempt runs work, and shows its error
  */
-export function setUpResult(session, chooser, attempt) {
+export function setUpResult(session, { view, chooser, attempt }) {
+  const showCode = setUpCode(session, chooser);
   session.addEventListener("picture", () => {
     find("result").hidden = true;
   });
@@ -20,24 +23,61 @@ export function setUpResult(session, chooser, attempt) {
     find("stale").hidden = false;
   });
   session.addEventListener("answer", () => {
-    const { answer, picture, mask, nodata, stretch } = session;
+    const { answer, picture } = session;
     if (!answer || !picture) return;
     const isNew = find("result").hidden;
+    const wasRun = [find("run"), find("cancel")].includes(document.activeElement);
     find("result").hidden = false;
     find("stale").hidden = true;
     showTimings(answer);
     find("windows-note").textContent = describeWindows(answer.windows);
-    const write = answer.windows ? writeSegment : writeCurl;
-    find("curl-name").textContent = answer.windows
-      ? "The same on the command line" : "The same request with curl";
-    find("curl").textContent = write({
-      name: picture.name, masked: (mask?.marked ?? 0) > 0, model: chooser.model,
-      version: chooser.version, nodata, stretch, keyed: hasKey(), server: SERVER.href,
-    });
+    showCode();
+    find("copy-link").hidden = !picture.isSample;
     // Only beside the picture: in a narrow window, scrolling would move the picture out of sight.
+    if (isNew && wasRun) find("h-result").focus({ preventScroll: true });
     if (isNew && WIDE.matches) bringIntoSight(find("result"), "nearest");
   });
+  find("mask-save").addEventListener("click", () => find("save-mask").click());
   find("copy").addEventListener("click", () => attempt(() => copy(find("curl"), find("copy"))));
+  find("copy-link").addEventListener("click", () => attempt(async () => {
+    const sample = session.picture?.name.replace(".png", "") ?? "";
+    const place = { sample, model: chooser.model, version: chooser.version,
+      layer: find("layer").value, view: view.place };
+    find("link").textContent = new URL(`#${writePlace(place)}`, SERVER).href;
+    await copy(find("link"), find("copy-link"));
+  }));
+}
+
+/**
+ * @param {import("./session.js").Session} session
+ * @param {import("./chooser.js").Chooser} chooser
+ * @returns {() => void} function that shows the code of the present answer
+ */
+function setUpCode(session, chooser) {
+  let language = "curl";
+  const show = () => {
+    const { answer, picture, maskName, nodata, stretch } = session;
+    if (!answer || !picture) return;
+    const write = answer.windows ? writeSegment : LANGUAGES.get(language) ?? writeSegment;
+    find("curl-name").textContent = answer.windows ? "The same on the command line" : "As code";
+    find("languages").hidden = Boolean(answer.windows);
+    find("mask-needed").hidden = maskName !== "mask.png";
+    find("curl").textContent = write({
+      name: picture.name, mask: maskName, isSample: picture.isSample && maskName !== "mask.png",
+      model: chooser.model, version: chooser.version, nodata, stretch, keyed: hasKey(),
+      server: SERVER.href,
+    });
+  };
+  for (const name of LANGUAGES.keys()) {
+    const input = make("input", { type: "radio", name: "language", checked: name === language });
+    input.addEventListener("change", () => {
+      language = name;
+      show();
+    });
+    find("languages").append(make("label", {}, input,
+      make("span", {}, make("b", { textContent: name }))));
+  }
+  return show;
 }
 
 /** @param {import("./session.js").Answer["windows"]} windows */

@@ -1,10 +1,11 @@
 /** Segmentation of the picture: request, progress, cancelling and errors. */
 
-import { Problem, segment } from "./api.js";
+import { Problem, nameFile, segment } from "./api.js";
 import { background } from "./background.js";
 import { find, bringIntoSight, toSentence } from "./dom.js";
 import { planLarge } from "./large.js";
 import { Progress } from "./progress.js";
+import { persist } from "./retry.js";
 import { readNumber } from "./session.js";
 import { segmentInWindows } from "./stitch.js";
 import { summarize } from "./summary.js";
@@ -23,14 +24,18 @@ export class Runner {
     this.showError = showError;
     /** @type {AbortController|null} */
     this.controller = null;
+    /** True while a run waits for edits: it will take what they lead to. */
+    this.isSettling = false;
     find("run").addEventListener("click", () => this.run());
     find("cancel").addEventListener("click", () => this.controller?.abort());
     session.addEventListener("opening", () => {
-      if (session.opening) this.controller?.abort(); // the worker will have other pixels
+      if (session.opening) this.#abandon(); // the worker will have other pixels
     });
     session.addEventListener("picture", () => {
-      this.controller?.abort();
+      this.#abandon();
       this.#showState();
+      // What was pressed to open it may be hidden by now, and the next step is here.
+      if (isOfIntake(document.activeElement)) find("run").focus({ preventScroll: true });
     });
     session.addEventListener("stale", () => {
       if (!this.controller) find("run").textContent = AGAIN;
@@ -43,14 +48,14 @@ export class Runner {
 
   async run() {
     const { session } = this;
-    const { picture, mask } = session;
-    if (!picture || !mask || this.controller) return;
+    if (!session.picture || this.controller) return;
     const controller = this.controller = new AbortController();
     const progress = new Progress();
     this.showError(null);
     this.#showState();
     try {
       progress.show("prepare", 0);
+      if (!await this.#settle()) return; // without that mask, the answer would be another
       const large = await planLarge(session, this.chooser);
       controller.signal.throwIfAborted();
       const { changes } = session;
@@ -60,12 +65,27 @@ export class Runner {
       if (session.changes !== changes) session.noteStale();
       await session.redrawStretched(); // the mask may have changed since it was drawn
     } catch (error) {
-      if (error.name !== "AbortError") this.showError(error);
+      if (error.name !== "AbortError") this.showError(nameFile(error, session.picture.name));
     } finally {
       progress.end();
       this.controller = null;
       this.#showState();
     }
+  }
+
+  /** Wait for the edits that have begun. @returns {Promise<boolean>} false if one failed */
+  async #settle() {
+    this.isSettling = true;
+    try {
+      return await this.session.settle();
+    } finally {
+      this.isSettling = false;
+    }
+  }
+
+  /** End a run whose picture is replaced. */
+  #abandon() {
+    if (!this.isSettling) this.controller?.abort();
   }
 
   /**
@@ -76,8 +96,9 @@ export class Runner {
   async #askAtOnce(signal, progress) {
     const question = await this.makeQuestion();
     signal.throwIfAborted();
-    const { content, timings, tookMs } = await segment(question,
-      { signal, onProgress: (stage, part) => progress.show(stage, part) });
+    const { content, timings, tookMs } = await persist(() => segment(question,
+      { signal, onProgress: (stage, part) => progress.show(stage, part) }),
+    { signal, onWait: (ms, error) => progress.showWait(ms, error) });
     progress.show("read", 0);
     const { labels, summary } = await background.readAnswer(content);
     signal.throwIfAborted();
@@ -109,7 +130,7 @@ export class Runner {
     }, {
       signal,
       onProgress: (done, total, leftMs) => progress.showWindows(done, total, leftMs),
-      onWait: (ms) => progress.showWait(ms),
+      onWait: (ms, error) => progress.showWait(ms, error),
     });
     signal.throwIfAborted();
     return {
@@ -143,6 +164,11 @@ export class Runner {
     // A hidden or disabled button loses the focus, so it moves to the other one.
     if (focused) find(running ? "cancel" : "run").focus({ preventScroll: true });
   }
+}
+
+/** @param {Element|null} element */
+function isOfIntake(element) {
+  return !element || element === document.body || element.matches(".sample, #image-file, #first-file");
 }
 
 /** @param {string} nodata as it was typed @param {number} unit factor of the values that are sent */

@@ -1,11 +1,11 @@
 /**
  * State of the page: a picture, its mask, and the answer. Changes are announced by the events
- * `opening`, `picture`, `drawing`, `drawn`, `values`, `mask`, `answer` and `stale`.
+ * `opening`, `picture`, `drawing`, `drawn`, `values`, `mask`, `answer`, `layers` and `stale`.
  */
 
-import { preview } from "./api.js";
+import { nameFile, preview } from "./api.js";
 import { background } from "./background.js";
-import { explainTooLarge } from "./large.js";
+import { checkUpload, explainTooLarge } from "./large.js";
 import { BY_FILE, MARKED, Mask, NODATA } from "./mask.js";
 import { findRange } from "./range.js";
 
@@ -17,6 +17,7 @@ import { findRange } from "./range.js";
  * @property {number} height
  * @property {ImageBitmap} bitmap
  * @property {ImageBitmap|null} small smaller copy of a large picture
+ * @property {boolean} isSample true if it is one of the server's samples
  * @property {boolean} hasNumbers true if the page knows the pixel values, not only a preview
  * @property {boolean} inRange true if it is drawn as the model is given it
  * @property {boolean} byServer true if the server made the picture, and knows what is missing in it
@@ -29,7 +30,7 @@ import { findRange } from "./range.js";
  * @typedef {{bitmap: ImageBitmap, small: ImageBitmap|null, inRange: boolean}} Drawing
  *
  * @typedef {object} Answer
- * @property {ArrayBuffer|null} content JSON of the answer; null if it came in windows
+ * @property {Blob|null} content JSON of the answer; null if it came in windows
  * @property {any} summary
  * @property {Uint8Array} labels H × W, 255 = missing
  * @property {Map<string, number>} timings milliseconds by stage; empty if it came in windows
@@ -38,10 +39,11 @@ import { findRange } from "./range.js";
  *   windows
  * @property {{sent: number, planned: number}|null} windows how many it was put together from; null
  *   for an answer to one request
+ * @property {import("./planes.js").Planes} [planes] as soon as they were asked for
  */
 
 /** Pixels of an answer that the mask is compared with in one go. */
-const BAND_PIXELS = 1 << 24;
+const BAND_PIXELS = 1 << 21;
 
 export class Session extends EventTarget {
   /** @type {Picture|null} */
@@ -54,6 +56,9 @@ export class Session extends EventTarget {
   nodata = "";
   /** Model that the picture is drawn for. */
   target = { model: "", version: "" };
+  /** What the server takes for it; undefined if that is not known.
+   * @type {import("./windows.js").Limits|undefined} */
+  limits = undefined;
   /** @type {import("./range.js").Range|null} */
   range = null;
   /** True if the server can stretch the values for the model. */
@@ -72,24 +77,62 @@ export class Session extends EventTarget {
   #drawing = 0;
   /** Controller of the last opening; an earlier one is aborted. */
   #turn = new AbortController();
+  /** Edits that have not ended. @type {Set<Promise<void>>} */
+  #edits = new Set();
 
-  /** @param {Blob} blob @param {string} name */
-  async openPicture(blob, name) {
+  /**
+   * Do work that changes the picture or its mask. What is sent waits for its end.
+   *
+   * @param {() => Promise<void>} work
+   */
+  async edit(work) {
+    const doing = work();
+    this.#edits.add(doing);
+    try {
+      await doing;
+    } finally {
+      this.#edits.delete(doing);
+    }
+  }
+
+  /**
+   * Wait for the edits that have begun.
+   *
+   * @returns {Promise<boolean>} false if one of them failed, which who began it tells
+   */
+  async settle() {
+    let isDone = true;
+    while (this.#edits.size) {
+      const ended = await Promise.allSettled(this.#edits);
+      isDone &&= ended.every(({ status }) => status === "fulfilled");
+    }
+    return isDone;
+  }
+
+  /**
+   * @param {Blob} blob
+   * @param {string} name
+   * @param {boolean} [isSample] true if it is one of the server's
+   * @returns {Promise<boolean>} false if another one was opened meanwhile
+   */
+  async openPicture(blob, name, isSample = false) {
     this.#turn.abort();
     const { signal } = this.#turn = new AbortController();
     this.#setOpening(name);
     try {
       const { range, target } = this;
       const read = await background.openPicture(blob, true, range);
+      if (!read) checkUpload(blob, name, this);
       const opened = read ?? await openUnreadable(blob, { ...target, signal }, range);
       signal.throwIfAborted();
-      await this.#take({ blob, name, byServer: !read, inRange: range !== null, ...opened });
+      await this.#take({ blob, name, isSample, byServer: !read, inRange: range !== null, ...opened });
       if (this.range !== range) await this.#draw();
     } catch (error) {
-      if (!signal.aborted) throw explainTooLarge(error, name, this);
+      if (!signal.aborted) throw nameFile(explainTooLarge(error, name, this), name);
     } finally {
       if (!signal.aborted) this.#setOpening("");
     }
+    return !signal.aborted;
   }
 
   /** @param {Picture & {missing: Uint8Array|null}} opened */
@@ -113,18 +156,25 @@ export class Session extends EventTarget {
     this.#tell("opening");
   }
 
-  /** @param {Blob} blob */
-  async openMask(blob) {
+  /**
+   * @param {Blob} blob
+   * @param {boolean} [isOwn] true if it came with the picture, so that it cannot be undone
+   */
+  async openMask(blob, isOwn = false) {
     const { picture, mask } = this;
     if (!picture || !mask) throw new Error("A mask needs an image; open the image first.");
-    const { width, height, missing } = await background.openMask(blob)
-      ?? await background.openMask(
-        (await preview(blob, { mask: blob, nodata: "none" })).picture, true);
+    const { width, height, missing } = await readMask(blob).catch((error) => {
+      throw nameFile(error, blob instanceof File ? blob.name : "mask");
+    });
     if (width !== mask.width || height !== mask.height) {
       throw new Error("The mask must have the image's height and width; the image is " +
         `${mask.height}×${mask.width}, the mask is ${height}×${width}.`);
     }
-    if (this.mask === mask) this.changeMask(() => mask.change({ found: missing }));
+    if (this.mask !== mask) return;
+    this.changeMask(() => {
+      mask.change({ found: missing });
+      if (isOwn) mask.settle();
+    });
   }
 
   /** @param {string} text a number, nan, none, or empty for what the file says */
@@ -142,12 +192,13 @@ export class Session extends EventTarget {
   }
 
   /** @param {import("./api.js").Model} [chosen] model that will answer; none if there is none */
-  async setModel({ name = "", version = "", image } = /** @type {any} */ ({})) {
+  async setModel({ name = "", version = "", image, limits } = /** @type {any} */ ({})) {
     const range = findRange(image);
     const same = JSON.stringify(range) === JSON.stringify(this.range);
     const wasStretched = this.stretch;
     if (!same) this.range = range;
     this.target = { model: name, version };
+    this.limits = limits;
     this.canStretch = Boolean(image?.statistics);
     this.stretch &&= this.canStretch;
     this.#tell("values");
@@ -281,12 +332,25 @@ export class Session extends EventTarget {
     this.noteStale();
   }
 
+  /** Announce that the answer has planes. */
+  noteLayers() {
+    this.#tell("layers");
+  }
+
   /** Mark the answer as outdated. */
   noteStale() {
     this.changes++;
     if (!this.answer || this.isStale) return;
     this.isStale = true;
     this.#tell("stale");
+  }
+
+  /** Name of the file that the marks are in, or are saved as; empty if there are none. */
+  get maskName() {
+    const { picture, mask } = this;
+    if (!picture || !mask?.marked) return "";
+    const isUnchanged = picture.isSample && !mask.past.length && !mask.future.length;
+    return isUnchanged ? picture.name.replace(".png", "-mask.png") : "mask.png";
   }
 
   /** @returns {Promise<Blob|null>} the user's marks as a mask file; null if there are none */
@@ -317,6 +381,12 @@ export class Session extends EventTarget {
   #tell(name) {
     this.dispatchEvent(new Event(name));
   }
+}
+
+/** @param {Blob} blob */
+async function readMask(blob) {
+  return await background.openMask(blob) ?? background.openMask(
+    (await preview(blob, { mask: blob, nodata: "none" })).picture, true);
 }
 
 /**

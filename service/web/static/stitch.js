@@ -97,7 +97,7 @@ async function askFor({ input }, { source, width, cells, unit, question }, { sig
     if (error.name !== "AbortError") error.message = describeFailure(input, error.message);
     throw error;
   });
-  const array = readNpy(content);
+  const array = readNpy(await content.arrayBuffer());
   if (array?.kind !== "|u1" || array.shape[0] !== input.height || array.shape[1] !== input.width) {
     throw new Error("The labels of a window must be bytes of its size, " +
       `${input.height}×${input.width}; they are ${array?.kind} of ${array?.shape.join("×")}.`);

@@ -1,6 +1,7 @@
 /** The toolbar above the picture: tools, undo, redo and zoom; and the line below the picture. */
 
 import { find, count } from "./dom.js";
+import { isTyping } from "./shortcuts.js";
 
 /**
  * @param {import("./session.js").Session} session
@@ -60,9 +61,7 @@ function setUpHistory(session) {
   find("undo").addEventListener("click", undo);
   find("redo").addEventListener("click", redo);
   document.addEventListener("keydown", (event) => {
-    const typing = event.target instanceof HTMLElement &&
-      event.target.matches("input:not([type=radio], [type=range]), select");
-    if (typing || !(event.ctrlKey || event.metaKey) || session.mask?.step) return;
+    if (isTyping(event.target) || !(event.ctrlKey || event.metaKey) || session.mask?.step) return;
     const key = event.key.toLowerCase();
     if (key === "z" && !event.shiftKey) undo();
     else if (key === "y" || key === "z") redo();

@@ -6,7 +6,7 @@
  * @param {Record<string, string>} headers
  * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} options
  *   stages are `send`, `wait` and `receive`; part is of 1
- * @returns {Promise<{status: number, content: ArrayBuffer,
+ * @returns {Promise<{status: number, content: Blob,
  *   find: (header: string) => string|null}>}
  */
 export function send(url, form, headers, { signal, onProgress = () => {} }) {
@@ -14,7 +14,7 @@ export function send(url, form, headers, { signal, onProgress = () => {} }) {
     const request = new XMLHttpRequest();
     const gone = () => reject(new DOMException("The request was cancelled.", "AbortError"));
     request.open("POST", url);
-    request.responseType = "arraybuffer";
+    request.responseType = "blob"; // its bytes are read where they are needed, mostly in the worker
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) =>
       onProgress("send", loaded / (total || 1)));

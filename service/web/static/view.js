@@ -1,10 +1,11 @@
 /** The picture on the screen: position, scale, and the layers drawn over it. */
 
+import { makeHatch } from "./hatch.js";
 import { TiledLayer, makePalette } from "./tiles.js";
 
 const FRAME_MS = 10;
 const LARGEST_SCALE = 40;
-const HATCH = 8;
+const MARGIN = 0.04;
 
 const HATCHED = makePalette((cell) => (cell ? [0, 0, 0] : null));
 
@@ -12,6 +13,8 @@ const HATCHED = makePalette((cell) => (cell ? [0, 0, 0] : null));
 /**
  * @typedef {{width: number, height: number, bitmap: ImageBitmap, small: ImageBitmap|null}}
  *   Shown
+ * @typedef {{layer: TiledLayer|null, hatched: boolean}} Side what is drawn over the picture: a
+ *   layer or nothing, and missing pixels hatched or not
  */
 
 export class View {
@@ -24,6 +27,8 @@ export class View {
     this.x = 0;
     this.y = 0;
     this.opacity = 0.6;
+    /** Part of the smaller side of the screen that stays free around a picture that is fitted. */
+    this.margin = MARGIN;
     this.fitted = true;
     /** @type {Shown|null} */
     this.shown = null;
@@ -31,6 +36,11 @@ export class View {
     this.hatch = null;
     /** @type {TiledLayer|null} */
     this.overlay = null;
+    /** What is drawn in place of the overlay on the left of the split; null without a split.
+     * @type {Side|null} */
+    this.left = null;
+    /** Place of the split, in parts of the screen's width. */
+    this.split = 0.5;
     /** @type {((context: CanvasRenderingContext2D, view: View) => void)} */
     this.drawTool = () => {};
     this.onMove = () => {};
@@ -50,7 +60,7 @@ export class View {
    */
   show(shown, mask) {
     this.shown = shown;
-    this.overlay = null;
+    this.overlay = this.left = null;
     const hatch = new TiledLayer(shown.width, shown.height, mask.cells, HATCHED);
     this.hatch = hatch;
     mask.onChange = (x0, y0, x1, y1) => {
@@ -74,6 +84,29 @@ export class View {
     this.request();
   }
 
+  /**
+   * Split the screen: another layer, or the picture alone, on the left of the overlay.
+   *
+   * @param {{cells: Uint8Array|null, palette?: Uint32Array, hatched?: boolean}|null} left null for
+   *   no split
+   */
+  splitScreen(left) {
+    if (!this.shown) return;
+    const { width, height } = this.shown;
+    this.left = left && {
+      layer: left.cells && left.palette
+        ? new TiledLayer(width, height, left.cells, left.palette) : null,
+      hatched: left.hatched ?? true,
+    };
+    this.request();
+  }
+
+  /** @param {number} split in parts of the screen's width */
+  moveSplit(split) {
+    this.split = split;
+    this.request();
+  }
+
   /** @param {number} opacity of 1 */
   setOpacity(opacity) {
     this.opacity = opacity;
@@ -83,7 +116,7 @@ export class View {
   fit() {
     if (!this.shown) return;
     const { width, height } = this.canvas;
-    const margin = Math.min(width, height) * 0.04;
+    const margin = Math.min(width, height) * this.margin;
     const scale = Math.min(
       (width - 2 * margin) / this.shown.width, (height - 2 * margin) / this.shown.height);
     this.#place(Math.max(Math.min(scale, 8), 1e-3));
@@ -94,6 +127,23 @@ export class View {
   showActual() {
     this.#place(1);
     this.fitted = false;
+  }
+
+  /** @returns {{x: number, y: number, scale: number}|null} what is in the middle of the screen, and
+   *   its scale; null if the whole picture is fitted in */
+  get place() {
+    const { width, height } = this.canvas;
+    const middle = this.toPicture({ x: width / 2, y: height / 2 });
+    return this.fitted ? null : { ...middle, scale: this.scale };
+  }
+
+  /** @param {{x: number, y: number, scale: number}} place to bring into the middle of the screen */
+  goTo({ x, y, scale }) {
+    this.scale = Math.min(LARGEST_SCALE, scale);
+    this.x = this.canvas.width / 2 - x * this.scale;
+    this.y = this.canvas.height / 2 - y * this.scale;
+    this.fitted = false;
+    this.#moved();
   }
 
   /** @param {number} scale */
@@ -198,12 +248,40 @@ export class View {
     const until = performance.now() + FRAME_MS;
     const frame = { scale: this.scale, x: this.x, y: this.y, width, height };
     this.#drawPicture(shown);
-    context.globalAlpha = this.opacity;
-    let complete = this.overlay?.draw(context, frame, until) ?? true;
-    context.globalAlpha = 1;
-    complete = this.#drawHatch(frame, until) && complete;
+    const complete = this.left
+      ? this.#drawSplit(this.left, frame, until)
+      : this.#drawSide({ layer: this.overlay, hatched: true }, frame, until);
     this.drawTool(context, this);
     if (!complete) this.request();
+  }
+
+  /** @param {Side} left @param {import("./tiles.js").Frame} frame @param {number} until */
+  #drawSplit(left, frame, until) {
+    const { context } = this;
+    const at = Math.round(this.split * frame.width);
+    const clip = (/** @type {number} */ from, /** @type {number} */ to, /** @type {Side} */ side) => {
+      context.save();
+      context.beginPath();
+      context.rect(from, 0, to - from, frame.height);
+      context.clip();
+      const complete = this.#drawSide(side, frame, until);
+      context.restore();
+      return complete;
+    };
+    const complete = clip(0, at, left);
+    const both = clip(at, frame.width, { layer: this.overlay, hatched: true }) && complete;
+    context.fillStyle = "#fff";
+    context.fillRect(at - 1, 0, 2, frame.height);
+    return both;
+  }
+
+  /** @param {Side} side @param {import("./tiles.js").Frame} frame @param {number} until */
+  #drawSide({ layer, hatched }, frame, until) {
+    const { context } = this;
+    context.globalAlpha = this.opacity;
+    const complete = layer?.draw(context, frame, until) ?? true;
+    context.globalAlpha = 1;
+    return (!hatched || this.#drawHatch(frame, until)) && complete;
   }
 
   /** @param {Shown} shown */
@@ -233,26 +311,4 @@ export class View {
     this.context.drawImage(this.veil, 0, 0);
     return complete;
   }
-}
-
-/**
- * Make a pattern of diagonal lines in pixels of the screen, the same at every zoom.
- *
- * @param {CanvasRenderingContext2D} context
- * @param {boolean} dark
- */
-function makeHatch(context, dark) {
-  const tile = new OffscreenCanvas(HATCH, HATCH);
-  const pen = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
-  pen.fillStyle = dark ? "rgb(38 41 45 / 84%)" : "rgb(236 236 238 / 82%)";
-  pen.fillRect(0, 0, HATCH, HATCH);
-  pen.strokeStyle = dark ? "rgb(170 175 182 / 70%)" : "rgb(70 72 80 / 70%)";
-  pen.lineWidth = 1.25;
-  pen.beginPath();
-  for (const shift of [-HATCH, 0, HATCH]) {
-    pen.moveTo(shift - 1, HATCH + 1);
-    pen.lineTo(shift + HATCH + 1, -1);
-  }
-  pen.stroke();
-  return /** @type {CanvasPattern} */ (context.createPattern(tile, "repeat"));
 }

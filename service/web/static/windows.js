@@ -34,10 +34,22 @@ const FULL_CHANNELS = 4;
 export function isTooLarge({ width, height, channels, blob }, limits) {
   if (!limits) return false;
   const { image_pixels: most, body_bytes: bytes = Infinity } = limits;
-  const pixels = width * height;
+  return countPixels({ width, height, channels }) > most ||
+    countBytes({ width, height, blob }) > bytes;
+}
+
+/**
+ * @param {{width: number, height: number, channels: number}} shape
+ * @returns {number} pixels as the server counts them: of many channels, each counts as more than one
+ */
+export function countPixels({ width, height, channels }) {
+  return width * height * Math.max(1, channels / FULL_CHANNELS);
+}
+
+/** @param {{width: number, height: number, blob: Blob}} picture @returns {number} bytes to send */
+export function countBytes({ width, height, blob }) {
   // The mask is sent as a picture of one bit a pixel.
-  return pixels > most || pixels * channels > FULL_CHANNELS * most ||
-    blob.size + pixels / 8 + FORM_BYTES > bytes;
+  return Math.ceil(blob.size + width * height / 8 + FORM_BYTES);
 }
 
 /**

@@ -4,11 +4,15 @@
  */
 
 import { cutWindow } from "./cut.js";
+import { drawOverlay } from "./overlay.js";
 import { writeNpy } from "./npy.js";
 import { writeLabelsPng, writeMaskPng } from "./png.js";
-import { compareLabels, disturb, plain } from "./disturb.js";
+import { compareLabels, countDifferences, disturb, plain } from "./disturb.js";
+import { choosePart, cutCells, cutRaster } from "./part.js";
+import { readPlanes } from "./planes.js";
 import { draw, findMissing, openMask, openPicture } from "./raster.js";
 import { encodeRuns, fillRuns } from "./rle.js";
+import { writeZip } from "./zip.js";
 
 const SMALL_SIDE = 1536;
 
@@ -70,13 +74,12 @@ const TASKS = {
    * @param {number} unit
    */
   cutWindow(of, box, valid, unit) {
-    if (!raster || of !== source) throw new Error("Another picture has been opened.");
-    return cutWindow(raster, box, valid, unit);
+    return cutWindow(findRaster(of), box, valid, unit);
   },
 
-  /** @param {ArrayBuffer} text the JSON answer */
-  readAnswer(text) {
-    const summary = JSON.parse(new TextDecoder().decode(text));
+  /** @param {Blob} file the JSON answer */
+  async readAnswer(file) {
+    const summary = JSON.parse(await file.text());
     const { width, height } = summary.size;
     const labels = new Uint8Array(width * height).fill(255);
     for (const entry of summary.classes) fillRuns(labels, entry.segmentation, entry.id);
@@ -89,6 +92,12 @@ const TASKS = {
     }
     return { labels, summary };
   },
+
+  drawOverlay,
+
+  writeZip,
+
+  readPlanes,
 
   writeLabelsPng,
 
@@ -105,20 +114,45 @@ const TASKS = {
   writeLabelsNpy: (values, width, height) =>
     writeNpy({ kind: "|u1", shape: [height, width], values }),
 
-  /** @param {Uint8Array} cells */
-  async makePlain(cells) {
-    if (!raster) throw new Error("The page cannot read this picture's pixels.");
-    return plain(raster, cells);
+  choosePart,
+
+  /**
+   * @param {number} of number of the picture
+   * @param {Uint8Array} cells of the whole picture
+   * @param {import("./windows.js").Box} part
+   */
+  makePlain(of, cells, part) {
+    const { cut, mask } = takePart(of, cells, part);
+    return plain(cut, mask);
   },
 
-  /** @param {Uint8Array} cells @param {number} right @param {number} bottom */
-  async makeDisturbed(cells, right, bottom) {
-    if (!raster) throw new Error("The page cannot read this picture's pixels.");
-    return disturb(raster, cells, right, bottom);
+  /**
+   * @param {number} of number of the picture
+   * @param {Uint8Array} cells of the whole picture
+   * @param {import("./windows.js").Box} part
+   * @param {{right: number, bottom: number}} grown pixels that the canvas grows by
+   */
+  makeDisturbed(of, cells, part, { right, bottom }) {
+    const { cut, mask } = takePart(of, cells, part);
+    return disturb(cut, mask, right, bottom);
   },
 
   compareLabels,
+
+  countDifferences,
 };
+
+/** @param {number} of number of a picture */
+function findRaster(of) {
+  if (!raster || of !== source) throw new Error("Another picture has been opened.");
+  return raster;
+}
+
+/** @param {number} of @param {Uint8Array} cells @param {import("./windows.js").Box} part */
+function takePart(of, cells, part) {
+  const whole = findRaster(of);
+  return { cut: cutRaster(whole, part), mask: cutCells(cells, whole.width, part) };
+}
 
 /**
  * @param {import("./raster.js").Opened} opened
@@ -150,12 +184,10 @@ function countLabels(labels) {
  */
 function findTransferable(value) {
   /** @type {any[]} */
-  const parts = value && typeof value === "object" && !ArrayBuffer.isView(value)
-    ? Object.values(value) : [value];
-  return parts.flatMap((part) => {
-    if (part instanceof ImageBitmap) return [part];
-    return ArrayBuffer.isView(part) ? [/** @type {any} */ (part.buffer)] : [];
-  });
+  if (value instanceof ImageBitmap) return [value];
+  if (ArrayBuffer.isView(value)) return [/** @type {any} */ (value.buffer)];
+  const isHolder = Array.isArray(value) || value?.constructor === Object;
+  return isHolder ? Object.values(value).flatMap(findTransferable) : [];
 }
 
 self.addEventListener("message", async ({ data: { id, task, given } }) => {
