@@ -17,8 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lacuna.distribution import VERSION
 from lacuna.errors import ConfigurationError, LacunaError
 from service.engine.lifecycle.watcher import watch_repository
+from service.engine.process_memory import watch_memory
 from service.web.fast_path import FastPath
 from service.web.head_requests import HeadRequests
+from service.web.openapi import document
 from service.web.protocol_errors import (
     answer_error,
     answer_http_exception,
@@ -71,6 +73,12 @@ class _Application(FastAPI):
 
     fast_routes: tuple[APIRoute, ...] = ()
     services: AppServices
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            self.openapi_schema = super().openapi() | {"components": document.make_components()}
+        return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build the middleware stack, with the fast path in front.
@@ -125,7 +133,10 @@ def make_app(services: AppServices) -> FastAPI:
     @asynccontextmanager
     async def live(_: FastAPI) -> AsyncIterator[None]:
         asyncio.get_running_loop().set_default_executor(start_thread_pool())
-        watching = [asyncio.create_task(watch_repository(services.repository))]
+        watching = [
+            asyncio.create_task(watch_repository(services.repository)),
+            asyncio.create_task(watch_memory(services.memory, lambda: services.gate.is_idle)),
+        ]
         if services.key_files is not None:
             watching.append(asyncio.create_task(services.key_files.watch()))
         yield
@@ -140,8 +151,11 @@ def make_app(services: AppServices) -> FastAPI:
     app = (_ProxiedApplication if proxies.is_needed else _Application)(
         title="lacuna",
         telemetry=configure_telemetry(tracing, services.quiet_paths),
-        summary="Segmentation of images with missing pixels",
+        summary=document.SUMMARY,
+        description=document.DESCRIPTION,
         version=VERSION,
+        license_info=document.LICENSE,
+        openapi_tags=document.TAGS,
         lifespan=live,
         docs_url=None,
         redoc_url=None,
@@ -186,6 +200,7 @@ def _surround(app: ASGIApp, services: AppServices) -> ASGIApp:
         render_error,
         answer_unexpected,
         services.quiet_paths,
+        services.vertex_routes.health,
     )
     return logged if services.telemetry.tracing is None else TraceContext(logged)
 

@@ -7,16 +7,13 @@ problem document (see `service.web.problems`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from lacuna.errors import LacunaError
+from service.listening.statuses import INTERNAL_ERROR, UNEXPECTED
 from service.web import problems
 
 _OIP = "/v2"
@@ -24,25 +21,6 @@ _TFSERVING = "/v1/models/"
 
 # Both protocols use 400 for every fault in the content of a request.
 _STATUSES = {406: 400, 422: 400}
-
-_SHAPE = {
-    "application/json": {
-        "schema": {
-            "type": "object",
-            "required": ["error"],
-            "properties": {"error": {"type": "string"}},
-        }
-    }
-}
-ERRORS: Mapping[int | str, dict[str, Any]] = MappingProxyType(
-    {
-        "4XX": {"description": "the request is wrong, or refused for now", "content": _SHAPE},
-        "5XX": {"description": "the server or the model failed", "content": _SHAPE},
-    }
-)
-"""OpenAPI description of the errors of both protocols, for every route."""
-
-_UNEXPECTED = "unexpected error; the log has the details under this request's id"
 
 
 async def answer_error(request: Request, error: Exception) -> JSONResponse:
@@ -70,8 +48,8 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
 
 async def answer_unexpected(scope: Scope, receive: Receive, send: Send) -> None:
     """Send the response for an unexpected exception."""
-    problem = problems.make_problem(500, problems.INTERNAL_ERROR, _UNEXPECTED)
-    response = _restate(problem, _UNEXPECTED) if _has_own_shape(scope) else problem
+    problem = problems.make_problem(500, INTERNAL_ERROR, UNEXPECTED)
+    response = _restate(problem, UNEXPECTED) if _has_own_shape(scope) else problem
     await response(scope, receive, send)
 
 

@@ -16,13 +16,13 @@ import ipaddress
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from service.listening.forwarding import TrustedProxies
 
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,100}){1,10}")
-_PEER = "lacuna.peer"
+_SCHEMES = frozenset({"http", "https"})
 
 
 @dataclass(frozen=True)
@@ -57,34 +57,32 @@ class ProxyLayer:
         self._app = app
         self._root_path = policy.root_path
         self._own = own
-        enter: Any = self._enter
-        self._forwarded: Any = ProxyHeadersMiddleware(enter, list(policy.trusted))
+        self._proxies = TrustedProxies(policy.trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        scope[_PEER] = scope["client"]
-        await self._forwarded(scope, receive, send)
+        if scope["type"] == "http":
+            self._undo(scope)
+        await self._app(scope, receive, send)
 
-    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Complete what uvicorn's layer has done: it checks no address, and knows no prefix."""
-        peer, client = scope[_PEER], scope["client"]
-        if client is not peer:
-            address = _read_address(client[0])
-            scope["client"] = peer if address is None else (address, client[1])
-        root_path = self._root_path
-        if peer is not None and peer[0] in self._forwarded.trusted_hosts:
+    def _undo(self, scope: Scope) -> None:
+        """Put the client's address, scheme and path in place of those that the proxy has made."""
+        peer, root_path = scope["client"], self._root_path
+        if peer is not None and self._proxies.trust(peer[0]):
+            client = self._proxies.find_client(peer[0], _list_values(scope, b"x-forwarded-for"))
+            if client != peer[0]:
+                scope["client"] = (client, 0)
+            schemes = _list_values(scope, b"x-forwarded-proto")
+            if schemes and schemes[-1].strip() in _SCHEMES:
+                scope["scheme"] = schemes[-1].strip()
             root_path = self._find_prefix(scope) or root_path
         _remove_prefix(scope, root_path)
-        await self._app(scope, receive, send)
 
     def _find_prefix(self, scope: Scope) -> str | None:
         """Return the prefix that a proxy has sent; None if it sent none that can be used."""
-        given = [value for name, value in scope["headers"] if name == b"x-forwarded-prefix"]
+        given = _list_values(scope, b"x-forwarded-prefix")
         try:
-            return read_prefix(given[-1].decode("latin-1"), self._own) if given else None
+            return read_prefix(given[-1], self._own) if given else None
         except ValueError:
             return None
 
@@ -128,14 +126,8 @@ def check_proxy(text: str) -> str:
     return text
 
 
-def _read_address(text: str) -> str | None:
-    """Return an address in its usual form; None if it is none."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+def _list_values(scope: Scope, header: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
 
 
 def _remove_prefix(scope: Scope, prefix: str) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from lacuna.errors import MalformedRequestError
 from lacuna.out_of_memory import check_address_space
 from service.engine.reservation import Reservation
+from service.listening.body_limits import BodyLimits
 from service.web.access import name_client
-from service.web.body import BodyLimits, read_body, read_declared_bytes
+from service.web.body import read_body, read_declared_bytes
 from service.web.request_log import add_log_fields
 from service.wire.dialect import Body, ModelTarget, RequestHead
 
@@ -41,8 +41,9 @@ class HttpRequest:
         self, request: Request, limits: BodyLimits, target: ModelTarget | None = None
     ) -> None:
         query = _read_query(request) if request.scope["query_string"] else {}
-        self.head = RequestHead(_join_codings(request.headers), query, target)
-        self.declared_bytes = read_declared_bytes(request.headers)
+        headers = _read_headers(request.scope["headers"])
+        self.head = RequestHead(headers, query, target)
+        self.declared_bytes = read_declared_bytes(headers)
         self._scope = request.scope
         self._receive = request.receive
         self._limits = limits
@@ -79,9 +80,13 @@ def _read_query(request: Request) -> Mapping[str, str]:
     return query
 
 
-def _join_codings(headers: Headers) -> Headers:
-    """Join the values of a repeated Content-Encoding, of which only the first would be seen."""
-    if _CODING not in headers:
-        return headers
-    codings = headers.getlist(_CODING)
-    return headers if len(codings) == 1 else Headers({**headers, _CODING: ", ".join(codings)})
+def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """Return the headers by name. Of a repeated one the first counts, but all codings do."""
+    headers: dict[str, str] = {}
+    for name_bytes, value_bytes in raw:
+        name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
+        if name not in headers:
+            headers[name] = value
+        elif name == _CODING:
+            headers[name] += f", {value}"
+    return headers

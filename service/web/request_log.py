@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
@@ -18,17 +15,14 @@ from lacuna.errors import LacunaError, NotReadyError
 from lacuna.out_of_memory import translate_shortage
 from service.disconnects import ClientDisconnectedError
 from service.engine.admission_gate import AdmissionGate
-from service.web.access import AccessControl, find_address, find_key_name
+from service.listening.access import AccessControl
+from service.listening.request_ids import choose_id
+from service.web.access import check_access, find_address, find_key_name
 from service.web.headers import list_missing
 
 log = logging.getLogger(__name__)
 
 _HEADER = b"x-request-id"
-_USABLE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-# A random part for each process and a number for each request. Reading randomness for each request
-# would be a system call that releases the interpreter to other threads.
-_PROCESS_ID = secrets.token_hex(10)
-_NUMBERS = itertools.count()
 _MAX_PATH = 1000
 _LOG_FIELDS = "lacuna.log_fields"
 
@@ -69,6 +63,7 @@ class RequestLog:
         render_error: function that makes the response for a `LacunaError`.
         answer_unexpected: ASGI application that answers unexpected exceptions.
         quiet_paths: paths whose requests are logged at debug level.
+        health_path: path of another health check that needs no key; None for none.
     """
 
     def __init__(
@@ -79,6 +74,7 @@ class RequestLog:
         render_error: RenderError,
         answer_unexpected: ASGIApp,
         quiet_paths: AbstractSet[str] = QUIET_PATHS,
+        health_path: str | None = None,
     ) -> None:
         self._app = app
         self._access_control = access_control
@@ -86,13 +82,14 @@ class RequestLog:
         self._render_error = render_error
         self._answer_unexpected = answer_unexpected
         self._quiet_paths = quiet_paths
+        self._health_path = health_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _choose_id(scope)
+        request_id = _read_id(scope)
         began = time.perf_counter()
         status = 0
         sent_bytes = 0
@@ -134,7 +131,7 @@ class RequestLog:
             )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = self._access_control.check(scope)
+        error = check_access(self._access_control, scope, self._health_path)
         if error is not None:
             refusal = await self._render_error(scope, error)
             await refusal(scope, receive, send)
@@ -163,11 +160,8 @@ class RequestLog:
         return await self._render_error(scope, late)
 
 
-def _choose_id(scope: Scope) -> str:
+def _read_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == _HEADER:
-            given: str = value.decode("latin-1")
-            if _USABLE.fullmatch(given):
-                return given
-            break
-    return f"{_PROCESS_ID}{next(_NUMBERS):012x}"
+            return choose_id(value.decode("latin-1"))
+    return choose_id(None)

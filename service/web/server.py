@@ -28,9 +28,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service.engine.admission_gate import AdmissionGate
+from service.listening.listener import Listener
+from service.listening.sockets import open_listeners
 from service.signals import handle_signal
 from service.web.connection import Connection, ConnectionTimeouts, make_connection_class
-from service.web.listeners import open_listeners
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +57,11 @@ class Server(uvicorn.Server):
             it that way.
         reload: function that reads the files of keys anew; None for none.
         is_loading: function that returns True while a thread that cannot be stopped loads a model.
+        is_ready: function that returns True once every model serves.
+        other: listener for another protocol, in the same event loop; None for none.
 
     Attributes:
-        has_cut_off: True if an admitted request was not answered.
+        has_cut_off: True if an admitted request was not answered, or not in full.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Server(uvicorn.Server):
         end: Callable[[int], object] | None = None,
         reload: Callable[[], Coroutine[None, None, None]] | None = None,
         is_loading: Callable[[], bool] = lambda: False,
+        is_ready: Callable[[], bool] = lambda: False,
+        other: Listener | None = None,
     ) -> None:
         self._timeouts = timeouts or ConnectionTimeouts()
         super().__init__(_configure(app, host, port, self._timeouts))
@@ -88,6 +93,9 @@ class Server(uvicorn.Server):
         self._must_reload = False
         self._reloading: asyncio.Task[None] | None = None
         self._is_loading = is_loading
+        self._is_ready = is_ready
+        self._page: str | None = None
+        self._other = other
         self._had_terminal = _has_terminal()
         self.has_cut_off = False
 
@@ -101,6 +109,8 @@ class Server(uvicorn.Server):
         if self._metrics is not None:
             name = "LACUNA_METRICS_PORT or --metrics-port"
             self._metrics_sockets = _open_listeners(self._metrics, name)
+        if self._other is not None:
+            self._other.open()
         super().run(opened)
 
     def drain(self) -> None:
@@ -132,8 +142,11 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or ():
             _log_address("listening on %s (Ctrl-C ends the server)", listener)
+            self._page = self._page or _find_page(listener)
         if self._metrics is not None and self.started:
             await self._start_metrics(self._metrics)
+        if self._other is not None and self.started:
+            await self._other.start()
 
     async def on_tick(self, counter: int) -> bool:
         """Check the connections and the drain; return True when the server must end."""
@@ -145,6 +158,7 @@ class Server(uvicorn.Server):
         if self._gate.is_closed:
             self._watch_drain(now_s)
         self._reload_if_asked()
+        self._tell_once_ready()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -152,6 +166,8 @@ class Server(uvicorn.Server):
         left_s = self.config.timeout_graceful_shutdown or 0
         is_loading = self._is_loading()
         timer = self._end_in(left_s + CLOSING_S)
+        if self._other is not None:
+            self.has_cut_off |= await self._other.stop(left_s)
         await super().shutdown(sockets)
         self.has_cut_off |= bool(self.server_state.connections or self.server_state.tasks)
         timer.cancel()
@@ -167,9 +183,16 @@ class Server(uvicorn.Server):
             self._must_reload = False
             self._reloading = asyncio.create_task(self._reload())
 
+    def _tell_once_ready(self) -> None:
+        if self._page is not None and self._is_ready():
+            log.info("Ready: open %s", self._page)
+            self._page = None
+
     def _watch_drain(self, now_s: float) -> None:
         if self._drained_by_s is None:
             self._drained_by_s = now_s + self._drain_s
+            if self._other is not None:
+                self._other.drain()
             log.info("draining", extra={"pending": self._gate.pending})
         left_s = self._drained_by_s - now_s
         if self._gate.pending and left_s > 0:
@@ -210,8 +233,17 @@ def _open_listeners(config: uvicorn.Config, setting: str) -> list[socket.socket]
 
 
 def _log_address(message: str, listener: socket.socket) -> None:
+    log.info(message, _write_address(*listener.getsockname()[:2]))
+
+
+def _write_address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _find_page(listener: socket.socket) -> str:
+    """Return the address of the page for a browser on this machine."""
     host, port = listener.getsockname()[:2]
-    log.info(message, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    return _write_address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104
 
 
 def _has_terminal() -> bool:

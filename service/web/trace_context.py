@@ -13,7 +13,7 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.tracing import Tracing
+from service.tracing import Tracing, write_traceresponse
 from service.web.request_log import QUIET_PATHS, add_log_fields
 
 _HEADER = b"traceresponse"
@@ -66,10 +66,9 @@ class TraceContext:
         if scope.get("query_string"):
             # A client may wrongly send its key in the query. It must not reach a trace.
             span.set_attribute("url.query", "REDACTED")
-        trace_id = trace.format_trace_id(context.trace_id)
+        trace_id, value = write_traceresponse(span)
         add_log_fields(scope, trace_id=trace_id)
-        span_id = trace.format_span_id(context.span_id)
-        traceresponse = f"00-{trace_id}-{span_id}-{context.trace_flags:02x}".encode()
+        traceresponse = value.encode()
 
         async def send_with_context(message: Message) -> None:
             if message["type"] == "http.response.start":

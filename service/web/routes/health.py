@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from service.web.openapi.health import CHECK_LIVENESS, CHECK_READINESS
 from service.web.problems import RETRY_LATER
 from service.web.services import AppServices
 
@@ -17,28 +16,14 @@ def make_router(services: AppServices) -> APIRouter:
     Args:
         services: objects that the routes work with.
     """
-    router = APIRouter()
+    router = APIRouter(tags=["Operation"])
 
-    @router.get(
-        "/livez",
-        summary="Check that the process answers and its engine makes progress",
-        responses={503: {"description": "a call of a model exceeds the watchdog's limit"}},
-    )
-    async def check_alive(response: Response) -> dict[str, Any]:
+    @router.get("/livez", **CHECK_LIVENESS.declare())
+    async def check_alive() -> Response:
         hang_s = services.watchdog.find_hang_s()
-        if hang_s is None:
-            return {"status": "alive"}
-        response.status_code = 503
-        response.headers.update(RETRY_LATER)
-        return {"status": "hangs", "running_s": round(hang_s, 1)}
+        return JSONResponse({"status": "alive"}) if hang_s is None else _answer_hang(hang_s)
 
-    @router.get(
-        "/readyz",
-        summary="Check that every model that should serve does",
-        responses={
-            503: {"description": "a model is not ready (the body names it), or the server drains"}
-        },
-    )
+    @router.get("/readyz", **CHECK_READINESS.declare())
     async def check_ready() -> Response:
         return answer_readiness(services)
 
@@ -75,6 +60,8 @@ def answer_health(services: AppServices) -> JSONResponse:
         services: objects that the routes work with.
     """
     hang_s = services.watchdog.find_hang_s()
-    if hang_s is None:
-        return answer_readiness(services)
+    return answer_readiness(services) if hang_s is None else _answer_hang(hang_s)
+
+
+def _answer_hang(hang_s: float) -> JSONResponse:
     return JSONResponse({"status": "hangs", "running_s": round(hang_s, 1)}, 503, RETRY_LATER)

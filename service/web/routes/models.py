@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
 
 from service.engine.lifecycle.repository import ModelStatus
 from service.engine.served import ServedModel
+from service.web.openapi.models import LIST_MODELS
 from service.web.services import AppServices
 
 
@@ -17,12 +19,10 @@ def make_router(services: AppServices) -> APIRouter:
     Args:
         services: objects that the routes work with.
     """
-    router = APIRouter()
+    router = APIRouter(tags=["Models"])
 
-    @router.get(
-        "/v1/models", summary="List the models and versions, with their classes and contracts"
-    )
-    async def list_models() -> dict[str, Any]:
+    @router.get("/v1/models", **LIST_MODELS.declare())
+    async def list_models() -> Response:
         repository = services.repository
         served = {(model.name, model.version): model for model in repository.models}
         described = []
@@ -34,7 +34,7 @@ def make_router(services: AppServices) -> APIRouter:
                 "body_bytes": services.exchange.body_bytes,
             }
             described.append(_describe(status, labels, limits, model))
-        return {"models": described}
+        return JSONResponse({"models": described})
 
     return router
 
@@ -62,7 +62,14 @@ def _describe(
         "receptive_radius": manifest.receptive_radius,
         "contract": {
             "padding_invariant": model.contract.holds,
+            "exact_windows": model.has_exact_windows,
+            "served": model.serving,
+            "seams": None if model.contract.seams is None else model.contract.seams._asdict(),
             "checks": [check._asdict() for check in model.contract.checks],
+        },
+        "precision": {
+            "used": model.precision,
+            "agreement": [found._asdict() for found in model.agreement],
         },
         "training": manifest.training,
         "scores": manifest.scores,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from service.web.body import BodyLimits, read_body, read_declared_bytes
-from service.web.protocol_errors import ERRORS
+from service.listening.body_limits import BodyLimits
+from service.listening.oip_facts import describe_index
+from service.web.access import check_control
+from service.web.body import read_body, read_declared_bytes
+from service.web.openapi.oip_repository import GET_INDEX, LOAD_MODEL, UNLOAD_MODEL
 from service.web.services import AppServices
 from service.wire.coding import decompress, read_coding
 from service.wire.dialect import Body
-from service.wire.oip.control import check_control, describe_index, wants_ready_only
+from service.wire.oip.control import check_body, wants_ready_only
 
 _LIMITS = BodyLimits(1 << 16)
 
@@ -24,33 +25,27 @@ def make_router(services: AppServices) -> APIRouter:
     Args:
         services: objects that the routes work with.
     """
-    router = APIRouter(
-        prefix="/v2/repository", tags=["Open Inference Protocol"], responses=dict(ERRORS)
-    )
+    router = APIRouter(prefix="/v2/repository", tags=["Open Inference Protocol"])
 
-    @router.post("/index", summary="List all versions of all models, with their states")
-    async def list_versions(request: Request) -> list[dict[str, Any]]:
+    @router.post("/index", **GET_INDEX.declare())
+    async def list_versions(request: Request) -> Response:
         ready_only = wants_ready_only(await _read(request))
-        versions = [
-            (status.name, status.version, str(status.state), status.reason)
-            for status in services.repository.statuses
-        ]
-        return describe_index(versions, ready_only=ready_only)
+        return JSONResponse(describe_index(services, ready_only=ready_only))
 
-    @router.post("/models/{name}/load", summary="Load a model in its present state on disk")
-    async def load(request: Request, name: str) -> Response:
-        services.access_control.check_control(request.scope)
+    @router.post("/models/{name}/load", **LOAD_MODEL.declare())
+    async def load(request: Request) -> Response:
+        check_control(services.access_control, request.scope)
         services.gate.check_open()
-        check_control(await _read(request))
-        await services.repository.load(name)
+        check_body(await _read(request))
+        await services.repository.load(request.path_params["name"])
         return Response()
 
-    @router.post("/models/{name}/unload", summary="Finish a model's work and stop serving it")
-    async def unload(request: Request, name: str) -> Response:
-        services.access_control.check_control(request.scope)
+    @router.post("/models/{name}/unload", **UNLOAD_MODEL.declare())
+    async def unload(request: Request) -> Response:
+        check_control(services.access_control, request.scope)
         services.gate.check_open()
-        check_control(await _read(request))
-        await services.repository.unload(name)
+        check_body(await _read(request))
+        await services.repository.unload(request.path_params["name"])
         return Response()
 
     return router

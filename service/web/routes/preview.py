@@ -12,52 +12,20 @@ from starlette.responses import Response
 
 from lacuna.errors import NotReadyError, RequestError
 from lacuna.out_of_memory import check_address_space
-from lacuna.raster.formats import list_body_types
 from lacuna.raster.preview import Preview, estimate_drawing_bytes
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.reservation import Reservation
 from service.exchange import Exchange
 from service.runtime.manifest import Manifest
-from service.web.problems import describe_responses
+from service.web.openapi.segmentation import PREVIEW
 from service.web.request import HttpRequest
 from service.web.responses import make_response
 from service.web.services import AppServices
 from service.wire.batch import estimate_sample_bytes
 from service.wire.dialect import Body, ModelTarget, Reply, RequestHead
-from service.wire.native.parameters import ALPHA_SCHEMA, BANDS_SCHEMA, NODATA_SCHEMA, STRETCH_SCHEMA
 from service.wire.native.request import estimate_request_bytes, parse_request
 
 Value = TypeVar("Value")
-
-
-_FILE = {"type": "string", "format": "binary"}
-_PARAMETERS: dict[str, dict[str, Any]] = {
-    "nodata": NODATA_SCHEMA,
-    "model": {"type": "string"},
-    "version": {"type": "string"},
-    "stretch": STRETCH_SCHEMA,
-    "bands": BANDS_SCHEMA,
-    "alpha": ALPHA_SCHEMA,
-}
-_OPENAPI: dict[str, Any] = {
-    "parameters": [
-        {"in": "query", "name": name, "required": False, "schema": schema}
-        for name, schema in _PARAMETERS.items()
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {"image": _FILE, "mask": _FILE, **_PARAMETERS},
-                }
-            },
-            **{media_type: {"schema": _FILE} for media_type in list_body_types()},
-        },
-    },
-}
 
 
 def make_router(services: AppServices) -> APIRouter:
@@ -66,18 +34,9 @@ def make_router(services: AppServices) -> APIRouter:
     Args:
         services: objects that the routes work with.
     """
-    router = APIRouter()
+    router = APIRouter(tags=["Segmentation"])
 
-    @router.post(
-        "/v1/preview",
-        summary="Convert an image of any supported format to PNG, for viewing",
-        response_class=Response,
-        responses={
-            200: {"description": "invalid pixels are transparent", "content": {"image/png": {}}},
-            **describe_responses(400, 401, 404, 408, 413, 415, 422, 429, 500, 503),
-        },
-        openapi_extra=_OPENAPI,
-    )
+    @router.post("/v1/preview", **PREVIEW.declare())
     async def preview(request: Request) -> Response:
         exchange = services.exchange
         incoming = HttpRequest(request, services.body_limits)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from lacuna.errors import UnknownVersionError
-from service.engine.lifecycle.repository import ModelStatus
-from service.web.protocol_errors import ERRORS
+from service.engine.lifecycle.choosing import choose_statuses
+from service.web.openapi.prediction import PREDICT
+from service.web.openapi.signatures import GET_SIGNATURES, GET_STATUS
 from service.web.services import AppServices
 from service.wire.dialect import ModelTarget
 from service.wire.tfserving.dialect import TfServingDialect
@@ -27,7 +25,7 @@ def make_router(services: AppServices) -> APIRouter:
     Args:
         services: objects that the routes work with.
     """
-    router = APIRouter(tags=["TensorFlow Serving"], responses=dict(ERRORS))
+    router = APIRouter(tags=["TensorFlow Serving"])
     _add_predict(router, services)
     _add_metadata(router, services)
     return router
@@ -36,51 +34,32 @@ def make_router(services: AppServices) -> APIRouter:
 def _add_predict(router: APIRouter, services: AppServices) -> None:
     dialect = TfServingDialect(services.exchange.image_limits)
 
-    @router.post(f"{_MODEL}:predict", summary="Segment images", response_class=Response)
-    @router.post(f"{_VERSION}:predict", include_in_schema=False)
-    @router.post(f"{_LABEL}:predict", include_in_schema=False)
-    async def predict(request: Request, name: str) -> Response:
-        return await services.answer(request, dialect, _read_target(request, name))
+    @router.post(f"{_MODEL}:predict", **PREDICT.declare())
+    @router.post(f"{_VERSION}:predict", **PREDICT.with_version().declare())
+    @router.post(f"{_LABEL}:predict", **PREDICT.with_label().declare())
+    async def predict(request: Request) -> Response:
+        return await services.answer(request, dialect, ModelTarget(*_read_path(request)))
 
 
 def _add_metadata(router: APIRouter, services: AppServices) -> None:
-    @router.get(f"{_MODEL}/metadata", summary="Describe a model's signatures")
-    @router.get(f"{_VERSION}/metadata", include_in_schema=False)
-    @router.get(f"{_LABEL}/metadata", include_in_schema=False)
-    async def show_metadata(request: Request, name: str) -> dict[str, Any]:
-        model = services.repository.find(*_read_target(request, name))
-        return describe_metadata(name, model.version, model.runtime.manifest)
+    @router.get(f"{_MODEL}/metadata", **GET_SIGNATURES.declare())
+    @router.get(f"{_VERSION}/metadata", **GET_SIGNATURES.with_version().declare())
+    @router.get(f"{_LABEL}/metadata", **GET_SIGNATURES.with_label().declare())
+    async def show_metadata(request: Request) -> Response:
+        model = services.repository.find(*_read_path(request))
+        return JSONResponse(describe_metadata(model.name, model.version, model.runtime.manifest))
 
-    @router.get(_MODEL, summary="Return the state of each version of a model")
-    @router.get(_VERSION, include_in_schema=False)
-    @router.get(_LABEL, include_in_schema=False)
-    async def show_status(request: Request, name: str) -> dict[str, Any]:
-        statuses = _choose_statuses(services, name, *_read_target(request, name)[1:])
-        return describe_status([(s.version, str(s.state), s.reason) for s in statuses])
+    @router.get(_MODEL, **GET_STATUS.declare())
+    @router.get(_VERSION, **GET_STATUS.with_version().declare())
+    @router.get(_LABEL, **GET_STATUS.with_label().declare())
+    async def show_status(request: Request) -> Response:
+        name, version, label = _read_path(request)
+        statuses = choose_statuses(services.repository, name, version, label)
+        described = [(s.version, str(s.state), s.reason) for s in statuses]
+        return JSONResponse(describe_status(name, described))
 
 
-def _read_target(request: Request, name: str) -> ModelTarget:
+def _read_path(request: Request) -> tuple[str, str | None, str | None]:
     """Return the name, version and label in the path."""
-    return ModelTarget(name, request.path_params.get("version"), request.path_params.get("label"))
-
-
-def _choose_statuses(
-    services: AppServices, name: str, version: str | None, label: str | None
-) -> list[ModelStatus]:
-    services.repository.list_versions(name)  # raises UnknownModelError
-    if label is not None:
-        version = services.repository.find(name, None, label).version
-    known = [status for status in services.repository.statuses if status.name == name]
-    if version is None:
-        chosen = [status for status in known if status.version]
-        if not chosen:
-            raise UnknownVersionError(f"a model must have a version; {name} has none")
-        return chosen
-    chosen = [status for status in known if status.version == version]
-    if not chosen:
-        raise UnknownVersionError(
-            f"version of {name} must be one of "
-            f"{', '.join(status.version for status in known) or 'none'}; "
-            f"it is {version}"
-        )
-    return chosen
+    given = request.path_params
+    return given["name"], given.get("version"), given.get("label")

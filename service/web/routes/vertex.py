@@ -6,18 +6,19 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.web.openapi.platforms import VERTEX_PING, VERTEX_PREDICT
 from service.web.routes.health import answer_health
 from service.web.services import AppServices
 from service.wire.invocation.dialect import InvocationDialect
 
 
 def make_router(services: AppServices) -> APIRouter:
-    """Make the routes that the platform asks for. The OpenAPI document does not list them.
+    """Make the routes that the platform asks for.
 
     Args:
         services: objects that the routes work with.
     """
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(tags=["Vertex AI"])
     routes = services.vertex_routes
     dialect = InvocationDialect(services.exchange.image_limits, "vertex")
 
@@ -28,7 +29,7 @@ def make_router(services: AppServices) -> APIRouter:
         return await services.answer(request, dialect)
 
     if routes.health is not None:
-        router.get(routes.health)(check_health)
+        router.get(routes.health, **VERTEX_PING.declare())(check_health)
     if routes.predict is not None:
-        router.post(routes.predict)(predict)
+        router.post(routes.predict, **VERTEX_PREDICT.declare())(predict)
     return router

@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from service.web.access import OPEN_PATHS, AccessControl
-from service.web.keys import KeyRing
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
+from service.web.access import OPEN_PATHS
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 
 KEY, ADMIN = "a-client-key-0001", "the-key-of-an-admin"

@@ -7,7 +7,8 @@ from service.core.admission import AdmissionPolicy
 from service.disconnects import ClientDisconnectedError
 from service.engine.admission_gate import AdmissionGate
 from service.engine.segmenter import Segmenter
-from service.web.body import BodyLimits, read_body
+from service.listening.body_limits import BodyLimits
+from service.web.body import read_body
 from tests.support.waiting import let_others_run, let_pass, run_virtually
 
 PATIENT = BodyLimits(10_000, idle_s=60, body_s=60)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lacuna.raster.npy import write_npy
-from service.web.body import BodyLimits
+from service.listening.body_limits import BodyLimits
 from service.web.connection import Connection, ConnectionTimeouts
 from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.live import find_address, run_server

@@ -8,9 +8,9 @@ import zlib
 import numpy as np
 import pytest
 
-from service.web.access import AccessControl
-from service.web.body import BodyLimits
-from service.web.keys import KeyRing
+from service.listening.access import AccessControl
+from service.listening.body_limits import BodyLimits
+from service.listening.keys import KeyRing
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 
 IMAGE = np.arange(63, dtype=np.uint8).reshape(7, 9) * 4

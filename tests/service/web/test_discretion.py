@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lacuna.raster.npy import write_npy
-from service.cli.logs import TextFormatter
-from service.web.access import AccessControl
-from service.web.keys import KeyRing
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
+from service.logs import TextFormatter
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 
 KEY, WRONG, ADMIN = "a-client-key-0001", "a-wrong-key-000001", "the-key-of-an-admin"

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from service.core.admission import AdmissionPolicy
+from service.listening.body_limits import BodyLimits
 from service.web.app import make_app
-from service.web.body import BodyLimits
 from service.web.fast_path import FastPath
 from tests.support.apps import encode_image, load_repository, make_repository_folder, make_services
 

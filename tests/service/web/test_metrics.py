@@ -1,3 +1,6 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,10 +13,13 @@ from lacuna.errors import (
     OutOfMemoryError,
     OverloadedError,
 )
+from service.core.placement import Canvas
+from service.engine.lifecycle.repository import ModelRepository
+from service.engine.lifecycle.warmup import WarmupPolicy
 from service.runtime.fake import FakeRuntime
 from service.telemetry import OUTCOMES, find_outcome
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
-from tests.support.runtimes import SEVEN, FailingOnSevens
+from tests.support.runtimes import SEVEN, FailingOnSevens, Gated
 
 IMAGE = encode_image(np.full((10, 12), 200, np.uint8))
 SEVENS = encode_image(np.full((10, 12), SEVEN, np.uint8))
@@ -75,7 +81,8 @@ def test_what_calls_take_beside_their_calibration_is_shown_for_each_version(tmp_
     with serve(repository) as client:
         assert scrape(client)["lacuna_model_cost_factor", "fake", "1"] == 1
         for _ in range(100):
-            repository.find("fake").note_call(1000, 3 * repository.find("fake").cost.predict(1000))
+            model = repository.find("fake")
+            model.note_call(Canvas((20, 50)), 1, 3 * model.cost.predict(1000))
 
         assert scrape(client)["lacuna_model_cost_factor", "fake", "1"] == pytest.approx(3)
 
@@ -88,6 +95,45 @@ def test_the_state_of_each_model_and_of_the_queue_is_shown(client):
     assert samples["lacuna_queue_windows",] == 0
     assert samples["lacuna_queue_predicted_seconds",] == 0
     assert samples["lacuna_engine_longest_run_seconds",] == 0
+
+
+def test_busy_and_idle_workers_and_pending_requests_are_shown(tmp_path):
+    runtime = Gated()
+    runtime.go.set()
+    repository = load_repository(make_repository_folder(tmp_path), lambda _: runtime)
+    for event in (runtime.go, runtime.begun):
+        event.clear()  # the contract check has set it
+    with serve(repository) as client, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.post, "/v1/segment", content=IMAGE)
+        assert runtime.begun.wait(10)
+        during = scrape(client)
+        runtime.go.set()
+        assert answer.result(10).status_code == 200
+        after = scrape(client)
+
+    assert during["lacuna_workers", "busy"] == 1
+    assert during["lacuna_workers", "idle"] == 0
+    assert during["lacuna_pending_requests",] == 1
+    assert during["lacuna_pending_body_bytes",] == len(IMAGE)
+    assert during["lacuna_worker_busy_seconds_total",] == 0
+    assert after["lacuna_workers", "busy"] == 0
+    assert after["lacuna_workers", "idle"] == 1
+    assert after["lacuna_pending_requests",] == 0
+    assert after["lacuna_pending_body_bytes",] == 0
+    assert after["lacuna_worker_busy_seconds_total",] > 0
+
+
+def test_the_time_of_each_step_of_a_load_is_shown_for_each_version(tmp_path):
+    folder = make_repository_folder(tmp_path, "fake/1")
+    (folder / "fake" / "1" / "saved_model.pb").touch()
+    repository = ModelRepository(folder, lambda _: FakeRuntime(), warmup=WarmupPolicy(pixels=64))
+    asyncio.run(repository.load_all())
+
+    with serve(repository) as client:
+        samples = scrape(client)
+
+    for step in ("load", "check", "warm_up"):
+        assert samples["lacuna_model_load_seconds", "fake", step, "1"] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,11 @@
 import asyncio
 
 from service.core.versions import VersionPolicy
-from service.runtime.fake import FakeRuntime
+from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from tests.support.apps import load_repository, make_repository_folder, serve
+from tests.support.plain import Plain
 from tests.support.repositories import BROKEN, poll_twice, run_repository, write_version
-
-
-class ReadsTheBatch(FakeRuntime):
-    """Breaks the promise: darkens an image by how much of the whole batch is valid."""
-
-    def run(self, images, masks, *, probabilities):
-        return super().run(images * masks.mean(), masks, probabilities=probabilities)
+from tests.support.runtimes import Darkening, InTwoPrecisions, ReadsTheBatch
 
 
 def test_a_model_is_described_with_what_it_promises(tmp_path):
@@ -23,6 +18,8 @@ def test_a_model_is_described_with_what_it_promises(tmp_path):
     assert (model["total_stride"], model["receptive_radius"]) == (4, 2)
     assert model["limits"] == {"image_pixels": 4096 * 4096, "body_bytes": 224 * 1024 * 1024}
     assert model["contract"]["padding_invariant"] is True
+    assert model["contract"]["seams"] is None
+    assert model["contract"]["served"] == "May be padded, batched and tiled: no answer changes."
     assert {key: model["contract"]["checks"][5][key] for key in ("name", "passed")} == {
         "name": "receptive radius",
         "passed": True,
@@ -35,7 +32,45 @@ def test_a_model_that_breaks_the_contract_says_so(tmp_path):
         (model,) = client.get("/v1/models").json()["models"]
 
     assert model["contract"]["padding_invariant"] is False
+    assert model["contract"]["served"].startswith("Served one image at a time, unpadded")
     assert model["state"] == "ready"
+
+
+def test_a_model_in_float32_agrees_with_itself(tmp_path):
+    with serve(load_repository(make_repository_folder(tmp_path))) as client:
+        (model,) = client.get("/v1/models").json()["models"]
+
+    assert model["precision"] == {"used": "float32", "agreement": []}
+
+
+def test_a_model_in_bfloat16_tells_how_many_labels_that_changes(tmp_path):
+    policy = RepositoryPolicy(precision="auto", model_precisions={"fake": "bfloat16"})
+    repository = ModelRepository(
+        make_repository_folder(tmp_path), lambda _: InTwoPrecisions(Darkening()), policy=policy
+    )
+    asyncio.run(repository.load_all())
+    with serve(repository) as client:
+        (model,) = client.get("/v1/models").json()["models"]
+
+    assert model["precision"]["used"] == "bfloat16"
+    (random,) = model["precision"]["agreement"]
+    assert random.keys() == {"images", "pixels", "differing", "shift"}
+    assert random["images"] == "random"
+    assert 0 < random["differing"] < random["pixels"]
+
+
+def test_what_seams_change_is_measured_and_told(tmp_path):
+    repository = load_repository(make_repository_folder(tmp_path), lambda _: Plain())
+    with serve(repository) as client:
+        (model,) = client.get("/v1/models").json()["models"]
+
+    assert model["contract"]["seams"] == {
+        "overlap": 8,
+        "differing": 0,
+        "pixels": 47 * 36,
+        "shift": 0.0,
+    }
+    assert "tiles that overlap by 8 pixels, where 0 of" in model["contract"]["served"]
 
 
 def test_a_model_that_is_not_there_is_listed_with_the_reason(tmp_path):

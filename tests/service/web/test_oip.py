@@ -17,8 +17,8 @@ from tritonclient.utils import InferenceServerException
 from lacuna.errors import InvalidGraphError
 from lacuna.raster.limits import ImageLimits
 from service.engine.lifecycle.repository import ModelRepository
+from service.listening.body_limits import BodyLimits
 from service.runtime.fake import FakeRuntime
-from service.web.body import BodyLimits
 from tests.support.apps import encode_image, load_fake, make_repository_folder
 from tests.support.live import serve_live
 
@@ -129,12 +129,39 @@ def test_several_images_are_segmented(client, sent_raw, asked_raw, coding):
     assert (response["id"], response["model_version"]) == ("trace-7", "1")
 
 
-def test_who_names_no_output_gets_labels_alone(client):
+def list_outputs(result):
+    return [output["name"] for output in result.get_response()["outputs"]]
+
+
+def test_a_request_that_names_no_output_gets_all_that_the_metadata_list(client):
+    listed = [output["name"] for output in client.get_model_metadata("fake")["outputs"]]
     result = client.infer("fake", make_inputs())
 
+    probabilities = EXPECTED.probabilities * MASKS[..., None]
+    assert list_outputs(result) == listed
     assert np.array_equal(result.as_numpy("labels"), EXPECTED.labels)
-    assert result.as_numpy("probabilities") is None
+    assert np.array_equal(result.as_numpy("probabilities"), probabilities)
+    assert np.array_equal(result.as_numpy("confidence"), probabilities.max(-1))
+    assert result.as_numpy("support").shape == MASKS.shape
     assert "id" not in result.get_response()
+
+
+def test_a_request_that_names_labels_is_sent_labels_and_nothing_else(client):
+    result = client.infer("fake", make_inputs(), outputs=ask_for("labels"))
+
+    assert list_outputs(result) == ["labels"]
+
+
+def test_a_setting_sends_labels_to_a_request_that_names_no_output(tmp_path):
+    root = make_repository_folder(tmp_path)
+    with (
+        serve_live(ModelRepository(root, load_fake), default_outputs=("labels",)) as url,
+        tritonclient.http.InferenceServerClient(url) as client,
+    ):
+        result = client.infer("fake", make_inputs())
+
+    assert list_outputs(result) == ["labels"]
+    assert np.array_equal(result.as_numpy("labels"), EXPECTED.labels)
 
 
 def test_the_mask_may_be_left_out(client):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lacuna.errors import InvalidGraphError
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
 from service.runtime.fake import FakeRuntime
-from service.web.access import AccessControl
-from service.web.keys import KeyRing
 from tests.support.apps import load_repository, make_repository_folder, serve
 
 CLIENT, ADMIN = "a-key-of-a-client", "the-key-of-an-admin"

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from lacuna.errors import OutOfMemoryError
-from service.web.access import AccessControl
+from service.listening.access import AccessControl
 from service.web.protocol_errors import answer_unexpected, render_error
 from service.web.request_log import RequestLog
 from tests.support.apps import load_repository, make_repository_folder, make_services

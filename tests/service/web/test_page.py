@@ -42,7 +42,13 @@ def test_every_file_of_the_page_is_served_with_its_type_and_a_strict_policy(clie
 
     assert answer.status_code == 200
     assert answer.content == read_file(name)
-    kinds = {"js": "text/javascript", "css": "text/css", "html": "text/html", "svg": "image/svg"}
+    kinds = {
+        "js": "text/javascript",
+        "json": "application/json",
+        "css": "text/css",
+        "html": "text/html",
+        "svg": "image/svg",
+    }
     assert answer.headers["content-type"].startswith(kinds[name.rpartition(".")[2]])
     policy = answer.headers["content-security-policy"]
     assert "unsafe" not in policy
@@ -66,7 +72,7 @@ def test_the_file_dialogs_offer_every_format(client, form):
     for field in ("first-file", "image-file", "mask-file"):
         (accept,) = re.findall(rf'id="{field}" accept="([^"]*)"', page)
         assert {"image/*", *form.suffixes} <= set(accept.split(","))
-    assert form.name in re.search(r'<p class="muted">(.*?)</p>', page)[1]
+    assert form.name in re.search(r'<p class="muted formats">(.*?)</p>', page)[1]
 
 
 def test_a_page_that_is_there_already_is_not_sent_again(client):

@@ -7,9 +7,9 @@ from starlette.testclient import TestClient
 
 from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
+from service.listening.body_limits import BodyLimits
 from service.runtime.fake import FakeRuntime
 from service.web.app import make_app
-from service.web.body import BodyLimits
 from tests.service.web.test_segment import check_problem
 from tests.support.apps import (
     encode_image,

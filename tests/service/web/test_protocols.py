@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 from lacuna.errors import InferenceError
 from lacuna.raster.npy import write_npy
 from service.core.admission import AdmissionPolicy
+from service.listening.body_limits import BodyLimits
 from service.runtime.fake import FakeRuntime
 from service.web.app import make_app
-from service.web.body import BodyLimits
 from tests.support.apps import load_repository, make_repository_folder, make_services, serve
 from tests.support.runtimes import Gated
 from tests.support.strategies import scenes
@@ -59,7 +59,8 @@ def ask_infer_json(client, image, mask, datatype):
         describe("image", image, datatype.replace("FP16", "FP32"), data=flat),
         describe("mask", mask, "BOOL", data=nested),
     ]
-    (output,) = client.post(INFER, json={"inputs": inputs}).json()["outputs"]
+    content = {"inputs": inputs, "outputs": [{"name": "labels"}]}
+    (output,) = client.post(INFER, json=content).json()["outputs"]
     return np.reshape(output["data"], output["shape"])[0]
 
 
@@ -68,7 +69,8 @@ def ask_infer_binary(client, image, mask, datatype):
         describe("image", image, datatype, parameters={"binary_data_size": image.nbytes}),
         describe("mask", mask, "BOOL", parameters={"binary_data_size": mask.nbytes}),
     ]
-    text = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
+    content = {"inputs": inputs, "outputs": [{"name": "labels"}]}
+    text = json.dumps(content | {"parameters": {"binary_data_output": True}}).encode()
     response = client.post(
         INFER,
         content=text + image.tobytes() + mask.tobytes(),
@@ -145,10 +147,10 @@ class FailsOnSevens(FakeRuntime):
 
     error: Exception = InferenceError("the model failed: out of memory")
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         if np.count_nonzero(images[masks] == 7) == 81:
             raise self.error
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
 
 class CrashesOnSevens(FailsOnSevens):

@@ -29,7 +29,7 @@ IN_PLACE = {3, 4, 9, 12, 16}
 class Failing(Numbered):
     """Loads, and fails its check."""
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         raise InferenceError("no memory")
 
 

@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from service.engine.lifecycle.repository import ModelRepository
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
 from service.runtime.fake import FakeRuntime
-from service.web.access import AccessControl
-from service.web.keys import KeyRing
 from tests.support.apps import (
     encode_image,
     load_fake,

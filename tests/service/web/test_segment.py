@@ -10,8 +10,8 @@ from lacuna.errors import InferenceError
 from lacuna.outputs import OUTPUT_TYPES
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import write_npy
+from service.listening.body_limits import BodyLimits
 from service.runtime.fake import FakeRuntime
-from service.web.body import BodyLimits
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 
 RNG = np.random.default_rng(0)
@@ -264,10 +264,10 @@ class FailsWhenAsked(FakeRuntime):
 
     error: Exception = InferenceError("the model failed: out of memory")
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         if np.count_nonzero(images[masks] == 7) == 81:
             raise self.error
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
 
 class CrashesWhenAsked(FailsWhenAsked):

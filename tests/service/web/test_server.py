@@ -128,6 +128,18 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
             assert ended == [130]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_once_it_is_ready_it_names_the_page_to_open_once(tmp_path, caplog, host):
+    caplog.set_level(logging.INFO)
+    ready = []
+    with run_server(make_live_parts(tmp_path), host=host, is_ready=lambda: bool(ready)) as server:
+        _, port = find_address(server).rsplit(":", 1)
+        assert not any("Ready" in message for message in caplog.messages)
+        ready.append(True)
+        assert wait_until(lambda: f"Ready: open http://127.0.0.1:{port}" in caplog.messages)
+    assert sum("Ready" in message for message in caplog.messages) == 1
+
+
 def test_metrics_can_have_a_port_of_their_own(tmp_path):
     services = make_live_parts(tmp_path, operator_routes=OperatorRoutes(metrics=False))
     with run_server(services, metrics_apart=True) as server:

@@ -11,8 +11,8 @@ import requests
 from lacuna.errors import InvalidGraphError
 from lacuna.raster.limits import ImageLimits
 from service.engine.lifecycle.repository import ModelRepository
+from service.listening.body_limits import BodyLimits
 from service.runtime.fake import FakeRuntime
-from service.web.body import BodyLimits
 from tests.support.apps import encode_image, load_fake, make_repository_folder
 from tests.support.live import serve_live
 
@@ -138,6 +138,7 @@ def test_a_version_is_named_by_its_number_or_a_label(url, path):
 def test_the_status_is_told(url, path):
     status = read(requests.get(f"{url}{path}", timeout=TIMEOUT_S))
 
+    assert (status["name"], status["ready"]) == ("fake", True)
     assert status["model_version_status"] == [
         {
             "version": "1",
@@ -167,8 +168,10 @@ def test_a_version_that_failed_says_why_and_answers_503(tmp_path):
         while post(good, {"instances": [ROW]}).status_code != 200:
             pass
         check_error(post(bad, {"instances": [ROW]}), 503, "bad is failed")
-        (status,) = requests.get(bad, timeout=TIMEOUT_S).json()["model_version_status"]
+        answer = requests.get(bad, timeout=TIMEOUT_S).json()
+        (status,) = answer["model_version_status"]
 
+    assert answer["ready"] is False
     assert (status["state"], status["status"]["error_code"]) == ("END", "INTERNAL")
     assert status["status"]["error_message"] == "saved_model.pb must be one that loads"
 

@@ -10,9 +10,9 @@ import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
 from service.runtime.fake import FakeRuntime
-from service.web.access import AccessControl
-from service.web.keys import KeyRing
 from tests.support.apps import encode_image, load_repository, make_repository_folder, serve
 from tests.support.runtimes import SEVEN, FailingOnSevens
 from tests.support.tracing import KeptTracing

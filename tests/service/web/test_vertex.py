@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from service.engine.lifecycle.repository import ModelRepository
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
 from service.runtime.fake import FakeRuntime
-from service.web.access import AccessControl
-from service.web.keys import KeyRing
 from service.web.services import VertexRoutes
 from tests.support.apps import (
     encode_image,
@@ -151,7 +151,7 @@ def test_without_the_platforms_paths_there_are_none(tmp_path):
 
 def test_the_health_check_needs_no_key_and_nothing_else_becomes_open(tmp_path):
     routes = VertexRoutes("/v1/segment", "/predict")
-    access = AccessControl(KeyRing(["a-client-key-0001"]), routes.health)
+    access = AccessControl(KeyRing(["a-client-key-0001"]))
     repository = load_repository(make_repository_folder(tmp_path))
     with serve(repository, access_control=access, vertex_routes=routes) as client:
         statuses = [

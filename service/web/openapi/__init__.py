@@ -1,0 +1,1 @@
+"""Description of the HTTP interface as an OpenAPI document."""
