@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import logging
 import os
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from lacuna.errors import ConfigurationError
+from lacuna.distribution import describe_extra
+from lacuna.errors import ConfigurationError, MissingExtraError
 from lacuna.raster.formats import load_decoders
 from lacuna.raster.limits import ImageLimits
 from service.artifacts import download_artifacts
@@ -24,27 +26,33 @@ from service.engine.dispatcher import Dispatcher
 from service.engine.lifecycle.calibration import CalibrationStore
 from service.engine.lifecycle.layout import explain_level, explain_repository
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
+from service.engine.lifecycle.scan import scan_model
 from service.engine.lifecycle.warmup import WarmupPolicy
-from service.engine.memory import MemoryBudget
+from service.engine.memory import MemoryBudget, find_memory_limit
+from service.engine.process_memory import MemoryPlan, ProcessMemory, plan_memory
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.thread_allocation import ThreadAllocation, allocate_threads, count_cores
 from service.engine.threads import SharedThreads
 from service.engine.watchdog import Watchdog
 from service.exchange import Exchange
+from service.listening.access import AccessControl
+from service.listening.body_limits import BodyLimits
+from service.listening.key_files import KeyFiles
+from service.listening.keys import KeyRing, read_keys
+from service.listening.listener import Listener
+from service.listening.services import Services
 from service.pipeline import Pipeline
 from service.platforms import find_artifacts, read_vertex_routes
+from service.runtime.precision import PrecisionSetting
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
 from service.tracing import start_tracing
-from service.web.access import AccessControl
 from service.web.app import make_app, make_metrics_app
-from service.web.body import BodyLimits
 from service.web.connection import ConnectionTimeouts
-from service.web.key_files import KeyFiles
-from service.web.keys import KeyRing, read_keys
 from service.web.proxies import ProxyPolicy
 from service.web.server import Server
 from service.web.services import AppServices, OperatorRoutes, VertexRoutes
+from service.wire.oip.outputs import DEFAULT_OUTPUTS
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +75,12 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
     tracing = start_tracing() if wants_traces() else None
     vertex_routes = VertexRoutes(**read_vertex_routes())
     engine, limits = settings.engine, settings.limits
-    allocation = allocate_threads(engine.workers, engine.threads, count_cores())
+    allocation = _allocate(settings)
+    window_pixels = engine.window_pixels or choose_sizes(settings).window_pixels
+    memory = ProcessMemory(_find_limit(settings), allocation.workers * window_pixels)
     batch = BatchPolicy(max_pixels=settings.batch.max_pixels, max_wait_s=settings.batch.max_wait_s)
     segmenter = Segmenter(
-        EnginePolicy(workers=allocation.workers, window_pixels=engine.window_pixels, batch=batch)
+        EnginePolicy(workers=allocation.workers, window_pixels=window_pixels, batch=batch)
     )
     repository = ModelRepository(
         root=settings.model_repository,
@@ -80,17 +90,18 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
             workers=allocation.workers,
             batch=batch,
             pixels=engine.warmup_pixels,
-            window_pixels=engine.window_pixels,
+            window_pixels=window_pixels,
         ),
-        policy=make_repository_policy(settings.repository),
+        policy=make_repository_policy(settings.repository, engine.precision),
         store=CalibrationStore(folder=settings.cache_folder, allocation=allocation),
+        memory=memory,
     )
-    gate = make_admission_gate(settings.admission, segmenter.dispatcher)
+    gate = make_admission_gate(settings.admission, segmenter.dispatcher, memory)
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
         gate=gate,
-        telemetry=Telemetry(segmenter.dispatcher, repository, gate.memory, tracing),
+        telemetry=Telemetry(segmenter.dispatcher, repository, gate, tracing),
         image_limits=ImageLimits(
             image_pixels=limits.image_pixels, image_channels=limits.image_channels
         ),
@@ -98,7 +109,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         body_bytes=limits.body_bytes,
         threads=SharedThreads(settings.admission.max_share),
     )
-    access_control = AccessControl(health_path=vertex_routes.health)
+    access_control = AccessControl()
     key_files = KeyFiles(
         access_control,
         lambda: make_key_ring(settings),
@@ -116,7 +127,23 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
         operator_routes=OperatorRoutes(docs=settings.docs, metrics=settings.metrics_port is None),
         proxies=ProxyPolicy(trusted=settings.proxy.trusted, root_path=settings.root_path),
         vertex_routes=vertex_routes,
+        default_outputs=DEFAULT_OUTPUTS[settings.oip.default_outputs],
+        memory=memory,
     )
+
+
+def choose_sizes(settings: Settings) -> MemoryPlan:
+    """Choose the sizes that follow from the memory of the server."""
+    return plan_memory(_find_limit(settings), _allocate(settings).workers)
+
+
+def _find_limit(settings: Settings) -> int:
+    found_bytes = find_memory_limit()
+    return min(settings.memory_limit_bytes or found_bytes, found_bytes)
+
+
+def _allocate(settings: Settings) -> ThreadAllocation:
+    return allocate_threads(settings.engine.workers, settings.engine.threads, count_cores())
 
 
 def fetch_models(settings: Settings) -> Settings:
@@ -137,11 +164,13 @@ def fetch_models(settings: Settings) -> Settings:
     return settings.model_copy(update={"model_repository": folder})
 
 
-def make_admission_gate(settings: Admission, dispatcher: Dispatcher) -> AdmissionGate:
+def make_admission_gate(
+    settings: Admission, dispatcher: Dispatcher, memory: ProcessMemory
+) -> AdmissionGate:
     """Create the admission gate in front of a dispatcher."""
     limits = settings.model_dump(exclude={"memory_bytes"})
-    memory = MemoryBudget(settings.memory_bytes, settings.max_share)
-    return AdmissionGate(dispatcher, AdmissionPolicy(**limits), memory)
+    budget = MemoryBudget(settings.memory_bytes, settings.max_share, memory.measure_free_bytes)
+    return AdmissionGate(dispatcher, AdmissionPolicy(**limits), budget)
 
 
 def make_server(
@@ -173,6 +202,42 @@ def make_server(
         end=end,
         reload=None if services.key_files is None else services.key_files.read_again,
         is_loading=lambda: services.repository.is_loading,
+        is_ready=lambda: services.is_ready,
+        other=make_rpc_listener(settings, services),
+    )
+
+
+_RPC_MODULES = ("grpc", "grpc_reflection")
+"""Modules of the extra `grpc`. TensorFlow brings the first one alone."""
+
+
+def make_rpc_listener(settings: Settings, services: Services) -> Listener | None:
+    """Create the listener for gRPC; None if it is switched off, or not asked for and not installed.
+
+    Raises:
+        MissingExtraError: if it is asked for and not installed.
+    """
+    port = settings.grpc_port
+    if port == "off":
+        return None
+    if not all(map(importlib.util.find_spec, _RPC_MODULES)):
+        missing = f"gRPC needs the extra `grpc`, {describe_extra('grpc')}"
+        if port is not None:
+            raise MissingExtraError(f"{missing}. LACUNA_GRPC_PORT=off does without it")
+        log.info("no gRPC", extra={"reason": missing})
+        return None
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its lines are not in our format
+    # Only servers that speak gRPC import it.
+    from service.rpc.server import DEFAULT_PORT, RpcServer  # noqa: PLC0415
+
+    is_wanted = port is not None
+    return RpcServer(
+        services,
+        settings.host,
+        DEFAULT_PORT if port is None else port,
+        is_wanted=is_wanted,
+        reflects=settings.docs,
+        trusted=settings.proxy.trusted,
     )
 
 
@@ -194,7 +259,8 @@ def check_repository(settings: Settings) -> None:
     """Check that the model repository is a folder, and can serve a model now or later.
 
     A folder without models is not an error if it is polled, because a volume may be filled later.
-    The folder of a model or a version is one, because no file that is added makes it a repository.
+    The folder of a model or a version is one, because no file that is added makes it a repository,
+    unless the settings name the model.
 
     Raises:
         ConfigurationError: if it is no folder, or holds no model and none can ever be loaded.
@@ -208,7 +274,13 @@ def check_repository(settings: Settings) -> None:
             "Name it with LACUNA_MODEL_REPOSITORY or --model-repository"
         ) from None
     may_change = settings.repository.poll_s > 0 or settings.admin_key or settings.admin_key_file
-    fault = explain_level(root) if may_change else explain_repository(root)
+    only = settings.models[0] if len(settings.models) == 1 else ""
+    if only and scan_model(root, only, is_only=True).snapshots:
+        return
+    level = explain_level(root, only)
+    fault = level if may_change else explain_repository(root)
+    if level and not settings.models:
+        fault += ". To serve one model alone, name it with LACUNA_MODELS or --models"
     if fault and not may_change:
         fault += ". It is not polled (LACUNA_REPOSITORY__POLL_S), and no admin key may load a model"
     if fault:
@@ -251,8 +323,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def make_repository_policy(settings: RepositorySettings) -> RepositoryPolicy:
-    """Convert the settings of the repository."""
+def make_repository_policy(
+    settings: RepositorySettings, precision: PrecisionSetting = RepositoryPolicy.precision
+) -> RepositoryPolicy:
+    """Convert the settings of the repository, and the precision of all models."""
     return RepositoryPolicy(
         poll_s=settings.poll_s,
         versions=VersionPolicy.parse(settings.versions),
@@ -265,4 +339,6 @@ def make_repository_policy(settings: RepositorySettings) -> RepositoryPolicy:
         },
         max_pending=settings.max_pending,
         drain_s=settings.drain_s,
+        precision=precision,
+        model_precisions=settings.precision,
     )

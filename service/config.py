@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     Field,
+    PositiveInt,
     SecretStr,
     ValidationError,
     field_validator,
@@ -40,7 +41,10 @@ from service.config_groups import (
     Admission,
     BatchSettings,
     Engine,
+    GrpcPort,
     Limits,
+    ModelName,
+    OipSettings,
     ProxySettings,
     RepositorySettings,
     RootPath,
@@ -49,19 +53,13 @@ from service.config_groups import (
     split_list,
 )
 from service.platforms import find_port, find_repository
-from service.variables import is_injected, read_first, suggest_names
+from service.variables import find_cache_folder, is_injected, read_first, suggest_names
 
 PREFIX = "LACUNA_"
 DELIMITER = "__"
 
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-def find_cache_folder() -> Path:
-    """Return the user's cache folder (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lacuna"
 
 
 class Settings(BaseSettings):
@@ -80,6 +78,9 @@ class Settings(BaseSettings):
     port: Annotated[TcpPort, Unset("8000")] = Field(default_factory=find_port)
     """port to listen on, 0 for any free one; the default is another one on
     [SageMaker](sagemaker.md) and [Vertex AI](vertex-ai.md)"""
+    grpc_port: Annotated[GrpcPort, Unset("8001")] = None
+    """port for [gRPC](grpc.md), on the same address, 0 for any free one; `off` for none. Unless it
+    is set, the server does without gRPC where it is not installed or the port is taken"""
     api_keys: Annotated[SecretStr | None, Unset("none")] = None
     """[keys](#keys) that requests need, separated by commas"""
     api_keys_file: Annotated[Path | None, Unset("none")] = None
@@ -89,21 +90,28 @@ class Settings(BaseSettings):
     admin_key_file: Annotated[Path | None, Unset("none")] = None
     """file with the key that loading and unloading models needs"""
     docs: bool = True
-    """whether to serve `/docs` and `/openapi.json`"""
+    """whether to serve `/docs`, `/openapi.json` and gRPC's reflection"""
     metrics_port: Annotated[TcpPort | None, Unset("the port of the server")] = None
     """separate port for `/metrics`, on the same address, 0 for any free one"""
     model_repository: Annotated[Path, Unset("the demo model")] = Field(
         default_factory=find_repository
     )
-    """folder with the files `<model>/<version>/saved_model.pb`; the default is another one on
-    [SageMaker](sagemaker.md) and [Vertex AI](vertex-ai.md)"""
-    models: Annotated[tuple[str, ...], NoDecode, Unset("all")] = ()
-    """names of the models to serve, separated by commas"""
+    """folder with the files `<model>/<version>/saved_model.pb` or `model.onnx`; the default is
+    another one on [SageMaker](sagemaker.md) and [Vertex AI](vertex-ai.md)"""
+    models: Annotated[tuple[ModelName, ...], NoDecode, Unset("all")] = ()
+    """names of the models to serve, separated by commas. With one name, the repository may also be
+    the folder of this model, or of one version of it, which is then version 1"""
+    memory_limit_bytes: Annotated[PositiveInt | None, Unset("the container's or the machine's")] = (
+        None
+    )
+    """[memory](operations.md#memory) that the process may take, in bytes. The largest windows, the
+    number of compiled shapes that are kept and the memory for requests follow from it"""
     repository: RepositorySettings = RepositorySettings()
     limits: Limits = Limits()
     engine: Engine = Engine()
     batch: BatchSettings = BatchSettings()
     admission: Admission = Admission()
+    oip: OipSettings = OipSettings()
     proxy: ProxySettings = ProxySettings()
     root_path: Annotated[RootPath, Unset("none")] = ""
     """prefix under which a [proxy](operations.md#reverse-proxies) shows the server, such as
@@ -111,8 +119,9 @@ class Settings(BaseSettings):
     cache_folder: Annotated[Path, Unset("the user's cache")] = Field(
         default_factory=find_cache_folder
     )
-    """folder for the calibrations of models, which shorten the next start; the default is
-    `$XDG_CACHE_HOME/lacuna` or `~/.cache/lacuna`"""
+    """folder for the calibrations of models, which shorten the next start, also that of
+    `lacuna segment` without a server; the default is `$XDG_CACHE_HOME/lacuna` or
+    `~/.cache/lacuna`"""
     drain_s: Annotated[float, Field(ge=0)] = 25.0
     """seconds after SIGTERM in which running requests may finish; with 3 s for the shutdown, the
     default is below the 30 s of Kubernetes"""
@@ -262,13 +271,19 @@ def _suggest(names: list[str]) -> str:
 
 
 def _check_ports(settings: Settings) -> None:
-    """Check that metrics have a port of their own, or the server finds its own port taken."""
+    """Check that every listener has a port of its own, or the server finds its own port taken."""
     port = settings.metrics_port
     if port and port == settings.port:
         raise ConfigurationError(
             f"{PREFIX}METRICS_PORT must not be {PREFIX}PORT; both are {port}: without "
             f"{PREFIX}METRICS_PORT metrics are on the port of the server"
         )
+    others = {"PORT": settings.port, "METRICS_PORT": port}
+    for name, other in others.items():
+        if settings.grpc_port and settings.grpc_port == other:
+            raise ConfigurationError(
+                f"{PREFIX}GRPC_PORT must not be {PREFIX}{name}; both are {other}"
+            )
 
 
 def _check_image_pixels(settings: Settings) -> None:

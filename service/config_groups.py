@@ -7,7 +7,7 @@ page.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,10 +16,12 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PlainValidator,
     PositiveFloat,
     PositiveInt,
     field_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
 from lacuna.raster.limits import ImageLimits
@@ -27,11 +29,13 @@ from service.core.admission import AdmissionPolicy
 from service.core.batching import BatchPolicy
 from service.core.versions import LATEST, VersionPolicy, is_model_name
 from service.engine.lifecycle.repository import RepositoryPolicy
-from service.engine.segmenter import EnginePolicy
 from service.engine.watchdog import WATCHDOG_S
-from service.web.body import BodyLimits
+from service.listening.body_limits import BodyLimits
+from service.runtime.precision import PrecisionSetting
 from service.web.connection import ConnectionTimeouts
 from service.web.proxies import check_proxy, read_prefix
+
+MAX_PORT = 65535
 
 
 def _check_versions(text: str) -> str:
@@ -50,9 +54,20 @@ def _check_label(name: str) -> str:
     return _check_name(name)
 
 
+def _read_grpc_port(value: Any) -> Any:
+    """Read a port or `off`; as one type, so that an error names the setting alone."""
+    text = str(value).strip().lower()
+    if value is None or text == "off":
+        return None if value is None else "off"
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= MAX_PORT):
+        raise ValueError(f"it must be a port from 0 to {MAX_PORT}, or off; it is {value}")
+    return int(text)
+
+
 VersionsText = Annotated[str, AfterValidator(_check_versions)]
 ModelName = Annotated[str, AfterValidator(_check_name)]
-TcpPort = Annotated[int, Field(ge=0, le=65535)]
+TcpPort = Annotated[int, Field(ge=0, le=MAX_PORT)]
+GrpcPort = Annotated[int | Literal["off"] | None, PlainValidator(_read_grpc_port)]
 LabelName = Annotated[str, AfterValidator(_check_label)]
 ProxyAddress = Annotated[str, AfterValidator(check_proxy)]
 RootPath = Annotated[str, AfterValidator(read_prefix)]
@@ -67,6 +82,11 @@ class Unset:
     """
 
     meaning: str
+
+
+def find_meaning(field: FieldInfo) -> str:
+    """Return the meaning of a setting's default; empty if the default speaks for itself."""
+    return next((entry.meaning for entry in field.metadata if isinstance(entry, Unset)), "")
 
 
 class _Group(BaseModel):
@@ -105,11 +125,19 @@ class Engine(_Group):
     threads: Annotated[PositiveInt | None, Unset("cores / workers")] = None
     """number of TensorFlow's threads for each model call"""
     # Smaller windows would be mostly halo.
-    window_pixels: Annotated[int, Field(ge=256 * 256)] = EnginePolicy.window_pixels
-    """largest height × width of a window in one model call; larger images are tiled. The demo model
-    takes 620 bytes of memory per pixel and worker"""
+    window_pixels: Annotated[
+        int | None, Field(ge=256 * 256), Unset("from `LACUNA_MEMORY_LIMIT_BYTES`, at most 1300000")
+    ] = None
+    """largest height × width of a window in one model call; larger images are tiled. A call of the
+    demo takes 730 bytes of memory per pixel. By default, calls of all workers may take half of what
+    the memory leaves beside 0.8 GB"""
+    precision: PrecisionSetting = RepositoryPolicy.precision
+    """[precision](operations.md#precision) of the models' arithmetic: `float32`; `bfloat16`, which
+    needs about 60 % of the time where the CPU has instructions for it and changes a few labels;
+    `auto`, bfloat16 on such a CPU if a model keeps its contract, else float32"""
     warmup_pixels: NonNegativeInt = BatchPolicy.max_pixels
-    """largest images × height × width of the warm-up calls that run before a model is ready"""
+    """largest images × height × width of the calls that run before a model is ready, except for
+    those that are timed"""
     watchdog_s: PositiveFloat = WATCHDOG_S
     """seconds after which a running model call makes `/livez` fail"""
 
@@ -135,7 +163,7 @@ class Admission(_Group):
     `LACUNA_ADMISSION__MEMORY_BYTES`"""
     memory_bytes: Annotated[PositiveInt | None, Unset("measured")] = None
     """memory for all requests, in bytes: their bodies, images, labels and answers. By default it is
-    85 % of what the container's or the machine's memory leaves beside the models"""
+    85 % of what `LACUNA_MEMORY_LIMIT_BYTES` leaves beside the models and their calls"""
     max_share: Annotated[float, Field(gt=0, le=1)] = AdmissionPolicy.max_share
     """largest share of these limits for one client. A client is identified by its key, or by
     its address if it has none (of an IPv6 address, by the first 64 bits). Name proxies in
@@ -158,9 +186,20 @@ class RepositorySettings(_Group):
     image_pixels: Annotated[dict[ModelName, PositiveInt], Unset("none")] = {}
     """largest height × width of an image for single models, as JSON: `{"groundcover": 1048576}`; at
     most `LACUNA_LIMITS__IMAGE_PIXELS`, which applies to all other models"""
+    precision: Annotated[dict[ModelName, PrecisionSetting], Unset("none")] = {}
+    """precision of single models, as JSON: `{"groundcover": "bfloat16"}`; all others have
+    `LACUNA_ENGINE__PRECISION`"""
     drain_s: NonNegativeFloat = RepositoryPolicy.drain_s
     """seconds to wait for the requests that use an unloaded version before it is dropped; these
     requests are never cancelled"""
+
+
+class OipSettings(_Group):
+    """Settings of the Open Inference Protocol."""
+
+    default_outputs: Literal["all", "labels"] = "all"
+    """outputs of a request that names none: `all`, as the protocol says, or `labels`, which cost
+    less and are a fraction of the size"""
 
 
 class ProxySettings(_Group):

@@ -6,9 +6,10 @@ few values: the name of a model counts only if the repository knows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from prometheus_client import (
+    CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
     GCCollector,
@@ -18,22 +19,33 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from lacuna import errors
-from lacuna.distribution import VERSION
 from lacuna.out_of_memory import is_out_of_memory
 from service.core.statistics import STAGES, BatchRecord, PixelCounts
 from service.disconnects import ClientDisconnectedError
+from service.engine.admission_gate import AdmissionGate
 from service.engine.dispatcher import Dispatcher
-from service.engine.lifecycle.repository import ModelRepository, ModelState
-from service.engine.memory import MemoryBudget
+from service.engine.lifecycle.repository import ModelRepository
 from service.request_record import RequestRecord
+from service.snapshot import Snapshot
 from service.tracing import Tracing
 
 # The creation time of each counter would double the number of series, and is rarely used.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+TEXT, OPENMETRICS = "text/plain", "application/openmetrics-text"
+CONTENT_TYPES: Mapping[str, str] = {
+    TEXT: CONTENT_TYPE_LATEST,
+    OPENMETRICS: openmetrics.CONTENT_TYPE_LATEST,
+}
+"""Content type of each form of the metrics."""
+
+_RENDERERS: Mapping[str, Callable[[CollectorRegistry], bytes]] = {
+    TEXT: generate_latest,
+    OPENMETRICS: openmetrics.generate_latest,
+}
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _WINDOWS = (1, 2, 4, 8, 16, 32, 64)
@@ -57,7 +69,7 @@ class Telemetry:
     Args:
         dispatcher: Dispatcher whose queue and calls are measured.
         repository: Repository of the models.
-        memory: Memory that requests may use.
+        gate: Gate that counts the pending requests and their memory.
         tracing: Traces of the server; None if it has none.
 
     Attributes:
@@ -68,7 +80,7 @@ class Telemetry:
         self,
         dispatcher: Dispatcher,
         repository: ModelRepository,
-        memory: MemoryBudget,
+        gate: AdmissionGate,
         tracing: Tracing | None = None,
     ) -> None:
         self.tracing = tracing
@@ -86,6 +98,7 @@ class Telemetry:
             "lacuna_request_seconds",
             "Time from a request's headers to its answer.",
             ("model", "protocol"),
+            unit="seconds",
             buckets=_SECONDS,
             registry=registry,
         )
@@ -93,6 +106,7 @@ class Telemetry:
             "lacuna_stage_seconds",
             "Time that successful requests spent in a stage.",
             ("stage",),
+            unit="seconds",
             buckets=_SECONDS,
             registry=registry,
         )
@@ -123,12 +137,16 @@ class Telemetry:
             buckets=_PIXELS,
             registry=registry,
         )
-        registry.register(_Snapshot(dispatcher, repository, memory))
+        registry.register(Snapshot(dispatcher, repository, gate))
         dispatcher.on_batch = self._note_batch
 
-    def render(self) -> bytes:
-        """Render all metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def render(self, form: str = TEXT) -> bytes:
+        """Render all metrics.
+
+        Args:
+            form: `TEXT`, Prometheus' text format, or `OPENMETRICS`, which has exemplars and units.
+        """
+        return _RENDERERS[form](self._registry)
 
     def measure(self, protocol: str) -> RequestRecord:
         """Return a record that measures one request while it is used as a context.
@@ -141,7 +159,7 @@ class Telemetry:
     def _count(self, record: RequestRecord, seconds: float, error: BaseException | None) -> None:
         requests, duration = self._find(record.model, record.protocol, find_outcome(error))
         requests.inc()
-        duration.observe(seconds)
+        duration.observe(seconds, None if self.tracing is None else self.tracing.find_exemplar())
         if isinstance(error, errors.OverloadedError):
             self._refused.labels(error.reason).inc()
         if error is None:
@@ -192,64 +210,3 @@ def _describe_end(error: BaseException | None) -> dict[str, str]:
     if isinstance(error, errors.LacunaError):
         facts["error"] = error.code
     return facts
-
-
-class _Snapshot(Collector):
-    """Gauges, measured when the metrics are scraped."""
-
-    def __init__(
-        self, dispatcher: Dispatcher, repository: ModelRepository, memory: MemoryBudget
-    ) -> None:
-        self._dispatcher = dispatcher
-        self._repository = repository
-        self._memory = memory
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the gauges."""
-        numbers = {
-            "lacuna_queue_windows": (
-                "Windows in the queue.",
-                self._dispatcher.count_waiting(),
-            ),
-            "lacuna_queue_predicted_seconds": (
-                "Predicted time that one worker needs for the queue.",
-                sum(self._dispatcher.read_waiting().values()),
-            ),
-            "lacuna_image_memory_bytes": (
-                "Memory that requests hold for images, labels and answers.",
-                self._memory.held_bytes,
-            ),
-            "lacuna_image_memory_limit_bytes": (
-                "Memory that requests may hold for images, labels and answers.",
-                self._memory.image_bytes,
-            ),
-            "lacuna_engine_longest_run_seconds": (
-                "Time since the oldest running model call began.",
-                self._dispatcher.find_longest_run_s(),
-            ),
-        }
-        for name, (text, value) in numbers.items():
-            yield GaugeMetricFamily(name, text, value)
-        states = GaugeMetricFamily(
-            "lacuna_model_state",
-            "1 for the current state of a model version, 0 for the others.",
-            labels=("model", "version", "state"),
-        )
-        for status in self._repository.statuses:
-            for state in ModelState:
-                labels = (status.name, status.version, state.value)
-                states.add_metric(labels, float(status.state is state))
-        yield states
-        factors = GaugeMetricFamily(
-            "lacuna_model_cost_factor",
-            "Measured time of a model's last calls per calibrated time, as a median.",
-            labels=("model", "version"),
-        )
-        for model in self._repository.models:
-            factors.add_metric((model.name, model.version), model.correction.factor)
-        yield factors
-        build = GaugeMetricFamily(
-            "lacuna_build_info", "Version of the server; always 1.", labels=("version",)
-        )
-        build.add_metric((VERSION,), 1.0)
-        yield build

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 
 from lacuna.distribution import VERSION, describe_extra
 from lacuna.errors import ConfigurationError
@@ -28,6 +29,19 @@ FLUSH_S = 2.0
 """Seconds to send the last spans at shutdown, so that a collector that hangs does not delay it."""
 
 _PREFIX = "lacuna."
+
+Facts = Mapping[str, str | int]
+"""Attributes of a span."""
+
+
+def write_traceresponse(span: trace.Span) -> tuple[str, str]:
+    """Return the id of a span's trace, and the value of the header `traceresponse`."""
+    context = span.get_span_context()
+    trace_id, span_id = (
+        trace.format_trace_id(context.trace_id),
+        trace.format_span_id(context.span_id),
+    )
+    return trace_id, f"00-{trace_id}-{span_id}-{context.trace_flags:02x}"
 
 
 class Tracing:
@@ -44,9 +58,30 @@ class Tracing:
         self.provider = provider
         self._tracer = provider.get_tracer("lacuna", VERSION)
 
+    @contextmanager
+    def begin(self, name: str, received: Mapping[str, str], facts: Facts) -> Iterator[trace.Span]:
+        """Begin the span of a request that no framework makes, as the current one.
+
+        Args:
+            name: Name of the span.
+            received: Headers of the request, names in lower case; the span that `traceparent` names
+                is the parent.
+            facts: Attributes.
+        """
+        with self._tracer.start_as_current_span(
+            name,
+            propagate.extract(received),
+            trace.SpanKind.SERVER,
+            facts,
+            # Messages of exceptions may tell what a client has sent.
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            yield span
+
     def describe(
         self,
-        facts: Mapping[str, str | int],
+        facts: Facts,
         starts_s: Mapping[str, float],
         timings_s: Mapping[str, float],
     ) -> None:
@@ -66,6 +101,21 @@ class Tracing:
             start_ns = epoch_ns + round(starts_s[stage] * 1e9)
             child = self._tracer.start_span(stage, start_time=start_ns)
             child.end(start_ns + round(seconds * 1e9))
+
+    def find_exemplar(self) -> dict[str, str] | None:
+        """Return the ids of the current trace and span, as an exemplar.
+
+        It is None if the span is not exported. The names are those of OpenTelemetry's
+        specification for Prometheus.
+        """
+        span = trace.get_current_span()
+        context = span.get_span_context()
+        if not (span.is_recording() and context.trace_flags.sampled):
+            return None
+        return {
+            "trace_id": trace.format_trace_id(context.trace_id),
+            "span_id": trace.format_span_id(context.span_id),
+        }
 
     def close(self, within_s: float = FLUSH_S) -> None:
         """Send the remaining spans, and create no more.

@@ -1,4 +1,4 @@
-"""Environment variables: injected ones, misspelt ones, and the first that is set."""
+"""Environment variables: injected ones, misspelt ones, the first that is set, and the cache's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 # Kubernetes describes each service of the namespace in variables that begin with the service's
 # name, and Docker each linked container. A service called `lacuna` has the prefix of our settings:
@@ -51,3 +52,18 @@ def read_first(*names: str) -> tuple[str, str]:
         if value:
             return name, value
     return names[-1], ""
+
+
+def find_cache_folder() -> Path:
+    """Return the folder that `LACUNA_CACHE_FOLDER` names, or else the user's.
+
+    The user's folder is that of the XDG Base Directory Specification.
+
+    Raises:
+        RuntimeError: if no variable names a folder, and the user has no home.
+    """
+    _, folder = read_first("LACUNA_CACHE_FOLDER")
+    if folder:
+        return Path(folder)
+    _, base = read_first("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "lacuna"

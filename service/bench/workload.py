@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 
 import numpy as np
@@ -76,7 +77,7 @@ class Workload:
         images: number of images.
         sizes: their sizes, taken in turn.
         valid: fractions of valid pixels from 0 to 1, each combined with every size.
-        region: region of the missing pixels, one of `REGIONS`.
+        regions: regions of the missing pixels, of `REGIONS`, each combined with every fraction.
         channels: number of channels.
         seed: seed of everything that is drawn.
 
@@ -87,20 +88,22 @@ class Workload:
     images: int
     sizes: tuple[Sizes, ...]
     valid: tuple[float, ...] = (1.0,)
-    region: str = "side"
+    regions: tuple[str, ...] = ("side",)
     channels: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.images < 1 or self.channels < 1 or not self.sizes or not self.valid:
+        lists = (self.sizes, self.valid, self.regions)
+        if self.images < 1 or self.channels < 1 or not all(lists):
             raise ValueError(
-                "a workload must have images, channels, sizes and valid fractions; it has "
-                f"{self.images}, {self.channels}, {len(self.sizes)} and {len(self.valid)}"
+                "a workload must have images, channels, sizes, valid fractions and regions; it "
+                f"has {', '.join(map(str, (self.images, self.channels, *map(len, lists))))}"
             )
         if not all(0 <= fraction <= 1 for fraction in self.valid):
             raise ValueError(f"valid fractions must be from 0 to 1; they are {self.valid}")
-        if self.region not in REGIONS:
-            raise ValueError(f"region must be one of {', '.join(REGIONS)}; it is {self.region}")
+        for region in self.regions:
+            if region not in REGIONS:
+                raise ValueError(f"region must be one of {', '.join(REGIONS)}; it is {region}")
 
 
 def draw_samples(workload: Workload) -> list[Sample]:
@@ -112,15 +115,15 @@ def draw_samples(workload: Workload) -> list[Sample]:
     Returns:
         Samples uint8. Their values under invalid pixels are those of the complete image.
     """
-    combinations = [(sizes, valid) for valid in workload.valid for sizes in workload.sizes]
+    combinations = list(product(workload.regions, workload.valid, workload.sizes))
     samples = []
     for index in range(workload.images):
         # Each image has its own generator, so that a larger workload begins with the same images.
         rng = np.random.default_rng((workload.seed, index))
-        sizes, valid = combinations[index % len(combinations)]
+        region, valid, sizes = combinations[index % len(combinations)]
         size = sizes.draw(rng)
         image = _draw_image(rng, size, workload.channels)
-        samples.append(Sample(image, draw_mask(rng, size, valid, workload.region)))
+        samples.append(Sample(image, draw_mask(rng, size, valid, region)))
     return samples
 
 
@@ -189,7 +192,19 @@ def _from_a_side(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.
 
 
 def _beyond_a_slanted_edge(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
-    angle = rng.uniform(0, 2 * math.pi)
+    return _measure_across(size, rng.uniform(0, 2 * math.pi))
+
+
+def _beside_a_swath(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the order that leaves a band of any direction, whose middle crosses the image's."""
+    across = _measure_across(size, rng.uniform(0, math.pi))
+    middle = rng.uniform(np.quantile(across, 0.3), np.quantile(across, 0.7))
+    nearness: NDArray[np.float32] = -np.abs(across - np.float32(middle))
+    return nearness
+
+
+def _measure_across(size: tuple[int, int], angle: float) -> NDArray[np.float32]:
+    """Return how far each pixel lies in a direction, in pixels."""
     y, x = np.ogrid[: size[0], : size[1]]
     return (y * math.sin(angle) + x * math.cos(angle)).astype(np.float32)
 
@@ -205,9 +220,10 @@ REGIONS: Mapping[str, Order] = MappingProxyType(
         "side": _from_a_side,
         "left": _from_left,
         "slant": _beyond_a_slanted_edge,
+        "swath": _beside_a_swath,
         "centre": _from_the_centre,
         "scattered": _scatter,
     }
 )
-"""Regions of missing pixels: from one of the four sides, from the left, beyond a slanted edge, in a
-rectangle around the centre, or scattered."""
+"""Regions of missing pixels: from one of the four sides, from the left, beyond a slanted edge, on
+both sides of a slanted swath, in a rectangle around the centre, or scattered."""

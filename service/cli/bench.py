@@ -9,12 +9,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from lacuna.cli.console import make_console
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from service.bench.report import Report
 
-REGIONS = ("side", "left", "slant", "centre", "scattered")
+REGIONS = ("side", "left", "slant", "swath", "centre", "scattered")
 
 
 @click.command()
@@ -70,10 +72,12 @@ REGIONS = ("side", "left", "slant", "centre", "scattered")
 )
 @click.option(
     "--region",
+    "regions",
     type=click.Choice(REGIONS),
-    default="side",
+    multiple=True,
+    default=["side"],
     show_default=True,
-    help="Region of the missing pixels.",
+    help="Region of the missing pixels. Repeatable.",
 )
 @click.option(
     "--images",
@@ -108,7 +112,7 @@ def bench(
     warmup_s: float,
     sizes: tuple[str, ...],
     valid: tuple[float, ...],
-    region: str,
+    regions: tuple[str, ...],
     images: int,
     model: str | None,
     seed: int,
@@ -144,7 +148,7 @@ def bench(
     profile = LoadProfile(connections, rate_per_s, duration_s, requests, warmup_s, timeout_s, seed)
     try:
         server = parse_server_url(url)
-        workload = Workload(images, tuple(map(parse_sizes, sizes)), valid, region, seed=seed)
+        workload = Workload(images, tuple(map(parse_sizes, sizes)), valid, regions, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with Console(stderr=True).status("") as status:
@@ -154,7 +158,7 @@ def bench(
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
-        Console().print(_draw_table(report))
+        make_console().print(_draw_table(report))
     if not report.is_clean:
         raise SystemExit(1)
 

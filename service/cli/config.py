@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from lacuna.cli.console import make_console
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,11 +25,13 @@ class EffectiveSetting(NamedTuple):
         variable: environment variable of the setting.
         value: JSON value; secrets are masked.
         origin: `environment` or `default`.
+        meaning: text that says what an empty value means; empty if nothing does.
     """
 
     variable: str
     value: Any
     origin: str
+    meaning: str
 
 
 @click.command()
@@ -54,14 +57,15 @@ def config(as_json: bool, changed: bool) -> None:
     if ignored:
         click.echo(f"ignored, set by Kubernetes or Docker: {', '.join(ignored)}", err=True)
     if as_json:
-        content = {name: {"value": value, "from": origin} for name, value, origin in settings}
+        content = {name: {"value": value, "from": origin} for name, value, origin, _ in settings}
         click.echo(json.dumps(content, indent=2))
         return
     table = Table("variable", "value", "from", box=None, pad_edge=False)
-    for variable, value, origin in settings:
+    for variable, value, origin, meaning in settings:
         style = "" if origin == "default" else "green"
-        table.add_row(variable, Text(_write(value), overflow="fold"), Text(origin, style))
-    Console().print(table)
+        shown = _write(value) or meaning
+        table.add_row(variable, Text(shown, overflow="fold"), Text(origin, style))
+    make_console().print(table)
 
 
 def list_effective(settings: BaseModel, prefix: str) -> Iterator[EffectiveSetting]:
@@ -75,16 +79,17 @@ def list_effective(settings: BaseModel, prefix: str) -> Iterator[EffectiveSettin
     from pydantic import BaseModel, SecretStr  # noqa: PLC0415
 
     from service.config import DELIMITER  # noqa: PLC0415
+    from service.config_groups import find_meaning  # noqa: PLC0415
 
     plain = settings.model_dump(mode="json")
-    for name in type(settings).model_fields:
+    for name, field in type(settings).model_fields.items():
         value, variable = getattr(settings, name), prefix + name.upper()
         if isinstance(value, BaseModel):
             yield from list_effective(value, variable + DELIMITER)
             continue
         origin = "environment" if name in settings.model_fields_set else "default"
         shown = _MASKED if isinstance(value, SecretStr) else plain[name]
-        yield EffectiveSetting(variable, shown, origin)
+        yield EffectiveSetting(variable, shown, origin, find_meaning(field))
 
 
 def _write(value: Any) -> str:

@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import click
 
-from service.cli.loading import load_saved_model
-from service.cli.logs import configure_logging
+from service.local.loading import keep_primitives, load_model
+from service.logs import configure_logging
 from service.signals import handle_signal
 
 log = logging.getLogger(__name__)
@@ -23,10 +23,11 @@ log = logging.getLogger(__name__)
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
+@click.option("--grpc-port", help="Port for gRPC, or off.  [default: 8001]")
 @click.option(
     "--model-repository",
     type=click.Path(path_type=Path),
-    help="Folder of <model>/<version>/saved_model.pb.  [default: the demo model's]",
+    help="Folder of <model>/<version>/saved_model.pb or model.onnx.  [default: the demo model's]",
 )
 @click.option("--models", help="Names of the models to serve, separated by commas.  [default: all]")
 @click.option(
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 def serve(
     host: str | None,
     port: int | None,
+    grpc_port: str | None,
     model_repository: Path | None,
     models: str | None,
     api_keys_file: Path | None,
@@ -55,7 +57,7 @@ def serve(
     metrics_port: int | None,
     docs: bool | None,
 ) -> None:
-    """Serve models over HTTP until SIGTERM or Ctrl-C.
+    """Serve models over HTTP and gRPC until SIGTERM or Ctrl-C.
 
     Environment variables set the same options: LACUNA_HOST, LACUNA_PORT, LACUNA_MODEL_REPOSITORY
     and so on. Options of the command line take precedence.
@@ -71,6 +73,7 @@ def serve(
     options = {
         "host": host,
         "port": port,
+        "grpc_port": grpc_port,
         "model_repository": model_repository,
         "models": models,
         "api_keys_file": api_keys_file,
@@ -97,21 +100,25 @@ def _run(options: Mapping[str, object]) -> int:
     # All of this is an extra; and --help is to answer at once.
     from service.assembly import (  # noqa: PLC0415
         assemble_services,
+        choose_sizes,
         fetch_models,
         make_server,
         warn_of_open_access,
     )
     from service.config import list_injected_variables, read_settings  # noqa: PLC0415
+    from service.engine.allocator import tune_allocator  # noqa: PLC0415
     from service.engine.scheduling import set_batch_scheduling  # noqa: PLC0415
 
     settings = read_settings(**options)
+    tune_allocator()
+    keep_primitives(choose_sizes(settings).primitives)
     set_batch_scheduling()
     configure_logging(settings.log_format, settings.log_level)
     ignored = list_injected_variables()
     if ignored:
         log.debug("variables of Kubernetes or Docker are ignored", extra={"variables": ignored})
     settings = fetch_models(settings)
-    services = assemble_services(settings, load_saved_model)
+    services = assemble_services(settings, load_model)
     warn_of_open_access(settings, services)
     server = make_server(settings, services, end=os._exit)
     server.run()

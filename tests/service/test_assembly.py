@@ -15,6 +15,7 @@ from service.assembly import (
 )
 from service.config import list_variables, read_settings
 from service.runtime.fake import FakeRuntime
+from service.web.access import check_access
 from service.web.app import make_app
 from service.web.proxies import ProxyPolicy
 from tests.support.apps import make_repository_folder
@@ -152,6 +153,38 @@ def test_a_model_or_a_version_that_is_given_for_its_repository_stops_the_start(
         check_repository(read_settings())
 
 
+@pytest.mark.parametrize("given", ["m", "m/1"])
+def test_how_to_serve_a_model_alone_is_said_where_it_is_given_for_its_repository(
+    monkeypatch, tmp_path, given
+):
+    write_version(tmp_path, "m/1")
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path / given))
+
+    with pytest.raises(ConfigurationError, match="name it with LACUNA_MODELS or --models"):
+        check_repository(read_settings())
+
+    for poll_s in ("10", "0"):
+        monkeypatch.setenv("LACUNA_REPOSITORY__POLL_S", poll_s)
+        check_repository(read_settings(models="mine"))
+
+
+@pytest.mark.parametrize("given", ["m", "m/1"])
+def test_a_model_that_is_given_for_its_repository_is_not_several(monkeypatch, tmp_path, given):
+    write_version(tmp_path, "m/1")
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path / given))
+
+    with pytest.raises(ConfigurationError, match=r"saved_model\.pb is in .*: give its parent"):
+        check_repository(read_settings(models="mine,other"))
+
+
+def test_a_version_of_the_only_model_has_no_leading_zeros(monkeypatch, tmp_path):
+    write_version(tmp_path, "0001")
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(tmp_path))
+
+    with pytest.raises(ConfigurationError, match=r"0001 is no version.*: name it 1"):
+        check_repository(read_settings(models="mine"))
+
+
 def test_a_repository_with_a_model_stops_no_start_whatever_else_it_holds(monkeypatch, tmp_path):
     for place in ("m/1", "2", "n/0001"):
         write_version(tmp_path, place)
@@ -183,7 +216,7 @@ def test_the_keys_of_the_settings_are_read_again(monkeypatch, tmp_path):
 
     def is_known(key):
         scope = {"headers": [(b"x-api-key", key.encode())], "path": "/v2"}
-        return services.access_control.check(scope) is None
+        return check_access(services.access_control, scope) is None
 
     assert (is_known(KEY), is_known(OTHER)) == (True, False)
     file.write_text(OTHER)
@@ -241,3 +274,49 @@ def test_proxies_and_the_prefix_reach_the_application(monkeypatch):
     services = make_services(read_settings())
 
     assert services.proxies == ProxyPolicy(("10.0.0.1",), "/lacuna")
+
+
+@pytest.mark.parametrize(
+    ("variable", "outputs"),
+    [
+        (None, ["labels", "probabilities", "confidence", "support"]),
+        ("all", ["labels", "probabilities", "confidence", "support"]),
+        ("labels", ["labels"]),
+    ],
+)
+def test_a_setting_says_what_a_request_that_names_no_output_gets(monkeypatch, variable, outputs):
+    if variable is not None:
+        monkeypatch.setenv("LACUNA_OIP__DEFAULT_OUTPUTS", variable)
+    tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 1, 2, 1], "data": [7, 9]}
+    services = make_services(read_settings())
+    with TestClient(make_app(services)) as client:
+        assert wait_until(lambda: services.is_ready)
+        answer = client.post("/v2/models/fake/infer", json={"inputs": [tensor]}).json()
+
+    assert [output["name"] for output in answer["outputs"]] == outputs
+
+
+@pytest.mark.parametrize(
+    ("variables", "window_pixels"),
+    [
+        ({"MEMORY_LIMIT_BYTES": "2000000000"}, 410_958),
+        ({"MEMORY_LIMIT_BYTES": "1"}, 65_536),
+        ({"MEMORY_LIMIT_BYTES": "2000000000", "ENGINE__WINDOW_PIXELS": "70000"}, 70_000),
+    ],
+)
+def test_the_largest_window_follows_from_the_memory_unless_it_is_set(
+    monkeypatch, variables, window_pixels
+):
+    monkeypatch.setenv("LACUNA_ENGINE__WORKERS", "2")
+    for name, value in variables.items():
+        monkeypatch.setenv(f"LACUNA_{name}", value)
+
+    segmenter = make_services(read_settings()).exchange.pipeline.segmenter
+
+    assert segmenter.window_pixels == window_pixels
+
+
+def test_more_memory_than_there_is_does_not_count(monkeypatch):
+    monkeypatch.setenv("LACUNA_MEMORY_LIMIT_BYTES", str(1 << 60))
+
+    assert make_services(read_settings()).gate.memory.image_bytes < 1 << 50

@@ -11,6 +11,7 @@ from service.assembly import make_repository_policy
 from service.config import Settings, list_injected_variables, list_variables, read_settings
 from service.core.versions import VersionPolicy
 from service.engine.lifecycle.repository import RepositoryPolicy
+from service.listening.body_limits import BodyLimits
 from service.platforms import (
     DEMO_REPOSITORY,
     find_artifacts,
@@ -19,7 +20,6 @@ from service.platforms import (
     read_vertex_routes,
 )
 from service.variables import is_injected
-from service.web.body import BodyLimits
 
 PLATFORM_VARIABLES = [
     "AIP_HTTP_PORT",
@@ -36,6 +36,11 @@ PLATFORM_VARIABLES = [
 def _no_variables(monkeypatch):
     for name in [*list_variables(), *PLATFORM_VARIABLES]:
         monkeypatch.delenv(name, raising=False)
+
+
+def test_the_name_of_a_model_to_serve_must_be_one_that_a_model_may_have():
+    with pytest.raises(ConfigurationError, match=r"LACUNA_MODELS.* up to 100 letters, digits"):
+        read_settings(models="mine,bad name")
 
 
 def test_the_defaults_are_those_of_the_parts_that_obey_them():
@@ -145,6 +150,27 @@ def test_a_port_beside_the_variables_of_a_service_is_obeyed(monkeypatch):
     assert read_settings().port == 9000
 
 
+@pytest.mark.parametrize(
+    ("text", "port"), [("0", 0), (" 9001 ", 9001), ("off", "off"), ("OFF", "off")]
+)
+def test_grpc_has_a_port_or_none(monkeypatch, text, port):
+    monkeypatch.setenv("LACUNA_GRPC_PORT", text)
+
+    assert read_settings().grpc_port == port
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "65536", "1.5", "", "９"])
+def test_what_is_no_port_of_grpc_stops_the_start_and_names_the_setting(monkeypatch, text):
+    monkeypatch.setenv("LACUNA_GRPC_PORT", text)
+
+    with pytest.raises(ConfigurationError) as raised:
+        read_settings()
+    assert raised.value.message == (
+        "settings must be in range: LACUNA_GRPC_PORT: it must be a port from 0 to 65535, or off; "
+        f"it is {text}"
+    )
+
+
 @pytest.mark.parametrize("value", ["9000", "10.96.0.12:8000", "tcp:8000", "://8000"])
 def test_what_is_no_address_of_a_service_is_misspelt(monkeypatch, value):
     monkeypatch.setenv("LACUNA_WEB_PORT", value)
@@ -222,6 +248,8 @@ def test_by_default_the_repository_is_served_as_it_is_without_settings():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("PRECISION", '{"a": "int8"}'),
+        ("PRECISION", "bfloat16"),
         ("VERSIONS", "newest"),
         ("MODEL_VERSIONS", '{"a": "01"}'),
         ("MODEL_VERSIONS", '{"../a": "1"}'),
@@ -241,6 +269,27 @@ def test_what_cannot_be_served_of_a_repository_stops_the_start(monkeypatch, name
 
     with pytest.raises(ConfigurationError, match=r"(?i)repository"):
         read_settings()
+
+
+def test_precisions_of_all_models_and_of_single_ones_are_read(monkeypatch):
+    monkeypatch.setenv("LACUNA_ENGINE__PRECISION", "auto")
+    monkeypatch.setenv("LACUNA_REPOSITORY__PRECISION", '{"a": "bfloat16"}')
+
+    settings = read_settings()
+    policy = make_repository_policy(settings.repository, settings.engine.precision)
+
+    assert [policy.choose_precision(name) for name in "ab"] == ["bfloat16", "auto"]
+
+
+def test_a_precision_that_is_none_stops_the_start(monkeypatch):
+    monkeypatch.setenv("LACUNA_ENGINE__PRECISION", "int8")
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    assert caught.value.message == (
+        "settings must be in range: LACUNA_ENGINE__PRECISION: "
+        "Input should be 'float32', 'bfloat16' or 'auto'; it is 'int8'"
+    )
 
 
 def test_a_model_may_be_as_large_as_the_server_lets_it(monkeypatch):

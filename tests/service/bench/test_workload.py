@@ -22,7 +22,7 @@ def count_pieces(mask):
 
 
 def test_a_workload_is_the_same_pixels_every_time():
-    workload = Workload(6, (parse_sizes("8-40"),), (0.3, 1.0), "slant", seed=7)
+    workload = Workload(6, (parse_sizes("8-40"),), (0.3, 1.0), ("slant", "swath"), seed=7)
 
     for first, second in zip(draw_samples(workload), draw_samples(workload), strict=True):
         assert np.array_equal(first.image, second.image)
@@ -68,6 +68,22 @@ def test_a_hole_in_the_centre_is_one_piece_that_touches_no_side():
     assert count_pieces(~mask) == 1
     assert mask[[0, -1]].all()
     assert mask[:, [0, -1]].all()
+
+
+@given(size=st.tuples(st.integers(9, 40), st.integers(9, 40)), seed=st.integers(0, 99))
+def test_a_swath_is_one_piece_with_missing_pixels_on_both_sides(size, seed):
+    mask = draw_mask(np.random.default_rng(seed), size, 0.2, "swath")
+
+    assert count_pieces(mask) == 1
+    assert ndimage.label(~mask)[1] >= 2
+
+
+def test_regions_take_turns():
+    workload = Workload(4, (parse_sizes("40"),), (0.7,), ("centre", "scattered"))
+
+    pieces = [count_pieces(~sample.mask) for sample in draw_samples(workload)]
+    assert pieces[0::2] == [1, 1]
+    assert min(pieces[1::2]) > 1
 
 
 def test_scattered_pixels_are_many_pieces():
@@ -121,7 +137,15 @@ def test_what_is_no_size_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"images": 0}, {"channels": 0}, {"sizes": ()}, {"valid": (1.1,)}, {"region": "top"}]
+    "wrong",
+    [
+        {"images": 0},
+        {"channels": 0},
+        {"sizes": ()},
+        {"valid": (1.1,)},
+        {"regions": ("top",)},
+        {"regions": ()},
+    ],
 )
 def test_a_workload_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match="must"):

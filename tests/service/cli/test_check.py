@@ -1,14 +1,18 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 
 from lacuna.cli import main
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.manifest import MANIFEST_FILE
 from tests.support.demo_model import DEMO, copy_demo, edit_manifest
+from tests.support.onnx_models import save
 
 
 def run(folder, *options):
@@ -24,8 +28,34 @@ def test_the_demo_model_keeps_the_promise():
     result = run(DEMO)
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("holds") == 7
+    assert result.stdout.count("holds") == 9
+    assert "windows" in result.stdout
+    assert "tile_labels" not in result.stdout
+    assert "Run by TensorFlow." in result.stdout
     assert "no answer changes" in result.stdout
+
+
+def test_a_model_without_signatures_for_windows_keeps_the_promise_and_is_said_to_cost_more(copied):
+    loaded = tf.saved_model.load(str(DEMO))
+    older = {name: loaded.signatures[name] for name in ("serving_default", "labels")}
+    manifest = read_manifest(copied)
+    tf.saved_model.save(loaded, str(copied), signatures=older)
+    (copied / MANIFEST_FILE).write_text(json.dumps({**manifest, "checksums": {}}))
+
+    result = run(copied)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("holds") == 7
+    assert "Without the signatures tile and tile_labels" in result.stdout
+
+
+def test_a_model_in_onnx_is_checked_and_told_what_its_tiles_cost(tmp_path):
+    result = run(save(tmp_path / "m" / "1"))
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("holds") == 7
+    assert "Run by ONNX Runtime." in result.stdout
+    assert "In ONNX, tiles cost their halos in full." in result.stdout
 
 
 def test_a_model_that_reaches_further_than_it_says_fails(copied):
@@ -36,6 +66,40 @@ def test_a_model_that_reaches_further_than_it_says_fails(copied):
     assert result.exit_code == 1
     assert "broken" in result.stdout
     assert "the manifest says 8" in result.stdout
+
+
+def test_in_bfloat16_the_demo_model_keeps_the_promise_and_says_what_that_changes(copied):
+    samples = copied / "assets.extra" / "samples"
+    samples.mkdir()
+    for name in ("swath.png", "swath-mask.png"):
+        shutil.copy(DEMO_REPOSITORY.parent / "samples" / name, samples)
+
+    result = run(copied, "--precision", "bfloat16", "--write-scores")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("holds") == 8
+    written = read_manifest(copied)["scores"]
+    assert written["mean_iou"] == read_manifest(DEMO)["scores"]["mean_iou"]
+    random, samples = written["bfloat16"]
+    assert (random["images"], samples["images"]) == ("random", "samples")
+    for found in (random, samples):
+        assert found["differing"] <= found["pixels"] / 1000
+        counts = f"{found['differing']:,} of {found['pixels']:,} labels differ from float32"
+        assert counts in result.stdout
+
+
+def test_scores_are_written_of_another_precision_than_float32_alone(copied):
+    result = run(copied, "--write-scores")
+
+    assert result.exit_code == 2
+    assert "--write-scores needs --precision bfloat16; it is float32" in result.stderr
+
+
+def test_a_precision_that_is_none_is_refused(copied):
+    result = run(copied, "--precision", "int8")
+
+    assert result.exit_code == 2
+    assert "'int8' is not one of 'float32', 'bfloat16'" in result.stderr
 
 
 def test_a_folder_without_a_manifest_is_said(copied):
@@ -145,7 +209,7 @@ def test_another_folder_or_file_than_a_version_is_said(copied, given, message):
     result = run(folder)
 
     assert result.exit_code == 1
-    assert "the folder of a version must hold saved_model.pb; " in result.stderr
+    assert "the folder of a version must hold saved_model.pb or model.onnx; " in result.stderr
     assert message.format(folder) in result.stderr
 
 

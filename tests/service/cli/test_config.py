@@ -52,6 +52,15 @@ def test_keys_are_masked(monkeypatch, form):
     assert KEY not in result.output
 
 
+def test_an_empty_value_is_shown_as_what_it_means():
+    rows = [line.split(maxsplit=1) for line in run().stdout.splitlines()]
+    shown = {row[0]: row[1].rsplit(maxsplit=1)[0] for row in rows if len(row) == 2}
+
+    assert shown["LACUNA_GRPC_PORT"] == "8001"
+    assert shown["LACUNA_METRICS_PORT"] == "the port of the server"
+    assert shown["LACUNA_MODELS"] == "all"
+
+
 def test_a_table_names_variable_value_and_origin(monkeypatch):
     monkeypatch.setenv("LACUNA_PORT", "9000")
 

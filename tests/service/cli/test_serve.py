@@ -23,10 +23,11 @@ SAMPLES = DEMO_REPOSITORY.parent / "samples"
 
 @contextmanager
 def run_server(**variables):
-    """Start `lacuna serve` on a free port; give the process, its URL and the log so far."""
+    """Start `lacuna serve` on free ports; give the process, its URL and the log so far."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from lacuna.cli import main; main()", "serve", "--port", "0"],
-        env=os.environ | variables,
+        # On its usual port another server may be, which would be a warning.
+        env=os.environ | {"LACUNA_GRPC_PORT": "0"} | variables,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -61,6 +62,7 @@ def find_policies(process_id, name):
 def test_a_served_sample_is_segmented_and_sigterm_ends_the_server_well():
     with run_server() as (process, url, lines):
         read_until_ready(process, lines)
+        assert json.loads(process.stderr.readline())["message"] == f"Ready: open {url}"
         assert httpx2.get(f"{url}/readyz").status_code == 200
         if sys.platform == "linux":
             assert find_policies(process.pid, "tf_Compute") == {os.SCHED_BATCH}
@@ -149,11 +151,13 @@ def test_a_taken_port_ends_the_start_in_one_line_that_says_what_to_do():
         port = taken.getsockname()[1]
         status, line = run_to_end("--port", str(port))
         apart = run_to_end("--port", "0", "--metrics-port", str(port))
+        rpc = run_to_end("--port", "0", "--grpc-port", str(port))
 
-    assert status == apart[0] == 1
+    assert status == apart[0] == rpc[0] == 1
     assert f"port {port} of 127.0.0.1 is in use" in line
     assert "choose another port with LACUNA_PORT or --port" in line
     assert "choose another port with LACUNA_METRICS_PORT or --metrics-port" in apart[1]
+    assert "choose another port with LACUNA_GRPC_PORT or --grpc-port" in rpc[1]
 
 
 def test_a_server_starts_beside_a_kubernetes_service_of_its_name():

@@ -1,5 +1,6 @@
 """The shipped model, over HTTP: good, small, and true to the promise to the last bit."""
 
+import asyncio
 import io
 import json
 
@@ -14,6 +15,7 @@ from model.data.mosaics import MosaicConfig, iterate_mosaics, measure_mosaics
 from model.data.textures import load_textures
 from model.metrics import class_iou, confusion_matrix
 from model.training.mosaics import PRESETS
+from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from service.platforms import DEMO_REPOSITORY
 from service.runtime.manifest import read_manifest
 from service.runtime.saved_model import SavedModelRuntime
@@ -97,6 +99,36 @@ def test_a_sample_shows_every_class_and_labels_valid_pixels_alone(client, name):
     valid = np.asarray(Image.open(SAMPLES / f"{name}-mask.png"))
     assert np.array_equal(labels != 255, valid)
     assert set(np.unique(labels[valid])) == {0, 1, 2}
+
+
+@pytest.mark.slow
+def test_in_bfloat16_samples_have_the_labels_of_float32_but_for_those_that_the_server_counts(
+    client,
+):
+    policy = RepositoryPolicy(precision="bfloat16")
+    repository = ModelRepository(DEMO_REPOSITORY, SavedModelRuntime, policy=policy)
+    asyncio.run(repository.load_all())
+    samples = [
+        (
+            np.asarray(Image.open(SAMPLES / f"{name}.png").convert("RGB")),
+            np.asarray(Image.open(SAMPLES / f"{name}-mask.png")) > 0,
+        )
+        for name in NAMES
+    ]
+
+    with serve(repository) as fast:
+        (model,) = fast.get("/v1/models").json()["models"]
+        found = [segment(fast, *sample) for sample in samples]
+    expected = [segment(client, *sample) for sample in samples]
+
+    assert model["precision"]["used"] == "bfloat16"
+    counted = model["precision"]["agreement"][1]
+    assert counted["pixels"] == sum(np.count_nonzero(mask) for _, mask in samples)
+    assert counted["differing"] == sum(
+        np.count_nonzero(labels != exact)
+        for (labels, _), (exact, _) in zip(found, expected, strict=True)
+    )
+    assert counted["differing"] <= counted["pixels"] / 1000
 
 
 def test_a_grey_photograph_is_taken_for_colour(client):

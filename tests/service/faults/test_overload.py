@@ -27,7 +27,7 @@ def test_ten_times_what_can_be_done_costs_little_of_what_is_done(tmp_path):
         before_bytes = server.resident_bytes
 
         open_, goodput = [], 0.0
-        for _ in range(3):  # whatever else the machine does can only take from it
+        for _ in range(5):  # whatever else the machine does can only take from it
             began_s = time.monotonic()
             outcomes = asyncio.run(ask_at_rate(server.address, 10 * peak, 5))
             goodput = max(goodput, measure_goodput(outcomes, began_s + 0.5, began_s + 5))

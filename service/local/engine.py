@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from service.cli.loading import load_saved_model
 from service.core.versions import is_model_name
 from service.engine.lifecycle.layout import explain_model, explain_repository
+from service.local.loading import load_model
+from service.variables import find_cache_folder
 
 if TYPE_CHECKING:
     from service.engine.lifecycle.repository import ModelRepository
@@ -34,17 +35,22 @@ class LocalEngine(NamedTuple):
 
 @asynccontextmanager
 async def open_engine(
-    model_repository: Path | None, model: str | None
+    model_repository: Path | None, model: str | None, cores: int | None = None
 ) -> AsyncIterator[LocalEngine]:
-    """Load models, and yield what runs them.
+    """Load a model, or all if none is named, and yield what runs them.
+
+    Nothing is warmed up. What the contract check found is kept in the server's cache, so that it
+    runs once for each model.
 
     Args:
-        model_repository: folder with `<model>/<version>/saved_model.pb`; None for the demo model.
+        model_repository: folder of `<model>/<version>/`; None for the demo model.
         model: name of the model that will be used; None for the only one.
+        cores: cores to use; None for all.
 
     Raises:
         ClickException: if the repository does not hold the model.
     """
+    from service.engine.lifecycle.calibration import CalibrationStore  # noqa: PLC0415
     from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
     from service.engine.segmenter import EnginePolicy, Segmenter  # noqa: PLC0415
     from service.engine.thread_allocation import allocate_threads, count_cores  # noqa: PLC0415
@@ -52,14 +58,27 @@ async def open_engine(
 
     root = model_repository or DEMO_REPOSITORY
     _check_layout(root, model)
-    allocation = allocate_threads(None, None, count_cores())
-    repository = ModelRepository(root, lambda folder: load_saved_model(folder, allocation))
+    allocation = allocate_threads(None, None, cores or count_cores())
+    repository = ModelRepository(
+        root,
+        lambda folder: load_model(folder, allocation),
+        names=(model,) if model is not None and is_model_name(model) else (),
+        store=CalibrationStore(_find_folder(), allocation),
+    )
     segmenter = Segmenter(EnginePolicy(allocation.workers))
     try:
         await repository.load_all()
         yield LocalEngine(repository, segmenter, allocation.workers)
     finally:
         segmenter.close()
+
+
+def _find_folder() -> Path | None:
+    """Return the folder of calibrations; None if the user has no home."""
+    try:
+        return find_cache_folder()
+    except RuntimeError:
+        return None
 
 
 def _check_layout(root: Path, model: str | None) -> None:

@@ -28,8 +28,15 @@ _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 def _list_facts(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
-    """Return the fields that were passed as `extra`."""
-    return (fact for fact in vars(record).items() if fact[0] not in _ORDINARY)
+    """Return the fields that were passed as `extra`.
+
+    Names with a leading underscore are left out: a replica of Ray Serve has one on every record.
+    """
+    return (
+        (name, value)
+        for name, value in vars(record).items()
+        if name not in _ORDINARY and not name.startswith("_")
+    )
 
 
 _JSON = json.JSONEncoder(default=str)

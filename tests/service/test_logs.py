@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.logs import (
+from service.logs import (
     OUR_LOGGERS,
     BatchingHandler,
     JsonFormatter,
@@ -67,6 +67,14 @@ def test_text_ends_with_the_facts():
         .format(record)
         .endswith('INFO    request status=200 detail="a rule; a fact"')
     )
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_fields_of_other_libraries_are_left_out(formatter):
+    plain = logging.makeLogRecord({"msg": "request", "created": 0, "status": 200})
+    marked = logging.makeLogRecord({**vars(plain), "_ray_timestamp_ns": 1795934003024439894})
+
+    assert formatter.format(marked) == formatter.format(plain)
 
 
 def format_text(message="request", **facts):
@@ -158,7 +166,7 @@ def test_lines_below_the_level_are_left_out(capfd, level, ours, others):
 
 LOG_A_LETTER = r"""
 import logging
-from service.cli.logs import configure_logging
+from service.logs import configure_logging
 configure_logging("text")
 logging.getLogger("service").info("request", extra={"path": "/\u6f22"})
 """
