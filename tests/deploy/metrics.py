@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from service.engine.lifecycle.repository import ModelState
+from service.engine.served import PREPARATION
+from service.snapshot import WORKER_STATES
 from service.telemetry import KINDS, OUTCOMES, STAGES
 from tests.support.apps import load_repository, make_repository_folder, make_services
 
@@ -26,10 +28,12 @@ LABELS = {
     "reason": None,
     "version": None,
     "code": None,
-    "state": {state.value for state in ModelState},
+    "state": {state.value for state in ModelState} | set(WORKER_STATES),
+    "step": set(PREPARATION),
     "le": None,
     "job": {"lacuna"},
     "instance": None,
+    "slo": {"errors", "latency", "refusals"},
 }
 """Labels that a query may name, with their values where they are few."""
 
@@ -78,6 +82,9 @@ def find_labels(query: str) -> set[tuple[str, str]]:
         for value in values.split("|")
     }
     grouped = {
-        (label.strip(), "") for labels in _GROUPING.findall(query) for label in labels.split(",")
+        (label.strip(), "")
+        for labels in _GROUPING.findall(query)
+        for label in labels.split(",")
+        if label.strip()
     }
     return matched | grouped

@@ -1,6 +1,7 @@
 """The Dockerfile and the compose file say what a hardened server needs."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lacuna.distribution import VERSION
 from service.config import Settings, list_variables
 from service.platforms import DEFAULT_PORT, SAGEMAKER_FOLDER, SAGEMAKER_PORT
+from service.rpc.server import DEFAULT_PORT as DEFAULT_GRPC_PORT
 from service.web.server import CLOSING_S
 from tests.support.apps import load_repository, make_repository_folder
 from tests.support.live import serve_live
@@ -24,6 +27,13 @@ LACUNA = SERVICES["lacuna"]
 START = ROOT / "deploy" / "container" / "start.py"
 HEALTHCHECK = ROOT / "deploy" / "container" / "healthcheck.py"
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+OF_THE_BUILD = {
+    "version": "VERSION",
+    "revision": "REVISION",
+    "created": "CREATED",
+    "base.name": "BASE_IMAGE",
+}
+"""Labels of the image, with the arguments of its build that they show."""
 
 
 def find_instruction(name, text=IMAGE):
@@ -76,11 +86,34 @@ def test_the_images_settings_are_settings():
 
 
 def test_the_image_names_what_it_is_and_no_host():
-    for label in ("title", "description", "licenses", "version"):
+    for label in ("title", "description", "licenses"):
         assert f"org.opencontainers.image.{label}=" in IMAGE
+    for label, argument in OF_THE_BUILD.items():
+        assert f'org.opencontainers.image.{label}="${{{argument}}}"' in IMAGE
     for file in ("Dockerfile", "docker-compose.yml", ".dockerignore", "Makefile"):
         hosts = re.findall(r"\w+\.(?:io|com|org|dev)/", (ROOT / file).read_text())
         assert not hosts, file
+
+
+def test_the_same_sources_make_the_same_labels():
+    def list_arguments():
+        command = ["make", "-n", "image", "ENGINE=podman", f"PYTHON={sys.executable}"]
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": "1767225600"}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        return dict(re.findall(r"--build-arg (\w+)=(\S*)", done.stdout))
+
+    arguments = list_arguments()
+    assert arguments == list_arguments()
+    assert set(arguments) == set(OF_THE_BUILD.values())
+    assert arguments["CREATED"] == "2026-01-01T00:00:00Z"
+    assert arguments["VERSION"] == VERSION
+
+
+def test_what_describes_the_image_does_not_stay_in_it():
+    assert "COPY --from=inventory /usr/share/doc/lacuna /usr/share/doc/lacuna\n" in IMAGE
+    assert "/opt/tools" not in IMAGE
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -178,7 +211,8 @@ def test_the_health_check_knows_sagemakers_folder_and_port():
     assert f'SAGEMAKER_FOLDER = "{SAGEMAKER_FOLDER}"' in text
     assert f"SAGEMAKER_PORT = {SAGEMAKER_PORT}" in text
     assert f"DEFAULT_PORT = {DEFAULT_PORT}" in text
-    assert {str(SAGEMAKER_PORT), str(DEFAULT_PORT)} == set(find_instruction("EXPOSE").split())
+    ports = {str(SAGEMAKER_PORT), str(DEFAULT_PORT), str(DEFAULT_GRPC_PORT)}
+    assert ports == set(find_instruction("EXPOSE").split())
 
 
 def test_the_image_leaves_the_choice_of_models_and_port_to_the_platform():
