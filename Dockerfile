@@ -13,8 +13,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT
 # The base's pip installs into the environment, so that none has to be taken out of it again.
 RUN python -m venv --without-pip /opt/venv
 COPY requirements/serve.txt /build/requirements/
+# The report says which wheels these were, for the SBOM.
 RUN python -m pip --python /opt/venv/bin/python install \
-        --require-hashes -r /build/requirements/serve.txt
+        --report /build/installed.json --require-hashes -r /build/requirements/serve.txt
 
 
 # The client with its command, and the server: two distributions.
@@ -47,25 +48,60 @@ RUN set -eu; cd "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.ge
     rm -r tensorflow/include; \
     # NumPy's and Shapely's tests: 13 MB.
     find numpy shapely -name tests -type d -prune -exec rm -r {} +; \
+    # ONNX Runtime's library for C, a copy of what is linked into its module (35 MB), and tools (9).
+    rm -r onnxruntime/capi/libonnxruntime*.so* onnxruntime/tools onnxruntime/quantization \
+        onnxruntime/transformers onnxruntime/datasets onnxruntime/backend; \
     # What TensorFlow asks for and does not import to serve: a compiler's front end (62 MB), Keras (31)
-    # with its HDF5 (16) and trees (3), gRPC (19), and what builds packages (15).
+    # with its HDF5 (16) and trees (3), and what builds packages (15).
     python -m pip --python /opt/venv/bin/python uninstall -q -y \
-        libclang keras h5py optree namex grpcio \
+        libclang keras h5py optree namex \
         setuptools wheel hatchling pathspec pluggy tomlkit trove-classifiers; \
     /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .
 
 
-FROM ${BASE_IMAGE}
+# What the image holds, for who has to know: an SBOM, and all licences and notices. It fails for a licence
+# that deploy/inventory/licenses.toml does not allow. Its tools stay here.
+FROM slim AS inventory
+COPY requirements/inventory.txt /build/requirements/
+RUN python -m venv --without-pip /opt/tools && python -m pip --python /opt/tools/bin/python install \
+        --require-hashes -r /build/requirements/inventory.txt
+# rasterio's wheel has no texts of the licences of these; Debian's packages have them.
+RUN mkdir /build/texts && cd /build/texts \
+    && if command -v apt-get >/dev/null; then \
+        apt-get update -qq && apt-get download -qq \
+            libcurl4-openssl-dev libjson-c-dev libnghttp2-dev libpcre2-dev libproj-dev libsqlite3-dev \
+        && for package in *.deb; do dpkg-deb -x "$package" .; done; \
+    fi
+COPY --from=dependencies /var/lib/dpkg/status /build/dpkg-status
+COPY --from=application /opt/lacuna /opt/lacuna
+COPY deploy/inventory /build/deploy/inventory
+ARG BASE_IMAGE
 ARG VERSION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+RUN cd /build && /opt/tools/bin/python -m deploy.inventory \
+        --packages /opt/lacuna "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+        --report installed.json --python /opt/venv/bin/python --dpkg dpkg-status --texts texts \
+        --base "$BASE_IMAGE" --version "$VERSION" --created "$CREATED" --output /usr/share/doc/lacuna
+
+
+FROM ${BASE_IMAGE}
+ARG BASE_IMAGE
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="lacuna" \
       org.opencontainers.image.description="Serves segmentation for images with missing pixels" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}" \
       # It listens on SageMaker's SAGEMAKER_BIND_TO_PORT, as containers of a pipeline must.
       com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
 
 COPY --from=slim /opt/venv /opt/venv
 COPY --from=application /opt/lacuna /opt/lacuna
+COPY --from=inventory /usr/share/doc/lacuna /usr/share/doc/lacuna
 # The demo stands where models are looked for; a volume that is mounted there takes its place.
 COPY service/demo/models /models
 # Measurements of models. A named volume that is mounted here takes its owner from this folder.
@@ -82,7 +118,7 @@ ENV PATH=/opt/lacuna/bin:/opt/venv/bin:$PATH \
     LACUNA_CACHE_FOLDER=/var/cache/lacuna
 
 USER 10001:10001
-EXPOSE 8000 8080
+EXPOSE 8000 8001 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-IS", "/opt/lacuna/healthcheck.py"]
