@@ -27,7 +27,7 @@ from model.layers import (
     PadToMultiple,
     PartialConv2D,
 )
-from model.network import NetworkConfig, build_network
+from model.network import NetworkConfig, build_network, make_rescaling
 from model.scoring.flips import Label, count_flips, draw_test_mosaics, label_with
 from model.training.mosaics import PRESETS, fit
 
@@ -65,8 +65,7 @@ def _begin(config: NetworkConfig) -> tuple[Any, Any, Any, Any]:
     image = keras.Input((None, None, config.channels), name="image")
     mask = keras.Input((None, None, 1), dtype="bool", name="mask")
     x, valid = PadToMultiple(config.total_stride)([image, mask])
-    scale = 1.0 / config.pixel_scale
-    return image, mask, keras.layers.Rescaling(scale, -config.pixel_mean * scale)(x), valid
+    return image, mask, make_rescaling(config)(x), valid
 
 
 def _end(image: Any, mask: Any, logits: Any) -> keras.Model:

@@ -110,18 +110,21 @@ def start_raw_loop(folder: Path, threads: int) -> Iterator[RawLoop]:
 
 
 @contextlib.contextmanager
-def start_server(folder: Path) -> Iterator[httpx2.URL]:
+def start_server(folder: Path, precision: str = "float32") -> Iterator[httpx2.URL]:
     """Start `lacuna serve` on a free port, wait until it is ready, and end it afterwards.
 
-    The settings are the defaults, except for two: large images are accepted, and no request is
-    refused for a long queue, however slow the machine. The environment overrides both.
+    The settings are the defaults, except for the precision, and for two: large images are accepted,
+    and no request is refused for a long queue, however slow the machine. The environment overrides
+    all of them.
 
     Args:
         folder: `<repository>/<model>/<version>`.
+        precision: precision of the model's arithmetic.
     """
     settings = {
         "LACUNA_LIMITS__IMAGE_PIXELS": str(4096 * 4096),
         "LACUNA_ADMISSION__MAX_WAIT_S": "600",
+        "LACUNA_ENGINE__PRECISION": precision,
         **os.environ,
         "LACUNA_PORT": "0",
         "LACUNA_LOG_FORMAT": "json",

@@ -46,8 +46,8 @@ class RawLoop:
     def draw(self, name: str, workload: dict[str, Any]) -> dict[str, Any]:
         """Draw the images of a workload."""
         sizes = tuple(Sizes(tuple(low), tuple(high)) for low, high in workload.pop("sizes"))
-        given = workload | {"sizes": sizes, "valid": tuple(workload["valid"])}
-        self._samples[name] = draw_samples(Workload(**given))
+        lists = {key: tuple(workload[key]) for key in ("valid", "regions")}
+        self._samples[name] = draw_samples(Workload(**workload | lists | {"sizes": sizes}))
         return {}
 
     def forget(self, name: str) -> dict[str, Any]:

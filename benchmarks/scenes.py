@@ -1,6 +1,6 @@
 """A scene of 20,000 × 20,000 pixels: time against the engine alone, memory, and interruptions.
 
-    python benchmarks/scenes.py [--side 20000] [--valid 0.3] [--kills 2]
+    python benchmarks/scenes.py [--side 20000] [--valid 0.3] [--kills 2] [--rows FILE]
 
 The scene is a sparse, tiled, deflated GeoTIFF of three bands with swaths and clouds of missing
 pixels. It is segmented by `lacuna segment` in a process of its own, whose resident memory is read
@@ -32,36 +32,46 @@ from rasterio.windows import Window as GdalWindow
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.rows import Row, write_rows
 from lacuna.geo.source import open_raster
 from lacuna.sample import Sample
 from lacuna.scenes.grid_windows import choose_side, plan_tiles
 from lacuna.scenes.reading import SceneReader
 from lacuna.windows.window import Tile
-from service.cli.scene_local import LocalRunner, open_runner
+from service.cli.scene_local import open_runner
+from service.local.windows import LocalRunner
 from service.platforms import DEMO_REPOSITORY
 
 _SAMPLES = DEMO_REPOSITORY.parent / "samples"
 _BLOCK = 512
 _POLL_S = 0.05
+_RATIO = 1.15
 
 
 def main() -> None:
     """Run the benchmark and print a table, or run the engine alone on a scene and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--side", type=int, default=20_000)
-    parser.add_argument("--valid", type=float, default=0.3)
+    parser.add_argument("--valid", type=float, nargs="+", default=[0.3])
     parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--rows", type=Path, help="file to write the figures for the record to")
     parser.add_argument("--engine", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.engine:
         print(json.dumps(asyncio.run(time_engine(options.engine))))
         return
-    with tempfile.TemporaryDirectory() as name:
-        compare(Path(name), options.side, options.valid, options.kills)
+    rows = []
+    for valid in options.valid:
+        with tempfile.TemporaryDirectory() as name:
+            ratio = compare(Path(name), options.side, valid, options.kills)
+        title = f"scene of {options.side}², {valid:.0%} valid: time / engine alone"
+        rows.append(Row(f"S{valid:.2f}", title, ratio, _RATIO, is_limit=True))
+    if options.rows:
+        write_rows(options.rows, rows)
 
 
-def compare(folder: Path, side: int, valid: float, kills: int) -> None:
-    """Write a scene, and segment it in all ways."""
+def compare(folder: Path, side: int, valid: float, kills: int) -> float:
+    """Write a scene, and segment it in all ways; return its time / that of the engine alone."""
     scene = folder / "scene.tif"
     valid = write_scene(scene, side, valid)
     engine = watch(start_engine(scene))
@@ -83,6 +93,7 @@ def compare(folder: Path, side: int, valid: float, kills: int) -> None:
         same = digest(folder / "again.tif") == digest(folder / "labels.tif")
         table.add_row(f"killed {kills} times, same bytes", str(same))
     Console().print(table)
+    return seconds / alone_s
 
 
 def write_scene(path: Path, side: int, valid: float) -> float:
