@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from service.cli.serve import serve
 from service.config import PREFIX, list_fields
-from service.config_groups import Unset
+from service.config_groups import find_meaning
 
 PAGE = Path(__file__).parent / "configuration.md"
 BEGIN = "<!-- From service/config.py, by `make docs`: -->\n"
@@ -56,8 +56,7 @@ def _describe(variable: str, field: FieldInfo) -> str:
 
 
 def _describe_default(field: FieldInfo) -> str:
-    unset = next((entry for entry in field.metadata if isinstance(entry, Unset)), None)
-    return f"`{field.default}`" if unset is None else unset.meaning
+    return find_meaning(field) or f"`{field.default}`"
 
 
 def _find_option(variable: str) -> Iterator[str]:

@@ -18,9 +18,11 @@ HEADER = "# Generated from lacuna/client/_async by `make unasync`; edits belong 
 
 # Names whose blocking counterpart is not found by leaving out `async`.
 REPLACEMENTS = {
+    "_async": "_sync",
     "AsyncBaseTransport": "BaseTransport",
     "AsyncClient": "Client",
     "aclose": "close",
+    "aiter_bytes": "iter_bytes",
     "tasks": "threads",
 }
 

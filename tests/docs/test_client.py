@@ -12,9 +12,7 @@ from PIL import Image
 
 from lacuna import client
 from lacuna.cli.completion import SHELLS
-from service.cli.loading import load_saved_model
-from service.platforms import DEMO_REPOSITORY
-from tests.support.apps import load_repository
+from tests.support.apps import load_demo
 from tests.support.live import serve_live
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +24,7 @@ LACUNA = [sys.executable, "-c", "from lacuna.cli import main; main()"]
 
 @pytest.fixture(scope="module")
 def address():
-    with serve_live(load_repository(DEMO_REPOSITORY, load_saved_model)) as address:
+    with serve_live(load_demo()) as address:
         yield address
 
 
@@ -58,23 +56,29 @@ def test_the_first_lines_segment_and_save(address, folder):
         assert overlay.size == labels.size == (448, 320)
 
 
+def test_an_array_of_xarray_leads_to_one(address, folder):
+    label, meanings = run_python(1, address, folder).splitlines()
+
+    assert 0 <= int(label) < len(meanings.split())
+
+
 def test_many_images_are_mapped(address, folder):
-    lines = run_python(1, address, folder).splitlines()
+    lines = run_python(2, address, folder).splitlines()
 
     assert lines[0] == "clouds.png 65% valid"
     assert len(lines) == 4
 
 
 def test_an_event_loop_asks_the_same(address, folder):
-    assert run_python(2, address, folder) == "(288, 512)\n"
+    assert run_python(3, address, folder) == "(288, 512)\n"
 
 
 def test_errors_are_caught_by_what_can_be_done(address, folder):
-    assert run_python(3, address, folder).startswith("invalid_mask mask must have the image's")
+    assert run_python(4, address, folder).startswith("invalid_mask mask must have the image's")
 
 
 def test_a_triton_client_gets_labels(address, folder):
-    assert "255" in run_python(4, address, folder)
+    assert "255" in run_python(5, address, folder)
 
 
 def test_the_command_line_segments_a_folder(address, folder):
@@ -96,7 +100,7 @@ def test_curl_gets_a_picture(address, folder):
 
 
 def test_every_example_is_run():
-    assert (len(PYTHON), len(SHELL)) == (5, 3)
+    assert (len(PYTHON), len(SHELL)) == (6, 3)
 
 
 def test_every_error_of_the_client_is_documented():

@@ -5,15 +5,16 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from click.testing import CliRunner
 
-from service.cli.loading import load_saved_model
-from service.platforms import DEMO_REPOSITORY
-from tests.support.apps import load_repository
+from lacuna.cli import main
+from tests.support.apps import load_demo
 from tests.support.live import serve_live
 from tests.support.scenes import read_raster, write_raster
 
@@ -24,7 +25,6 @@ SHELL = [
     for line in block.splitlines()
 ]
 (PYTHON,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-LACUNA = [sys.executable, "-c", "from lacuna.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,12 @@ def folder(tmp_path_factory):
     )
     with rasterio.open(bands, "r+") as file:
         file.descriptions = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2")
-    with serve_live(load_repository(DEMO_REPOSITORY, load_saved_model)) as address:
+    with serve_live(load_demo()) as address, chdir(folder):
         for line in SHELL:
             program, *rest = shlex.split(line.replace("127.0.0.1:8000", address))
             assert program == "lacuna"
-            result = subprocess.run(
-                [*LACUNA, *rest], cwd=folder, capture_output=True, text=True, check=False
-            )
-            assert result.returncode == 0, f"{line}\n{result.stderr}"
+            result = CliRunner().invoke(main, rest)
+            assert result.exit_code == 0, f"{line}\n{result.output}"
     return folder
 
 
