@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-REQUESTS = 200
+REQUESTS = 80
 TIMEOUT_S = 180.0
 ORDINARY_S = 5.0
 """Longest time in which a small image of another client must be answered. Two running calls of a

@@ -16,18 +16,22 @@ from starlette.testclient import TestClient
 from lacuna.raster.limits import ImageLimits
 from service.core.admission import AdmissionPolicy
 from service.engine.admission_gate import AdmissionGate
+from service.engine.lifecycle.calibration import CalibrationStore
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.memory import MemoryBudget
 from service.engine.segmenter import Segmenter
 from service.engine.watchdog import WATCHDOG_S, Watchdog
 from service.exchange import Exchange
+from service.listening.body_limits import BodyLimits
+from service.local.loading import load_saved_model
 from service.pipeline import Pipeline
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.fake import FakeRuntime
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
 from service.tracing import Tracing
+from service.variables import find_cache_folder
 from service.web.app import make_app
-from service.web.body import BodyLimits
 from service.web.services import AppServices
 
 
@@ -43,11 +47,21 @@ def load_fake(_: Path) -> Runtime:
 
 
 def load_repository(
-    root: Path, load: Callable[[Path], Runtime] = load_fake, names: tuple[str, ...] = ()
+    root: Path,
+    load: Callable[[Path], Runtime] = load_fake,
+    names: tuple[str, ...] = (),
+    store: CalibrationStore | None = None,
 ) -> ModelRepository:
-    repository = ModelRepository(root, load, names)
+    repository = ModelRepository(root, load, names, store=store)
     asyncio.run(repository.load_all())
     return repository
+
+
+def load_demo() -> ModelRepository:
+    """Load the demo model, which one test of a run checks for all."""
+    return load_repository(
+        DEMO_REPOSITORY, load_saved_model, store=CalibrationStore(find_cache_folder())
+    )
 
 
 def make_services(
@@ -71,7 +85,7 @@ def make_services(
         pipeline=Pipeline(segmenter),
         repository=repository,
         gate=gate,
-        telemetry=Telemetry(dispatcher, repository, gate.memory, tracing),
+        telemetry=Telemetry(dispatcher, repository, gate, tracing),
         image_limits=limits,
         model_pixels=model_pixels or {},
         body_bytes=body_limits.body_bytes,

@@ -82,8 +82,8 @@ def run_fake_server(
 def main(call_s: str, pixel_s: str, file_bytes: str) -> None:
     """Serve until a signal, as `lacuna serve` does."""
     from service.assembly import assemble_services, make_server  # noqa: PLC0415
-    from service.cli.logs import configure_logging  # noqa: PLC0415
     from service.config import read_settings  # noqa: PLC0415
+    from service.logs import configure_logging  # noqa: PLC0415
     from tests.support.live import tell_address  # noqa: PLC0415
     from tests.support.runtimes import Timed  # noqa: PLC0415
 

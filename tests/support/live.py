@@ -9,8 +9,8 @@ from typing import Any
 
 from lacuna.raster.limits import ImageLimits
 from service.engine.lifecycle.repository import ModelRepository
+from service.listening.body_limits import BodyLimits
 from service.web.app import make_app, make_metrics_app
-from service.web.body import BodyLimits
 from service.web.server import Server
 from service.web.services import AppServices
 from tests.support.apps import make_services
@@ -24,9 +24,10 @@ def serve_live(
     image_limits: ImageLimits | None = None,
     *,
     wait: bool = True,
+    **options: Any,
 ) -> Iterator[str]:
     """Run the application in a thread and give its host and port, by default once it is ready."""
-    services = make_services(repository, body_limits, image_limits)
+    services = make_services(repository, body_limits, image_limits, **options)
     with run_server(services) as server:
         yield find_address(server, ready=wait)
 

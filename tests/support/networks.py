@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from lacuna.windows.window import Window
 from model.baselines import BaselineNetwork
 from model.data.textures import CLASSES
 from model.export import build_manifest, describe_classes, export_network
@@ -80,10 +81,26 @@ class NetworkRuntime:
         """What the network is said to be."""
         return self._manifest
 
+    @property
+    def can_keep(self) -> bool:
+        """False: the network computes whole images."""
+        return False
+
+    @property
+    def can_skip(self) -> bool:
+        """False: the network computes whole images."""
+        return False
+
     def run(
-        self, images: NDArray[np.float32], masks: NDArray[np.bool_], *, probabilities: bool
+        self,
+        images: NDArray[np.float32],
+        masks: NDArray[np.bool_],
+        *,
+        probabilities: bool,
+        keep: Window | None = None,
     ) -> BatchOutput:
         """Segment a batch; see `Runtime.run`."""
+        assert keep is None
         logits = self._compute(tf.constant(images), tf.constant(masks[..., None]))
         labels = np.where(masks, np.argmax(logits, axis=-1), 255).astype(np.uint8)
         scores = np.where(masks[..., None], tf.nn.softmax(logits), np.float32(0))
@@ -100,6 +117,12 @@ def export_random_network(folder: Path) -> None:
     """Export a network of the default shape with every weight at random."""
     config = NetworkConfig()
     export_network(random_network(config), config, manifest_of(config), folder)
+
+
+def export_small_network(folder: Path) -> None:
+    """Export a network that is small enough to be loaded and probed at once."""
+    config = NetworkConfig(widths=(2, 3), convs_per_level=1)
+    export_network(random_network(config), config, manifest_of(config, "small"), folder)
 
 
 def random_network(config: NetworkConfig, seed: int = 0) -> keras.Model:
@@ -171,4 +194,4 @@ def _inputs(config: NetworkConfig) -> tuple[Any, Any]:
 
 
 def _rescale(config: NetworkConfig) -> keras.layers.Rescaling:
-    return keras.layers.Rescaling(1.0 / config.pixel_scale, -config.pixel_mean / config.pixel_scale)
+    return keras.layers.Rescaling(*(values.tolist() for values in config.rescaling))

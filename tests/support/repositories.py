@@ -43,7 +43,7 @@ class Numbered(FakeRuntime):
         super().__init__(FAKE_MANIFEST.model_copy(update={"classes": _CLASSES}))
         self.number = number
 
-    def run(self, images: Any, masks: Any, *, probabilities: bool) -> BatchOutput:
+    def run(self, images: Any, masks: Any, *, probabilities: bool, keep: Any = None) -> BatchOutput:
         labels = np.where(masks, np.uint8(self.number), np.uint8(255))
         if not probabilities:
             return BatchOutput(labels, None)
@@ -57,11 +57,11 @@ class Unwarmed(Numbered):
         super().__init__(number)
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def run(self, images: Any, masks: Any, *, probabilities: bool) -> BatchOutput:
+    def run(self, images: Any, masks: Any, *, probabilities: bool, keep: Any = None) -> BatchOutput:
         if not probabilities and images.shape[1:3] == (8, 8):
             self.begun.set()
             assert self.go.wait(30)
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
 
 def load_written(folder: Path) -> Runtime:

@@ -18,9 +18,9 @@ class Recording(FakeRuntime):
         super().__init__()
         self.shapes = []
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         self.shapes.append(images.shape)
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
 
 class Unsure(FakeRuntime):
@@ -34,9 +34,9 @@ class Unsure(FakeRuntime):
         super().__init__()
         self.asked = []
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         self.asked.append(probabilities)
-        labels, _ = super().run(images, masks, probabilities=False)
+        labels, _ = super().run(images, masks, probabilities=False, keep=keep)
         if not probabilities:
             return BatchOutput(labels, None)
         count = masks[..., None].astype(np.float32)
@@ -48,7 +48,7 @@ class Unsure(FakeRuntime):
 class Failing(FakeRuntime):
     """Fails whatever it is given."""
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         raise InferenceError("the model failed: no memory")
 
 
@@ -59,8 +59,8 @@ class Poisoned(Recording):
         super().__init__()
         self.poison = poison
 
-    def run(self, images, masks, *, probabilities):
-        answer = super().run(images, masks, probabilities=probabilities)
+    def run(self, images, masks, *, probabilities, keep=None):
+        answer = super().run(images, masks, probabilities=probabilities, keep=keep)
         if (images == self.poison).any():
             raise ZeroDivisionError("poison")
         return answer
@@ -73,8 +73,8 @@ class Greedy(Recording):
         super().__init__()
         self.most_pixels = most_pixels
 
-    def run(self, images, masks, *, probabilities):
-        answer = super().run(images, masks, probabilities=probabilities)
+    def run(self, images, masks, *, probabilities, keep=None):
+        answer = super().run(images, masks, probabilities=probabilities, keep=keep)
         if masks.size > self.most_pixels:
             raise MemoryError("no memory for a tensor")
         return answer
@@ -87,10 +87,10 @@ class Gated(Recording):
         super().__init__()
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         self.begun.set()
         assert self.go.wait(30)
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
 
 SEVEN = 7
@@ -99,10 +99,10 @@ SEVEN = 7
 class OnSevens(FakeRuntime):
     """Passes the contract check; does what its heirs do to images of nothing but sevens."""
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         if masks.any() and (images[masks] == SEVEN).all():
             self.misbehave()
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
     def misbehave(self):
         raise NotImplementedError
@@ -130,8 +130,8 @@ class HeldOnSevens(OnSevens):
 class Misshapen(OnSevens):
     """Answers them with a row too few."""
 
-    def run(self, images, masks, *, probabilities):
-        output = FakeRuntime.run(self, images, masks, probabilities=probabilities)
+    def run(self, images, masks, *, probabilities, keep=None):
+        output = FakeRuntime.run(self, images, masks, probabilities=probabilities, keep=keep)
         if not (masks.any() and (images[masks] == SEVEN).all()):
             return output
         scores = output.probabilities
@@ -146,9 +146,43 @@ class Timed(OnSevens):
         self.call_s, self.pixel_s = call_s, pixel_s
         self.never = threading.Event()
 
-    def run(self, images, masks, *, probabilities):
+    def run(self, images, masks, *, probabilities, keep=None):
         self.never.wait(self.call_s + self.pixel_s * masks.size)
-        return super().run(images, masks, probabilities=probabilities)
+        return super().run(images, masks, probabilities=probabilities, keep=keep)
 
     def misbehave(self):
         self.never.wait()
+
+
+class InTwoPrecisions(FakeRuntime):
+    """Has a second runtime for bfloat16.
+
+    Args:
+        fast: the second runtime.
+    """
+
+    def __init__(self, fast):
+        super().__init__()
+        self.fast = fast
+
+    def in_bfloat16(self):
+        return self.fast
+
+
+class Darkening(FakeRuntime):
+    """Labels what is brighter than a number as if it were dark, and is sure of it."""
+
+    def __init__(self, brightness=250):
+        super().__init__()
+        self.brightness = brightness
+
+    def run(self, images, masks, *, probabilities, keep=None):
+        dark = np.where(images > self.brightness, 0, images)
+        return super().run(dark, masks, probabilities=probabilities, keep=keep)
+
+
+class ReadsTheBatch(FakeRuntime):
+    """Breaks the promise: darkens an image by how much of the whole batch is valid."""
+
+    def run(self, images, masks, *, probabilities, keep=None):
+        return super().run(images * masks.mean(), masks, probabilities=probabilities, keep=keep)
