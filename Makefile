@@ -128,6 +128,7 @@ docs: .venv/dev.stamp  ## write docs/formats.md, the table of docs/configuration
 docs-site: .venv/docs.stamp  ## build the documentation site in runs/site/html
 	$(BIN)/python -m scripts.documentation
 
+bench: export TF_ENABLE_ONEDNN_OPTS = 1  # as the server has it
 bench: .venv/dev.stamp  ## benchmarks, as ratios, and their record
 	rm -rf runs/bench
 	$(BIN)/python benchmarks/speed.py

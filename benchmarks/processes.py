@@ -97,7 +97,7 @@ def start_raw_loop(folder: Path, threads: int) -> Iterator[RawLoop]:
     """
     with subprocess.Popen(  # noqa: S603 (our own file)
         [sys.executable, str(_RAW_LOOP), str(folder), str(threads)],
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -11,6 +11,8 @@ import hypothesis
 import pyogrio  # noqa: F401 (before TensorFlow, whichever test imports that first)
 import pytest
 
+import model  # noqa: F401 (before TensorFlow, which reads once what it sets)
+
 # The same examples in every run, and no clock: the machine may be busy.
 hypothesis.settings.register_profile(
     "lacuna", deadline=None, derandomize=True, max_examples=12, print_blob=True

@@ -78,12 +78,19 @@ def convolve_in_any_order(
     dilation_rate: tuple[int, int],
 ) -> Any:
     """Convolve whole numbers as in `convolve`: their sums are exact in any order."""
-    if padding == "same" and strides == (1, 1):
-        # Without a stride, SAME is the same fixed padding and avoids a copy.
-        return tf.nn.conv2d(values, kernel, 1, "SAME", dilations=dilation_rate)
+    size = tuple(kernel.shape[:2])
+    if padding == "same" and strides == (1, 1) and _reaches_next_pixel(size, dilation_rate):
+        # Without a stride, SAME is the same fixed padding and avoids a copy. For kernels that reach
+        # further, oneDNN's sums on AVX2 would depend on the size of the image.
+        return tf.nn.conv2d(values, kernel, 1, "SAME")
     if padding == "same":
-        values = pad_same(values, tuple(kernel.shape[:2]), dilation_rate)
+        values = pad_same(values, size, dilation_rate)
     return tf.nn.conv2d(values, kernel, strides, "VALID", dilations=dilation_rate)
+
+
+def _reaches_next_pixel(size: tuple[int, int], dilation_rate: tuple[int, int]) -> bool:
+    """Return whether a kernel reaches no further than to the pixels beside its centre."""
+    return all(k <= 3 and (k == 1 or d == 1) for k, d in zip(size, dilation_rate, strict=True))
 
 
 def convolve_depthwise(

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
+
+# On processors without AVX-512 TensorFlow uses oneDNN only if it is told to. What it uses instead
+# rounds the last pixels of a batch otherwise, and takes 1.7 times as long (docs/decisions/0044).
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+import tensorflow as tf
 
 from lacuna.errors import (
     InferenceError,

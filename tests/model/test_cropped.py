@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from model.folding import FoldedNetwork, fold_batch_norm
 from model.network import BLOCKS, NetworkConfig, build_network
+from tests.support.freezing import freeze
 from tests.support.networks import random_network
 from tests.support.strategies import fills, make_scene, scenes
 
@@ -38,7 +39,7 @@ def compile_network(network, config):
         tf.TensorSpec((None, None, None, 1), tf.bool),
         tf.TensorSpec((4,), tf.int32),
     ][: len(network.inputs)]
-    return tf.function(lambda *inputs: network(list(inputs)), input_signature=specs)
+    return freeze(lambda *inputs: network(list(inputs)), *specs)
 
 
 @pytest.mark.parametrize(

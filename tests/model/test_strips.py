@@ -10,6 +10,7 @@ from model.folding import FoldedNetwork, fold_batch_norm
 from model.layers.strips import CropBorder, PlanStrips, TakePixels, TakeUpSampled
 from model.network import NetworkConfig
 from model.strips import build_on_strips
+from tests.support.freezing import freeze
 from tests.support.networks import random_network
 from tests.support.strategies import fills, magnify, make_scene, scenes
 
@@ -28,7 +29,7 @@ def compile_network(network, config):
         tf.TensorSpec((None, None, None, config.channels), tf.float32),
         tf.TensorSpec((None, None, None, 1), tf.bool),
     ]
-    return tf.function(lambda *inputs: network(list(inputs)), input_signature=specs)
+    return freeze(lambda *inputs: network(list(inputs)), *specs)
 
 
 def draw_gaps(data, size):

@@ -20,6 +20,7 @@ from model.layers import PartialConv2D as Partial
 from model.network import BLOCKS, NetworkConfig, build_network
 from service.runtime.manifest import Manifest
 from service.runtime.protocol import BatchOutput
+from tests.support.freezing import freeze
 from tests.support.strategies import make_scene
 
 SMALL = NetworkConfig(widths=(5, 6, 7), convs_per_level=2)
@@ -67,13 +68,10 @@ class NetworkRuntime:
             return network([image, mask], training=False)
 
         self._manifest = manifest
-        self._compute = tf.function(
+        self._compute = freeze(
             compute,
-            input_signature=[
-                tf.TensorSpec((None, None, None, channels), tf.float32),
-                tf.TensorSpec((None, None, None, 1), tf.bool),
-            ],
-            autograph=False,
+            tf.TensorSpec((None, None, None, channels), tf.float32),
+            tf.TensorSpec((None, None, None, 1), tf.bool),
         )
 
     @property
@@ -101,7 +99,7 @@ class NetworkRuntime:
     ) -> BatchOutput:
         """Segment a batch; see `Runtime.run`."""
         assert keep is None
-        logits = self._compute(tf.constant(images), tf.constant(masks[..., None]))
+        logits = self._compute(images, masks[..., None])
         labels = np.where(masks, np.argmax(logits, axis=-1), 255).astype(np.uint8)
         scores = np.where(masks[..., None], tf.nn.softmax(logits), np.float32(0))
         return BatchOutput(labels, scores if probabilities else None)

@@ -33,6 +33,7 @@ from model.layers import (
     ValidityFromNoData,
 )
 from tests.model.layers.conformance import CASES, CHANNELS
+from tests.support.freezing import freeze
 from tests.support.strategies import FILLS
 
 
@@ -62,6 +63,18 @@ def run(case, x, mask, layer=None):
     """Call a layer, and give its output at valid pixels, 0 elsewhere, and the mask."""
     y, updated = case.call(layer or case.make(), tf.constant(x), tf.constant(mask))
     return np.where(updated, y, 0), np.asarray(updated)
+
+
+def run_frozen(case, layer, *batches):
+    """Call a layer as in an export, for each batch; see `run`."""
+    call = freeze(
+        lambda x, mask: case.call(layer, x, mask),
+        tf.TensorSpec((None, None, None, CHANNELS), tf.float32),
+        tf.TensorSpec((None, None, None, 1), tf.bool),
+    )
+    for x, mask in batches:
+        y, updated = call(x, mask)
+        yield np.where(updated, y, 0), np.asarray(updated)
 
 
 def build(case, **kwargs):
@@ -181,15 +194,15 @@ def test_a_larger_canvas_of_hidden_noise_changes_nothing(case, canvas):
 @over(lambda case: case.promise != "batch")
 def test_batch_mates_change_nothing(case):
     x, mask = draw(n=4)
-    layer = case.make()
-    together, masks = run(case, x, mask, layer)
     order = np.array([2, 0, 3, 1])
-    shuffled, _ = run(case, x[order], mask[order], layer)
+    batches = [np.arange(4), order, *(np.array([index]) for index in range(4))]
+    (together, masks), (shuffled, _), *alone = run_frozen(
+        case, case.make(), *((x[chosen], mask[chosen]) for chosen in batches)
+    )
     assert_agree(case, shuffled, together[order])
-    for index in range(4):
-        alone, alone_mask = run(case, x[index : index + 1], mask[index : index + 1], layer)
-        assert_agree(case, alone[0], together[index])
-        np.testing.assert_array_equal(alone_mask[0], masks[index])
+    for index, (single, single_mask) in enumerate(alone):
+        assert_agree(case, single[0], together[index])
+        np.testing.assert_array_equal(single_mask[0], masks[index])
 
 
 @every_case
@@ -215,9 +228,14 @@ def test_half_precision_gives_the_same_up_to_its_own_rounding(case, policy):
     np.testing.assert_array_equal(updated, expected_mask)
     actual = np.where(updated, tf.cast(y, tf.float32), 0)
     np.testing.assert_allclose(actual, expected, rtol=0.05, atol=0.05 * np.abs(expected).max())
-    if policy == "mixed_float16" and getattr(halved, "dilation_rate", (1, 1)) != (1, 1):
-        return  # TensorFlow has no gradient of a dilated float16 convolution on a CPU
-    to_input, to_weights = differentiate(case, halved, x, mask)
+    try:
+        to_input, to_weights = differentiate(case, halved, x, mask)
+    except tf.errors.InvalidArgumentError as error:
+        # On a CPU, TensorFlow has none of a dilated convolution of float16, nor of bfloat16 without
+        # AVX-512.
+        assert "do not yet support dilation rates" in str(error)  # noqa: PT017
+        assert getattr(halved, "dilation_rate", (1, 1)) != (1, 1)
+        return
     for gradient in (to_input, *to_weights):
         assert np.all(np.isfinite(gradient))
 
