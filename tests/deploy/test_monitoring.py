@@ -119,8 +119,9 @@ def test_alerts_fire_when_they_should_and_only_then():
 
 
 @needs_promtool
-def test_budgets_that_are_spent_too_fast_alert_and_no_others():
-    run_promtool("test", "rules", str(Path(__file__).parent / "slo_test.yml"))
+@pytest.mark.parametrize("rules", ["slo_test.yml", "slo_days_test.yml"])
+def test_budgets_that_are_spent_too_fast_alert_and_no_others(rules):
+    run_promtool("test", "rules", str(Path(__file__).parent / rules))
 
 
 def test_every_request_that_is_no_fault_of_its_client_counts_against_an_objective():
