@@ -25,12 +25,25 @@ export class Progress {
     this.#set(STAGES.get(stage) ?? stage, part, true);
   }
 
-  /** @param {number} done windows @param {number} total @param {number} leftMs NaN if unknown */
-  showWindows(done, total, leftMs) {
+  /**
+   * Show how many windows of a request are computed. All begin anew if it is sent again.
+   *
+   * @param {number} done windows @param {number} total @param {number} leftMs not finite if unknown
+   */
+  showComputed(done, total, leftMs) {
     const left = Number.isFinite(leftMs) && done < total ? ` · ${describeLeft(leftMs)}` : "";
-    this.windows = `${done} of ${total} windows`;
+    this.#set(`${describeWindows(done, total)}${left}`, done / total, false);
+  }
+
+  /**
+   * Show how many windows are answered, each of them by a request of its own.
+   *
+   * @param {number} done windows @param {number} total @param {number} leftMs not finite if unknown
+   */
+  showWindows(done, total, leftMs) {
+    this.windows = describeWindows(done, total);
     this.part = done / total;
-    this.#set(this.windows + left, this.part, false);
+    this.showComputed(done, total, leftMs);
   }
 
   /** @param {number} ms until a request is sent again @param {Error} error why it is */
@@ -61,6 +74,11 @@ export class Progress {
     // Only what is new, or screen readers would repeat it.
     if (find("progress-text").textContent !== text) find("progress-text").textContent = text;
   }
+}
+
+/** @param {number} done @param {number} total */
+function describeWindows(done, total) {
+  return `${done} of ${total} windows`;
 }
 
 /** @param {number} ms @returns {string} */

@@ -1,6 +1,6 @@
 /** Segmentation of the picture: request, progress, cancelling and errors. */
 
-import { Problem, nameFile, segment } from "./api.js";
+import { Problem, nameFile } from "./api.js";
 import { background } from "./background.js";
 import { find, bringIntoSight, toSentence } from "./dom.js";
 import { planLarge } from "./large.js";
@@ -9,6 +9,7 @@ import { persist } from "./retry.js";
 import { readNumber } from "./session.js";
 import { segmentInWindows } from "./stitch.js";
 import { summarize } from "./summary.js";
+import { segmentWatched } from "./watch.js";
 
 const AGAIN = "Segment again";
 
@@ -96,9 +97,11 @@ export class Runner {
   async #askAtOnce(signal, progress) {
     const question = await this.makeQuestion();
     signal.throwIfAborted();
-    const { content, timings, tookMs } = await persist(() => segment(question,
-      { signal, onProgress: (stage, part) => progress.show(stage, part) }),
-    { signal, onWait: (ms, error) => progress.showWait(ms, error) });
+    const { content, timings, tookMs } = await persist(() => segmentWatched(question, {
+      signal,
+      onProgress: (stage, part) => progress.show(stage, part),
+      onWindows: (done, total, leftMs) => progress.showComputed(done, total, leftMs),
+    }), { signal, onWait: (ms, error) => progress.showWait(ms, error) });
     progress.show("read", 0);
     const { labels, summary } = await background.readAnswer(content);
     signal.throwIfAborted();

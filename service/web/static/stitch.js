@@ -47,7 +47,8 @@ export async function segmentInWindows(job, { signal, onProgress, onWait }) {
   const counts = new Float64Array(256);
   counts[MISSING] = width * height;
   const full = job.windows.filter(({ output }) => hasValid(cells, width, output));
-  const pace = new Pace(full);
+  const pace = new Pace(full.reduce((sum, window) => sum + countPixels(window), 0));
+  let done = 0;
   const failed = new AbortController();
   const ending = AbortSignal.any([signal, failed.signal]);
   /** @type {string[]} */
@@ -66,7 +67,8 @@ export async function segmentInWindows(job, { signal, onProgress, onWait }) {
       });
       if (warning) warnings.push(warning);
       paste(labels, width, window, part, counts);
-      onProgress(pace.add(window), full.length, pace.leftMs);
+      pace.done += countPixels(window);
+      onProgress(++done, full.length, pace.leftMs);
       if (tooMany && active > 1) {
         active--; // fewer at the same time from now on
         return;
@@ -103,6 +105,11 @@ async function askFor({ input }, { source, width, cells, unit, question }, { sig
       `${input.height}×${input.width}; they are ${array?.kind} of ${array?.shape.join("×")}.`);
   }
   return { part: /** @type {Uint8Array} */ (array.values), warning: readWarning(find) };
+}
+
+/** @param {import("./windows.js").Window} window @returns {number} pixels that are sent of it */
+function countPixels({ input }) {
+  return input.width * input.height;
 }
 
 /** @param {import("./windows.js").Box} box @param {string} reason */
