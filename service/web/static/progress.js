@@ -31,8 +31,7 @@ export class Progress {
    * @param {number} done windows @param {number} total @param {number} leftMs not finite if unknown
    */
   showComputed(done, total, leftMs) {
-    const left = Number.isFinite(leftMs) && done < total ? ` · ${describeLeft(leftMs)}` : "";
-    this.#set(`${describeWindows(done, total)}${left}`, done / total, false);
+    this.#set(describeWindows(done, total, leftMs), done / total, false);
   }
 
   /**
@@ -48,8 +47,7 @@ export class Progress {
 
   /** @param {number} ms until a request is sent again @param {Error} error why it is */
   showWait(ms, error) {
-    const reason = isAway(error) ? "the server restarts or cannot be reached" : "the server is busy";
-    const wait = `${reason}, next try in ${Math.ceil(ms / 1000)} s`;
+    const wait = describeWait(ms, error);
     this.#set(this.windows ? `${this.windows} · ${wait}` : toSentence(wait), this.part, false);
   }
 
@@ -76,9 +74,16 @@ export class Progress {
   }
 }
 
-/** @param {number} done @param {number} total */
-function describeWindows(done, total) {
-  return `${done} of ${total} windows`;
+/** @param {number} done windows @param {number} total @param {number} [leftMs] */
+export function describeWindows(done, total, leftMs = NaN) {
+  const left = Number.isFinite(leftMs) && done < total ? ` · ${describeLeft(leftMs)}` : "";
+  return `${done} of ${total} windows${left}`;
+}
+
+/** @param {number} ms until a request is sent again @param {Error} error why it is */
+export function describeWait(ms, error) {
+  const reason = isAway(error) ? "the server restarts or cannot be reached" : "the server is busy";
+  return `${reason}, next try in ${Math.ceil(ms / 1000)} s`;
 }
 
 /** @param {number} ms @returns {string} */
