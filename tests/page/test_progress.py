@@ -44,6 +44,19 @@ def test_the_windows_of_one_large_request_are_told_while_it_is_computed(visit, s
     assert np.array_equal(labels, server.segment(LARGE))
 
 
+@pytest.mark.parametrize(
+    ("choice", "wanted"), [("layer", "Support"), ("compare", "three 1")], ids=["layer", "compare"]
+)
+def test_so_are_those_of_what_is_computed_for_a_result(visit, server, choice, wanted):
+    visit.choose(LARGE)
+    visit.run()
+    note = visit.page.locator(f"#{choice}-note")
+    with server.hold():
+        visit.page.select_option(f"#{choice}", label=wanted)
+        expect(note).to_have_text(re.compile(r"^The server computes .*… 0 of [1-9]\d* windows$"))
+    expect(note).not_to_contain_text("windows")
+
+
 def test_the_time_left_follows_from_the_pace_of_the_windows(visit, server):
     answer_progress(visit, (0, 0), (10, 90), (50, 90))
     visit.choose(IMAGE)

@@ -11,6 +11,7 @@ import { PLANES } from "./planes.js";
 import { describeWait, describeWindows } from "./progress.js";
 import { computePlanes, segmentInWindows } from "./stitch.js";
 import { MISSING } from "./summary.js";
+import { askWatched } from "./watch.js";
 
 /**
  * @typedef {{name: string, version: string}} Target
@@ -30,8 +31,8 @@ import { MISSING } from "./summary.js";
 export async function askForPlanes({ picture }, { question, summary, labels }, models, events) {
   const { name, version } = summary.model;
   if (question) {
-    const { content } = await request({ ...question, model: name, version, also: PLANES },
-      "application/zip", { signal: events.signal });
+    const { content } = await askWatched((options) => request(
+      { ...question, model: name, version, also: PLANES }, "application/zip", options), tell(events));
     return background.readPlanes(content);
   }
   const model = findServed(models, summary.model);
@@ -51,8 +52,8 @@ export async function askForPlanes({ picture }, { question, summary, labels }, m
 export async function askForOther({ picture, mask }, { question, labels }, models,
   { target, unmasked }, events) {
   if (question) {
-    const { content } = await segment({ ...question, model: target.name, version: target.version,
-      ...unmasked && { mask: null, nodata: "none" } }, { signal: events.signal });
+    const { content } = await askWatched((options) => segment({ ...question, model: target.name,
+      version: target.version, ...unmasked && { mask: null, nodata: "none" } }, options), tell(events));
     const { labels: others, summary } = await background.readAnswer(content);
     return { labels: others, classes: summary.classes };
   }
@@ -92,11 +93,15 @@ function planAgain(picture, model, cells) {
     question: { model: name, version, nodata: "none" } };
 }
 
-/** @param {Events} events @returns {import("./stitch.js").Events} the same, in words */
+/**
+ * @param {Events} events
+ * @returns {{signal: AbortSignal, onWindows: import("./watch.js").OnWindows,
+ *   onWait: import("./stitch.js").Events["onWait"]}} events that tell the same in words
+ */
 function tell({ signal, onProgress }) {
   return {
     signal,
-    onProgress: (...counts) => onProgress(describeWindows(...counts)),
+    onWindows: (...counts) => onProgress(describeWindows(...counts)),
     onWait: (...wait) => onProgress(describeWait(...wait)),
   };
 }

@@ -1,6 +1,6 @@
 /** Segmentation of the picture: request, progress, cancelling and errors. */
 
-import { Problem, nameFile } from "./api.js";
+import { Problem, nameFile, segment } from "./api.js";
 import { background } from "./background.js";
 import { find, bringIntoSight, toSentence } from "./dom.js";
 import { planLarge } from "./large.js";
@@ -9,7 +9,7 @@ import { persist } from "./retry.js";
 import { readNumber } from "./session.js";
 import { segmentInWindows } from "./stitch.js";
 import { summarize } from "./summary.js";
-import { segmentWatched } from "./watch.js";
+import { askWatched } from "./watch.js";
 
 const AGAIN = "Segment again";
 
@@ -97,11 +97,13 @@ export class Runner {
   async #askAtOnce(signal, progress) {
     const question = await this.makeQuestion();
     signal.throwIfAborted();
-    const { content, timings, tookMs } = await persist(() => segmentWatched(question, {
+    const ask = () => askWatched((options) => segment(question, options), {
       signal,
       onProgress: (stage, part) => progress.show(stage, part),
       onWindows: (done, total, leftMs) => progress.showComputed(done, total, leftMs),
-    }), { signal, onWait: (ms, error) => progress.showWait(ms, error) });
+    });
+    const { content, timings, tookMs } = await persist(ask,
+      { signal, onWait: (ms, error) => progress.showWait(ms, error) });
     progress.show("read", 0);
     const { labels, summary } = await background.readAnswer(content);
     signal.throwIfAborted();
@@ -132,7 +134,7 @@ export class Runner {
       question: { model: name, version, nodata: scaleNodata(nodata, unit) },
     }, {
       signal,
-      onProgress: (done, total, leftMs) => progress.showWindows(done, total, leftMs),
+      onWindows: (done, total, leftMs) => progress.showWindows(done, total, leftMs),
       onWait: (ms, error) => progress.showWait(ms, error),
     });
     signal.throwIfAborted();

@@ -33,7 +33,7 @@ const MOST_PLANE_BYTES = 2 ** 30;
  *
  * @typedef {object} Events
  * @property {AbortSignal} signal
- * @property {(done: number, total: number, leftMs: number) => void} onProgress
+ * @property {import("./watch.js").OnWindows} onWindows
  * @property {(ms: number, error: import("./api.js").Problem) => void} onWait a window waits before
  *   it is sent again
  */
@@ -93,7 +93,7 @@ function listPlanes({ confidence, support, classes }) {
  * @param {(window: import("./windows.js").Window, content: Blob) => Promise<void>} use
  * @returns {Promise<Pick<Whole, "sent" | "warnings">>}
  */
-async function askForAll(job, accept, { signal, onProgress, onWait }, use) {
+async function askForAll(job, accept, { signal, onWindows, onWait }, use) {
   const { width, cells } = job;
   const full = job.windows.filter(({ output }) => hasValid(cells, width, output));
   const pace = new Pace(full.reduce((sum, window) => sum + countPixels(window), 0));
@@ -118,14 +118,14 @@ async function askForAll(job, accept, { signal, onProgress, onWait }, use) {
       await use(window, content);
       ending.throwIfAborted();
       pace.done += countPixels(window);
-      onProgress(++done, full.length, pace.leftMs);
+      onWindows(++done, full.length, pace.leftMs);
       if (tooMany && active > 1) {
         active--; // fewer at the same time from now on
         return;
       }
     }
   };
-  onProgress(0, full.length, NaN);
+  onWindows(0, full.length, NaN);
   try {
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Requests whose progress is requested from the server while it computes. */
 
-import { getProgress, segment } from "./api.js";
+import { getProgress } from "./api.js";
 import { Pace } from "./pace.js";
 import { pause } from "./retry.js";
 
@@ -10,17 +10,18 @@ const ID_BYTES = 16;
 /** @typedef {(done: number, total: number, leftMs: number) => void} OnWindows */
 
 /**
- * Segment an image, with JSON for an answer, and tell how many of its windows are computed.
+ * Send a request for a segmentation, and tell how many of its windows are computed.
  *
- * @param {import("./api.js").Question} question
- * @param {{signal: AbortSignal, onProgress: (stage: string, part: number) => void,
- *   onWindows: OnWindows}} options
+ * @template Value
+ * @param {(options: import("./api.js").Options) => Promise<Value>} ask sends it, with these options
+ * @param {{signal: AbortSignal, onProgress?: (stage: string, part: number) => void,
+ *   onWindows: OnWindows}} events
  */
-export async function segmentWatched(question, { signal, onProgress, onWindows }) {
+export async function askWatched(ask, { signal, onProgress = () => {}, onWindows }) {
   const id = makeId();
   const answered = new AbortController();
   try {
-    return await segment(question, { signal, id, onProgress: (stage, part) => {
+    return await ask({ signal, id, onProgress: (stage, part) => {
       if (stage === "wait") watch(id, onWindows, answered.signal);
       else if (stage === "receive") answered.abort();
       onProgress(stage, part);
