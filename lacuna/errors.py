@@ -15,6 +15,7 @@
     │   ├── TooDetailedError         the labels have too many outlines for the answer
     │   ├── UnknownModelError        there is no such model
     │   ├── UnknownVersionError      the model has no such version
+    │   ├── UnknownRequestError      no request of this id is known
     │   ├── UnauthenticatedError     the request has no known key, but needs one
     │   ├── ForbiddenError           the key does not allow the request
     │   └── SlowBodyError            the body did not arrive in time
@@ -173,6 +174,12 @@ class UnknownVersionError(RequestError):
     """Version that the model does not have."""
 
     code = "unknown_version"
+
+
+class UnknownRequestError(RequestError):
+    """Id of a request that is not known: of another client, or ended long ago."""
+
+    code = "unknown_request"
 
 
 class UnauthenticatedError(RequestError):

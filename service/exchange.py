@@ -24,6 +24,7 @@ from service.core.statistics import StatisticsRegistry
 from service.disconnects import cancel_on_disconnect
 from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.repository import ModelRepository
+from service.engine.progress import ProgressBoard
 from service.engine.reservation import Reservation
 from service.engine.served import ServedModel
 from service.engine.threads import SharedThreads
@@ -105,6 +106,7 @@ class Exchange:
         body_bytes: Largest body after decompression, in bytes.
         statistics: Statistics of the answered requests.
         threads: Threads for parsing, decoding and rendering.
+        progress: Board of the requests that their clients can watch.
     """
 
     pipeline: Pipeline
@@ -116,6 +118,7 @@ class Exchange:
     body_bytes: int
     statistics: StatisticsRegistry = field(default_factory=StatisticsRegistry)
     threads: SharedThreads = field(default_factory=SharedThreads)
+    progress: ProgressBoard = field(default_factory=ProgressBoard)
 
     def find_limits(self, model: str) -> ImageLimits:
         """Return the limits on an image for a model."""
@@ -134,6 +137,9 @@ class Exchange:
             ClientDisconnectedError: if the client has disconnected.
         """
         with self.telemetry.measure(dialect.name) as record:
+            given_id = request.head.given_id
+            if given_id is not None:
+                record.progress = self.progress.begin(request.client, given_id)
             try:
                 reply = await self.with_body(
                     request,
@@ -144,6 +150,9 @@ class Exchange:
             except Exception:
                 self._count_failure(record)
                 raise
+            finally:
+                if record.progress is not None:
+                    self.progress.end(record.progress)
             self._count_success(record)
         request.add_log_fields(**record.describe_for_log())
         return reply._replace(headers={**reply.headers, **record.describe_for_client()})
@@ -274,7 +283,11 @@ class Exchange:
     ) -> Segmented:
         timeout_s = _subtract(parsed.timeout_s, record.stages_s["decode"])
         options = SegmentOptions(
-            needs_probabilities(parsed.planes), timeout_s, parsed.priority, reservation.client
+            needs_probabilities(parsed.planes),
+            timeout_s,
+            parsed.priority,
+            reservation.client,
+            record.progress,
         )
         segmented = await self.pipeline.segment(model, samples, options, reservation.withdraw)
         record.add_stages("decode", {"queue": segmented.queue_s, "infer": segmented.infer_s})

@@ -10,6 +10,7 @@ from functools import partial
 from lacuna.sample import Sample, Segmentation
 from service.core.statistics import PixelCounts
 from service.engine.jobs import JobResult
+from service.engine.progress import Progress
 from service.engine.segmenter import Segmenter, ignore
 from service.engine.served import ServedModel
 
@@ -23,12 +24,14 @@ class SegmentOptions:
         timeout_s: Timeout in seconds; None for none.
         priority: Priority among the calls of the client; higher runs first, 0 is the default.
         client: Client whose turn the work takes; empty if unknown.
+        progress: Progress that the windows are counted in; None for none.
     """
 
     probabilities: bool = False
     timeout_s: float | None = None
     priority: int = 0
     client: str = ""
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Pipeline:
             timeout_s=options.timeout_s,
             priority=options.priority,
             client=options.client,
+            progress=options.progress,
         )
         if len(samples) == 1:
             return [await segment(samples[0], on_queued=on_queued)]

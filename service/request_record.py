@@ -9,6 +9,7 @@ from typing import Self
 
 from lacuna.appearance.comparison import AnswerWarning, write_warnings
 from service.core.statistics import PixelCounts
+from service.engine.progress import Progress
 
 WARNINGS_HEADER = "X-Lacuna-Warnings"
 """Header of an answer that may be wrong: a JSON array of objects with `code` and `message`."""
@@ -29,6 +30,7 @@ class RequestRecord:
         size: Height and width in pixels, if there is only one image.
         pixels: Numbers of pixels of all images; None until they are segmented.
         warnings: Warnings about the answer.
+        progress: Progress that its client can watch; None if it cannot.
         stages_s: Seconds spent in each stage.
         starts_s: Start time of each stage, by `time.perf_counter`.
         began_s: Arrival time of the request, by the same clock.
@@ -40,6 +42,7 @@ class RequestRecord:
         "images",
         "model",
         "pixels",
+        "progress",
         "protocol",
         "size",
         "stages_s",
@@ -57,6 +60,7 @@ class RequestRecord:
         self.size: tuple[int, int] | None = None
         self.pixels: PixelCounts | None = None
         self.warnings: tuple[AnswerWarning, ...] = ()
+        self.progress: Progress | None = None
         self.stages_s: dict[str, float] = {}
         self.starts_s: dict[str, float] = {}
         self.began_s = 0.0

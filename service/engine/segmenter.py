@@ -18,6 +18,7 @@ from service.core.placement import Part
 from service.engine.dispatcher import Dispatcher
 from service.engine.execution import Clock
 from service.engine.jobs import BatchKey, Job, JobResult, Task
+from service.engine.progress import Progress
 from service.engine.served import ServedModel
 
 _INLINE_PIXELS = 256 * 256
@@ -79,6 +80,7 @@ class Segmenter:
         priority: int = 0,
         client: str = "",
         keep: Window | None = None,
+        progress: Progress | None = None,
         on_queued: Callable[[], None] = ignore,
     ) -> JobResult:
         """Segment a sample.
@@ -93,6 +95,7 @@ class Segmenter:
             client: Client whose turn the work takes; empty if unknown.
             keep: Window that is segmented; None for all. The rest of the sample is only seen, and
                 is 255 in the result.
+            progress: Progress that the windows are counted in; None for none.
             on_queued: Callback once the work is in the queue, or there is none.
 
         Raises:
@@ -118,6 +121,8 @@ class Segmenter:
         deadline_s = None if timeout_s is None else submitted_s + timeout_s
         job.windows = _make_windows(job, parts, deadline_s, priority, client)
         self._dispatcher.submit(job)
+        if progress is not None:
+            progress.add(job)
         on_queued()
         try:
             if timeout_s is None:

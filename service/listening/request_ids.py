@@ -20,8 +20,15 @@ def choose_id(given: str | None) -> str:
         given: id that the client has sent; None for none.
 
     Returns:
-        The client's id if it has at most 128 harmless characters, else a new one.
+        The client's id if it is usable, else a new one.
     """
-    if given is not None and _USABLE.fullmatch(given):
-        return given
-    return f"{_PROCESS_ID}{next(_NUMBERS):012x}"
+    return find_usable(given) or f"{_PROCESS_ID}{next(_NUMBERS):012x}"
+
+
+def find_usable(given: str | None) -> str | None:
+    """Return the id that a client has sent, if it has at most 128 harmless characters; else None.
+
+    Args:
+        given: id that the client has sent; None for none.
+    """
+    return given if given is not None and _USABLE.fullmatch(given) else None

@@ -47,6 +47,7 @@ STATUSES: Mapping[type[errors.LacunaError], Status] = MappingProxyType(
         errors.TooDetailedError: Status(422, "INVALID_ARGUMENT"),
         errors.UnknownModelError: Status(404, "NOT_FOUND"),
         errors.UnknownVersionError: Status(404, "NOT_FOUND"),
+        errors.UnknownRequestError: Status(404, "NOT_FOUND"),
         errors.UnauthenticatedError: Status(401, "UNAUTHENTICATED"),
         errors.ForbiddenError: Status(403, "PERMISSION_DENIED"),
         errors.SlowBodyError: Status(408, "DEADLINE_EXCEEDED"),

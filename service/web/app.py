@@ -38,6 +38,7 @@ from service.web.routes import (
     oip_control,
     page,
     preview,
+    progress,
     sagemaker,
     segment,
     tfserving,
@@ -51,6 +52,7 @@ from service.web.trace_context import TraceContext, configure_telemetry
 _ROUTES: tuple[ModuleType, ...] = (
     vertex,
     segment,
+    progress,
     preview,
     models,
     health,

@@ -11,12 +11,14 @@ from lacuna.errors import MalformedRequestError
 from lacuna.out_of_memory import check_address_space
 from service.engine.reservation import Reservation
 from service.listening.body_limits import BodyLimits
+from service.listening.request_ids import find_usable
 from service.web.access import name_client
 from service.web.body import read_body, read_declared_bytes
 from service.web.request_log import add_log_fields
 from service.wire.dialect import Body, ModelTarget, RequestHead
 
 _CODING = "content-encoding"
+_REQUEST_ID = "x-request-id"
 
 
 class HttpRequest:
@@ -42,7 +44,8 @@ class HttpRequest:
     ) -> None:
         query = _read_query(request) if request.scope["query_string"] else {}
         headers = _read_headers(request.scope["headers"])
-        self.head = RequestHead(headers, query, target)
+        given_id = find_usable(headers.get(_REQUEST_ID))
+        self.head = RequestHead(headers, query, target, given_id=given_id)
         self.declared_bytes = read_declared_bytes(headers)
         self._scope = request.scope
         self._receive = request.receive

@@ -30,11 +30,18 @@ _LOG_FIELDS = "lacuna.log_fields"
 QUIET_PATHS = frozenset(
     {"/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready", "/metrics"}
 )
+# Clients request the progress of a large image as often.
+_QUIET_FOLDER = "/v1/progress/"
 
 
 def add_log_fields(scope: Scope, **fields: Any) -> None:
     """Add fields to the log line of this request. They must hold neither pixels nor secrets."""
     scope.setdefault(_LOG_FIELDS, {}).update(fields)
+
+
+def is_quiet(path: str, quiet_paths: AbstractSet[str]) -> bool:
+    """Return True if requests of a path are neither traced nor logged at info level."""
+    return path in quiet_paths or path.startswith(_QUIET_FOLDER)
 
 
 def share_log_fields(scope: Scope) -> Scope:
@@ -142,7 +149,7 @@ class RequestLog:
         await self._app(scope, receive, send)
 
     def _write_line(self, scope: Scope, facts: dict[str, Any]) -> None:
-        level = logging.DEBUG if scope["path"] in self._quiet_paths else logging.INFO
+        level = logging.DEBUG if is_quiet(scope["path"], self._quiet_paths) else logging.INFO
         log.log(level, "request", extra=facts | scope.get(_LOG_FIELDS, {}))
 
     async def _replace(self, scope: Scope, error: BaseException, request_id: str) -> ASGIApp:

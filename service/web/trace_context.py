@@ -14,7 +14,7 @@ from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.tracing import Tracing, write_traceresponse
-from service.web.request_log import QUIET_PATHS, add_log_fields
+from service.web.request_log import QUIET_PATHS, add_log_fields, is_quiet
 
 _HEADER = b"traceresponse"
 
@@ -36,7 +36,7 @@ def configure_telemetry(
         tracer_provider=None if tracing is None else tracing.provider,
         operation_spans=False,
         auto_configure=False,
-        exclude=lambda scope: scope["path"] in quiet_paths,
+        exclude=lambda scope: is_quiet(scope["path"], quiet_paths),
     )
 
 

@@ -44,12 +44,14 @@ class RequestHead(NamedTuple):
         target: model that the path names; None if the body names it.
         timeout_s: seconds that the client will still wait, as the transport says; None for no
             limit.
+        given_id: id that its client has given it, to watch it by; None for none.
     """
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     target: ModelTarget | None = None
     timeout_s: float | None = None
+    given_id: str | None = None
 
 
 class Footprint(NamedTuple):

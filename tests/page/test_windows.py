@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from lacuna.raster.adapt import scale_to_depth
 from tests.page.driving import Visit, draw_scene, run_server
@@ -532,6 +532,102 @@ def test_values_that_are_stretched_over_the_whole_are_not_cut(small):
     expect(small.page.locator("#error-command")).to_be_hidden()
     expect(small.page.locator("#result")).to_be_hidden()
     small.forgive(NOT_LOADED)
+
+
+def segment_masked(visit):
+    visit.page.bring_to_front()
+    visit.choose(IMAGE)
+    visit.choose_mask(MASK)
+    visit.run()
+
+
+@pytest.mark.parametrize("layer", ["Support", "medium"])
+def test_layers_of_windows_are_those_of_one_request(small, visit, layer):
+    shown = []
+    for page in (small, visit):
+        segment_masked(page)
+        page.show_actual()
+        page.page.fill("#opacity", "100")
+        page.page.select_option("#layer", label=layer)
+        expect(page.page.locator("#scale")).to_be_visible()
+        shown.append(page.read_canvas(SIZE[1], SIZE[0]))
+
+    assert np.array_equal(*shown)
+    assert len(np.unique(shown[0].reshape(-1, 3), axis=0)) > 3
+
+
+def test_a_result_of_windows_is_compared_with_that_of_another_version(small):
+    segment_masked(small)
+    small.page.select_option("#compare", label="three 1")
+
+    valid = np.count_nonzero(draw_mask())
+    note = f"0 of {valid:,} labels differ (0.0 %)."
+    expect(small.page.locator("#compare-note")).to_have_text(note)
+
+
+@pytest.mark.parametrize("has_alpha", [False, True], ids=["opaque", "with alpha"])
+def test_a_result_of_windows_is_compared_with_that_without_its_mask(small, server, has_alpha):
+    alpha = np.where(np.arange(SIZE[1]) < 60, 0, 255) * np.ones(SIZE)
+    image = encode_image(np.dstack([SCENE, alpha]).astype(np.uint8)) if has_alpha else IMAGE
+    small.choose(image)
+    small.choose_mask(MASK)
+    small.run()
+    small.page.select_option("#compare", label="without mask")
+
+    masked, whole = server.segment(image, MASK), server.segment(image)
+    valid = masked != 255
+    differing = np.count_nonzero(masked[valid] != whole[valid])
+    assert differing
+    expect(small.page.locator("#compare-note")).to_contain_text(
+        f"{differing:,} of {np.count_nonzero(valid):,} labels differ"
+    )
+    small.show_actual()
+    small.page.fill("#opacity", "100")
+    small.page.fill("#swipe-split", "100")
+    seen = small.read_canvas(SIZE[1], SIZE[0])[whole != 255]
+    assert np.array_equal(seen, PALETTE[whole[whole != 255]])
+
+
+@pytest.mark.parametrize(
+    ("choice", "wanted", "others"),
+    [("layer", "Confidence", "Labels"), ("compare", "three 1", "nothing")],
+)
+def test_windows_that_are_not_wanted_any_more_are_not_sent(small, limited, choice, wanted, others):
+    small.choose(IMAGE)
+    small.run()
+    counts = count_requests(small)
+    note = small.page.locator(f"#{choice}-note")
+    with limited.hold():
+        small.page.select_option(f"#{choice}", label=wanted)
+        expect(note).to_contain_text(f"… 0 of {WINDOWS} windows")
+        small.page.select_option(f"#{choice}", label=others)
+        expect(note).to_have_text("")
+    for _ in range(2):
+        with small.page.expect_response("**/readyz"):
+            pass
+
+    assert counts["segment"] <= 3
+    expect(note).to_have_text("")
+    expect(small.page.locator("#error")).to_be_hidden()
+
+
+def test_labels_are_shown_again_if_a_window_of_a_layer_fails(small):
+    small.choose(IMAGE)
+    small.run()
+    refuse(small, {5}, 500, "inference_failed", "the model failed")
+    small.page.select_option("#layer", label="Support")
+
+    expect(small.page.locator("#error")).to_contain_text("has failed")
+    expect(small.page.locator("#layer")).to_have_value("labels")
+    expect(small.page.locator("#scale")).to_be_hidden()
+    small.forgive(NOT_LOADED)
+
+
+def test_layers_that_would_take_too_much_memory_are_refused(visit):
+    job = {"width": 8192, "height": 8192, "windows": [], "question": {}}
+
+    with pytest.raises(Error, match=r"at most 1,073,741,824 bytes in all; .* take 1,140,850,688"):
+        visit.read_module("stitch", "computePlanes", job, 15, {})
 
 
 @pytest.mark.slow

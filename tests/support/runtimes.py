@@ -127,6 +127,17 @@ class HeldOnSevens(OnSevens):
         assert self.go.wait(60)
 
 
+class SteppedOnSevens(OnSevens):
+    """Runs as many calls on them as it is given steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = threading.Semaphore(0)
+
+    def misbehave(self):
+        assert self.steps.acquire(timeout=60)
+
+
 class Misshapen(OnSevens):
     """Answers them with a row too few."""
 

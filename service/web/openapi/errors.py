@@ -9,7 +9,13 @@ from types import MappingProxyType
 
 from typing_extensions import TypedDict
 
-from lacuna.errors import InferenceError, LacunaError, RequestError, UnavailableError
+from lacuna.errors import (
+    InferenceError,
+    LacunaError,
+    RequestError,
+    UnavailableError,
+    UnknownRequestError,
+)
 from service.listening.statuses import INTERNAL_ERROR, STATUSES, UNEXPECTED
 from service.web.openapi.operations import Object, describe_json, refer_to_headers
 from service.web.openapi.schemas import refer
@@ -56,6 +62,8 @@ _DETAILS: Mapping[str, str] = MappingProxyType(
         "key",
         "unknown_model": "the model must be one that is served: groundcover; not retina",
         "unknown_version": "version must be one that is served; groundcover has 1, not 2",
+        "unknown_request": "the id must be the X-Request-ID of a request of the same client that "
+        "is being answered or has just been; no such request has 7c0e9a52f1d84b36",
         "not_acceptable": "Accept must allow one of application/json, image/png; it is text/html",
         "slow_body": "the body must arrive within 300 s, without a pause of 20 s; 4096 bytes have "
         "arrived",
@@ -83,6 +91,9 @@ _DETAILS: Mapping[str, str] = MappingProxyType(
 _ANSWERED = (RequestError, UnavailableError, InferenceError)
 """Errors that requests meet. Others keep a model or the server from starting."""
 
+_OF_ONE_OPERATION = (UnknownRequestError,)
+"""Errors that a single operation has."""
+
 _HEADERS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {401: ("WWW-Authenticate",), 415: ("Accept-Encoding",), 429: ("Retry-After",)}
 )
@@ -92,7 +103,13 @@ _UNEXPECTED = "Unexpected error, which the log has under the request's id."
 
 def describe_problems(*statuses: int) -> dict[int, Object]:
     """Return the errors of an operation as problem details, by status."""
-    return {status: _describe_problem(status) for status in statuses}
+    return {status: _describe_problem(status, _list_kinds(status)) for status in statuses}
+
+
+def describe_kind(kind: type[LacunaError]) -> dict[int, Object]:
+    """Return the only error of an operation that has its status, by this status."""
+    status = STATUSES[kind].http
+    return {status: _describe_problem(status, {kind.code: _read_summary(kind)})}
 
 
 def describe_errors(*statuses: int) -> dict[int, Object]:
@@ -100,8 +117,7 @@ def describe_errors(*statuses: int) -> dict[int, Object]:
     return {status: _describe_error(status) for status in statuses}
 
 
-def _describe_problem(status: int) -> Object:
-    kinds = _list_kinds(status)
+def _describe_problem(status: int, kinds: Mapping[str, str]) -> Object:
     examples = {code: {"value": describe_problem(status, code, _DETAILS[code])} for code in kinds}
     lines = [f"- `{code}`: {meaning}" for code, meaning in kinds.items()]
     media = {"schema": refer(Problem), "examples": examples}
@@ -127,7 +143,7 @@ def _list_kinds(*statuses: int) -> dict[str, str]:
     kinds = {
         kind.code: _read_summary(kind)
         for kind, status in STATUSES.items()
-        if status.http in statuses and issubclass(kind, _ANSWERED)
+        if status.http in statuses and issubclass(kind, _ANSWERED) and kind not in _OF_ONE_OPERATION
     }
     return kinds | ({INTERNAL_ERROR: _UNEXPECTED} if 500 in statuses else {})
 

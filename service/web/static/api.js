@@ -26,6 +26,11 @@ import { send } from "./transfer.js";
  * @property {string} nodata as it was typed; empty for none
  * @property {string} stretch percentile, or empty for none
  * @property {string} [also] planes beside the labels, with commas between
+ *
+ * @typedef {object} Options
+ * @property {AbortSignal} [signal]
+ * @property {(stage: string, part: number) => void} [onProgress]
+ * @property {string} [id] id of the request, to request its progress by
  */
 
 /** URL of the server, with the path prefix of a proxy if there is one. */
@@ -88,7 +93,7 @@ export function nameFile(error, name) {
  *
  * @param {Question} question
  * @param {string} accept media type of the answer
- * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} [options]
+ * @param {Options} [options]
  * @returns {Promise<{content: Blob, find: (header: string) => string|null}>}
  */
 export async function request(question, accept, options = {}) {
@@ -99,8 +104,9 @@ export async function request(question, accept, options = {}) {
     const value = question[name];
     if (value) form.append(name, value);
   }
-  const answer = await send(new URL("v1/segment", SERVER), form, getHeaders(accept), options)
-    .catch(explain);
+  const headers = getHeaders(accept);
+  if (options.id) headers["X-Request-ID"] = options.id;
+  const answer = await send(new URL("v1/segment", SERVER), form, headers, options).catch(explain);
   if (answer.status !== 200) {
     throw readProblem(answer.status, await answer.content.text(), answer.find);
   }
@@ -111,7 +117,7 @@ export async function request(question, accept, options = {}) {
  * Segment an image, with JSON for an answer.
  *
  * @param {Question} question
- * @param {{signal?: AbortSignal, onProgress?: (stage: string, part: number) => void}} [options]
+ * @param {Options} [options]
  * @returns {Promise<{content: Blob, timings: Map<string, number>, tookMs: number}>} the JSON
  *   answer, and the milliseconds of the server's stages and of the whole request
  */
@@ -141,6 +147,16 @@ export async function preview(image, { mask, signal, ...fields } = {}) {
   const exact = response.headers.get("Lacuna-Preview") === "exact";
   const inRange = response.headers.get("Lacuna-Preview-Range") === "model";
   return { picture: await response.blob(), exact, inRange };
+}
+
+/**
+ * @param {string} id of a request
+ * @param {AbortSignal} signal
+ * @returns {Promise<{windows: {done: number, total: number}, ended: boolean}>} how much of it is
+ *   computed
+ */
+export async function getProgress(id, signal) {
+  return (await ask(`v1/progress/${id}`, { signal })).json();
 }
 
 /** @returns {Promise<Model[]>} */

@@ -3,13 +3,14 @@
  * the same image without its mask; or beside the image alone.
  */
 
-import { segment } from "./api.js";
+import { askForOther } from "./again.js";
 import { background } from "./background.js";
 import { count, find, make, percent } from "./dom.js";
 import { makePalette, readColor } from "./tiles.js";
 
 const IMAGE = "image";
 const UNMASKED = "unmasked";
+const COMPUTING = "The server computes the other result…";
 /** In place of a class that the result does not have. */
 const NO_CLASS = 254;
 
@@ -22,7 +23,9 @@ const NO_CLASS = 254;
 export function setUpCompare(session, view, { chooser, attempt }) {
   const choice = find("compare");
   const slider = find("swipe-split");
+  let asking = new AbortController();
   const close = () => {
+    asking.abort();
     choice.value = "";
     view.splitScreen(null);
     find("swipe").hidden = true;
@@ -40,8 +43,10 @@ export function setUpCompare(session, view, { chooser, attempt }) {
     close();
     choice.value = value;
     if (!answer || !value) return;
+    const { signal } = asking = new AbortController();
     try {
-      const left = value === IMAGE ? { cells: null, note: "" } : await ask(session, answer, value);
+      const left = value === IMAGE ? { cells: null, note: "" }
+        : await ask(session, answer, value, chooser.models, signal);
       if (answer !== session.answer || choice.value !== value) return;
       find("compare-note").textContent = left.note;
       view.splitScreen(left);
@@ -49,6 +54,7 @@ export function setUpCompare(session, view, { chooser, attempt }) {
       find("swipe-left").textContent = option.textContent;
       find("swipe").hidden = false;
     } catch (error) {
+      if (error.name === "AbortError") return; // something else is shown by now
       if (answer === session.answer) close();
       throw error;
     }
@@ -61,14 +67,14 @@ export function setUpCompare(session, view, { chooser, attempt }) {
  */
 function listOthers({ answer, mask }, models) {
   const options = [["", "nothing"], [IMAGE, "the image"]];
-  // An image that was sent in windows is not sent as a whole again.
-  if (answer?.question) {
+  if (answer) {
     if (mask?.missing) options.push([UNMASKED, "without mask"]);
     const { name, version } = answer.summary.model;
     const others = models.filter((model) => model.state === "ready" &&
       (model.name !== name || model.version !== version));
     options.push(...others.map((model) =>
-      [JSON.stringify([model.name, model.version]), `${model.name} ${model.version}`]));
+      [JSON.stringify({ name: model.name, version: model.version }),
+        `${model.name} ${model.version}`]));
   }
   return options.map(([value, textContent]) => make("option", { value, textContent }));
 }
@@ -79,24 +85,27 @@ function listOthers({ answer, mask }, models) {
  * @param {import("./session.js").Session} session
  * @param {import("./session.js").Answer} answer
  * @param {string} which
+ * @param {import("./api.js").Model[]} models
+ * @param {AbortSignal} signal
  */
-async function ask({ mask }, { question, summary: { model, classes }, labels }, which) {
-  if (!question || !mask) throw new Error("There is no result to compare with.");
+async function ask(session, answer, which, models, signal) {
+  const { summary: { model, classes }, labels } = answer;
   const unmasked = which === UNMASKED;
-  const [name, version] = unmasked ? [model.name, model.version] : JSON.parse(which);
-  find("compare-note").textContent = "The server computes the other result…";
-  const { content } = await segment({ ...question, model: name, version,
-    ...unmasked && { mask: null, nodata: "none" } });
-  const other = await background.readAnswer(content);
-  const all = other.summary.classes;
+  const target = unmasked ? model : JSON.parse(which);
+  const note = find("compare-note");
+  note.textContent = COMPUTING;
+  const other = await askForOther(session, answer, models, { target, unmasked },
+    { signal, onProgress: (text) => { note.textContent = `${COMPUTING} ${text}`; } });
+  const all = other.classes;
   const { both, changed } =
     await background.countDifferences(labels, other.labels, matchClasses(classes, all));
+  signal.throwIfAborted();
   return {
     cells: other.labels, hatched: !unmasked,
     note: `${count(changed)} of ${count(both)} labels differ ` +
       `(${percent(changed / Math.max(1, both))}).`,
     palette: makePalette((label) => {
-      const entry = all.find((/** @type {any} */ { id }) => id === label);
+      const entry = all.find(({ id }) => id === label);
       return entry ? readColor(entry.color) : null;
     }),
   };

@@ -1,11 +1,11 @@
 /** The layer over the picture: labels, confidence, support, or the probability of a class. */
 
-import { request } from "./api.js";
-import { background } from "./background.js";
+import { askForPlanes } from "./again.js";
 import { find, make } from "./dom.js";
 import { makePalette, readColor } from "./tiles.js";
 
 const LABELS = "labels";
+const COMPUTING = "The server computes probabilities…";
 /** From 0 to 1; result.css draws the scale in the same colours. */
 const RAMP = ["#440154", "#3b528b", "#21918c", "#5ec962", "#fde725"].map(readColor);
 const SHADES = makePalette((byte) => (byte ? shade((byte - 1) / 254) : null));
@@ -20,10 +20,28 @@ const NOTES = new Map([
  * @param {import("./session.js").Session} session
  * @param {import("./view.js").View} view
  * @param {{legend: {palette: () => Uint32Array, onChange: () => void},
+ *   chooser: import("./chooser.js").Chooser,
  *   attempt: (work: () => Promise<void>) => void}} parts
  */
-export function setUpLayers(session, view, { legend, attempt }) {
+export function setUpLayers(session, view, { legend, chooser, attempt }) {
   const choice = find("layer");
+  /** @type {Loading|null} */
+  let loading = null;
+  const stop = () => {
+    loading?.controller.abort();
+    loading = null;
+  };
+  /** @param {import("./session.js").Answer} answer */
+  const load = async (answer) => {
+    if (answer.planes) return;
+    loading ??= loadPlanes(session, answer, chooser.models);
+    const mine = loading;
+    try {
+      await mine.done;
+    } finally {
+      if (loading === mine) loading = null;
+    }
+  };
   const show = () => {
     const { answer } = session;
     if (!answer) return;
@@ -35,16 +53,19 @@ export function setUpLayers(session, view, { legend, attempt }) {
   legend.onChange = () => {
     if (choice.value === LABELS) view.recolor(legend.palette());
   };
+  session.addEventListener("picture", stop);
   session.addEventListener("answer", () => {
+    stop();
     choice.replaceChildren(...listLayers(session.answer));
-    choice.disabled = !session.answer?.question;
     show();
   });
   choice.addEventListener("change", () => attempt(async () => {
     const { answer } = session;
     try {
-      if (answer && choice.value !== LABELS) await loadPlanes(session, answer);
+      if (choice.value === LABELS) stop();
+      else if (answer) await load(answer);
     } catch (error) {
+      if (error.name === "AbortError") return; // something else is shown by now
       choice.value = LABELS;
       throw error;
     } finally {
@@ -54,20 +75,25 @@ export function setUpLayers(session, view, { legend, attempt }) {
 }
 
 /**
- * Request the planes of an answer once, from the version that gave its labels.
+ * @typedef {{controller: AbortController, done: Promise<void>}} Loading
  *
  * @param {import("./session.js").Session} session
  * @param {import("./session.js").Answer} answer
+ * @param {import("./api.js").Model[]} models
+ * @returns {Loading} request for the planes of the answer, and what ends it
  */
-async function loadPlanes(session, answer) {
-  if (answer.planes || !answer.question) return;
-  const { name, version } = answer.summary.model;
-  find("layer-note").textContent = "The server computes probabilities…";
-  const { content } = await request(
-    { ...answer.question, model: name, version, also: "probabilities,support" },
-    "application/zip");
-  answer.planes = await background.readPlanes(content);
-  session.noteLayers();
+function loadPlanes(session, answer, models) {
+  const note = find("layer-note");
+  const controller = new AbortController();
+  const { signal } = controller;
+  note.textContent = COMPUTING;
+  const done = askForPlanes(session, answer, models, { signal,
+    onProgress: (text) => { note.textContent = `${COMPUTING} ${text}`; } }).then((planes) => {
+    signal.throwIfAborted();
+    answer.planes = planes;
+    session.noteLayers();
+  });
+  return { controller, done };
 }
 
 /** @param {import("./session.js").Answer|null} answer */
@@ -91,8 +117,7 @@ function findCells({ planes, summary }, layer) {
 }
 
 /** @param {HTMLSelectElement} choice */
-function describe({ value, disabled, selectedOptions: [option] }) {
-  if (disabled) return "Only labels are put together from windows.";
+function describe({ value, selectedOptions: [option] }) {
   if (value === LABELS) return "";
   return `${NOTES.get(value) ?? `Probability of ${option.textContent}.`} ` +
     "Pointing at a pixel tells all of them.";

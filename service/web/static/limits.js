@@ -41,13 +41,21 @@ export function nameLimit(picture, limits) {
 }
 
 /**
+ * @typedef {object} Cut
+ * @property {import("./windows.js").Window[]} windows none if the picture cannot be cut
+ * @property {number} unit factor of the picture's values
+ *
  * @param {Picture} picture
  * @param {Model|undefined} model
- * @returns {{windows: import("./windows.js").Window[], unit: number}|null} null if the picture is
- *   sent as it is; no windows if it is too large, and cannot be cut
+ * @returns {Cut|null} null if the picture is sent as it is
  */
 export function chooseWindows(picture, model) {
   if (!model?.limits || !isTooLarge(picture, model.limits)) return null;
+  return cutPicture(picture, model);
+}
+
+/** @param {Picture} picture @param {Model} model @returns {Cut} */
+export function cutPicture(picture, model) {
   // The server scales intensities to the depth of the model, but takes arrays as they are.
   const unit = !picture.isArray && model.image?.dtype === "uint16" ? 257 : 1;
   const sampleBytes = unit === 1 ? picture.sampleBytes : 2;

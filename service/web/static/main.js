@@ -90,7 +90,7 @@ setUpMissing(session, edit);
 setUpValues(session, runner, attempt);
 const legend = setUpLegend(session, view);
 setUpCompare(session, view, { chooser, attempt });
-setUpLayers(session, view, { legend, attempt });
+setUpLayers(session, view, { legend, chooser, attempt });
 setUpResult(session, { view, chooser, attempt });
 setUpDownloads(session, attempt);
 setUpProof(session, chooser);

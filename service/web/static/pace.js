@@ -1,21 +1,16 @@
-/** Pace at which windows are done, and how long the others will take at it. */
+/** Pace of work, and how long the rest of it will take at this pace. */
 export class Pace {
-  /** @param {import("./windows.js").Window[]} windows */
-  constructor(windows) {
+  /** @param {number} total amount of work, such as pixels @param {number} [done] part of it */
+  constructor(total, done = 0) {
     this.began = performance.now();
-    this.left = windows.reduce((sum, { input }) => sum + input.width * input.height, 0);
-    this.pixels = 0;
-    this.done = 0;
+    this.total = total;
+    this.before = done;
+    this.done = done;
   }
 
-  /** @param {import("./windows.js").Window} window that is done @returns {number} how many are */
-  add({ input }) {
-    this.pixels += input.width * input.height;
-    this.left -= input.width * input.height;
-    return ++this.done;
-  }
-
+  /** Not finite as long as the pace is not known. */
   get leftMs() {
-    return (performance.now() - this.began) * this.left / this.pixels;
+    const spent = performance.now() - this.began;
+    return spent * (this.total - this.done) / (this.done - this.before);
   }
 }

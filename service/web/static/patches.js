@@ -30,24 +30,24 @@ export function cutValid(cells, width, box) {
 }
 
 /**
- * Copy what is kept of a window's labels into those of the whole, and count them.
+ * Copy what is kept of a window's values into those of the whole.
  *
- * @param {Uint8Array} labels
+ * @param {Uint8Array} values labels, or the bytes of a plane
  * @param {number} width
  * @param {import("./windows.js").Window} window
  * @param {Uint8Array} part of the window's input
- * @param {Float64Array} counts
+ * @param {Float64Array} [counts] pixels of each label, to which these are added
  */
-export function paste(labels, width, { input, output }, part, counts) {
+export function paste(values, width, { input, output }, part, counts) {
   const first = (output.y - input.y) * input.width + output.x - input.x;
   let row = 0;
   eachRow(output, width, (from, to) => {
     const begin = first + row++ * input.width;
     const kept = part.subarray(begin, begin + to - from);
-    labels.set(kept, from);
-    for (const label of kept) counts[label]++;
+    values.set(kept, from);
+    if (counts) for (const label of kept) counts[label]++;
   });
-  counts[MISSING] -= output.width * output.height;
+  if (counts) counts[MISSING] -= output.width * output.height;
 }
 
 /**

@@ -12,6 +12,8 @@ import { readNpy } from "./npy.js";
 import { MISSING } from "./summary.js";
 import { readZip } from "./zip.js";
 
+/** Planes that `readPlanes` reads, as the server names them. */
+export const PLANES = "probabilities,support";
 const STEPS = 254;
 
 /** @param {number} byte of a pixel that is not missing @returns {number} from 0 to 1 */

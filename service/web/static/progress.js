@@ -25,18 +25,29 @@ export class Progress {
     this.#set(STAGES.get(stage) ?? stage, part, true);
   }
 
-  /** @param {number} done windows @param {number} total @param {number} leftMs NaN if unknown */
+  /**
+   * Show how many windows of a request are computed. All begin anew if it is sent again.
+   *
+   * @param {number} done windows @param {number} total @param {number} leftMs not finite if unknown
+   */
+  showComputed(done, total, leftMs) {
+    this.#set(describeWindows(done, total, leftMs), done / total, false);
+  }
+
+  /**
+   * Show how many windows are answered, each of them by a request of its own.
+   *
+   * @param {number} done windows @param {number} total @param {number} leftMs not finite if unknown
+   */
   showWindows(done, total, leftMs) {
-    const left = Number.isFinite(leftMs) && done < total ? ` · ${describeLeft(leftMs)}` : "";
-    this.windows = `${done} of ${total} windows`;
+    this.windows = describeWindows(done, total);
     this.part = done / total;
-    this.#set(this.windows + left, this.part, false);
+    this.showComputed(done, total, leftMs);
   }
 
   /** @param {number} ms until a request is sent again @param {Error} error why it is */
   showWait(ms, error) {
-    const reason = isAway(error) ? "the server restarts or cannot be reached" : "the server is busy";
-    const wait = `${reason}, next try in ${Math.ceil(ms / 1000)} s`;
+    const wait = describeWait(ms, error);
     this.#set(this.windows ? `${this.windows} · ${wait}` : toSentence(wait), this.part, false);
   }
 
@@ -61,6 +72,18 @@ export class Progress {
     // Only what is new, or screen readers would repeat it.
     if (find("progress-text").textContent !== text) find("progress-text").textContent = text;
   }
+}
+
+/** @param {number} done windows @param {number} total @param {number} [leftMs] */
+export function describeWindows(done, total, leftMs = NaN) {
+  const left = Number.isFinite(leftMs) && done < total ? ` · ${describeLeft(leftMs)}` : "";
+  return `${done} of ${total} windows${left}`;
+}
+
+/** @param {number} ms until a request is sent again @param {Error} error why it is */
+export function describeWait(ms, error) {
+  const reason = isAway(error) ? "the server restarts or cannot be reached" : "the server is busy";
+  return `${reason}, next try in ${Math.ceil(ms / 1000)} s`;
 }
 
 /** @param {number} ms @returns {string} */

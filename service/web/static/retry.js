@@ -47,7 +47,7 @@ export function chooseWait(error, tries, elapsed, chance) {
 }
 
 /** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
-function pause(ms, signal) {
+export function pause(ms, signal) {
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer);

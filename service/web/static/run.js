@@ -9,6 +9,7 @@ import { persist } from "./retry.js";
 import { readNumber } from "./session.js";
 import { segmentInWindows } from "./stitch.js";
 import { summarize } from "./summary.js";
+import { askWatched } from "./watch.js";
 
 const AGAIN = "Segment again";
 
@@ -96,9 +97,13 @@ export class Runner {
   async #askAtOnce(signal, progress) {
     const question = await this.makeQuestion();
     signal.throwIfAborted();
-    const { content, timings, tookMs } = await persist(() => segment(question,
-      { signal, onProgress: (stage, part) => progress.show(stage, part) }),
-    { signal, onWait: (ms, error) => progress.showWait(ms, error) });
+    const ask = () => askWatched((options) => segment(question, options), {
+      signal,
+      onProgress: (stage, part) => progress.show(stage, part),
+      onWindows: (done, total, leftMs) => progress.showComputed(done, total, leftMs),
+    });
+    const { content, timings, tookMs } = await persist(ask,
+      { signal, onWait: (ms, error) => progress.showWait(ms, error) });
     progress.show("read", 0);
     const { labels, summary } = await background.readAnswer(content);
     signal.throwIfAborted();
@@ -129,7 +134,7 @@ export class Runner {
       question: { model: name, version, nodata: scaleNodata(nodata, unit) },
     }, {
       signal,
-      onProgress: (done, total, leftMs) => progress.showWindows(done, total, leftMs),
+      onWindows: (done, total, leftMs) => progress.showWindows(done, total, leftMs),
       onWait: (ms, error) => progress.showWait(ms, error),
     });
     signal.throwIfAborted();

@@ -99,6 +99,12 @@ const TASKS = {
 
   readPlanes,
 
+  /** @param {Uint8Array} values @param {number} value @returns {Uint8Array} 1 where they equal it */
+  mark: (values, value) => values.map((found) => Number(found === value)),
+
+  /** @param {Uint8Array} values @param {number} bits @returns {Uint8Array} only these bits of them */
+  keepBits: (values, bits) => values.map((found) => found & bits),
+
   writeLabelsPng,
 
   /** @param {any} summary of labels @param {Uint8Array} labels H × W */

@@ -24,7 +24,7 @@ def client(repository):
         yield client
 
 
-VALUES = {"name": "fake", "version": "1", "label": "latest"}
+VALUES = {"name": "fake", "version": "1", "label": "latest", "request_id": "never"}
 HIDDEN = ["/", "/docs", "/openapi.json", "/static/about.json", "/samples/clouds.png"]
 
 

@@ -19,7 +19,13 @@ from schemathesis.checks import (
     status_code_conformance,
 )
 
-from lacuna.errors import ForbiddenError, InferenceError, RequestError, UnavailableError
+from lacuna.errors import (
+    ForbiddenError,
+    InferenceError,
+    RequestError,
+    UnavailableError,
+    UnknownRequestError,
+)
 from lacuna.outputs import MEDIA_TYPES
 from service.listening.access import AccessControl
 from service.listening.keys import KeyRing
@@ -46,7 +52,12 @@ CHECKS = (
     response_headers_conformance,
     response_schema_conformance,
 )
-NAMES = {"name": "groundcover", "version": "1", "label": "latest"}  # those of the examples
+NAMES = {  # those of the examples
+    "name": "groundcover",
+    "version": "1",
+    "label": "latest",
+    "request_id": "7c0e9a52f1d84b36",
+}
 HTML = {"accept": "text/html"}
 
 
@@ -170,6 +181,8 @@ def test_every_example_follows_its_schema(document):
 
 def test_every_example_of_a_request_is_answered_as_described(client, document):
     asked = set()
+    image = encode_image(noise(4, 5))
+    client.post("/v1/segment", content=image, headers={"x-request-id": NAMES["request_id"]})
     for method, path, operation in list_operations(document):
         body = operation.get("requestBody", {}).get("content", {}).get("application/json")
         for example in list_examples(body) if body else [None]:
@@ -207,7 +220,8 @@ def test_every_type_of_answer_is_described(client, document, media_type):
 
 def test_every_error_that_a_request_may_meet_is_described(document):
     kinds = [k for k in STATUSES if issubclass(k, (RequestError, UnavailableError, InferenceError))]
-    kinds.remove(ForbiddenError)
+    for of_other_operations in (ForbiddenError, UnknownRequestError):
+        kinds.remove(of_other_operations)
     segment = document["paths"]["/v1/segment"]["post"]["responses"]
     infer = document["paths"]["/v2/models/{name}/infer"]["post"]["responses"]
 

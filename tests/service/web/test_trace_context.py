@@ -164,6 +164,12 @@ def test_what_is_asked_every_few_seconds_is_not_traced(client, tracing, path):
     assert not tracing.spans
 
 
+def test_looks_at_the_progress_of_a_request_are_not_traced(client, tracing):
+    assert client.get("/v1/progress/never").status_code == 404
+
+    assert not tracing.spans
+
+
 def test_a_request_that_is_refused_tells_why_and_has_no_stages(client, tracing):
     assert client.post("/v1/segment", content=b"no image").status_code == 422
 
