@@ -26,8 +26,8 @@ from lacuna.scenes.runner import SceneRunner
 from lacuna.scenes.scene import run_scene
 from lacuna.scenes.task import SceneTask
 from service.cli.scene_local import open_runner
+from service.cluster.model_workers import open_workers
 from service.cluster.scenes import ClusterRunner
-from service.cluster.workers import open_workers
 from tests.support.ray_nodes import run_nodes
 
 

@@ -12,7 +12,7 @@ from lacuna.cli.segment_plan import ImagePlan
 from lacuna.cli.segment_run import SegmentImage
 from lacuna.client.result import Result
 from lacuna.plugins import ClusterOptions
-from service.cluster.workers import open_workers
+from service.cluster.model_workers import open_workers
 from service.local.images import read_files
 
 

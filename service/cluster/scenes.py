@@ -11,7 +11,7 @@ from lacuna.errors import SceneError
 from lacuna.plugins import ClusterOptions
 from lacuna.sample import Sample, Segmentation
 from lacuna.windows.window import Window
-from service.cluster.workers import ModelWorkers, open_workers
+from service.cluster.model_workers import ModelWorkers, open_workers
 
 if TYPE_CHECKING:
     from lacuna.appearance.comparison import FamiliarRange
