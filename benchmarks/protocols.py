@@ -7,6 +7,9 @@ labels alone. Both load generators use one connection for each client, send what
 beforehand, and parse no more of an answer than they check. They share the cores of the server, so
 their own cost is printed, too.
 
+A second server has handlers that do nothing. The difference of their costs is that of the libraries
+alone. It bounds gRPC's throughput, if all else costs the same.
+
 The exit status is 1 if a label differed.
 """
 
@@ -20,14 +23,15 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 import httpx2
 import numpy as np
 
+from benchmarks.empty_server import start_empty_server
 from benchmarks.processes import start_server
 from benchmarks.rows import Row, write_rows
 from benchmarks.rpc_connection import PreparedCall, RpcConnection
@@ -143,10 +147,10 @@ def read_cpu_s(server: httpx2.URL) -> float:
     return float(found[1])
 
 
-def measure(server: httpx2.URL, load: Callable[[], int]) -> Measured:
+def measure(server: httpx2.URL, load: Callable[[], Coroutine[Any, Any, int]]) -> Measured:
     """Load the server, and measure it and the load generator."""
     server_s, client_s, began_s = read_cpu_s(server), time.process_time(), time.perf_counter()
-    count = load()
+    count = run_in_loop(load)
     seconds = time.perf_counter() - began_s
     client_s = time.process_time() - client_s
     server_s = read_cpu_s(server) - server_s
@@ -196,6 +200,25 @@ def summarize(rest: list[Measured], rpc: list[Measured]) -> str:
     )
 
 
+def summarize_empty(
+    rest: list[Measured], empty_rest: list[Measured], empty_rpc: list[Measured]
+) -> str:
+    """Return what the libraries alone cost, and the bound of gRPC's throughput that follows."""
+    costs_us = [
+        [found.server_us + found.client_us for found in way]
+        for way in (rest, empty_rest, empty_rpc)
+    ]
+    bound = statistics.median(
+        all_us / (all_us + rpc_us - rest_us)
+        for all_us, rest_us, rpc_us in zip(*costs_us, strict=True)
+    )
+    rest_us, rpc_us = map(statistics.median, costs_us[1:])
+    return (
+        f"handlers that do nothing: REST {rest_us:.0f} µs, gRPC {rpc_us:.0f} µs for each request, "
+        f"with the load generator; so gRPC's throughput / REST's is at most {bound:.2f}"
+    )
+
+
 def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -216,28 +239,31 @@ def main() -> int:
     ]
     rest = [encode_rest(sample, model) for sample in samples]
     rpc = [encode_rpc(sample, model) for sample in samples]
+    load = options.connections, options.seconds
     with start_server(DEMO) as server:
         answers = ask_rpc(port, rpc)
         agree = [read_labels(answer) for answer in answers] == ask_rest(server, rest)
         calls = [PreparedCall(message) for message in rpc]
-        ways: dict[str, Callable[[], int]] = {
-            "REST": lambda: run_in_loop(
-                lambda: load_rest(server, rest, options.connections, options.seconds)
-            ),
-            "gRPC": lambda: run_in_loop(
-                lambda: load_rpc(port, calls, answers, options.connections, options.seconds)
-            ),
-        }
-        results: dict[str, list[Measured]] = {name: [] for name in ways}
-        for _ in range(options.rounds):
-            for name, load in ways.items():
-                results[name].append(found := measure(server, load))
-                print(
-                    f"{name} {found.rate_per_s:7.1f} requests/s, server {found.server_us:6.0f} µs "
-                    f"and client {found.client_us:4.0f} µs of processor time each"
-                )
+        with start_empty_server(len(answers[0])) as empty:
+            empties = ask_rpc(empty.port, rpc)
+            ways: dict[str, tuple[httpx2.URL, Callable[[], Coroutine[Any, Any, int]]]] = {
+                "REST": (server, lambda: load_rest(server, rest, *load)),
+                "gRPC": (server, lambda: load_rpc(port, calls, answers, *load)),
+                "empty REST": (empty.url, lambda: load_rest(empty.url, rest, *load)),
+                "empty gRPC": (empty.url, lambda: load_rpc(empty.port, calls, empties, *load)),
+            }
+            results: dict[str, list[Measured]] = {name: [] for name in ways}
+            for _ in range(options.rounds):
+                for name, (url, work) in ways.items():
+                    results[name].append(found := measure(url, work))
+                    print(
+                        f"{name:10} {found.rate_per_s:7.1f} requests/s, server "
+                        f"{found.server_us:6.0f} µs and client {found.client_us:4.0f} µs of "
+                        "processor time each"
+                    )
     print(f"labels {'agree' if agree else 'DIFFER'}")
     print(summarize(results["REST"], results["gRPC"]))
+    print(summarize_empty(results["REST"], results["empty REST"], results["empty gRPC"]))
     if options.rows:
         pairs = zip(results["REST"], results["gRPC"], strict=True)
         ratio = statistics.median(rpc.rate_per_s / rest.rate_per_s for rest, rpc in pairs)

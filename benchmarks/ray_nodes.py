@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.scenes import digest, write_scene
+from lacuna.plugins import ClusterOptions
 from lacuna.scenes.runner import SceneRunner
 from lacuna.scenes.scene import run_scene
 from lacuna.scenes.task import SceneTask
 from service.cli.scene_local import open_runner
+from service.cluster.model_workers import open_workers
 from service.cluster.scenes import ClusterRunner
-from service.cluster.workers import open_workers
 from tests.support.ray_nodes import run_nodes
 
 
@@ -75,7 +76,7 @@ async def time_cluster(address: str, scene: Path, output: Path, workers: int) ->
         output: GeoTIFF of the labels.
         workers: CPUs to use.
     """
-    async with open_workers(address, None, None, None, workers=workers) as opened:
+    async with open_workers(ClusterOptions(address, workers), None, None, None) as opened:
         await opened.pool.wait_for_workers(workers)
         return await time_scene(ClusterRunner(opened), scene, output)
 

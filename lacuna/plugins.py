@@ -3,7 +3,7 @@
 1. Each entry point of `lacuna.commands` is a click command, under its name.
 2. The entry point `images` of `lacuna.segmenters` opens models for images, and `scenes` opens one
    for the windows of a scene, on this machine. `cluster-images` and `cluster-scenes` do so on a Ray
-   cluster.
+   cluster, and take its `ClusterOptions` first.
 
 This module does not import the server by name. If the server is not installed, a user's own module
 `service` must not be taken for it.
@@ -11,6 +11,7 @@ This module does not import the server by name. If the server is not installed, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -18,6 +19,21 @@ from lacuna.distribution import Extra, describe_extra
 from lacuna.errors import MissingExtraError
 
 SERVER_COMMANDS = ("bench", "check", "config", "serve")
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Ray cluster, and the workers that are started on it.
+
+    Attributes:
+        address: `host:port` of the cluster's head, or `auto` for the cluster of this machine.
+        workers: number of workers, with a CPU each; None for as many as the cluster has CPUs.
+        patience_s: seconds to wait for a worker while there is none.
+    """
+
+    address: str
+    workers: int | None = None
+    patience_s: float = 120.0
 
 
 def list_commands() -> list[str]:

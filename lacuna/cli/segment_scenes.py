@@ -248,7 +248,11 @@ async def open_scene_runner(options: Mapping[str, Any]) -> AsyncIterator[SceneRu
             `timeout_s` and `workers`.
     """
     from lacuna.client import RetryPolicy  # noqa: PLC0415
-    from lacuna.plugins import load_cluster_scenes, load_local_scenes  # noqa: PLC0415
+    from lacuna.plugins import (  # noqa: PLC0415
+        ClusterOptions,
+        load_cluster_scenes,
+        load_local_scenes,
+    )
     from lacuna.scenes.servers import open_runner  # noqa: PLC0415
 
     target = options["model"], options["version"]
@@ -262,13 +266,8 @@ async def open_scene_runner(options: Mapping[str, Any]) -> AsyncIterator[SceneRu
             timeout_s=options["timeout_s"],
         )
     elif options["ray"]:
-        runner = load_cluster_scenes()(
-            options["ray"],
-            options["model_repository"],
-            *target,
-            workers=options["workers"],
-            patience_s=options["patience_s"],
-        )
+        cluster = ClusterOptions(options["ray"], options["workers"], options["patience_s"])
+        runner = load_cluster_scenes()(cluster, options["model_repository"], *target)
     else:
         runner = load_local_scenes()(options["model_repository"], *target)
     async with runner as opened:

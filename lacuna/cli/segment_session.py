@@ -18,7 +18,7 @@ from lacuna.cli.segment_scenes import open_scene_runner, run_tasks, take_refused
 from lacuna.client import AsyncClient, Question, Result, RetryPolicy
 from lacuna.errors import LacunaWarning
 from lacuna.outputs import find_by_suffix
-from lacuna.plugins import load_cluster_images, load_local_images
+from lacuna.plugins import ClusterOptions, load_cluster_images, load_local_images
 
 if TYPE_CHECKING:
     from lacuna.scenes.task import SceneTask
@@ -105,13 +105,10 @@ async def _open(options: dict[str, Any], *, probabilities: bool) -> AsyncIterato
     }
     async with AsyncExitStack() as stack:
         if options["ray"]:
-            models = load_cluster_images()(
-                options["ray"],
-                options["model_repository"],
-                target,
-                probabilities=probabilities,
-                workers=options["workers"],
-                patience_s=options["patience_s"],
+            cluster = ClusterOptions(options["ray"], options["workers"], options["patience_s"])
+            open_models = load_cluster_images()
+            models = open_models(
+                cluster, options["model_repository"], target, probabilities=probabilities
             )
             yield await stack.enter_async_context(models)
             return

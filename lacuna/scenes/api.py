@@ -13,7 +13,7 @@ from typing import Literal
 from lacuna.client import RetryPolicy
 from lacuna.errors import LacunaWarning
 from lacuna.geo.polygons import load_formats
-from lacuna.plugins import load_cluster_scenes, load_local_scenes
+from lacuna.plugins import ClusterOptions, load_cluster_scenes, load_local_scenes
 from lacuna.raster.nodata import NoData
 from lacuna.scenes.layers import ExtraLayer
 from lacuna.scenes.outputs import check_outputs
@@ -109,7 +109,10 @@ def segment_scene(
     if url is None:
         load_formats()  # a later call may want them
         target = folder, model, wanted
-        runner = load_cluster_scenes()(ray, *target) if ray else load_local_scenes()(*target)
+        if ray:
+            runner = load_cluster_scenes()(ClusterOptions(ray), *target)
+        else:
+            runner = load_local_scenes()(*target)
     else:
         urls = [url] if isinstance(url, str) else list(url)
         runner = open_runner(urls, model, wanted, api_key=api_key, retry=RetryPolicy())

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lacuna.errors import SceneError
+from lacuna.plugins import ClusterOptions
 from lacuna.sample import Sample, Segmentation
 from lacuna.windows.window import Window
-from service.cluster.workers import ModelWorkers, open_workers
+from service.cluster.model_workers import ModelWorkers, open_workers
 
 if TYPE_CHECKING:
     from lacuna.appearance.comparison import FamiliarRange
@@ -52,20 +53,14 @@ class ClusterRunner:
 
 @asynccontextmanager
 async def open_runner(
-    address: str,
+    options: ClusterOptions,
     model_repository: Path | None,
     model: str | None,
     version: str | None,
-    *,
-    workers: int | None = None,
-    patience_s: float = 120.0,
 ) -> AsyncIterator[ClusterRunner]:
     """Start workers with a model on a cluster, and yield what runs them on windows.
 
     Arguments and errors are those of `open_workers`.
     """
-    opening = open_workers(
-        address, model_repository, model, version, workers=workers, patience_s=patience_s
-    )
-    async with opening as opened:
+    async with open_workers(options, model_repository, model, version) as opened:
         yield ClusterRunner(opened)

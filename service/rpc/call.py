@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 import grpc
 
-from lacuna.errors import EmptyBodyError, MalformedRequestError, NotReadyError, SlowBodyError
 from service.engine.reservation import Reservation
 from service.listening.access import name_address, read_bearer
 from service.listening.body_limits import BodyLimits
@@ -18,18 +17,14 @@ from service.listening.forwarding import TrustedProxies
 from service.listening.keys import Principal
 from service.listening.request_ids import choose_id
 from service.rpc.drain import Drain
+from service.rpc.reading import Reading, begin_read
 from service.wire.dialect import Body, RequestHead
 from service.wire.messages import check_length
 
 REQUEST_ID = "x-request-id"
 
-DRAIN_S = 1.0
-"""Seconds in which the message of a call must arrive once the server drains."""
-
 NO_MESSAGE = "message too large, or client gone"
 """Outcome of a call that gRPC has cancelled before its message was there. gRPC does not say why."""
-
-_CANCEL_S = 0.05
 
 _FORWARDED = "x-forwarded-for"
 
@@ -119,8 +114,11 @@ class Call:
         Returns:
             The message; None if there is none left, or the server drains.
         """
-        message = await self._read(None, drain_s=0)
-        return None if message is None or message is grpc.aio.EOF else message
+        reading = begin_read(self.context.read())
+        if not await self._drain.wait_for(reading, None, drain_s=0):
+            return None
+        message = reading.result()
+        return None if message is grpc.aio.EOF else message
 
     async def read_only(self, accept: Callable[[bytes], object], message_s: float) -> bytes:
         """Read the message of a call that has one.
@@ -131,31 +129,16 @@ class Call:
             message_s: seconds in which the message must arrive.
 
         Raises:
-            EmptyBodyError: if it has none.
-            MalformedRequestError: if it has more.
-            SlowBodyError: if message or end do not arrive in time.
-            NotReadyError: if they have not arrived when the server drains.
+            RequestError: as `Reading.finish`.
+            NotReadyError: as there.
         """
-        content = await self._read_first(message_s)
-        accept(content)
-        end = await self._read_soon("the end of a call", self._limits.idle_s)
-        if end is not grpc.aio.EOF:
-            raise MalformedRequestError("a call must have one message; it has more")
-        return content
-
-    async def _read_first(self, message_s: float) -> bytes:
+        reading = Reading(self.context, self._drain, accept, message_s, self._limits.idle_s)
         try:
-            message = await self._read_soon("a message", message_s)
-            if message is grpc.aio.EOF:
-                # A message over gRPC's limit, or half of one, looks the same. Then gRPC cancels the
-                # call a moment later.
-                await asyncio.sleep(_CANCEL_S)
-                raise EmptyBodyError("a call must have one message; it has none")
+            return await reading.finish()
         except asyncio.CancelledError:
-            self.add_log_fields(outcome=NO_MESSAGE)
+            if not reading.has_message:
+                self.add_log_fields(outcome=NO_MESSAGE)
             raise
-        content: bytes = message
-        return content
 
     async def read_short(self, kind: str) -> bytes:
         """Read the message of a call that holds no images.
@@ -185,28 +168,6 @@ class Call:
             lambda message: reservation.grow(len(message)), self._limits.body_s
         )
 
-    async def _read_soon(self, what: str, seconds: float) -> Any:
-        message = await self._read(seconds, drain_s=DRAIN_S)
-        if message is not None:
-            return message
-        if self._drain.has_begun:
-            raise NotReadyError(f"{what} must arrive before the server shuts down; it has not")
-        raise SlowBodyError(f"{what} must arrive within {seconds:g} s; it has not")
-
-    async def _read(self, seconds: float | None, drain_s: float) -> Any:
-        """Return the next message, or EOF; None if it does not arrive in time.
-
-        Args:
-            seconds: most seconds to wait; None for ever.
-            drain_s: most seconds to wait once the server drains.
-        """
-        reading = asyncio.get_running_loop().create_task(self.context.read())
-        # A read that is cancelled would leak a message that has just come. It ends with the call,
-        # by an error that tells nothing.
-        reading.add_done_callback(_take_error)
-        is_done = await self._drain.wait_for(reading, seconds, drain_s)
-        return reading.result() if is_done else None
-
     async def wait_for_disconnect(self) -> None:
         """Wait for ever, because gRPC cancels the task of a call whose client has gone."""
         await asyncio.Event().wait()
@@ -224,9 +185,3 @@ def read_peer(peer: str) -> str:
     if family == "ipv6":
         return unquote(host).strip("[]")
     return host if family == "ipv4" else ""
-
-
-def _take_error(reading: asyncio.Future[Any]) -> None:
-    """Take the error of a read that nobody waits for. asyncio would log it."""
-    if not reading.cancelled():
-        reading.exception()

@@ -14,8 +14,8 @@ from lacuna.errors import OverloadedError, UnknownModelError
 from service.interfaces.messages import encode
 from service.listening.services import Services
 from service.rpc.call import Call
-from service.rpc.messages import read_message
 from service.rpc.methods import Method, Service
+from service.rpc.short_messages import read_message
 
 MAX_WATCHERS = 256
 """Most calls of `Watch` at the same time. They need no key, and each takes some memory."""

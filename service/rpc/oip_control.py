@@ -6,8 +6,8 @@ from service.interfaces.messages import encode
 from service.listening.oip_facts import describe_index
 from service.listening.services import Services
 from service.rpc.call import Call
-from service.rpc.messages import read_message
 from service.rpc.methods import Method
+from service.rpc.short_messages import read_message
 from service.wire.oip.control import check_parameters
 
 

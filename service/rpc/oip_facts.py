@@ -12,8 +12,8 @@ from service.listening.oip_facts import (
 )
 from service.listening.services import Services
 from service.rpc.call import Call
-from service.rpc.messages import read_message
 from service.rpc.methods import Method
+from service.rpc.short_messages import read_message
 from service.wire.oip.metadata import describe_server
 
 

@@ -21,7 +21,7 @@ from lacuna.errors import MalformedRequestError, SlowBodyError
 from service.listening.services import Services
 from service.rpc.answering import attempt
 from service.rpc.call import Call
-from service.rpc.oip_streamed import StreamedRequest
+from service.rpc.streamed_request import StreamedRequest
 from service.wire.oip_grpc.dialect import OipGrpcDialect
 from service.wire.oip_grpc.stream import read_id, render_error, wrap_answer
 

@@ -1,17 +1,22 @@
 """Calls whose message is too large, late, or without an end."""
 
+import asyncio
 import logging
 import queue
+import sys
 from contextlib import contextmanager
 
 import grpc
 import numpy as np
 import pytest
 
+from lacuna.errors import SlowBodyError
 from service.core.admission import AdmissionPolicy
 from service.listening.access import AccessControl
 from service.listening.body_limits import BodyLimits
 from service.listening.keys import KeyRing
+from service.rpc.drain import Drain
+from service.rpc.reading import Reading
 from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.rpc import OIP, fail, make_infer, read_trailers, serve_rpc
 from tests.support.waiting import wait_until
@@ -161,3 +166,31 @@ def test_a_message_over_the_limit_is_not_logged_as_an_empty_call(serve, caplog):
     lines = [record for record in caplog.records if record.name == "service.rpc.answering"]
     assert [line.grpc_status for line in lines] == ["CANCELLED"] * 20 + ["INVALID_ARGUMENT"]
     assert {line.outcome for line in lines[:20]} == {"message too large, or client gone"}
+
+
+def test_a_message_is_freed_at_once_if_its_call_does_not_end():
+    message = bytes(1000)
+    held = sys.getrefcount(message)
+
+    class OpenCall:
+        def __init__(self):
+            self.messages = [message]
+            self.end = asyncio.Event()
+
+        async def read(self):
+            if self.messages:
+                return self.messages.pop()
+            await self.end.wait()
+            return grpc.aio.EOF
+
+    async def read():
+        call = OpenCall()
+        reading = Reading(call, Drain(), len, message_s=30, end_s=0.01)
+        try:
+            with pytest.raises(SlowBodyError):
+                await reading.finish()
+            return sys.getrefcount(message)
+        finally:
+            call.end.set()
+
+    assert asyncio.run(asyncio.wait_for(read(), 30)) == held

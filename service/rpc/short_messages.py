@@ -1,4 +1,4 @@
-"""Messages of calls that have one, and are small."""
+"""Reading of the one small message that a call has."""
 
 from __future__ import annotations
 

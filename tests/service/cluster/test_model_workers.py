@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from lacuna.errors import InferenceError
+from service.cluster.model_workers import check_same, check_versions
 from service.cluster.pool import ClusterError
 from service.cluster.worker import WorkerModel, list_versions
-from service.cluster.workers import check_same, check_versions
 from tests.support.scenes import GriddedRunner
 
 MODEL = GriddedRunner().model

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from lacuna.distribution import VERSION
 from lacuna.errors import InferenceError
+from lacuna.plugins import ClusterOptions
 from service.cluster.connection import connect
 from service.cluster.model_files import read_model_files
 from service.cluster.pool import ClusterError, Worker, WorkerPool
@@ -30,24 +31,18 @@ class ModelWorkers(NamedTuple):
 
 @asynccontextmanager
 async def open_workers(
-    address: str,
+    options: ClusterOptions,
     model_repository: Path | None,
     model: str | None,
     version: str | None,
-    *,
-    workers: int | None = None,
-    patience_s: float = 120.0,
 ) -> AsyncIterator[ModelWorkers]:
     """Start workers on a cluster, and yield them once the first one has the model.
 
     Args:
-        address: as for `connect`.
-        model_repository: folder with `<model>/<version>/saved_model.pb` on this machine; None for
-            the demo model.
+        options: the cluster, and the workers on it.
+        model_repository: folder of `<model>/<version>/` on this machine; None for the demo model.
         model: name of the model; None for the only one.
         version: version of the model; None for the highest.
-        workers: number of workers, with a CPU each; None for as many as the cluster has CPUs.
-        patience_s: seconds to wait for a worker while there is none.
 
     Raises:
         ClusterError: if the cluster does not answer, or its nodes differ from this machine or from
@@ -55,7 +50,7 @@ async def open_workers(
         LacunaError: if the model cannot be read or loaded.
     """
     files = read_model_files(model_repository or DEMO_REPOSITORY, model, version)
-    async with connect(address) as cluster:
+    async with connect(options.address) as cluster:
         shared = cluster.share(files)
         models: list[WorkerModel] = []
 
@@ -64,7 +59,11 @@ async def open_workers(
             check_same(models[0], models[-1])
 
         pool = WorkerPool(
-            cluster.start_worker, check_versions, open_model, workers or cluster.cpus, patience_s
+            cluster.start_worker,
+            check_versions,
+            open_model,
+            options.workers or cluster.cpus,
+            options.patience_s,
         )
         async with pool:
             await pool.wait_for_workers()
