@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import LacunaError
+from lacuna.raster.formats import IMAGE_SUFFIXES
 from model.adopt.adopting import Adoption
 from model.adopt.measuring import Probe
 from model.adopt.options import WHITES
-from model.adopt.source import AdoptionError, as_float
+from model.adopt.source import AdoptionError, as_float, first_line
 from model.convert.report import Difference, compare
 from model.data.reading import read_image
 
@@ -56,7 +57,6 @@ def compare_samples(adoption: Adoption, samples: Samples) -> list[Difference]:
         source.network,
         conversion,
         [as_float(image) * scale + offset for image in samples.images],
-        list(source.network.output_names).index(source.output.name),
         masks=samples.masks,
         threshold=threshold,
     )
@@ -66,11 +66,11 @@ def read_samples(folder: Path, adoption: Adoption) -> Samples:
     """Read the first 16 images of a folder, of each at most 512 × 512 pixels.
 
     Args:
-        folder: with images. Masks, `NAME-mask.png`, and files that are no images are left out.
+        folder: with images. Masks, `NAME-mask.png`, and other files are left out.
         adoption: whose type of images and channels they must have.
 
     Raises:
-        AdoptionError: if there is no image, or one does not fit the network.
+        AdoptionError: if there is no image, or one cannot be read or does not fit the network.
     """
     options, channels = adoption.plan.options, adoption.plan.layout.channels
     samples = Samples("", [], [])
@@ -79,8 +79,12 @@ def read_samples(folder: Path, adoption: Adoption) -> Samples:
             continue
         try:
             image = read_image(path.read_bytes())
-        except (LacunaError, OSError):
-            continue
+        except (LacunaError, OSError) as error:
+            if path.suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            raise AdoptionError(
+                f"samples must be images that can be read; {path} is not: {first_line(error)}"
+            ) from error
         values = image.values
         if values.shape[2] != channels or options.dtype not in (str(values.dtype), "float32"):
             raise AdoptionError(

@@ -12,7 +12,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from model.adopt.source import AdoptionError, TensorFacts, first_line
 
 
-def freeze(function: Any, output: int) -> Any:
+def freeze(function: Any, output: int = 0) -> Any:
     """Return a function of one tensor to one tensor, without variables.
 
     Args:

@@ -156,13 +156,16 @@ def describe_network(network: keras.Model, scores: str | None = None) -> Source:
         [_describe(tensor, tensor.name) for tensor in network.inputs], "input", None
     )
     check_image(image)
-    names = network.output_names
-    outputs = [_describe(tensor, name) for tensor, name in zip(network.outputs, names, strict=True)]
+    outputs = [
+        _describe(tensor, name)
+        for tensor, name in zip(network.outputs, _name_outputs(network), strict=True)
+    ]
     chosen = choose_tensor(outputs, "output", scores)
     check_scores(chosen)
-    index = [entry.name for entry in outputs].index(chosen.name)
+    output = network.outputs[outputs.index(chosen)]
+    network = keras.Model(network.inputs[0], output, name=network.name)
     traceable = make_traceable(network)
-    function = freeze(trace(traceable, image), index)
+    function = freeze(trace(traceable, image))
     return Source(
         "Keras",
         image,
@@ -170,7 +173,7 @@ def describe_network(network: keras.Model, scores: str | None = None) -> Source:
         make_runner(function, image.dtype),
         function,
         scales_itself=bool(_scales(network)),
-        activation=_find_activation(network.outputs[index]),
+        activation=_find_activation(output),
         network=network,
     )
 
@@ -185,6 +188,14 @@ def _make_functional(network: Any) -> keras.Model:
             f"{type(network).__name__}. Where it is defined, model.export(DIR) writes a SavedModel"
         )
     return network
+
+
+def _name_outputs(network: keras.Model) -> list[str]:
+    """Return the keys of outputs that are a dictionary, else the names of their layers."""
+    outputs = network._outputs_struct  # noqa: SLF001 (Keras has no other)
+    keys = {id(tensor): key for key, tensor in outputs.items()} if isinstance(outputs, dict) else {}
+    names = zip(network.outputs, network.output_names, strict=True)
+    return [str(keys.get(id(tensor), name)) for tensor, name in names]
 
 
 def _describe(tensor: Any, name: str) -> TensorFacts:

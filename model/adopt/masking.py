@@ -37,9 +37,8 @@ def convert_source(source: Source, options: AdoptionOptions) -> tuple[Source, Co
         raise AdoptionError(
             f"--masked ignores missing pixels, so nothing fills them; --fill is {options.fill}"
         )
-    index = list(source.network.output_names).index(source.output.name)
     try:
-        conversion = convert(source.network, allow=options.allow, output=index)
+        conversion = convert(source.network, allow=options.allow)
     except ConversionError as error:
         raise AdoptionError(str(error)) from error
     graph = freeze_masked(fold(conversion.network))

@@ -118,7 +118,7 @@ def measure(probe: Probe) -> Measured:
     if stride is not None and stride > 1:
         # What begins with the second or the last pixel of a cell is felt furthest.
         phases = {*range(0, stride, max(stride // _PHASES, 1)), 1, stride - 1}
-        radius = _find_radius(probe, cell, factor, sorted(phases))
+        radius = _find_radius(probe, stride, factor, sorted(phases))
     sums = scores.sum(axis=-1)
     return Measured(
         factor,
@@ -238,15 +238,18 @@ def _find_stride(probe: Probe, cell: int, factor: int, radius: int) -> int | Non
     for stride in _CELLS:
         if stride % math.lcm(cell, factor):
             continue
-        if all(_is_shifted(probe, cell, factor, radius, stride, axis) for axis in (1, 2)):
+        if all(_is_shifted(probe, factor, radius, stride, axis) for axis in (1, 2)):
             return stride
     return None
 
 
-def _is_shifted(probe: Probe, cell: int, factor: int, radius: int, stride: int, axis: int) -> bool:
-    """Return True if the output of a strip follows when the image moves along it."""
-    short, long = -(-_SMALLEST // cell) * cell, 2 * radius + 4 * stride + _SMALLEST
-    long = -(-long // cell) * cell
+def _is_shifted(probe: Probe, factor: int, radius: int, stride: int, axis: int) -> bool:
+    """Return True if the output of a strip follows when the image moves along it.
+
+    Its sides are multiples of the stride, as those of the images that the network will be given.
+    """
+    short, long = -(-_SMALLEST // stride) * stride, 2 * radius + 4 * stride + _SMALLEST
+    long = -(-long // stride) * stride
     height, width = probe.size or ((short, long) if axis == 2 else (long, short))
     image = probe.draw(height + stride, width + stride)
     moved = [0, 0]

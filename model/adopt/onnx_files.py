@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import version_converter
+from onnx import helper, version_converter
 
 from model.adopt.source import (
     AdoptionError,
@@ -29,6 +30,8 @@ GRAPH_FILE = "model.onnx"
 OLDEST_OPSET = 13
 """Opset in which the graph around a network is written, and to which older ones are converted."""
 
+_MOST_BYTES = (1 << 31) - 1
+"""Largest message of protobuf."""
 _SILENT = 4
 _STANDARD_DOMAIN = "ai.onnx"
 _TYPES = {"float": "float32", "double": "float64"}
@@ -45,10 +48,16 @@ def read_onnx_file(path: Path, *, scores: str | None = None) -> Source:
         AdoptionError: if it cannot be read, its opset is too new, or it is no network from one
             image to scores.
     """
+    _check_bytes(path.stat().st_size, path.name)
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, load_external_data=False)
+        outside = sum(map(_count_bytes, model.graph.initializer))
+        _check_bytes(path.stat().st_size + outside, path.name)
+        onnx.load_external_data_for_model(model, str(path.parent))
         _name_standard_domain(model)
         onnx.checker.check_model(model)
+    except AdoptionError:
+        raise
     except Exception as error:
         raise AdoptionError(
             f"{path.name} must be a network in ONNX; {first_line(error)}"
@@ -67,6 +76,21 @@ def read_onnx_file(path: Path, *, scores: str | None = None) -> Source:
         lambda given: session.run([chosen.name], {image.name: given})[0],
         model,
     )
+
+
+def _check_bytes(count: int, name: str) -> None:
+    if count > _MOST_BYTES:
+        raise AdoptionError(
+            "a network in ONNX must have less than 2 GiB with its weights, the most that one file "
+            f"of this format holds; {name} has {count / (1 << 30):.1f} GiB"
+        )
+
+
+def _count_bytes(tensor: onnx.TensorProto) -> int:
+    """Return the length of a weight that lies in a file beside the network, else 0."""
+    if not onnx.external_data_helper.uses_external_data(tensor):
+        return 0
+    return math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
 
 
 def find_opset(model: onnx.ModelProto) -> int:

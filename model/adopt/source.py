@@ -54,7 +54,8 @@ class Source:
         graph: what is wrapped: a frozen function of TensorFlow, or a model of ONNX.
         scales_itself: True if its first layers scale raw values.
         activation: activation of its last layer, as Keras names it; None if it is not known.
-        network: the Keras network itself; None if the source is of another kind.
+        network: the Keras network from the image to the scores alone; None if the source is of
+            another kind.
     """
 
     kind: str

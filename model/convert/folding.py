@@ -9,8 +9,13 @@ import numpy as np
 
 from model.convert.graphs import Readers, remake
 from model.convert.products import multiply
-from model.layers import FillInvalid, MaskedBatchNormalization
-from model.layers.windows import FusedWindowConv2D, WindowConv2D, WindowDepthwiseConv2D
+from model.layers import MaskedBatchNormalization
+from model.layers.converted import (
+    FusedWindowConv2D,
+    FusedWindowDepthwiseConv2D,
+    IncompleteWindows,
+)
+from model.layers.windows import WindowConv2D, WindowDepthwiseConv2D
 
 _CONVOLUTIONS = (WindowConv2D, WindowDepthwiseConv2D)
 
@@ -19,9 +24,8 @@ def fold(network: keras.Model) -> keras.Model:
     """Return the same function for export.
 
     Where a batch normalisation is the only reader of a convolution, it becomes a scale of the
-    kernel, and an offset, which is not scaled by the coverage. Where masking, or a ReLU and
-    masking, are all that follows a convolution, they are computed with it; see `FusedWindowConv2D`.
-    What is finite is masked by a product.
+    kernel, and an offset, which is not scaled by the coverage. Bias and ReLU are computed with the
+    convolution; see `FusedWindowConv2D`. What is finite is masked by a product.
 
     Args:
         network: from `convert`; it is not changed.
@@ -61,32 +65,38 @@ def _fold(conv: Any, norm: MaskedBatchNormalization, inputs: Any) -> Any:
 
 def _fuse(network: keras.Model) -> keras.Model:
     chains = Readers(network)
-    fills: dict[int, Any] = {}
+    incomplete: dict[int, Any] = {}
     gone: set[int] = set()
-    for conv in network.layers:
-        if type(conv) is not WindowConv2D or not conv.use_bias or not conv.can_fuse:
-            continue
-        relu = chains.after(conv)
-        fill = chains.after(relu) if _is_relu(relu) else relu
-        if isinstance(fill, FillInvalid) and fill.fill_value == 0:
-            fills[id(fill)] = conv, fill is not relu
-            gone |= {id(conv), id(relu)} - {id(fill)}
-    passed: dict[int, Any] = {}
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        if id(operation) in fills:
-            conv, rectify = fills[id(operation)]
-            (x, coverage), mask = passed[id(conv)], args[0][1]
-            layer = FusedWindowConv2D.from_config({**conv.get_config(), "rectify": rectify})
-            y = layer([x, mask, coverage])
-            layer.set_weights(conv.get_weights())
-            return y
         if id(operation) in gone:
-            passed[id(operation)] = args[0]
-            return args[0][0] if isinstance(args[0], list) else args[0]
-        return operation(*args, **kwargs)
+            return args[0]
+        if not isinstance(operation, _CONVOLUTIONS):
+            return operation(*args, **kwargs)
+        relu = chains.after(operation)
+        gone.update({id(relu)} if _is_relu(relu) else ())
+        x, coverage = args[0]
+        if operation.kernel_size == (1, 1):
+            inputs = [x]
+        else:
+            if id(coverage) not in incomplete:
+                incomplete[id(coverage)] = IncompleteWindows()(coverage)
+            inputs = [x, coverage, incomplete[id(coverage)]]
+        return _make_fused(operation, inputs, rectify=_is_relu(relu))
 
     return remake(network, call)
+
+
+def _make_fused(conv: Any, inputs: list[Any], *, rectify: bool) -> Any:
+    is_depthwise = isinstance(conv, WindowDepthwiseConv2D)
+    kind = FusedWindowDepthwiseConv2D if is_depthwise else FusedWindowConv2D
+    # Without its name, because one that is called several times becomes several layers.
+    config = {**conv.get_config(), "name": None, "use_bias": True, "rectify": rectify}
+    layer = kind.from_config(config)
+    y = layer(inputs)
+    kernel, *bias = conv.get_weights()
+    layer.set_weights([kernel, *(bias or [np.zeros(layer.bias.shape)])])
+    return y
 
 
 def _is_relu(layer: Any) -> bool:

@@ -18,7 +18,12 @@ from model.layers import (
     PadToMultiple,
     PartialConv2DTranspose,
 )
-from model.layers.converted import CellConv2DTranspose, LinearUpSampling2D, MaskProduct
+from model.layers.converted import (
+    CellConv2DTranspose,
+    FillIncomplete,
+    LinearUpSampling2D,
+    MaskProduct,
+)
 
 _BY_PIXEL = (keras.layers.Rescaling, keras.layers.Normalization)
 
@@ -36,8 +41,8 @@ def multiply(network: keras.Model) -> keras.Model:
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
         if id(operation) in gone:
             return args[0][0]
-        if isinstance(operation, FillInvalid) and id(operation) not in kept:
-            return MaskProduct()(args[0])
+        if isinstance(operation, FillInvalid):
+            return (FillIncomplete() if id(operation) in kept else MaskProduct())(args[0])
         if isinstance(operation, PartialConv2DTranspose) and _is_cell(operation):
             x, _, finer = args[0]
             return _call_cells(operation, x, finer), finer

@@ -130,7 +130,7 @@ def _convolve(builder: Builder, layer: Any, inputs: list[Features]) -> Features:
         options = {"use_bias": layer.use_bias, "groups": layer.groups}
         kind = (WindowConv2D, layer.filters)
     x = builder.make(layer, lambda: make(*kind, **options), weights, [features.x, coverage])
-    result = Features(x, grid, is_clean=not layer.use_bias)
+    result = Features(x, grid)
     return activate(result, layer.activation, builder.name(layer, "_activation"))
 
 
@@ -150,7 +150,7 @@ def _mix(builder: Builder, layer: Any, features: Features, weights: list[Any]) -
         weights,
         [features.x, builder.masks.cover(grid.stride, pixel)],
     )
-    result = Features(x, grid, is_clean=not layer.use_bias)
+    result = Features(x, grid)
     return activate(result, layer.activation, builder.name(layer, "_activation"))
 
 

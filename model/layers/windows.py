@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from model import ops
@@ -164,11 +163,6 @@ class WindowConv2D(_WindowedConvolution):
         self.filters = read_positive(filters, "filters")
         self.groups = read_positive(groups, "groups")
 
-    @property
-    def can_fuse(self) -> bool:
-        """Whether `FusedWindowConv2D` computes it: the window's middle is the output's pixel."""
-        return self.groups == 1 and self._is_centred() and all(k % 2 for k in self.kernel_size)
-
     def build(self, input_shape: Any) -> None:
         """Create the weights."""
         channels = read_channels(input_shape[0]) // self.groups
@@ -176,11 +170,11 @@ class WindowConv2D(_WindowedConvolution):
 
     def call(self, inputs: Any) -> Any:
         """Convolve, scale, add the bias."""
-        x, coverage = inputs
+        x, *others = inputs
         values, padding = self._prepare(x)
         kernel = keras.ops.convert_to_tensor(self.kernel)
         y = ops.convolve(values, kernel, self._strides, padding, self.dilation_rate, self.groups)
-        return self._finish(y, coverage)
+        return self._finish(y, *others)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -215,11 +209,11 @@ class WindowDepthwiseConv2D(_WindowedConvolution):
 
     def call(self, inputs: Any) -> Any:
         """Convolve, scale, add the bias."""
-        x, coverage = inputs
+        x, *others = inputs
         values, padding = self._prepare(x)
         kernel = keras.ops.convert_to_tensor(self.kernel)
         y = ops.convolve_depthwise(values, kernel, self._strides, padding, self.dilation_rate)
-        return self._finish(y, coverage)
+        return self._finish(y, *others)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -262,47 +256,3 @@ class WindowAveragePooling2D(_Windowed):
         """Pool."""
         x, coverage = inputs
         return tf.nn.avg_pool2d(self._pad(x), self.kernel_size, self._strides, "VALID") * coverage
-
-
-@keras.saving.register_keras_serializable("lacuna")
-class FusedWindowConv2D(WindowConv2D):
-    """Convolution, bias, ReLU and masking for export: the same as one after the other, faster.
-
-    With the coverage c and the area k², `relu(z · c + b) = relu(z + b / c) · c`, as c ≥ 0. 1 / c is
-    the mask, convolved with 1 / k²: the mask is one more channel of the input. Where an output is
-    valid, so is the pixel in the middle of its window, so that its share of b is a bias, which
-    TensorFlow fuses with the convolution, and the ReLU with it. Windows are centred.
-
-    Args:
-        *args: of `WindowConv2D`.
-        rectify: True for ReLU, False for no activation.
-        **kwargs: of `WindowConv2D`.
-
-    Call arguments:
-        inputs: `[x, mask, coverage]`; see `WindowConv2D`.
-
-    Returns:
-        float (N, H, W, filters), 0 where invalid.
-    """
-
-    def __init__(self, *args: Any, rectify: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.rectify = bool(rectify)
-
-    def call(self, inputs: Any) -> Any:
-        """Convolve, rectify, scale."""
-        x, mask, coverage = inputs
-        kernel, bias = (keras.ops.convert_to_tensor(part) for part in (self.kernel, self.bias))
-        height, width = self.kernel_size
-        share = bias / (height * width)
-        if (height, width) != (1, 1):
-            taps = np.ones((height, width, 1, 1), np.float32)
-            taps[height // 2, width // 2] = 0
-            kernel = tf.concat([kernel, taps * share], axis=2)
-            x = tf.concat([x, tf.cast(mask, x.dtype)], axis=-1)
-        y = tf.nn.bias_add(ops.convolve(x, kernel, (1, 1), "same", self.dilation_rate), share)
-        return (tf.nn.relu(y) if self.rectify else y) * coverage
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this layer again."""
-        return {**super().get_config(), "rectify": self.rectify}

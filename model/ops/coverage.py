@@ -6,13 +6,19 @@ and bfloat16 none above 256.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.ops.convolution import convolve_in_any_order, convolve_transpose, taps_of_phases
+from model.ops.convolution import (
+    convolve_in_any_order,
+    convolve_transpose,
+    pad_same,
+    taps_of_phases,
+)
 from model.ops.modes import Normalization, Padding
 
 
@@ -40,8 +46,23 @@ def count_valid(
         >>> count_valid(mask, (1, 3)).numpy().ravel()
         array([2., 2., 1., 0.], dtype=float32)
     """
-    ones = tf.ones((*kernel_size, 1, 1), tf.float32)
-    return count_taps(mask, ones, strides, padding, dilation_rate)
+    counts = pad_same(mask, kernel_size, dilation_rate) if padding == "same" else mask
+    # Sums of bytes, row by row and column by column: a convolution of one channel takes long.
+    fits_byte = kernel_size[0] * kernel_size[1] <= tf.uint8.max
+    counts = tf.cast(counts, tf.uint8 if fits_byte else tf.int32)
+    sides = zip((1, 2), kernel_size, strides, dilation_rate, strict=True)
+    for axis, taps, stride, dilation in sides:
+        counts = _sum_along(counts, axis, taps, stride, dilation)
+    return tf.cast(counts, tf.float32)
+
+
+def _sum_along(counts: Any, axis: int, taps: int, stride: int, dilation: int) -> Any:
+    before = [slice(None)] * axis
+    reach = (taps - 1) * dilation
+    steps = [
+        slice(first, (first - reach) or None, stride) for first in range(0, reach + 1, dilation)
+    ]
+    return functools.reduce(tf.add, [counts[(*before, step)] for step in steps])
 
 
 def count_taps(

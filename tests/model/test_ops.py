@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from model import ops
 
@@ -35,6 +36,28 @@ def test_masked_moments_of_nothing_are_zero():
 def test_counts_leave_out_what_lies_beyond_the_border():
     count = ops.count_valid(np.ones((1, 3, 4, 1), bool), (3, 3))
     np.testing.assert_array_equal(count[0, :, :, 0], [[4, 6, 6, 4], [6, 9, 9, 6], [4, 6, 6, 4]])
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "strides", "padding", "dilation_rate"),
+    [
+        ((3, 5), (1, 1), "same", (2, 3)),
+        ((3, 3), (2, 3), "same", (1, 1)),
+        ((2, 3), (2, 3), "valid", (1, 1)),
+        ((3, 2), (2, 1), "valid", (3, 4)),
+        ((17, 17), (1, 1), "valid", (1, 1)),  # a byte does not hold 289
+    ],
+)
+def test_counts_are_those_of_the_windows(kernel_size, strides, padding, dilation_rate):
+    mask = np.random.default_rng(0).random((2, 23, 26, 1)) < 0.8
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation_rate, strict=True)]
+    top, left = [span // 2 if padding == "same" else 0 for span in spans]
+    padded = np.pad(mask[..., 0], ((0, 0), (top, top), (left, left)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=(1, 2))
+    windows = windows[:, :: strides[0], :: strides[1], :: dilation_rate[0], :: dilation_rate[1]]
+
+    count = ops.count_valid(mask, kernel_size, strides, padding, dilation_rate)
+    np.testing.assert_array_equal(count[..., 0], windows.sum(axis=(3, 4)))
 
 
 def test_a_scale_over_nothing_is_zero_whatever_the_normalization():

@@ -311,6 +311,30 @@ def test_one_of_several_outputs_is_chosen_by_name(tmp_path):
         np.testing.assert_allclose(source.run(image), expected, atol=1e-6)
 
 
+def make_dictionary(folder):
+    """Make a network whose outputs are in another order than their keys."""
+    image = keras.Input((None, None, 3))
+    edges, cover = layers.Conv2D(3, 1, name="one")(image), layers.Conv2D(4, 1, name="two")(image)
+    return save(keras.Model(image, {"edges": edges, "cover": cover}), folder / "given.keras")
+
+
+@pytest.mark.parametrize(("name", "outputs"), [("edges", 3), ("cover", 4)])
+def test_one_of_the_outputs_in_a_dictionary_is_chosen_by_its_key(tmp_path, name, outputs):
+    path = make_dictionary(tmp_path)
+    source, image = read_source(path, SourceOptions(scores=name)), np.ones((1, 2, 2, 3), np.float32)
+    expected = keras.models.load_model(path)(image)[name]
+
+    assert source.output.shape == (None, None, None, outputs)
+    assert source.network.outputs[0].shape == source.output.shape
+    np.testing.assert_allclose(source.run(image), expected, atol=1e-6)
+
+
+def test_the_keys_of_outputs_are_told(tmp_path, output):
+    result = run(make_dictionary(tmp_path), output, *CLASSES, "--range", 0, 1)
+
+    check_refusal(result, output, "must be named by --scores, as there are several; they are cover")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "options"),

@@ -62,6 +62,14 @@ def test_samples_that_the_network_does_not_take_are_refused(tmp_path):
         read_samples(tmp_path, adopt())
 
 
+def test_a_sample_that_cannot_be_read_is_named(tmp_path):
+    write(tmp_path / "a.png", (20, 30, 3))
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+
+    with pytest.raises(AdoptionError, match=r"images that can be read; .*b\.png is not: \w"):
+        read_samples(tmp_path, adopt())
+
+
 def test_random_images_are_the_same_each_time_and_fit_the_network():
     one, two = (draw_samples(adopt(sides=(160, 130))) for _ in range(2))
 

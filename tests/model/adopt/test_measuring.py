@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from model.adopt.adopting import SourceOptions
@@ -57,6 +58,18 @@ def test_a_networks_resolution_grid_and_reach_are_those_of_its_layers(
         stride,
         radius,
     )
+
+
+def test_a_network_that_resizes_to_the_size_of_its_image_has_a_grid():
+    """In images of other sizes than whole cells, it has none, but it is given no such images."""
+
+    def run(images):
+        coarse = tf.nn.avg_pool2d(images, 4, 4, "SAME")
+        return tf.image.resize(coarse, images.shape[1:3]).numpy()
+
+    found = measure(Probe(run, 2, (0, 1)))
+
+    assert (found.factor, found.cell, found.total_stride, found.radius) == (1, 1, 4, 5)
 
 
 def test_what_pools_the_whole_image_has_no_radius():

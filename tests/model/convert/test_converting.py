@@ -158,6 +158,24 @@ def test_layers_may_be_shared_and_have_names_that_a_converted_network_uses_itsel
     assert fold(conversion.network).output_shape == (None, None, None, 2)
 
 
+@pytest.mark.parametrize("kind", [layers.MaxPooling2D, layers.AveragePooling2D])
+@pytest.mark.parametrize("size", [5, 7, 9])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_pooling_may_have_windows_of_any_size(kind, size, stride):
+    network = make(kind(size, stride, "same"), layers.UpSampling2D(stride))
+    conversion = convert(network)
+    folded, radius = fold(conversion.network), conversion.receptive_radius
+    image, complete = networks.draw_image(48, 48), np.ones((1, 48, 48, 1), bool)
+    inner = np.s_[:, radius:-radius, radius:-radius]
+    expected = network(image, training=False)
+    np.testing.assert_allclose(run(folded, image, complete)[inner], expected[inner], rtol=1e-5)
+
+    image, mask = draw_incomplete()
+    sides = ((0, 0), (0, 35), (0, 3), (0, 0))
+    padded = run(folded, np.pad(image, sides, constant_values=np.inf), np.pad(mask, sides))
+    np.testing.assert_array_equal(padded[:, :45, :61], run(folded, image, mask))
+
+
 def refuse(network, **options):
     with pytest.raises(ConversionError) as error:
         convert(network, **options)
