@@ -19,9 +19,9 @@ _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _ARENA_MAX = -8
 
-_KEPT_BYTES = 160 << 20
+_KEPT_BYTES = 512 << 20
 """Smallest array that the system is asked for, and that it gets back at once. An intermediate array
-of the largest window, 1136² with 32 channels, has 165 MB. Bodies and images may have more."""
+of three windows of 1024² with 32 channels has 403 MB. Bodies and images may have more."""
 
 _OPTIONS = {
     # Freed parts of up to 128 bytes stay apart from their neighbours, and TensorFlow's aligned
