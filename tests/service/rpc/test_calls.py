@@ -311,9 +311,11 @@ def test_a_cancelled_call_leaves_the_queue(serve, caplog):
         held = stub.find("ModelInfer").future(make_infer(SEVENS), timeout=60)
         assert runtime.begun.wait(20)
         waiting = stub.find("ModelInfer").future(make_infer(IMAGE), timeout=60)
-        assert wait_until(lambda: services.gate.pending == 2)
+        dispatcher = services.exchange.pipeline.segmenter.dispatcher
+        assert wait_until(lambda: dispatcher.count_waiting() == 1)
         waiting.cancel()
         assert wait_until(lambda: services.gate.pending == 1)
+        assert wait_until(lambda: dispatcher.count_waiting() == 0)
         runtime.go.set()
         assert held.result().model_name == "fake"
 
