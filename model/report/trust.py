@@ -1,4 +1,4 @@
-"""What a reader of a report needs to trust its scores: calibration, groups, a simple baseline."""
+"""Grounds to trust the scores of a report: calibration, groups, a simple baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network costs and sees, for people who choose one."""
+"""Cost and view of a network, for people who choose one."""
 
 from __future__ import annotations
 

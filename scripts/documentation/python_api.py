@@ -53,7 +53,7 @@ Layers name the arguments that are their own, and take these as keywords.""",
         ),
     )
 }
-"""What a page has besides the public names: an introduction, and the paths."""
+"""Parts of a page besides the public names: an introduction, and the paths."""
 
 
 def write_python_pages() -> dict[str, str]:

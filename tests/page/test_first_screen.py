@@ -1,4 +1,4 @@
-"""What is seen before anything is clicked."""
+"""The page before anything is clicked."""
 
 import json
 

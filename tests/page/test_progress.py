@@ -18,7 +18,7 @@ BEFORE = re.compile(r"^Computing on the server · ")
 
 
 def answer_progress(visit, *counts):
-    """Tell these numbers of windows in place of the server, and the last of them for ever."""
+    """Report these numbers of windows in place of the server, and the last of them for ever."""
     left = list(counts)
 
     def answer(route):

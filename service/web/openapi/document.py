@@ -1,4 +1,4 @@
-"""What the document holds beside its operations."""
+"""Parts of the document beside its operations."""
 
 from __future__ import annotations
 

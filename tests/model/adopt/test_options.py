@@ -1,4 +1,4 @@
-"""What a person tells about a network: numbers that are none, and options without a use."""
+"""Facts that a person states about a network: numbers that are none, and options without a use."""
 
 import numpy as np
 import pytest

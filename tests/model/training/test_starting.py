@@ -1,4 +1,4 @@
-"""What a training may start from, told by files alone."""
+"""Starting points of a training, told by files alone."""
 
 import json
 import zipfile
