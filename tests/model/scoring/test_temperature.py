@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from scipy import optimize, special
 
 from model.data.folders import read_dataset
 from model.data.labelled import LabelledSample
@@ -52,12 +53,29 @@ def test_the_temperature_that_labels_were_drawn_with_is_found(temperature):
 
 
 def test_every_pixel_counts_the_same_though_of_large_images_not_all_are_looked_at():
-    samples = [draw_sample(0, 1.0, (700, 800)), draw_sample(1, 4.0, (150, 200))]
-    large, small = fit_temperature(Answers(), samples[:1]), fit_temperature(Answers(), samples[1:])
-    both = fit_temperature(Answers(), samples)
+    large = [draw_sample(seed, 1.5, (500, 600)) for seed in range(3)]
+    small = [draw_sample(seed, 4.0, (200, 200)) for seed in range(3, 6)]
+    known = [sample.labels != 255 for sample in large + small]
+    logits, labels = (
+        np.concatenate([getattr(s, name)[k] for s, k in zip(large + small, known, strict=True)])
+        for name in ("image", "labels")
+    )
 
-    assert (large, small) == pytest.approx((1, 4), rel=0.05)
-    assert large < both < 1.25
+    def loss(temperature):
+        logs = special.log_softmax(logits / temperature, axis=1)
+        return -logs[np.arange(len(labels)), labels].mean()
+
+    expected = optimize.minimize_scalar(loss, bounds=(0.25, 4), method="bounded").x
+
+    assert fit_temperature(Answers(), large + small) == pytest.approx(expected, rel=0.03)
+
+
+def test_a_temperature_that_one_image_asks_for_and_the_others_do_not_is_not_taken():
+    odd, usual = draw_sample(0, 4.0), [draw_sample(seed, 0.9, (40, 50)) for seed in range(1, 6)]
+
+    assert fit_temperature(Answers(), [odd, *usual]) == 1
+    assert fit_temperature(Answers(), [odd]) == 1
+    assert fit_temperature(Answers(), usual) == pytest.approx(0.9, rel=0.05)
 
 
 def test_probabilities_at_the_temperature_are_right_as_often_as_they_say():
@@ -80,14 +98,14 @@ def test_where_no_temperature_is_better_it_stays_1(image):
     labels = np.ones((5, 6), np.uint8)
     sample = LabelledSample(image.astype(np.float32), labels > 0, labels)
 
-    assert fit_temperature(Answers(), [sample]) == 1
+    assert fit_temperature(Answers(), [sample] * 2) == 1
 
 
 def test_images_without_labels_say_nothing_of_the_temperature():
     unknown = draw_sample(0, 3.0)
     unknown.labels[:] = 255
 
-    assert fit_temperature(Answers(), [unknown]) == 1
+    assert fit_temperature(Answers(), [unknown] * 2) == 1
 
 
 def test_the_limits_hold_where_a_network_is_always_or_never_right():
@@ -95,8 +113,9 @@ def test_the_limits_hold_where_a_network_is_always_or_never_right():
     right = np.where(sure.mask, sure.image.argmax(axis=-1), 255).astype(np.uint8)
     wrong = np.where(sure.mask, sure.image.argmin(axis=-1), 255).astype(np.uint8)
 
-    assert fit_temperature(Answers(), [sure._replace(labels=right)]) == TEMPERATURES[0] == 0.25
-    assert fit_temperature(Answers(), [sure._replace(labels=wrong)]) == TEMPERATURES[-1] == 4
+    found = [fit_temperature(Answers(), 2 * [sure._replace(labels=x)]) for x in (right, wrong)]
+
+    assert found == [TEMPERATURES[0], TEMPERATURES[-1]] == [0.25, 4]
 
 
 class Brightness:
