@@ -213,6 +213,7 @@ def export_network(
     manifest: Mapping[str, Any],
     output: Path,
     file_format: Format = "saved_model",
+    temperature: float = 1.0,
 ) -> None:
     """Write a model with its manifest, which gets the checksums of its files.
 
@@ -234,8 +235,13 @@ def export_network(
         output: the folder to write, `<repository>/<name>/<version>`. An existing one is replaced
             once the new one is complete.
         file_format: `"saved_model"` or `"onnx"`.
+        temperature: that the logits are divided by, positive. This is part of the last kernel.
+
+    Raises:
+        ValueError: if the network does not fit the configuration, or the temperature is not
+            positive and finite.
     """
-    folded = fold_batch_norm(network, config)
+    folded = fold_batch_norm(network, config, temperature)
     if file_format == "onnx":
         write_version(output, manifest, lambda folder: _save_onnx(folded, folder), network)
     else:

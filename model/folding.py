@@ -10,8 +10,9 @@ the channel itself back into the mask:
 which costs the convolution nothing.) One convolution and one product compute a whole unit, batch
 normalisation included. The maximum of a cell of the mask channel is the coarser mask, and an
 upsampled mask times the finer mask is the finer mask, so the channel is right at every level. The
-image's rescaling is part of the first kernel. The last product is applied to the logits, which have
-fewer channels (docs/decisions/0002).
+image's rescaling is part of the first kernel, and the division of the logits by a temperature is
+part of the last one. The last product is applied to the logits, which have fewer channels
+(docs/decisions/0002).
 
 With `"mean"` the mask is convolved with ones instead of 1 / k², and with `"none"` 1 / c is 1, so
 that all of b is a bias. With `"variance"` 1 / c is not a sum over the mask: the offset is added
@@ -24,6 +25,7 @@ does not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -118,21 +120,31 @@ def _is_shifted(config: NetworkConfig) -> bool:
     return config.normalization == "variance"
 
 
-def fold_batch_norm(network: keras.Model, config: NetworkConfig) -> keras.Model:
+def fold_batch_norm(
+    network: keras.Model, config: NetworkConfig, temperature: float = 1.0
+) -> keras.Model:
     """Make the network to export from a trained one.
 
     Args:
         network: from `build_network(config)`.
         config: the same.
+        temperature: that the logits are divided by, positive; 1 changes no bit.
 
     Returns:
         A network without batch normalisation that computes what `network` does in inference, up to
         rounding.
+
+    Raises:
+        ValueError: if the temperature is not positive and finite.
     """
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"`temperature` must be positive and finite. Received: {temperature}")
     folded = build_network(config, FoldedNetwork(config))
     for layer in folded.layers:
         if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D | ScaleAndShift):
             layer.set_weights(_fold_layer(layer.name, network, config))
+    logits = folded.get_layer("logits")
+    logits.set_weights([weight / np.float32(temperature) for weight in logits.get_weights()])
     return folded
 
 

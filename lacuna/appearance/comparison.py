@@ -8,6 +8,10 @@ An image is unlike them if, in one of its channels,
 
 An image of the training data is none of these: its mean is a mean of those of its tiles. Images in
 other units, such as 0 to 1 instead of 0 to 255, and nearly black ones are.
+
+A few values of the training data may be far away from the others, and statistics leave them out.
+Such values of an image do not make it unlike: if it is, it is compared once more with those within
+`minimum` and `maximum` moved to the range around `low` and `high` (`lacuna.appearance.outliers`).
 """
 
 from __future__ import annotations
@@ -15,10 +19,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lacuna.appearance.outliers import surround
 from lacuna.appearance.sampling import sample_values
 from lacuna.appearance.statistics import TILE_SIDE, ChannelStatistics, ImageStatistics
 from lacuna.sample import Sample
@@ -30,6 +36,9 @@ FEWEST_PIXELS = TILE_SIDE**2
 """Smallest number of valid pixels that are compared."""
 
 _SAMPLED_PIXELS = 256
+
+_ROUNDING = 1e-4
+"""Relative error of statistics of five digits, and more."""
 
 
 class AnswerWarning(NamedTuple):
@@ -59,6 +68,12 @@ class FamiliarRange:
     def __init__(self, statistics: Sequence[ChannelStatistics]) -> None:
         self._statistics = statistics
         self._limits = [_find_limits(learnt) for learnt in statistics]
+        names = ("minimum", "low", "high", "maximum")
+        least, low, high, most = (
+            np.array([getattr(learnt, name) for learnt in statistics]) for name in names
+        )
+        self._near = surround(low, high)
+        self._least, self._most = least - _ROUNDING * abs(least), most + _ROUNDING * abs(most)
 
     def check(self, sample: Sample) -> str:
         """Return how a sample differs from the training data; empty if it does not.
@@ -77,7 +92,8 @@ class FamiliarRange:
         variances = [
             max(square - mean * mean, 0.0) for square, mean in zip(squares, means, strict=True)
         ]
-        return self._compare(means, variances)
+        difference = self._compare(means, variances)
+        return difference if difference and self._is_unlike_nearby(values) else ""
 
     def check_image(self, image: ImageStatistics) -> str:
         """Return how a measured image differs from the training data; empty if it does not.
@@ -88,7 +104,18 @@ class FamiliarRange:
         if image.pixels < FEWEST_PIXELS:
             return ""
         repeats = len(self._limits) // len(image.mean)
-        return self._compare(image.mean.tolist() * repeats, image.variance.tolist() * repeats)
+        difference = self._compare(image.mean.tolist() * repeats, image.variance.tolist() * repeats)
+        return difference if difference and self._is_unlike_nearby(image.values) else ""
+
+    def _is_unlike_nearby(self, values: NDArray[Any]) -> bool:
+        """Return whether values are unlike, if those as far away as in training are moved nearer.
+
+        Args:
+            values: numbers (n, C), or (n, 1) for the same in each channel.
+        """
+        is_known = (values >= self._least) & (values <= self._most)
+        moved = np.where(is_known, self._near.move(values), values)
+        return bool(self._compare(moved.mean(axis=0).tolist(), moved.var(axis=0).tolist()))
 
     def _compare(self, means: Sequence[float], variances: Sequence[float]) -> str:
         found = zip(self._limits, means, variances, strict=True)

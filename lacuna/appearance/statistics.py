@@ -9,14 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.appearance.outliers import PERCENTILES, find_near_range
 from lacuna.appearance.sampling import choose_steps, sample_values
 
 TILE_SIDE = 16
 """Side in pixels of the tiles that are measured. Images with fewer pixels than a tile are not
 compared, because a few pixels may have any value."""
-
-PERCENTILES = (2.0, 98.0)
-"""Percentiles of the values that are called low and high."""
 
 _TILE_PERCENTILES = (0.5, 99.5)
 _TILES = 64
@@ -25,6 +23,9 @@ _SAMPLED_PIXELS = 1024
 
 class ChannelStatistics(NamedTuple):
     """Statistics of one channel of training images, in the units that the model takes.
+
+    If a few values far away would rule them, they are moved nearer first, except for `minimum` and
+    `maximum`; see `lacuna.appearance.outliers`.
 
     Attributes:
         mean: Mean of all valid values.
@@ -57,8 +58,8 @@ class ImageStatistics(NamedTuple):
         minimum: float64 (C,).
         maximum: float64 (C,).
         values: float32 (n, C), a sample of the values.
-        tile_means: float32 (t, C), of the whole image and of some tiles.
-        tile_deviations: float32 (t, C).
+        tile_means: float32 (t, C), of the whole image and of some tiles, without values far away.
+        tile_deviations: float32 (t, C), the same.
     """
 
     pixels: int
@@ -84,8 +85,14 @@ def measure_image(
     values = image.reshape(-1, image.shape[2]) if mask.all() else image[mask]
     inside = np.ascontiguousarray(values.T, np.float64)  # sums along rows are fast
     mean, variance = inside.mean(axis=1), inside.var(axis=1)
-    count = math.ceil(share * _TILES)
-    tiles = [tile.astype(np.float64) for tile in _cut_tiles(image, mask, count)]
+    deviation = variance**0.5
+    # The whole sample even if the share is small, because percentiles need it.
+    near = find_near_range(sample_values(image, mask, _SAMPLED_PIXELS), deviation)
+    tiles = [near.move(tile) for tile in _cut_tiles(image, mask, math.ceil(share * _TILES))]
+    whole = (mean, deviation)
+    if near.is_narrow.any():
+        moved = near.move(values)
+        whole = (moved.mean(axis=0), moved.std(axis=0))
     return ImageStatistics(
         inside.shape[1],
         mean,
@@ -93,8 +100,8 @@ def measure_image(
         inside.min(axis=1),
         inside.max(axis=1),
         sample_values(image, mask, math.ceil(share * _SAMPLED_PIXELS)).astype(np.float32),
-        np.array([mean, *(tile.mean(axis=0) for tile in tiles)], np.float32),
-        np.array([variance**0.5, *(tile.std(axis=0) for tile in tiles)], np.float32),
+        np.array([whole[0], *(tile.mean(axis=0) for tile in tiles)], np.float32),
+        np.array([whole[1], *(tile.std(axis=0) for tile in tiles)], np.float32),
     )
 
 
@@ -151,12 +158,15 @@ def combine(images: Iterable[ImageStatistics], channels: int) -> tuple[ChannelSt
     )
     overall = (pixels * mean).sum(axis=0) / pixels.sum(axis=0)
     spread = (pixels * (variance + np.square(mean - overall))).sum(axis=0) / pixels.sum(axis=0)
+    deviation, least, most = spread**0.5, minimum.min(axis=0), maximum.max(axis=0)
+    near = find_near_range(values, deviation)
+    moved, has_far = near.move(values), (least < near.least) | (most > near.most)
     rows = np.stack(
         [
-            overall,
-            spread**0.5,
-            minimum.min(axis=0),
-            maximum.max(axis=0),
+            np.where(has_far, moved.mean(axis=0), overall),
+            np.where(has_far, moved.std(axis=0), deviation),
+            least,
+            most,
             *np.percentile(values, PERCENTILES, axis=0),
             *np.percentile(tile_means, _TILE_PERCENTILES, axis=0),
             *np.percentile(tile_deviations, _TILE_PERCENTILES, axis=0),

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from lacuna.appearance.outliers import PERCENTILES
 from lacuna.appearance.sampling import sample_values
-from lacuna.appearance.statistics import PERCENTILES, ChannelStatistics
+from lacuna.appearance.statistics import ChannelStatistics
 from lacuna.sample import Sample
 
 _SAMPLED_PIXELS = 1 << 16

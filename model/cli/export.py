@@ -81,7 +81,8 @@ def _write(
     from model.training.converted import ConvertedConfig  # noqa: PLC0415
 
     if not isinstance(config, ConvertedConfig):
-        export_network(network, config, manifest, output, file_format)
+        temperature = manifest["scores"].get("temperature", 1.0)
+        export_network(network, config, manifest, output, file_format, temperature)
         return
     if file_format == "onnx":
         raise ValueError("--format onnx is for networks that were built here, not converted ones")

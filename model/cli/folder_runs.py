@@ -61,22 +61,43 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[FolderScores, list[Any
     network, record = load_run(run)
     from model.data.batches import SampleReader  # noqa: PLC0415
     from model.data.views import FEW_WINDOWS, list_views  # noqa: PLC0415
+    from model.network import NetworkConfig  # noqa: PLC0415
     from model.report.examples import choose_examples  # noqa: PLC0415
+    from model.report.trust import NOT_TEMPERED  # noqa: PLC0415
     from model.scoring.folders import describe_folder_scores  # noqa: PLC0415
     from model.scoring.prediction import Predictor  # noqa: PLC0415
     from model.scoring.scores import write_scores  # noqa: PLC0415
     from model.training.runs import read_network_config  # noqa: PLC0415
 
-    predictor = Predictor(network, read_network_config(record))
-    found = score_with_progress(predictor, dataset)
+    config = read_network_config(record)
+    predictor = Predictor(network, config)
+    temperature = None
+    if isinstance(config, NetworkConfig):
+        temperature = _fit_temperature(predictor, dataset)
+    else:
+        click.echo(f"note: {NOT_TEMPERED}", err=True)
+    found = score_with_progress(predictor, dataset, temperature=temperature)
     write_scores(run, describe_folder_scores(found, dataset))
     reader = SampleReader(dataset.description, scenes=dataset.scenes)
     few = list_views(dataset.scored, dataset.scenes, FEW_WINDOWS)
     return found, choose_examples(predictor, few, reader)
 
 
+def _fit_temperature(predictor: AnyPredictor, dataset: Dataset) -> float:
+    """Fit the temperature of a network, and show how far this has come."""
+    from model.scoring.temperature import fit_to_validation, list_validation  # noqa: PLC0415
+
+    with make_progress() as progress:
+        task = progress.add_task("calibrating", total=len(list_validation(dataset)))
+        return fit_to_validation(predictor, dataset, lambda: progress.advance(task))
+
+
 def score_with_progress(
-    predictor: AnyPredictor, dataset: Dataset, *, with_baseline: bool = True
+    predictor: AnyPredictor,
+    dataset: Dataset,
+    *,
+    with_baseline: bool = True,
+    temperature: float | None = None,
 ) -> FolderScores:
     """Score a segmenter on a folder of images, and show how far it has come."""
     from model.scoring.folders import count_images, score_folder  # noqa: PLC0415
@@ -88,6 +109,7 @@ def score_with_progress(
             predictor,
             dataset,
             with_baseline=with_baseline,
+            temperature=temperature,
             on_image=lambda: progress.advance(task),
         )
 

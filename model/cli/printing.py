@@ -62,6 +62,11 @@ def print_folder_scores(found: FolderScores, names: Sequence[str]) -> None:
     calibration = found.scores[0].calibration
     if calibration is not None:
         click.echo(f"expected calibration error: {calibration.error:.3f}")
+    if found.temperature is not None and (untempered := found.scores[0].untempered) is not None:
+        click.echo(
+            f"temperature, fitted to the validation images: {found.temperature:.3f}; without it "
+            f"the expected calibration error is {untempered.error:.3f}"
+        )
     if found.baseline is not None:
         click.echo(f"mean IoU by single pixels alone: {found.baseline.mean_iou:.3f}")
     for name, score in found.groups.items():

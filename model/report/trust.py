@@ -9,6 +9,9 @@ from model.report.charts import Line, draw_chart
 from model.scoring.calibration import BINS, Calibration
 from model.scoring.folders import FolderScores
 
+NOT_TEMPERED = "probabilities of converted networks have no temperature"
+"""Their last layer may be none that a temperature could be folded into."""
+
 
 def format_score(value: float) -> str:
     """Return a score with three digits; a dash where there is none."""
@@ -30,12 +33,23 @@ def render_trust(found: FolderScores) -> str:
     ]
     if first.calibration is not None:
         rows.append(("expected calibration error", f"{first.calibration.error:.3f}"))
+    rows += _list_temperature(found)
     table = "".join(
         f'<tr><th>{escape(name)}</th><td class="value">{escape(value)}</td></tr>'
         for name, value in rows
     )
     chart = "" if first.calibration is None else _draw_calibration(first.calibration)
     return f"<div><table>{table}</table></div><div>{chart}</div>"
+
+
+def _list_temperature(found: FolderScores) -> list[tuple[str, str]]:
+    untempered = found.scores[0].untempered
+    if found.temperature is None or untempered is None:
+        return [("temperature", NOT_TEMPERED)]
+    return [
+        ("the same without the temperature", f"{untempered.error:.3f}"),
+        ("temperature, fitted to the validation images", f"{found.temperature:.3f}"),
+    ]
 
 
 def _draw_calibration(calibration: Calibration) -> str:

@@ -26,12 +26,14 @@ class FolderScores(NamedTuple):
         intervals: of the first one.
         groups: score of each group of images, as they are; empty if there is only one.
         baseline: score of single pixels, on the images as they are; None if it is not measured.
+        temperature: that logits are divided by at export; None if none was fitted.
     """
 
     scores: list[Score]
     intervals: Intervals
     groups: Mapping[str, Score]
     baseline: Score | None = None
+    temperature: float | None = None
 
 
 def score_folder(
@@ -39,6 +41,7 @@ def score_folder(
     dataset: Dataset,
     *,
     with_baseline: bool = True,
+    temperature: float | None = None,
     on_image: Callable[[], None] = lambda: None,
 ) -> FolderScores:
     """Score a segmenter on the images for the final score.
@@ -47,20 +50,32 @@ def score_folder(
         predictor: of the segmenter.
         dataset: the images.
         with_baseline: whether to fit and score the baseline of single pixels.
+        temperature: from `fit_temperature`; None for none.
         on_image: called after each image and fraction; see `count_images`.
     """
     reader = SampleReader(dataset.description, scenes=dataset.scenes)
     views = list_views(dataset.scored, dataset.scenes)
 
-    def score(scored: AnyPredictor, fraction: float) -> Score:
+    def score(scored: AnyPredictor, fraction: float, temperature: float | None = None) -> Score:
         samples = (reader.read_view(view, scored.halo) for view in views)
-        return score_images(scored, samples, fraction, on_image=on_image, in_detail=not fraction)
+        return score_images(
+            scored,
+            samples,
+            fraction,
+            on_image=on_image,
+            in_detail=not fraction,
+            temperature=temperature,
+        )
 
-    scores = [score(predictor, fraction) for fraction in MISSING_FRACTIONS]
+    scores = [score(predictor, fraction, temperature) for fraction in MISSING_FRACTIONS]
     baseline = score(_fit_baseline(dataset, reader), 0.0) if with_baseline else None
     by_image = _sum_by(scores[0].parts, [view.entry.name for view in views])
     return FolderScores(
-        scores, find_intervals(list(by_image.values())), _score_groups(dataset, by_image), baseline
+        scores,
+        find_intervals(list(by_image.values())),
+        _score_groups(dataset, by_image),
+        baseline,
+        temperature,
     )
 
 
@@ -82,6 +97,9 @@ def describe_folder_scores(found: FolderScores, dataset: Dataset) -> dict[str, A
     }
     if first.calibration is not None:
         described["calibration_error"] = round(first.calibration.error, 4)
+    if found.temperature is not None and first.untempered is not None:
+        described["calibration_error_untempered"] = round(first.untempered.error, 4)
+        described["temperature"] = found.temperature
     if found.baseline is not None:
         described["pixel_baseline"] = {"mean_iou": round(found.baseline.mean_iou, 4)}
     if found.groups:

@@ -31,6 +31,7 @@ def score_images(
     on_image: Callable[[], None] = lambda: None,
     *,
     in_detail: bool = False,
+    temperature: float | None = None,
 ) -> Score:
     """Score a network on images with a fraction of their pixels taken out.
 
@@ -41,22 +42,33 @@ def score_images(
         seed: of the choice of these pixels.
         on_image: called after each image.
         in_detail: whether to keep the confusion of each image, and to measure the calibration.
+        temperature: to divide the logits by for the calibration; None for none.
     """
     confusion = np.zeros((predictor.classes, predictor.classes), np.int64)
-    losses, parts, calibration = [], [], NO_CALIBRATION
+    losses, parts, calibration, untempered = [], [], NO_CALIBRATION, NO_CALIBRATION
     for sample in _lose_from_each(samples, missing, seed):
         logits = predictor.predict(sample)
         found = confusion_matrix(sample.labels, logits.argmax(axis=-1), predictor.classes)
         confusion += found
         if in_detail:
             parts.append(found)
-            calibration = calibration.add(measure_calibration(sample.labels, logits))
+            tempered = logits / np.float32(temperature or 1)
+            calibration = calibration.add(measure_calibration(sample.labels, tempered))
+            if temperature is not None:
+                untempered = untempered.add(measure_calibration(sample.labels, logits))
         loss = _cross_entropy(sample.labels, logits)
         if loss is not None:
             losses.append(loss)
         on_image()
     loss = float(np.mean(losses)) if losses else 0.0
-    return Score(missing, confusion, loss, tuple(parts), calibration if in_detail else None)
+    return Score(
+        missing,
+        confusion,
+        loss,
+        tuple(parts),
+        calibration if in_detail else None,
+        None if temperature is None or not in_detail else untempered,
+    )
 
 
 class AnyPredictor(Protocol):

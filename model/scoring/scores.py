@@ -31,6 +31,7 @@ class Score:
         loss: mean cross-entropy of an image; NaN where it is not measured.
         parts: confusion of each image, or window of a scene; empty where it is not kept.
         calibration: of all pixels; None where it is not measured.
+        untempered: the same without the temperature; None if there is none.
     """
 
     missing: float
@@ -38,6 +39,7 @@ class Score:
     loss: float = float("nan")
     parts: tuple[NDArray[np.int64], ...] = ()
     calibration: Calibration | None = None
+    untempered: Calibration | None = None
 
     @property
     def class_iou(self) -> tuple[float, ...]:

@@ -14,6 +14,8 @@ _Pair = tuple[float, float]
 class ChannelStatisticsSpec(BaseModel):
     """Statistics of one channel of training images, in the units that the model takes.
 
+    A few values far away count for `minimum` and `maximum` only.
+
     Attributes:
         mean: Mean of all valid values.
         deviation: Standard deviation of all valid values.

@@ -79,6 +79,37 @@ def test_the_report_and_the_scores_tell_how_far_to_trust_them(trained, page):
     assert page.count("<figcaption>errors</figcaption>") == 3
 
 
+def test_the_report_and_the_output_tell_the_temperature_and_the_calibration_without_it(
+    trained, page
+):
+    output, said = trained
+    scores = json.loads((output / "scores.json").read_text())
+    temperature, untempered = scores["temperature"], scores["calibration_error_untempered"]
+
+    assert 0.25 <= temperature <= 4
+    assert temperature != 1
+    for row in (
+        f'temperature, fitted to the validation images</th><td class="value">{temperature:.3f}<',
+        f'the same without the temperature</th><td class="value">{untempered:.3f}<',
+    ):
+        assert row in page
+    assert f"temperature, fitted to the validation images: {temperature:.3f}" in said
+
+
+def test_the_export_is_calibrated_as_the_scores_say(trained, folder, tmp_path):
+    output, scores = trained[0], json.loads((trained[0] / "scores.json").read_text())
+    file, version = tmp_path / "scores.json", output / "model" / "regions" / "1"
+    arguments = ("--data", folder, "--part", "validation", "--output", file)
+    result = run("evaluate", version, *arguments)
+
+    assert result.exit_code == 0, result.output
+    found = json.loads(file.read_text())
+    assert found["calibration_error"] == pytest.approx(scores["calibration_error"], abs=2e-4)
+    assert abs(found["calibration_error"] - scores["calibration_error_untempered"]) > 1e-3
+    assert "temperature" not in found
+    assert read_manifest(version).scores["temperature"] == scores["temperature"]
+
+
 def test_the_command_says_how_to_check_and_serve_what_it_made(trained):
     output, said = trained
 

@@ -140,6 +140,46 @@ def test_no_image_of_the_training_data_is_unlike_it(channels, seed):
     assert [familiar.check_image(measure_image(image, whole)) for image in images] == [""] * 6
 
 
+def draw_wild(seed, share=0.001, channels=2):
+    """An image of values around 100, one of which in a thousand is a million."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(100, 40, (64, 80, channels))
+    return np.where(rng.random(image.shape) < share, 1e6, image).astype(np.float32)
+
+
+WHOLE = np.ones((64, 80), np.bool_)
+WILD = FamiliarRange(combine([measure_image(draw_wild(seed), WHOLE) for seed in range(20)], 2))
+
+
+@pytest.mark.parametrize("factor", [0.25, 2, 40, 257])
+def test_wild_values_in_the_training_data_hide_no_other_units(factor):
+    image = np.where(draw_wild(100) < 1e6, draw_wild(100) * np.float32(factor), 100)
+
+    assert "its mean is" in WILD.check(Sample(image, WHOLE))
+    assert "its mean is" in WILD.check_image(measure_image(image, WHOLE))
+
+
+def test_wild_values_as_in_the_training_data_do_not_make_an_image_unlike():
+    for seed in range(100):
+        image = draw_wild(seed)
+        assert WILD.check(Sample(image, WHOLE)) == ""
+        assert WILD.check_image(measure_image(image, WHOLE)) == ""
+
+
+def test_a_value_further_away_than_those_of_the_training_data_is_told():
+    image = draw_wild(100, share=0.0)
+    image[::2, ::2] = 1e7
+
+    assert "its mean is" in WILD.check(Sample(image, WHOLE))
+
+
+def test_the_range_of_a_model_without_outliers_knows_none():
+    image, mask = read_sample(NAMES[0])
+    image = np.where(np.arange(image.shape[1])[:, None] % 3 == 0, np.float32(1e6), image)
+
+    assert "its mean is" in DEMO.check(Sample(image, mask))
+
+
 @pytest.mark.parametrize(
     ("mean", "deviation", "familiar"),
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lacuna.appearance.statistics import ChannelStatistics, combine, measure_image
+from lacuna.appearance.statistics import ChannelStatistics, combine, measure_image, pool
 from tests.support.images import noise
 
 SCENES = [noise(64, 96, 3, seed=1), noise(48, 32, 3, seed=2) // 2]
@@ -70,6 +70,44 @@ def test_images_smaller_than_a_tile_are_measured():
     assert measure([image], [np.ones((1, 2), bool)], 1) == (
         ChannelStatistics(4, 1, 3, 5, 3.04, 4.96, (4, 4), (1, 1)),
     )
+
+
+def draw_outliers(share, value=1e6, count=8):
+    """Images of values around 100, without and with a share of wild ones."""
+    rng = np.random.default_rng(0)
+    plain = [rng.normal(100, 40, (96, 128, 1)).astype(np.float32) for _ in range(count)]
+    return plain, [np.where(rng.random(x.shape) < share, np.float32(value), x) for x in plain]
+
+
+@pytest.mark.parametrize("value", [1e6, -32768, np.finfo(np.float32).min])
+def test_one_wild_value_in_a_thousand_leaves_the_statistics_of_the_others(value):
+    masks = [np.ones((96, 128), np.bool_)] * 8
+    (expected,), (found,) = (measure(s, masks, 1) for s in draw_outliers(0.001, value))
+
+    assert found.mean == pytest.approx(expected.mean, abs=0.05 * expected.deviation)
+    assert found.deviation == pytest.approx(expected.deviation, rel=0.05)
+    assert found.tile_mean == pytest.approx(expected.tile_mean, abs=0.05 * expected.deviation)
+    assert found.tile_deviation == pytest.approx(expected.tile_deviation, rel=0.15)
+    assert value == pytest.approx(found.maximum if value > 0 else found.minimum, rel=1e-4)
+
+
+def test_wild_values_are_left_out_of_small_shares_of_a_scene_as_well():
+    whole = np.ones((96, 128), np.bool_)
+    plain, wild = (
+        combine([pool([measure_image(x, whole, 1 / 256) for x in images])], 1)
+        for images in draw_outliers(0.001, count=40)
+    )
+
+    assert wild[0].deviation == pytest.approx(plain[0].deviation, rel=0.1)
+    assert wild[0].tile_mean == pytest.approx(plain[0].tile_mean, abs=2)
+    assert wild[0].tile_deviation == pytest.approx(plain[0].tile_deviation, rel=0.15)
+
+
+def test_many_values_far_away_are_no_outliers():
+    masks = [np.ones((96, 128), np.bool_)] * 8
+    (found,) = measure(draw_outliers(0.05)[1], masks, 1)
+
+    assert found.deviation == pytest.approx(1e6 * (0.05 * 0.95) ** 0.5, rel=0.1)
 
 
 def test_grey_images_are_repeated():

@@ -66,6 +66,10 @@ def test_an_adopted_network_is_trained_on_exported_and_checked(tmp_path):
 
     assert first.exit_code == 0, first.output
     assert "May be padded, batched and tiled: no answer changes." in first.stdout
+    no_temperature = "probabilities of converted networks have no temperature"
+    assert no_temperature in first.stderr
+    assert no_temperature in (tmp_path / "run" / "report.html").read_text()
+    assert "temperature" not in json.loads((tmp_path / "run" / "scores.json").read_text())
     assert "0 of" in run("evaluate", tmp_path / "run").stdout.splitlines()[-1]
     version = tmp_path / "run" / "model" / "regions" / "1"
     network = json.loads((version / "assets.extra" / "manifest.json").read_text())["training"]
