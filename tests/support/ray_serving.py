@@ -79,9 +79,7 @@ def _main(address: str) -> None:
     options["autoscaling_config"] |= {
         "upscale_delay_s": 0.5, "metrics_interval_s": 1, "look_back_period_s": 2, "max_replicas": 2,
     }  # fmt: skip
-    # One of the demo's models is enough.
-    variables = {"LACUNA_MODELS": "groundcover"}
-    ray.init(address, logging_level=logging.ERROR, runtime_env={"env_vars": variables})
+    ray.init(address, logging_level=logging.ERROR)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     serve.start(http_options={"host": "127.0.0.1", "port": port})
