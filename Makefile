@@ -90,7 +90,7 @@ ray-setup: .venv/ray.stamp  ## install the server and Ray into .venv
 
 train-setup: .venv/train.stamp  ## install the training code into .venv
 
-serve: .venv/serve.stamp  ## set up and serve the demo model on http://127.0.0.1:8000
+serve: .venv/serve.stamp  ## set up and serve the demo's models on http://127.0.0.1:8000
 	@exec $(BIN)/lacuna serve
 
 test: .venv/dev.stamp  ## set up and run the tests, but for the slow ones
@@ -139,7 +139,7 @@ bench: .venv/dev.stamp  ## benchmarks, as ratios, and their record
 	$(BIN)/python benchmarks/memory.py --rows runs/bench/memory.json
 	$(BIN)/python benchmarks/record.py runs/bench
 
-demo: .venv/dev.stamp  ## train, score and export the demo model again, with its samples and the README's pictures
+demo: .venv/dev.stamp  ## train, score and export groundcover again, with the samples and the README's pictures
 	$(BIN)/lacuna-model train --preset groundcover --output runs/groundcover
 	$(BIN)/lacuna-model evaluate runs/groundcover
 	$(BIN)/lacuna-model export runs/groundcover service/demo/models/groundcover/1

@@ -46,7 +46,7 @@ def main(url: str, address: str, image_path: str, mask_path: str) -> None:
         answer = infer(request, timeout=60)
     labels = np.frombuffer(answer.raw_output_contents[0], np.uint8).reshape(mask.shape[1:])
     with Client(httpx2.URL(url)) as client:
-        expected = client.segment(image_path, mask_path).labels
+        expected = client.segment(image_path, mask_path, model=MODEL).labels
     assert np.array_equal(labels, expected), np.count_nonzero(labels != expected)
     print(f"gRPC serves {MODEL}, with equal labels")
 

@@ -22,7 +22,7 @@ DEMO = Path(__file__).parents[1] / "service" / "demo" / "models" / "groundcover"
 TIMEOUT_S = 600.0
 
 WHOLE_BYTES_PER_PIXEL = 620
-"""Memory that the demo model takes for an image in one piece."""
+"""Memory that `groundcover` takes for an image in one piece."""
 
 BEYOND = ("slant", "swath")
 """Regions of the missing pixels: beyond a line, and beside a swath, at any angle."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.scenes import digest, write_scene
+from benchmarks.scenes import MODEL, digest, write_scene
 from lacuna.plugins import ClusterOptions
 from lacuna.scenes.runner import SceneRunner
 from lacuna.scenes.scene import run_scene
@@ -76,14 +76,14 @@ async def time_cluster(address: str, scene: Path, output: Path, workers: int) ->
         output: GeoTIFF of the labels.
         workers: CPUs to use.
     """
-    async with open_workers(ClusterOptions(address, workers), None, None, None) as opened:
+    async with open_workers(ClusterOptions(address, workers), None, MODEL, None) as opened:
         await opened.pool.wait_for_workers(workers)
         return await time_scene(ClusterRunner(opened), scene, output)
 
 
 async def time_local(scene: Path, output: Path) -> Timing:
     """Segment a scene with the engine of this process, on all cores."""
-    async with open_runner(None, None, None) as runner:
+    async with open_runner(None, MODEL, None) as runner:
         return await time_scene(runner, scene, output)
 
 

@@ -42,7 +42,8 @@ from service.cli.scene_local import open_runner
 from service.local.windows import LocalRunner
 from service.platforms import DEMO_REPOSITORY
 
-_SAMPLES = DEMO_REPOSITORY.parent / "samples"
+MODEL = "groundcover"
+_SAMPLES = DEMO_REPOSITORY.parent / "samples" / MODEL
 _BLOCK = 512
 _POLL_S = 0.05
 _RATIO = 1.15
@@ -163,7 +164,7 @@ async def time_engine(scene: Path) -> tuple[float, int, int]:
     Args:
         scene: scene that they are read from, before the time begins.
     """
-    async with open_runner(None, None, None) as runner:
+    async with open_runner(None, MODEL, None) as runner:
         with open_raster(scene) as source:
             reader = SceneReader(source, None, runner.model)
             side = choose_side(runner.model, *source.grid.size)
@@ -204,7 +205,8 @@ class Watched(NamedTuple):
 def start(scene: Path, output: Path, *options: str) -> subprocess.Popen[str]:
     """Start `lacuna segment`."""
     code = "from lacuna.cli import main; main()"
-    return start_python("-c", code, "segment", str(scene), "-o", str(output), *options)
+    files = (str(scene), "-o", str(output), "--model", MODEL)
+    return start_python("-c", code, "segment", *files, *options)
 
 
 def start_engine(scene: Path) -> subprocess.Popen[str]:

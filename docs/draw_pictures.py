@@ -1,4 +1,4 @@
-"""Draws the README's picture: a sample as it is, its mask, and what the demo model answers.
+"""Draws the README's picture: a sample as it is, its mask, and what the demo answers.
 
 python docs/draw_pictures.py
 """
@@ -17,6 +17,8 @@ from service.runtime.manifest import read_manifest
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "service" / "demo"
+MODEL = "aerial"
+IMAGES = DEMO / "samples" / MODEL
 OUTPUT = Path(__file__).parent / "pictures" / "samples.png"
 
 SAMPLES = ("clouds", "stripes", "dead_pixels")
@@ -24,15 +26,15 @@ CAPTIONS = ("image", "mask: white = valid", "labels: only where there is data")
 CELL = (384, 268)
 GAP = 10
 CAPTION_HEIGHT = 30
+LEGEND_WIDTH = 130
 HATCH = (225, 225, 225)
 
 
 def segment(name: str, folder: Path) -> Image.Image:
     """Run `lacuna segment` on a sample and hatch what is transparent in its answer."""
     output = folder / f"{name}-labels.png"
-    samples = DEMO / "samples"
-    arguments = [samples / f"{name}.png", "--mask", samples / f"{name}-mask.png", "-o", output]
-    result = CliRunner().invoke(lacuna, ["segment", *map(str, arguments)])
+    arguments = [IMAGES / f"{name}.png", "--mask", IMAGES / f"{name}-mask.png", "-o", output]
+    result = CliRunner().invoke(lacuna, ["segment", "--model", MODEL, *map(str, arguments)])
     if result.exit_code:
         raise RuntimeError(result.output)
     labels = Image.open(io.BytesIO(output.read_bytes())).convert("RGBA")
@@ -62,16 +64,17 @@ def main() -> None:
     for column, caption in enumerate(CAPTIONS):
         draw.text((column * (CELL[0] + GAP), 4), caption, fill="black", font=font)
     for row, name in enumerate(SAMPLES):
-        image = Image.open(DEMO / "samples" / f"{name}.png").convert("RGB")
-        mask = Image.open(DEMO / "samples" / f"{name}-mask.png").convert("RGB")
+        image = Image.open(IMAGES / f"{name}.png").convert("RGB")
+        mask = Image.open(IMAGES / f"{name}-mask.png").convert("RGB")
         for column, picture in enumerate((image, mask, segment(name, OUTPUT.parent))):
             place = (column * (CELL[0] + GAP), CAPTION_HEIGHT + row * (CELL[1] + GAP))
             sheet.paste(fit(picture), place)
-    left, top = 2 * (CELL[0] + GAP), height - CAPTION_HEIGHT + 4
-    for entry in read_manifest(DEMO / "models" / "groundcover" / "1").classes:
+    classes = read_manifest(DEMO / "models" / MODEL / "1").classes
+    left, top = width - len(classes) * LEGEND_WIDTH, height - CAPTION_HEIGHT + 4
+    for entry in classes:
         draw.rectangle((left, top, left + 18, top + 18), fill=entry.rgb)
         draw.text((left + 26, top), entry.name, fill="black", font=font)
-        left += 110
+        left += LEGEND_WIDTH
     sheet.quantize(255, dither=Image.Dither.NONE).save(OUTPUT, optimize=True)
 
 

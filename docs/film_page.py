@@ -21,7 +21,8 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
-SAMPLES = ROOT / "service" / "demo" / "samples"
+MODEL = "aerial"
+SAMPLES = ROOT / "service" / "demo" / "samples" / MODEL
 ANSWER = ROOT / "service" / "web" / "static" / "showcase.json"
 OUTPUT = Path(__file__).parent / "pictures" / "page.gif"
 
@@ -66,12 +67,13 @@ def wait_until_ready(process: subprocess.Popen[bytes]) -> None:
 
 
 def write_answer() -> None:
-    """Write the demo's answer to its sample `clouds`, without what differs from run to run."""
+    """Write the model's answer to its sample `clouds`, without what differs from run to run."""
     files = {
         "image": (SAMPLES / "clouds.png").read_bytes(),
         "mask": (SAMPLES / "clouds-mask.png").read_bytes(),
     }
-    answer = httpx2.post(f"{ADDRESS}/v1/segment", files=files, timeout=60).raise_for_status().json()
+    options = {"files": files, "data": {"model": MODEL}, "timeout": 60}
+    answer = httpx2.post(f"{ADDRESS}/v1/segment", **options).raise_for_status().json()
     del answer["timings_ms"]
     ANSWER.write_text(json.dumps(answer) + "\n")
 

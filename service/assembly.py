@@ -42,7 +42,7 @@ from service.listening.keys import KeyRing, read_keys
 from service.listening.listener import Listener
 from service.listening.services import Services
 from service.pipeline import Pipeline
-from service.platforms import find_artifacts, read_vertex_routes
+from service.platforms import find_artifacts, find_demo_model, read_vertex_routes
 from service.runtime.precision import PrecisionSetting
 from service.runtime.protocol import Runtime
 from service.telemetry import Telemetry
@@ -92,7 +92,9 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
             pixels=engine.warmup_pixels,
             window_pixels=window_pixels,
         ),
-        policy=make_repository_policy(settings.repository, engine.precision),
+        policy=make_repository_policy(
+            settings.repository, engine.precision, _find_demo_model(settings)
+        ),
         store=CalibrationStore(folder=settings.cache_folder, allocation=allocation),
         memory=memory,
     )
@@ -162,6 +164,12 @@ def fetch_models(settings: Settings) -> Settings:
     log.info("downloading models", extra={"uri": artifacts.uri, "folder": str(folder)})
     download_artifacts(artifacts, folder)
     return settings.model_copy(update={"model_repository": folder})
+
+
+def _find_demo_model(settings: Settings) -> str | None:
+    """Return the default model of the demo; None if it is not served."""
+    name = find_demo_model(settings.model_repository)
+    return None if settings.models and name not in settings.models else name
 
 
 def make_admission_gate(
@@ -324,9 +332,17 @@ def _is_loopback(host: str) -> bool:
 
 
 def make_repository_policy(
-    settings: RepositorySettings, precision: PrecisionSetting = RepositoryPolicy.precision
+    settings: RepositorySettings,
+    precision: PrecisionSetting = RepositoryPolicy.precision,
+    demo_model: str | None = None,
 ) -> RepositoryPolicy:
-    """Convert the settings of the repository, and the precision of all models."""
+    """Convert the settings of the repository.
+
+    Args:
+        settings: Settings of the repository.
+        precision: Precision of all models.
+        demo_model: Default model if the settings name none.
+    """
     return RepositoryPolicy(
         poll_s=settings.poll_s,
         versions=VersionPolicy.parse(settings.versions),
@@ -341,4 +357,5 @@ def make_repository_policy(
         drain_s=settings.drain_s,
         precision=precision,
         model_precisions=settings.precision,
+        default_model=settings.default_model or demo_model,
     )

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     """whether to serve `/docs`, `/openapi.json` and gRPC's reflection"""
     metrics_port: Annotated[TcpPort | None, Unset("the port of the server")] = None
     """separate port for `/metrics`, on the same address, 0 for any free one"""
-    model_repository: Annotated[Path, Unset("the demo model")] = Field(
+    model_repository: Annotated[Path, Unset("the demo's models")] = Field(
         default_factory=find_repository
     )
     """folder with the files `<model>/<version>/saved_model.pb` or `model.onnx`; the default is
@@ -205,6 +205,7 @@ def read_settings(**overrides: Any) -> Settings:
         )
         raise ConfigurationError(f"settings must be in range: {faults}") from error
     _check_image_pixels(settings)
+    _check_default_model(settings)
     _check_ports(settings)
     return settings
 
@@ -284,6 +285,16 @@ def _check_ports(settings: Settings) -> None:
             raise ConfigurationError(
                 f"{PREFIX}GRPC_PORT must not be {PREFIX}{name}; both are {other}"
             )
+
+
+def _check_default_model(settings: Settings) -> None:
+    """Check that the default model is one of those to serve. No other one is ever loaded."""
+    name = settings.repository.default_model
+    if name and settings.models and name not in settings.models:
+        raise ConfigurationError(
+            f"{PREFIX}REPOSITORY__DEFAULT_MODEL must be one of {PREFIX}MODELS, "
+            f"{', '.join(settings.models)}; it is {name}"
+        )
 
 
 def _check_image_pixels(settings: Settings) -> None:

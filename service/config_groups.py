@@ -177,6 +177,9 @@ class RepositorySettings(_Group):
     """seconds between two scans of the repository's files; 0 for no polling"""
     versions: VersionsText = str(VersionPolicy())
     """versions of each model to serve: `latest`, `latest:2`, `all`, or numbers such as `1,3`"""
+    default_model: Annotated[ModelName | None, Unset("the only one; `aerial` of the demo")] = None
+    """name of the model that answers requests that name none. If it is not in the repository, the
+    log says so at the start, and these requests are refused until it is"""
     model_versions: Annotated[dict[ModelName, VersionsText], Unset("none")] = {}
     """versions of single models to serve, as JSON: `{"groundcover": "1,3"}`"""
     labels: Annotated[dict[ModelName, dict[LabelName, NonNegativeInt]], Unset("none")] = {}

@@ -13,6 +13,8 @@ from service.artifacts import SCHEME, Artifacts
 from service.variables import read_first
 
 DEMO_REPOSITORY = (Path(__file__).parent / "demo" / "models").resolve()
+DEMO_MODEL = "aerial"
+"""Model of the demo repository that answers requests that name none."""
 DEFAULT_PORT = 8000
 SAGEMAKER_PORT = 8080
 SAGEMAKER_FOLDER = Path("/opt/ml/model")
@@ -47,6 +49,18 @@ def find_repository(sagemaker: Path = SAGEMAKER_FOLDER) -> Path:
     if uri and not uri.startswith(SCHEME):
         return Path(uri)
     return sagemaker if sagemaker.is_dir() and any(sagemaker.iterdir()) else DEMO_REPOSITORY
+
+
+def find_demo_model(root: Path) -> str | None:
+    """Return the default model of the demo; None if a repository is another one, or lacks it.
+
+    In the image, other models may be mounted over those of the demo.
+
+    Args:
+        root: folder of the repository.
+    """
+    is_there = root.resolve() == DEMO_REPOSITORY and (root / DEMO_MODEL).is_dir()
+    return DEMO_MODEL if is_there else None
 
 
 def read_storage_uri() -> str:

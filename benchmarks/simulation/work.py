@@ -49,7 +49,7 @@ class PodPolicy:
 
 @lru_cache(1)
 def make_model(cost: BatchCost) -> ServedModel:
-    """Make the demo model, as the engine knows it, with a cost. It computes halos in full."""
+    """Make `groundcover`, as the engine knows it, with a cost. It computes halos in full."""
     manifest = read_manifest(DEMO_REPOSITORY / "groundcover" / "1")
     return ServedModel("groundcover", "1", FakeRuntime(manifest), ContractReport(()), cost)
 

@@ -71,7 +71,7 @@ def main(debug: bool) -> None:
     With the extra `serve`, also:
 
     \b
-    lacuna serve                                      serve the demo model on 127.0.0.1:8000
+    lacuna serve                                      serve the demo on 127.0.0.1:8000
     lacuna segment scene.png --mask m.png -o out.png  segment a file, without a server
     lacuna check models/mine/1                        check that a model keeps the promise
     lacuna bench http://127.0.0.1:8000                measure a running server under load

@@ -174,7 +174,9 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
     help="Without --url: folder of <model>/<version>/saved_model.pb or model.onnx.  "
     "[default: the demo's]",
 )
-@click.option("--model", help="Name of the model, if there are several.")
+@click.option(
+    "--model", help="Name of the model.  [default: the server's default, or the only one]"
+)
 @click.option("--version", help="Version of the model.  [default: the highest]")
 @click.option(
     "--nodata",

@@ -72,7 +72,7 @@ class Question:
         probabilities: whether the result holds probabilities, too.
         brief: whether answers hold only labels. The model's classes are then requested once, not
             with every answer. This is fastest, and right while the classes do not change.
-        model: name; None for the only one.
+        model: name; None for the default one, or the only one.
         version: of the model; None for the one that is served.
         nodata: value of missing pixels in the image's own units, in place of those that the file
             names; "none" for no such value.

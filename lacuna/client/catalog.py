@@ -37,7 +37,7 @@ class Catalog:
         """Find the description of a model that is served.
 
         Args:
-            name: of the model; None for the only one.
+            name: of the model; None for the default one, or the only one.
             version: of the model; None for the highest that is served.
 
         Returns:
@@ -50,16 +50,19 @@ class Catalog:
         return found
 
     def find_name(self, name: str | None, version: str | None = None) -> Steps[str]:
-        """Return the name, or that of the only model if no name is given.
+        """Return the name, or that of the default or only model if no name is given.
 
         Raises:
-            UnknownModelError: if there are several models, or the server does not list them.
+            UnknownModelError: if there are several models and no default, or the server does not
+                list them.
         """
         if name is not None:
             return name
         model = yield from self.find_model(None, version)
         if not model:
-            raise UnknownModelError("model must be named, unless the server serves just one")
+            raise UnknownModelError(
+                "model must be named, unless the server serves just one or has a default"
+            )
         return str(model["name"])
 
 
@@ -70,12 +73,14 @@ def choose_model(
 
     Args:
         models: descriptions, as `GET /v1/models` gives them.
-        name: of the model; None for the only one.
+        name: of the model; None for the default one, or the only one.
         version: of the model, or its label; None for the highest that is served.
 
     Returns:
-        The description; empty if there is none, or several models.
+        The description; empty if there is none, or several models and no default.
     """
+    if name is None:
+        name = next((model["name"] for model in models if model.get("default")), None)
     ready = [
         model
         for model in models

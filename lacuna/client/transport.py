@@ -23,7 +23,7 @@ class Target(TypedDict, total=False):
     """Parameters of a request beside the image.
 
     Attributes:
-        model: name; may be left out if the server has only one.
+        model: name; may be left out if the server has only one, or a default.
         version: of the model; by default the one that is served.
         nodata: value of missing pixels in the image's own units, in place of those that the file
             names; "none" for no such value.

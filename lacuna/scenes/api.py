@@ -62,8 +62,8 @@ def segment_scene(
         api_key: sent to the servers.
         ray: address of a Ray cluster that this machine is a node of, `host:port` or `auto`, which
             needs the extra `ray`; None for none.
-        model_repository: folder of `<model>/<version>/`; None for the demo model.
-        model: name of the model; None for the only one.
+        model_repository: folder of `<model>/<version>/`; None for the demo's.
+        model: name of the model; None for the default one, or the only one.
         version: version of the model; None for the highest.
         nodata: value of missing pixels, in place of those that the file names.
         bands: numbers from 1, or names, of the bands that the model is given.

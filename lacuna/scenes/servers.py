@@ -106,7 +106,7 @@ async def open_runner(
 
     Args:
         urls: of the servers; all must serve the same model.
-        model: name of the model; None for the only one.
+        model: name of the model; None for the default one, or the only one.
         version: version of the model; None for the highest.
         api_key: sent to every server; None for none.
         retry: how long to try again when a server is overloaded or unreachable.

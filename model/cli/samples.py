@@ -12,7 +12,7 @@ from model.cli.loading import load_tensorflow
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def samples(folder: Path) -> None:
-    """Write sample images and masks into FOLDER, of textures held out from the demo."""
+    """Write samples of the demo's models, images and masks, into FOLDER/MODEL."""
     load_tensorflow()
     from model.data.samples import write_samples  # noqa: PLC0415
 

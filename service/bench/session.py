@@ -50,7 +50,7 @@ async def measure_server(
         server: URL of the server.
         workload: images to send. Its number of channels is replaced by the model's.
         profile: how to load the server.
-        model: name of the model; None for the only one.
+        model: name of the model; None for the default one, or the only one.
         tell: called with a description of each step.
 
     Raises:
@@ -74,7 +74,7 @@ async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> 
 
     Args:
         server: URL of the server.
-        name: name of the model; None for the only one.
+        name: name of the model; None for the default one, or the only one.
         timeout_s: how long to wait.
 
     Raises:
@@ -82,13 +82,13 @@ async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> 
     """
     request = encode_request("GET", server, "/v1/models", headers={"Accept": "application/json"})
     response = await send_once(server, request, timeout_s)
-    served = _read_channels(response)
+    served, default = _read_models(response)
     if not served:
         raise UnansweredError(
             f"the server must list a model that is ready; {server.netloc.decode()} does not "
             f"(GET /v1/models: {response.status})"
         )
-    wanted = next(iter(served)) if name is None and len(served) == 1 else name
+    wanted = default if name is None else name
     if wanted is None or wanted not in served:
         raise UnansweredError(
             f"the model must be one of {', '.join(served)}; it is {wanted or 'not named'}"
@@ -151,12 +151,15 @@ async def send_once(server: httpx2.URL, request: bytes, timeout_s: float) -> Raw
         ) from error
 
 
-def _read_channels(response: RawResponse) -> dict[str, int]:
-    """Return the channels of each model that is ready, by its name."""
+def _read_models(response: RawResponse) -> tuple[dict[str, int], str | None]:
+    """Return the channels of each model that is ready, by its name, and the name of the default."""
     if response.status != 200:
-        return {}
+        return {}, None
     try:
         entries: list[dict[str, Any]] = json.loads(response.body)["models"]
-        return {one["name"]: int(one["image"]["channels"]) for one in entries if "image" in one}
-    except (ValueError, TypeError, KeyError):
-        return {}
+        ready = [one for one in entries if "image" in one]
+        channels = {one["name"]: int(one["image"]["channels"]) for one in ready}
+        defaults = (one["name"] for one in entries if one.get("default"))
+        return channels, next(defaults, next(iter(channels)) if len(channels) == 1 else None)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}, None

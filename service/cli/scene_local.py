@@ -17,8 +17,8 @@ async def open_runner(
     """Load a model, and yield what runs it on windows.
 
     Args:
-        model_repository: folder of `<model>/<version>/`; None for the demo model.
-        model: name of the model; None for the only one.
+        model_repository: folder of `<model>/<version>/`; None for the demo's.
+        model: name of the model; None for the default one, or the only one.
         version: version of the model; None for the highest.
 
     Raises:

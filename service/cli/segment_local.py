@@ -20,7 +20,7 @@ async def open_models(
     """Load models, and yield a function that segments an image with them.
 
     Args:
-        model_repository: folder of `<model>/<version>/`; None for the demo model.
+        model_repository: folder of `<model>/<version>/`; None for the demo's.
         parameters: those of a request; None counts as missing.
         probabilities: True to compute probabilities too.
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--model-repository",
     type=click.Path(path_type=Path),
-    help="Folder of <model>/<version>/saved_model.pb or model.onnx.  [default: the demo model's]",
+    help="Folder of <model>/<version>/saved_model.pb or model.onnx.  [default: the demo's]",
 )
 @click.option("--models", help="Names of the models to serve, separated by commas.  [default: all]")
 @click.option(

@@ -28,7 +28,7 @@ async def open_models(
 
     Args:
         options: the cluster, and the workers on it.
-        model_repository: folder of `<model>/<version>/` on this machine; None for the demo model.
+        model_repository: folder of `<model>/<version>/` on this machine; None for the demo's.
         parameters: those of a request; None counts as missing.
         probabilities: True to compute probabilities too.
 

@@ -10,6 +10,7 @@ from service.cluster.pool import ClusterError
 from service.core.versions import is_model_name
 from service.engine.lifecycle.layout import explain_model, explain_repository, explain_version
 from service.engine.lifecycle.scan import find_models, find_versions, locate_version
+from service.platforms import find_demo_model
 
 MAX_BYTES = 2 << 30
 """Largest model in bytes. The driver and every node hold its files in memory until it is loaded."""
@@ -50,7 +51,7 @@ def read_model_files(
 
     Args:
         root: folder of the repository.
-        model: name of the model; None for the only one.
+        model: name of the model; None for the only one, or the demo's default.
         version: version of the model; None for the highest.
         most_bytes: largest model.
 
@@ -64,7 +65,7 @@ def read_model_files(
     fault = explain_repository(root)
     if fault:
         raise InvalidGraphError(fault)
-    name = model or _find_only(root)
+    name = model or find_demo_model(root) or _find_only(root)
     if not is_model_name(name) or explain_model(root, name):
         raise UnknownModelError(
             f"a model must be in the repository; {name} is not, but {', '.join(find_models(root))}"

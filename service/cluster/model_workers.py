@@ -40,8 +40,8 @@ async def open_workers(
 
     Args:
         options: the cluster, and the workers on it.
-        model_repository: folder of `<model>/<version>/` on this machine; None for the demo model.
-        model: name of the model; None for the only one.
+        model_repository: folder of `<model>/<version>/` on this machine; None for the demo's.
+        model: name of the model; None for the default one, or the only one.
         version: version of the model; None for the highest.
 
     Raises:

@@ -16,7 +16,7 @@ from service.engine.memory import (
 )
 
 _BASE_BYTES = 800_000_000
-"""Memory of a server with the demo model after the warm-up, while no call runs."""
+"""Memory of a server with `groundcover` after the warm-up, while no call runs."""
 
 _PIXEL_BYTES = 730
 """Memory of a running call per pixel of its window, for the demo."""

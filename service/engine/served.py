@@ -31,7 +31,7 @@ SPLIT_PIXELS = 300_000
 small images would wait a third longer."""
 
 UNCALIBRATED = BatchCost(call_s=3e-4, pixel_s=5e-7, halo_s=2e-7, strips_s=(2e-3, 6e-7))
-"""Cost of the demo model on one core of a machine of 2024, used until a model is calibrated."""
+"""Cost of `groundcover` on one core of a machine of 2024, used until a model is calibrated."""
 
 
 @dataclass(frozen=True, eq=False)

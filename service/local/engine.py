@@ -37,14 +37,14 @@ class LocalEngine(NamedTuple):
 async def open_engine(
     model_repository: Path | None, model: str | None, cores: int | None = None
 ) -> AsyncIterator[LocalEngine]:
-    """Load a model, or all if none is named, and yield what runs them.
+    """Load a model and yield what runs it; all models, if none is named and there is no default.
 
     Nothing is warmed up. What the contract check found is kept in the server's cache, so that it
     runs once for each model.
 
     Args:
-        model_repository: folder of `<model>/<version>/`; None for the demo model.
-        model: name of the model that will be used; None for the only one.
+        model_repository: folder of `<model>/<version>/`; None for the demo's.
+        model: name of the model that will be used; None for the only one, or the demo's default.
         cores: cores to use; None for all.
 
     Raises:
@@ -54,15 +54,19 @@ async def open_engine(
     from service.engine.lifecycle.repository import ModelRepository  # noqa: PLC0415
     from service.engine.segmenter import EnginePolicy, Segmenter  # noqa: PLC0415
     from service.engine.thread_allocation import allocate_threads, count_cores  # noqa: PLC0415
-    from service.platforms import DEMO_REPOSITORY  # noqa: PLC0415 (all of these need the extra)
+    from service.platforms import (  # noqa: PLC0415 (all of these need the extra)
+        DEMO_REPOSITORY,
+        find_demo_model,
+    )
 
     root = model_repository or DEMO_REPOSITORY
     _check_layout(root, model)
+    named = find_demo_model(root) if model is None else model
     allocation = allocate_threads(None, None, cores or count_cores())
     repository = ModelRepository(
         root,
         lambda folder: load_model(folder, allocation),
-        names=(model,) if model is not None and is_model_name(model) else (),
+        names=(named,) if named is not None and is_model_name(named) else (),
         store=CalibrationStore(_find_folder(), allocation),
     )
     segmenter = Segmenter(EnginePolicy(allocation.workers))

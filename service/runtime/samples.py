@@ -1,7 +1,7 @@
 """A model's own samples: images in `assets.extra/samples` of its folder.
 
-An image `NAME.png` may have a mask `NAME-mask.png`; every format that is read will do. The demo
-model's are those that the page shows.
+An image `NAME.png` may have a mask `NAME-mask.png`; every format that is read will do. Those of
+the demo's models are the ones that the page shows.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def read_samples(folder: Path, manifest: Manifest) -> list[Sample]:
 
 def _find_folder(folder: Path) -> Path:
     own = folder / _FOLDER
-    is_demo = (_DEMO / "models") in folder.resolve().parents
-    return _DEMO / "samples" if is_demo and not own.is_dir() else own
+    version = folder.resolve()
+    is_demo = (_DEMO / "models") in version.parents
+    return _DEMO / "samples" / version.parent.name if is_demo and not own.is_dir() else own
 
 
 def _read_all(folder: Path, manifest: Manifest) -> Iterator[Sample]:

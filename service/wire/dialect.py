@@ -24,7 +24,7 @@ class ModelTarget(NamedTuple):
     """Model that a request names.
 
     Attributes:
-        name: name of the model; None for the only one.
+        name: name of the model; None for the default one, or the only one.
         version: version of the model; None for the version of `label`, or for the highest version
             in service if there is no label.
         label: label of the version; None for none.

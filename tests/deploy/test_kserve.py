@@ -197,7 +197,7 @@ def read_addresses(process):
     return found
 
 
-SAMPLE = DEMO_REPOSITORY.parent / "samples" / "clouds.png"
+SAMPLE = DEMO_REPOSITORY.parent / "samples" / "groundcover" / "clouds.png"
 PIXELS = np.asarray(Image.open(SAMPLE).convert("RGB"))[:37, :53]
 VALID = np.asarray(Image.open(SAMPLE.with_name("clouds-mask.png")).convert("L"))[:37, :53] > 0
 

@@ -1,4 +1,4 @@
-"""What docs/client.md shows is run, on a server of the demo model."""
+"""What docs/client.md shows is run, on a server of the demo's default model."""
 
 import json
 import re
@@ -24,7 +24,7 @@ LACUNA = [sys.executable, "-c", "from lacuna.cli import main; main()"]
 
 @pytest.fixture(scope="module")
 def address():
-    with serve_live(load_demo()) as address:
+    with serve_live(load_demo("aerial")) as address:
         yield address
 
 
@@ -53,7 +53,7 @@ def run_shell(number, address, folder):
 def test_the_first_lines_segment_and_save(address, folder):
     assert "Area(pixels=" in run_python(0, address, folder)
     with Image.open(folder / "overlay.png") as overlay, Image.open(folder / "labels.png") as labels:
-        assert overlay.size == labels.size == (448, 320)
+        assert overlay.size == labels.size == (512, 512)
 
 
 def test_an_array_of_xarray_leads_to_one(address, folder):
@@ -70,7 +70,7 @@ def test_many_images_are_mapped(address, folder):
 
 
 def test_an_event_loop_asks_the_same(address, folder):
-    assert run_python(3, address, folder) == "(288, 512)\n"
+    assert run_python(3, address, folder) == "(512, 512)\n"
 
 
 def test_errors_are_caught_by_what_can_be_done(address, folder):
@@ -89,14 +89,14 @@ def test_the_command_line_segments_a_folder(address, folder):
 def test_the_command_line_tries_a_protocol(address, folder):
     run_shell(1, address, folder)
 
-    assert json.loads((folder / "swath.json").read_text())["model"]["name"] == "groundcover"
+    assert json.loads((folder / "swath.json").read_text())["model"]["name"] == "aerial"
 
 
 def test_curl_gets_a_picture(address, folder):
     run_shell(2, address, folder)
 
     with Image.open(folder / "curl.png") as labels:
-        assert labels.size == (448, 320)
+        assert labels.size == (512, 512)
 
 
 def test_every_example_is_run():

@@ -25,7 +25,7 @@ CODES = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*) \|$", TEXT, re.MULTILINE))
 
 def test_the_example_segments_a_sample_with_a_stock_client(tmp_path):
     (tmp_path / "service").symlink_to(ROOT / "service")
-    services = make_services(load_demo())
+    services = make_services(load_demo("aerial"))
     with serve_rpc(services) as address:
         # In a process of its own, because Triton's client brings its own messages.
         result = subprocess.run(
@@ -37,14 +37,14 @@ def test_the_example_segments_a_sample_with_a_stock_client(tmp_path):
         )
 
     assert result.returncode == 0, result.stderr
-    assert result.stdout == "(1, 320, 448)\n"
+    assert result.stdout == "(1, 512, 512)\n"
 
 
 @pytest.mark.slow
 def test_the_example_of_tensorflow_serving_segments_a_sample(tmp_path):
     (tmp_path / "service").symlink_to(ROOT / "service")
     load_images = PYTHON[: PYTHON.index("tensors = ")].replace("import tritonclient.grpc", "#")
-    services = make_services(load_demo())
+    services = make_services(load_demo("aerial"))
     with serve_rpc(services) as address:
         result = subprocess.run(
             [sys.executable, "-c", load_images + TENSORFLOW.replace("127.0.0.1:8001", address)],
@@ -56,7 +56,7 @@ def test_the_example_of_tensorflow_serving_segments_a_sample(tmp_path):
         )
 
     assert result.returncode == 0, result.stderr
-    assert result.stdout == "(1, 320, 448)\n"
+    assert result.stdout == "(1, 512, 512)\n"
 
 
 @pytest.mark.parametrize("kind", STATUSES, ids=lambda kind: kind.code)

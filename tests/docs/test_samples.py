@@ -48,7 +48,7 @@ SAMPLES = [
 def load_colours(_):
     """Load a fake model of three channels, as the demo's samples have."""
     changed = {
-        "name": "groundcover",
+        "name": "aerial",
         "image": FAKE_MANIFEST.image.model_copy(update={"channels": 3}),
     }
     return FakeRuntime(FAKE_MANIFEST.model_copy(update=changed))
@@ -56,7 +56,7 @@ def load_colours(_):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    folder = make_repository_folder(tmp_path_factory.mktemp("models"), "groundcover/1")
+    folder = make_repository_folder(tmp_path_factory.mktemp("models"), "aerial/1")
     with serve_live(load_repository(folder, load_colours)) as address:
         yield address
 
@@ -71,7 +71,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def given():
     """Names that a page about a protocol takes as given: pixels and their validity."""
-    with Image.open(ROOT / "service/demo/samples/clouds.png") as image:
+    with Image.open(ROOT / "service/demo/samples/aerial/clouds.png") as image:
         pixels = np.asarray(image.crop((0, 0, 64, 48)))
     return {"pixels": pixels, "valid": pixels[..., 0] > 100}
 
@@ -98,7 +98,7 @@ def test_a_picture_of_the_first_page_has_the_size_of_its_image(address, folder):
     subprocess.run(shlex.split(command.replace("127.0.0.1:8000", address)), check=True)
 
     with Image.open(folder / "labels.png") as labels:
-        assert labels.size == (448, 320)
+        assert labels.size == (512, 512)
 
 
 @pytest.mark.parametrize("page", OF_OTHERS)

@@ -108,7 +108,7 @@ def test_the_sizes_of_files_are_those_of_the_samples(tmp_path):
     sizes = {"PNG": 0, "JPEG": 0}
     pixels = 0
     for name in ("clouds", "dead_pixels", "stripes", "swath"):
-        image = Image.open(ROOT / f"service/demo/samples/{name}.png").convert("RGB")
+        image = Image.open(ROOT / f"service/demo/samples/groundcover/{name}.png").convert("RGB")
         pixels += image.width * image.height
         for kind in sizes:
             path = tmp_path / f"image.{kind}"

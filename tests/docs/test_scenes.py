@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
     )
     with rasterio.open(bands, "r+") as file:
         file.descriptions = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2")
-    with serve_live(load_demo()) as address, chdir(folder):
+    with serve_live(load_demo("aerial")) as address, chdir(folder):
         for line in SHELL:
             program, *rest = shlex.split(line.replace("127.0.0.1:8000", address))
             assert program == "lacuna"
@@ -68,9 +68,9 @@ def test_the_labels_lie_on_the_scene(folder):
         )
         assert (labels.block_shapes, labels.nodata) == ([(96, 128)], 255) or labels.profile["tiled"]
         assert labels.colormap(1)[255][3] == 0
-        assert labels.tags()["LACUNA_MODEL"] == "groundcover"
+        assert labels.tags()["LACUNA_MODEL"] == "aerial"
     names = (folder / "labels.tif.aux.xml").read_text()
-    assert "<Category>grass</Category>" in names
+    assert "<Category>vegetation</Category>" in names
 
 
 def test_missing_pixels_are_those_that_are_said_to_be(folder):
@@ -122,4 +122,4 @@ def test_the_python_lines_print_areas(folder):
     )
 
     assert result.returncode == 0, result.stderr
-    assert re.match(r"\d+ valid pixels\ngrass: \d+%\n", result.stdout)
+    assert re.match(r"\d+ valid pixels\nbuilding: \d+%\n", result.stdout)

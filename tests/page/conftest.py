@@ -51,8 +51,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server of the shipped model."""
-    with run_server(tmp_path_factory.mktemp("demo"), "--demo") as server:
+    """A server of one shipped model."""
+    with run_server(tmp_path_factory.mktemp("demo"), "--demo", "groundcover") as server:
         yield server
 
 

@@ -54,14 +54,15 @@ def main() -> None:
     """Serve until killed; the address is the first line that is printed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--demo", action="store_true")
+    parser.add_argument("--demo", nargs="+", help="models of the demo; a fake one if missing")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--image-pixels", type=int, default=ImageLimits.image_pixels)
     parser.add_argument("--keys", type=Path)
     parser.add_argument("--trusted", nargs="*", default=[])
     given = parser.parse_args()
     if given.demo:
-        repository = ModelRepository(DEMO_REPOSITORY, _load_demo)
+        policy = RepositoryPolicy(default_model=given.demo[0])
+        repository = ModelRepository(DEMO_REPOSITORY, _load_demo, given.demo, policy=policy)
     else:
         root = given.folder / "models"
         if not root.exists():

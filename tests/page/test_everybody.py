@@ -44,7 +44,7 @@ def test_everything_can_be_done_by_keyboard_alone(visit, server):
     before = visit.read_missing()
     for key in ("Home", " ", "Shift+ArrowRight", "Shift+ArrowDown", "ArrowDown", " "):
         keys.press(key)
-    # From the middle, 224 and 160, where the sample is valid: 11 by 12 pixels.
+    # From the middle, 256 and 256, where the sample is valid: 11 by 12 pixels.
     assert visit.read_missing() - before == 11 * 12
     keys.press("Control+z")
     assert visit.read_missing() == before

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from lacuna.raster import rle
 from service.web.routes.page import SAMPLES, STATIC
+from tests.page.driving import run_server
 
 SMALL = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 ANSWER = json.loads((STATIC / "showcase.json").read_text())
@@ -52,9 +53,11 @@ def test_the_divider_uncovers_the_image_or_its_labels(visit):
 
 
 @pytest.mark.slow
-def test_the_sample_is_labelled_as_the_demo_labels_it(demo):
-    image, mask = (SAMPLES / f"clouds{end}.png" for end in ("", "-mask"))
-    theirs = demo.summarize(image.read_bytes(), mask.read_bytes(), model="groundcover")
+def test_the_sample_is_labelled_as_its_model_labels_it(tmp_path):
+    name = ANSWER["model"]["name"]
+    image, mask = (SAMPLES / name / f"clouds{end}.png" for end in ("", "-mask"))
+    with run_server(tmp_path, "--demo", name) as demo:
+        theirs = demo.summarize(image.read_bytes(), mask.read_bytes(), model=name)
 
     assert theirs["size"] == ANSWER["size"]
     assert theirs["valid"] == ANSWER["valid"]

@@ -208,7 +208,7 @@ def test_a_sample_comes_with_its_mask(visit):
     visit.page.click("#first-samples .sample >> nth=0")
 
     expect(visit.page.locator("#image-name")).to_have_text("clouds.png")
-    expect(visit.page.locator("#missing")).to_have_text("50,176 px · 35.0 %")
+    expect(visit.page.locator("#missing")).to_have_text("91,751 px · 35.0 %")
 
 
 def test_a_sample_that_is_still_being_opened_is_the_one_that_is_segmented(visit, server):
@@ -225,7 +225,8 @@ def test_a_sample_that_is_still_being_opened_is_the_one_that_is_segmented(visit,
     expect(visit.page.locator("#image-name")).to_have_text("clouds.png")
     labels = np.load(io.BytesIO(visit.download("npy")))
     image, mask = (
-        httpx2.get(f"{server.url}/samples/{name}.png").content for name in ("clouds", "clouds-mask")
+        httpx2.get(f"{server.url}/samples/aerial/{name}.png").content
+        for name in ("clouds", "clouds-mask")
     )
     assert np.array_equal(labels, server.segment(image, mask))
 

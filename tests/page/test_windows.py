@@ -107,7 +107,7 @@ def test_the_labels_are_those_of_one_request_bit_for_bit(small, server):
 
 @pytest.mark.slow
 def test_the_labels_of_a_real_model_are_those_of_one_request(context, demo, tmp_path):
-    with run_server(tmp_path, "--demo", "--image-pixels", str(300 * 300)) as server:
+    with run_server(tmp_path, "--demo", "groundcover", "--image-pixels", str(300 * 300)) as server:
         visit = Visit(context.new_page(), server.url).open()
         visit.choose(IMAGE)
         visit.choose_mask(MASK)

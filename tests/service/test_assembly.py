@@ -14,6 +14,7 @@ from service.assembly import (
     warn_of_open_access,
 )
 from service.config import list_variables, read_settings
+from service.platforms import DEMO_REPOSITORY
 from service.runtime.fake import FakeRuntime
 from service.web.access import check_access
 from service.web.app import make_app
@@ -130,6 +131,27 @@ def test_each_model_has_its_limit_of_pixels_and_names_that_no_model_has_do_nothi
     assert services.exchange.find_limits("fake").most_pixels == 1000
     assert services.exchange.find_limits("other").most_pixels == 4096 * 4096
     assert [status.name for status in services.repository.statuses] == ["fake"]
+
+
+@pytest.mark.parametrize(
+    ("models", "default", "expected"),
+    [
+        (None, None, "aerial"),
+        (None, "groundcover", "groundcover"),
+        ("groundcover", None, "groundcover"),
+    ],
+)
+def test_the_demo_has_a_default_unless_a_setting_names_another(
+    monkeypatch, models, default, expected
+):
+    monkeypatch.setenv("LACUNA_MODEL_REPOSITORY", str(DEMO_REPOSITORY))
+    for name, value in (("MODELS", models), ("REPOSITORY__DEFAULT_MODEL", default)):
+        if value is not None:
+            monkeypatch.setenv(f"LACUNA_{name}", value)
+    services = make_services(read_settings())
+    services.exchange.pipeline.segmenter.close()
+
+    assert services.repository.default_model == expected
 
 
 @pytest.mark.parametrize("place", ["missing", "file"])

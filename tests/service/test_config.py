@@ -13,8 +13,10 @@ from service.core.versions import VersionPolicy
 from service.engine.lifecycle.repository import RepositoryPolicy
 from service.listening.body_limits import BodyLimits
 from service.platforms import (
+    DEMO_MODEL,
     DEMO_REPOSITORY,
     find_artifacts,
+    find_demo_model,
     find_port,
     find_repository,
     read_vertex_routes,
@@ -332,6 +334,32 @@ def test_a_platforms_port_that_is_none_stops_the_start(monkeypatch, text):
 
     with pytest.raises(ConfigurationError, match="AIP_HTTP_PORT must be a port"):
         read_settings()
+
+
+def test_a_default_model_that_is_not_to_be_served_stops_the_start(monkeypatch):
+    monkeypatch.setenv("LACUNA_REPOSITORY__DEFAULT_MODEL", "c")
+    monkeypatch.setenv("LACUNA_MODELS", "a,b")
+
+    rule = "LACUNA_REPOSITORY__DEFAULT_MODEL must be one of LACUNA_MODELS, a, b; it is c"
+    with pytest.raises(ConfigurationError, match=rule):
+        read_settings()
+    monkeypatch.setenv("LACUNA_MODELS", "a,c")
+    assert read_settings().repository.default_model == "c"
+
+
+@pytest.mark.parametrize("name", ["../m", "", "a b"])
+def test_a_default_model_that_no_model_can_be_called_stops_the_start(monkeypatch, name):
+    monkeypatch.setenv("LACUNA_REPOSITORY__DEFAULT_MODEL", name)
+
+    with pytest.raises(ConfigurationError, match="REPOSITORY__DEFAULT_MODEL: a name must have"):
+        read_settings()
+
+
+def test_the_default_of_the_demo_is_that_of_no_other_repository(tmp_path):
+    (tmp_path / DEMO_MODEL).mkdir()
+
+    assert find_demo_model(DEMO_REPOSITORY) == DEMO_MODEL
+    assert find_demo_model(tmp_path) is None
 
 
 def test_on_sagemaker_port_and_folder_are_sagemakers(tmp_path):

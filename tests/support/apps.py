@@ -57,11 +57,10 @@ def load_repository(
     return repository
 
 
-def load_demo() -> ModelRepository:
-    """Load the demo model, which one test of a run checks for all."""
-    return load_repository(
-        DEMO_REPOSITORY, load_saved_model, store=CalibrationStore(find_cache_folder())
-    )
+def load_demo(name: str = "groundcover") -> ModelRepository:
+    """Load one model of the demo, which one test of a run checks for all."""
+    store = CalibrationStore(find_cache_folder())
+    return load_repository(DEMO_REPOSITORY, load_saved_model, (name,), store)
 
 
 def make_services(

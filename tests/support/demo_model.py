@@ -1,4 +1,4 @@
-"""Copies of the demo model, for tests that change its files."""
+"""Copies of the demo's model `groundcover`, for tests that change its files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEMO = DEMO_REPOSITORY / "groundcover" / "1"
 
 
 def copy_demo(folder: Path) -> Path:
-    """Copy the demo model into a repository, and return the folder of its version."""
+    """Copy the model into a repository, and return the folder of its version."""
     return Path(shutil.copytree(DEMO, folder / "groundcover" / "1"))
 
 

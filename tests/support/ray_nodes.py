@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 _STORE_BYTES = 256 << 20
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    # One of the demo's models is enough for a server on the cluster.
+    "LACUNA_MODELS": "groundcover",
     # The machine may be busy.
     "RAY_raylet_start_wait_time_s": "180",
 }

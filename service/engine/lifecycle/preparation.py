@@ -43,7 +43,7 @@ class Preparation:
     Attributes:
         root: Folder of the repository.
         load: Function that loads a runtime from `<root>/<model>/<version>`.
-        warmup: Extent of the warm-up; None for none. Calls then have the demo model's cost.
+        warmup: Extent of the warm-up; None for none. Calls then have `groundcover`'s cost.
         store: Store of earlier calibrations.
         is_only: True if one model is served; see `find_version_folders`.
         memory: Memory of the process, some of which is reserved for calls.

@@ -68,6 +68,7 @@ class RepositoryPolicy:
             cancelled.
         precision: Precision of the models.
         model_precisions: Precision of single models, by name.
+        default_model: Name of the model of requests that name none; None for the only one.
     """
 
     poll_s: float = 10.0
@@ -78,6 +79,7 @@ class RepositoryPolicy:
     drain_s: float = 30.0
     precision: PrecisionSetting = "float32"
     model_precisions: Mapping[str, PrecisionSetting] = field(default_factory=dict)
+    default_model: str | None = None
 
     def choose_precision(self, name: str) -> PrecisionSetting:
         """Return the precision that is wanted for a model."""
@@ -100,7 +102,7 @@ class ModelRepository:
         load: Function that loads a runtime from `<root>/<model>/<version>`.
         names: Names of the models to serve; all in the folder if empty. If there is one name, the
             folder may be that of the model, or of its version 1.
-        warmup: Extent of the warm-up; None for none. Calls then have the demo model's cost.
+        warmup: Extent of the warm-up; None for none. Calls then have `groundcover`'s cost.
         policy: Settings of the repository.
         store: Store of earlier calibrations; None to store nothing.
         memory: Memory of the process, some of which is reserved for calls; None for all that the
@@ -156,6 +158,17 @@ class ModelRepository:
         ]
 
     @property
+    def default_model(self) -> str | None:
+        """Name of the model of requests that name none; None if there is none."""
+        if self.policy.default_model is not None:
+            is_known = self.policy.default_model in self._versions
+            return self.policy.default_model if is_known else None
+        # A new model must not make a name necessary before it serves.
+        names = [name for name, versions in self._versions.items() if versions.is_required]
+        names = names or list(self._versions)
+        return names[0] if len(names) == 1 else None
+
+    @property
     def is_ready(self) -> bool:
         """True if the initial load is done, and all required models serve; False without any."""
         required = [versions for versions in self._versions.values() if versions.is_required]
@@ -174,14 +187,14 @@ class ModelRepository:
         """Return the model that a request names.
 
         Args:
-            name: Name of the model; may be None if only one model is served.
+            name: Name of the model; None for the default one, or the only one.
             version: Requested version; without version and label, the highest that serves.
             label: `latest`, `stable` or a label of the settings.
 
         Raises:
-            MalformedRequestError: if the name is missing and there are several models, or if both
-                version and label are given.
-            UnknownModelError: if there is no such model.
+            MalformedRequestError: if the name is missing, and there are several models and no
+                default, or if both version and label are given.
+            UnknownModelError: if there is no such model, or the default is not served.
             UnknownVersionError: if the model has no such version or label.
             NotReadyError: if the model is not ready, or failed to load.
         """
@@ -277,18 +290,19 @@ class ModelRepository:
                     f"the model must be one that is served: {known}; not {name:.100}"
                 )
             return self._versions[name]
-        # A new model must not make a name necessary before it serves.
-        all_versions = list(self._versions.values())
-        all_versions = [
-            versions for versions in all_versions if versions.is_required
-        ] or all_versions
-        if len(all_versions) > 1:
-            raise MalformedRequestError(
-                f"a request must name a model if several are served; it names none of {known}"
-            )
-        if not all_versions:
+        default = self.default_model
+        if default is not None:
+            return self._versions[default]
+        if not self._versions:
             raise NotReadyError("a model must be served; there is none")
-        return all_versions[0]
+        if self.policy.default_model is not None:
+            raise UnknownModelError(
+                "a request must name a model if LACUNA_REPOSITORY__DEFAULT_MODEL is not served; it "
+                f"names none of {known}, and the default is {self.policy.default_model}"
+            )
+        raise MalformedRequestError(
+            f"a request must name a model if several are served; it names none of {known}"
+        )
 
     async def _refresh(self, *, take_as_is: bool) -> None:
         async with self._lock:
@@ -347,6 +361,9 @@ class ModelRepository:
             if not self._versions:
                 reason = explain_repository(self._root)
                 log.error("no models found", extra=fields | {"reason": reason})
+            default = self.policy.default_model
+            if default is not None and default not in self._versions:
+                log.warning("the default model is not there", extra=fields | {"model": default})
             for reason in [] if self._names else list_ignored(self._root):
                 log.warning("ignored in the repository", extra=fields | {"reason": reason})
         except OSError:

@@ -109,6 +109,7 @@ class ModelDescription(TypedDict):
         version: Version of the model; empty if it has none.
         state: State of the version.
         reason: Why it failed, waits, or does not serve its current files; empty otherwise.
+        default: Whether requests that name no model are for this one.
         labels: Labels of the version.
         limits: Limits of a request.
         description: Description for people.
@@ -127,6 +128,7 @@ class ModelDescription(TypedDict):
     version: str
     state: ModelState
     reason: str
+    default: bool
     labels: list[str]
     limits: RequestLimits
     description: NotRequired[str]
@@ -160,6 +162,7 @@ _EXAMPLE = {
             "version": "1",
             "state": "ready",
             "reason": "",
+            "default": True,
             "labels": ["latest", "stable"],
             "limits": {"image_pixels": 16777216, "body_bytes": 234881024},
             "description": "Grass, gravel and brick.",

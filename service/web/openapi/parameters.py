@@ -12,7 +12,10 @@ from lacuna.raster.bands import Alpha
 from service.web.openapi.operations import Object, describe_parameter
 from service.web.openapi.schemas import list_members
 
-ModelName = Annotated[str, Field(description="Name of the model; optional if there is only one.")]
+ModelName = Annotated[
+    str,
+    Field(description="Name of the model; by default the server's default model, or the only one."),
+]
 Version = Annotated[str, Field(description="Version of the model; by default the one in service.")]
 NoDataValue = TypeAliasType("NoDataValue", float | Literal["none", "nan"])
 NoData = Annotated[

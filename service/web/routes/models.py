@@ -33,20 +33,26 @@ def make_router(services: AppServices) -> APIRouter:
                 "image_pixels": services.exchange.find_limits(status.name).most_pixels,
                 "body_bytes": services.exchange.body_bytes,
             }
-            described.append(_describe(status, labels, limits, model))
+            is_default = status.name == repository.default_model
+            described.append(_describe(status, is_default, labels, limits, model))
         return JSONResponse({"models": described})
 
     return router
 
 
 def _describe(
-    status: ModelStatus, labels: list[str], limits: dict[str, int], model: ServedModel | None
+    status: ModelStatus,
+    is_default: bool,
+    labels: list[str],
+    limits: dict[str, int],
+    model: ServedModel | None,
 ) -> dict[str, Any]:
     description: dict[str, Any] = {
         "name": status.name,
         "version": status.version,
         "state": status.state,
         "reason": status.reason,
+        "default": is_default,
         "labels": labels,
         "limits": limits,
     }

@@ -1,7 +1,8 @@
-"""The page at `/`, its scripts and styles, and the demo's samples."""
+"""The page at `/`, its scripts and styles, and the samples of the demo's models."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -37,6 +38,12 @@ def _find_root(request: Request) -> str:
     return f"{root_path}/" if root_path else ""
 
 
+def _list_samples(files: Mapping[str, StaticFile]) -> list[str]:
+    """List the samples among the files of a folder: images that have a mask."""
+    stems = sorted(Path(name).stem for name in files)
+    return [stem for stem in stems if f"{stem}-mask.png" in files]
+
+
 def make_router(services: AppServices) -> APIRouter:
     """Make the routes of the page.
 
@@ -44,16 +51,14 @@ def make_router(services: AppServices) -> APIRouter:
         services: objects that the routes work with.
     """
     router = APIRouter()
-    static, samples = read_folder(STATIC), read_folder(SAMPLES)
+    static = read_folder(STATIC)
+    samples = {path.name: read_folder(path) for path in sorted(SAMPLES.glob("[!.]*"))}
     page = static["index.html"]
     page = StaticFile.make(_fill_in(page.content), page.media_type)
     static["index.html"] = _root_page(page, "../")
     about = {
-        "samples": sorted(
-            name.removesuffix(".png")
-            for name in samples
-            if f"{Path(name).stem}-mask.png" in samples
-        ),
+        # Those of the first model are shown for models that have none.
+        "samples": {model: _list_samples(files) for model, files in samples.items()},
         "docs": services.operator_routes.docs,
         "metrics": services.operator_routes.metrics,
     }
@@ -68,11 +73,12 @@ def make_router(services: AppServices) -> APIRouter:
         return send_file(request, find_file(static, request))
 
     async def show_sample(request: Request) -> Response:
-        return send_file(request, find_file(samples, request))
+        files = samples.get(request.path_params["model"], {})
+        return send_file(request, find_file(files, request))
 
     # Plain routes: the OpenAPI document does not list them.
     router.add_route("/", show_page)
     router.add_route("/static/about.json", show_about)
     router.add_route("/static/{name}", show_static)
-    router.add_route("/samples/{name}", show_sample)
+    router.add_route("/samples/{model}/{name}", show_sample)
     return router

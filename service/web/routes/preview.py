@@ -89,7 +89,7 @@ async def _draw(
 
 
 def _find_manifest(repository: ModelRepository, target: ModelTarget) -> Manifest | None:
-    """Return the manifest of the model; None if it is not ready, or not named and not the only one.
+    """Return the manifest of the model; None if it is not ready, or not named without a default.
 
     Raises:
         RequestError: if there is no model of the requested name and version.

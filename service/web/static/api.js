@@ -9,6 +9,7 @@ import { send } from "./transfer.js";
  * @property {string} version
  * @property {string} state
  * @property {string} reason reason why the model is not ready
+ * @property {boolean} default true if requests that name no model are for this one
  * @property {string} [description]
  * @property {{channels: number, dtype: string, statistics?: {low: number, high: number}[]}} [image]
  * @property {Class[]} [classes]
@@ -159,13 +160,20 @@ export async function getProgress(id, signal) {
   return (await ask(`v1/progress/${id}`, { signal })).json();
 }
 
+/**
+ * @typedef {object} About features of the server
+ * @property {Record<string, string[]>} samples their names, by the model that they belong to
+ * @property {boolean} docs
+ * @property {boolean} metrics
+ */
+
 /** @returns {Promise<Model[]>} */
 export async function listModels() {
   const response = await ask("v1/models");
   return (await response.json()).models;
 }
 
-/** @returns {Promise<{samples: string[], docs: boolean, metrics: boolean}>} the server's features */
+/** @returns {Promise<About>} */
 export async function getAbout() {
   return (await ask("static/about.json")).json();
 }

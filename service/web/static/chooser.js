@@ -27,7 +27,8 @@ export class Chooser {
 
   async load() {
     this.models = await listModels();
-    fill(this.modelSelect, [...new Set(this.models.map(({ name }) => name))]
+    const inOrder = [...this.models.filter((model) => model.default), ...this.models];
+    fill(this.modelSelect, [...new Set(inOrder.map(({ name }) => name))]
       .map((name) => [name, name]));
     this.#fillVersions();
   }

@@ -4,7 +4,7 @@
  * @typedef {object} Asked
  * @property {string} name of the image's file
  * @property {string} mask name of the mask's file; empty for none
- * @property {boolean} isSample true if the server has both files among its samples
+ * @property {string} sampleOf model among whose samples the server has both files; empty for none
  * @property {string} model
  * @property {string} version
  * @property {string} nodata

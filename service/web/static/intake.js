@@ -11,13 +11,38 @@ import { pairFiles } from "./pairs.js";
  *   edit runs work that changes the picture or its mask, and shows its error
  */
 export function setUpIntake(session, { batch, edit }) {
-  /** @param {Blob} image @param {string} name @param {Blob} [mask] @param {boolean} [isSample] */
-  const take = async (image, name, mask, isSample) => {
-    const isOpen = await session.openPicture(image, name, isSample);
+  /** @param {Blob} image @param {string} name @param {Blob} [mask] @param {string} [sampleOf] */
+  const take = async (image, name, mask, sampleOf) => {
+    const isOpen = await session.openPicture(image, name, sampleOf);
     if (isOpen && mask) await session.openMask(mask, true);
   };
-  /** @type {Map<string, () => Promise<void>>} */
-  const openers = new Map();
+  /** Names of samples, by model. @type {Record<string, string[]>} */
+  let offered = {};
+  /** Model whose samples are shown. */
+  let shown = "";
+  /** A model without samples of its own is shown with those of the first one. */
+  const findOwner = () => {
+    const { model } = session.target;
+    return model in offered ? model : Object.keys(offered)[0] ?? "";
+  };
+  /** @param {string} owner @param {string} name @param {Blob} image */
+  const takeSample = async (owner, name, image) =>
+    take(image, `${name}.png`, await getFile(`samples/${owner}/${name}-mask.png`), owner);
+  const showSamples = async () => {
+    const owner = findOwner();
+    if (owner === shown) return;
+    const samples = await Promise.all(offered[owner].map(async (name) => ({
+      name, image: await getFile(`samples/${owner}/${name}.png`),
+    })));
+    if (owner !== findOwner() || owner === shown) return; // it took a while
+    shown = owner;
+    find("offer").hidden = !samples.length;
+    for (const id of ["first-samples", "samples"]) {
+      find(id).dataset.model = owner;
+      find(id).replaceChildren(...samples.map(({ name, image }) =>
+        makeSample(name, image, () => edit(() => takeSample(owner, name, image)))));
+    }
+  };
   /** @param {import("./dropped.js").Named[]} files */
   const takeFiles = (files) => {
     const pairs = pairFiles(files).map(({ image, mask }) =>
@@ -38,28 +63,23 @@ export function setUpIntake(session, { batch, edit }) {
     takeChosen(files);
   });
   return {
-    /** Show the samples. After a failure, a later call tries again. @param {string[]} names */
+    /**
+     * Show the samples of the model that is chosen. After a failure, a later call tries again.
+     *
+     * @param {Record<string, string[]>} names of samples, by model
+     */
     async offer(names) {
-      if (find("samples").childElementCount) return;
-      const samples = await Promise.all(names.map(async (name) => ({
-        name, image: await getFile(`samples/${name}.png`),
-      })));
-      if (find("samples").childElementCount) return;
-      find("offer").hidden = !samples.length;
-      for (const { name, image } of samples) {
-        const open = async () =>
-          take(image, `${name}.png`, await getFile(`samples/${name}-mask.png`), true);
-        openers.set(name, open);
-        for (const id of ["first-samples", "samples"]) {
-          find(id).append(makeSample(name, image, () => edit(open)));
-        }
-      }
+      offered = names;
+      await showSamples();
     },
-    /** Open a sample. @param {string} name */
-    async openSample(name) {
-      const open = openers.get(name);
-      if (!open) throw new Error(`The server has no sample of the name ${name}.`);
-      await open();
+    showSamples,
+    /** Open a sample. @param {string} place `MODEL/NAME` */
+    async openSample(place) {
+      const [owner, name] = place.split("/");
+      if (!offered[owner]?.includes(name)) {
+        throw new Error(`The server has no sample of the name ${place}.`);
+      }
+      await takeSample(owner, name, await getFile(`samples/${place}.png`));
     },
   };
 }

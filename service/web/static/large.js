@@ -129,7 +129,7 @@ export function explainTooLarge(error, name, session) {
 function needCommand({ nodata, stretch, picture, maskName }, name, reason, target) {
   const { model, version } = target;
   return new NeedsCommand(`${reason} ${COMMAND}`, writeSegment({
-    name, nodata, stretch, model, version, keyed: hasKey(), server: SERVER.href, isSample: false,
+    name, nodata, stretch, model, version, keyed: hasKey(), server: SERVER.href, sampleOf: "",
     mask: picture?.name === name ? maskName : "",
   }));
 }

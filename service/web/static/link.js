@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Place
- * @property {string} sample name of a sample
+ * @property {string} sample a sample, as `MODEL/NAME`
  * @property {string} model
  * @property {string} version empty for the highest
  * @property {string} layer value of the layer's option

@@ -83,6 +83,7 @@ session.addEventListener("drawing", () =>
 const edit = (work) => attempt(() => session.edit(work));
 const batch = new Batch(session, chooser, { attempt, edit });
 const intake = setUpIntake(session, { batch, edit });
+session.addEventListener("values", () => intake.showSamples().catch(showError));
 setUpLimits(session, chooser, showError);
 setUpToolbar(session, view, painter);
 setUpReadout(session, painter);

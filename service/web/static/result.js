@@ -32,7 +32,7 @@ export function setUpResult(session, { view, chooser, attempt }) {
     showTimings(answer);
     find("windows-note").textContent = describeWindows(answer.windows);
     showCode();
-    find("copy-link").hidden = !picture.isSample;
+    find("copy-link").hidden = !picture.sampleOf;
     // Only beside the picture: in a narrow window, scrolling would move the picture out of sight.
     if (isNew && wasRun) find("h-result").focus({ preventScroll: true });
     if (isNew && WIDE.matches) bringIntoSight(find("result"), "nearest");
@@ -40,7 +40,8 @@ export function setUpResult(session, { view, chooser, attempt }) {
   find("mask-save").addEventListener("click", () => find("save-mask").click());
   find("copy").addEventListener("click", () => attempt(() => copy(find("curl"), find("copy"))));
   find("copy-link").addEventListener("click", () => attempt(async () => {
-    const sample = session.picture?.name.replace(".png", "") ?? "";
+    const { picture } = session;
+    const sample = picture ? `${picture.sampleOf}/${picture.name.replace(".png", "")}` : "";
     const place = { sample, model: chooser.model, version: chooser.version,
       layer: find("layer").value, view: view.place };
     find("link").textContent = new URL(`#${writePlace(place)}`, SERVER).href;
@@ -63,7 +64,7 @@ function setUpCode(session, chooser) {
     find("languages").hidden = Boolean(answer.windows);
     find("mask-needed").hidden = maskName !== "mask.png";
     find("curl").textContent = write({
-      name: picture.name, mask: maskName, isSample: picture.isSample && maskName !== "mask.png",
+      name: picture.name, mask: maskName, sampleOf: maskName === "mask.png" ? "" : picture.sampleOf,
       model: chooser.model, version: chooser.version, nodata, stretch, keyed: hasKey(),
       server: SERVER.href,
     });

@@ -17,7 +17,7 @@ import { findRange } from "./range.js";
  * @property {number} height
  * @property {ImageBitmap} bitmap
  * @property {ImageBitmap|null} small smaller copy of a large picture
- * @property {boolean} isSample true if it is one of the server's samples
+ * @property {string} sampleOf model whose sample it is; empty if it is none
  * @property {boolean} hasNumbers true if the page knows the pixel values, not only a preview
  * @property {boolean} inRange true if it is drawn as the model is given it
  * @property {boolean} byServer true if the server made the picture, and knows what is missing in it
@@ -112,10 +112,10 @@ export class Session extends EventTarget {
   /**
    * @param {Blob} blob
    * @param {string} name
-   * @param {boolean} [isSample] true if it is one of the server's
+   * @param {string} [sampleOf] model whose sample it is
    * @returns {Promise<boolean>} false if another one was opened meanwhile
    */
-  async openPicture(blob, name, isSample = false) {
+  async openPicture(blob, name, sampleOf = "") {
     this.#turn.abort();
     const { signal } = this.#turn = new AbortController();
     this.#setOpening(name);
@@ -125,7 +125,7 @@ export class Session extends EventTarget {
       if (!read) checkUpload(blob, name, this);
       const opened = read ?? await openUnreadable(blob, { ...target, signal }, range);
       signal.throwIfAborted();
-      await this.#take({ blob, name, isSample, byServer: !read, inRange: range !== null, ...opened });
+      await this.#take({ blob, name, sampleOf, byServer: !read, inRange: range !== null, ...opened });
       if (this.range !== range) await this.#draw();
     } catch (error) {
       if (!signal.aborted) throw nameFile(explainTooLarge(error, name, this), name);
@@ -349,7 +349,7 @@ export class Session extends EventTarget {
   get maskName() {
     const { picture, mask } = this;
     if (!picture || !mask?.marked) return "";
-    const isUnchanged = picture.isSample && !mask.past.length && !mask.future.length;
+    const isUnchanged = picture.sampleOf && !mask.past.length && !mask.future.length;
     return isUnchanged ? picture.name.replace(".png", "-mask.png") : "mask.png";
   }
 

@@ -8,14 +8,12 @@ import { MISSING } from "./summary.js";
 import { makePalette, readColor } from "./tiles.js";
 import { View } from "./view.js";
 
-/** The sample whose answer by the demo is in `showcase.json`. */
-const SAMPLE = "samples/clouds.png";
-
 /** Show the sample, as it was answered when the page was made: no server computes it. */
 export async function showSample() {
-  const [image, answer] = await Promise.all([getFile(SAMPLE), getFile("static/showcase.json")]);
-  const bitmap = await createImageBitmap(image);
-  const { labels, summary: { classes } } = await background.readAnswer(answer);
+  const answer = await getFile("static/showcase.json");
+  const { labels, summary: { classes, model } } = await background.readAnswer(answer);
+  // The model's own sample is what it has answered.
+  const bitmap = await createImageBitmap(await getFile(`samples/${model.name}/clouds.png`));
   find("showcase").hidden = false;
   const view = new View(find("showcase-picture"));
   view.margin = 0;

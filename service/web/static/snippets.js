@@ -11,7 +11,7 @@ export const LANGUAGES = new Map([
 
 /** @param {Asked} asked @returns {string} */
 function writeCurl(asked) {
-  const { name, mask, isSample, keyed, server } = asked;
+  const { name, mask, sampleOf, keyed, server } = asked;
   const file = (/** @type {string} */ path) =>
     (/[;,"\\]/.test(path) ? `"${path.replace(/["\\]/g, "\\$&")}"` : path);
   const parts = [`image=@${file(name)}`];
@@ -20,26 +20,26 @@ function writeCurl(asked) {
   const lines = parts.map((part) => `-F ${quote(part)}`);
   // A variable instead of the key, because the code may be pasted where others read it.
   if (keyed) lines.push('-H "Authorization: Bearer $LACUNA_KEY"');
-  const files = listFiles(asked).map((path) => `-O ${quote(`${server}samples/${path}`)}`);
-  const fetched = isSample ? `curl ${files.join(" \\\n  ")}\n` : "";
+  const files = listFiles(asked).map((path) => `-O ${quote(`${server}samples/${sampleOf}/${path}`)}`);
+  const fetched = sampleOf ? `curl ${files.join(" \\\n  ")}\n` : "";
   return `${fetched}curl ${lines.join(" \\\n  ")} \\\n  ${quote(`${server}v1/segment`)}`;
 }
 
 /** @param {Asked} asked @returns {string} */
 function writePython(asked) {
-  const { name, mask, isSample, keyed, server } = asked;
+  const { name, mask, sampleOf, keyed, server } = asked;
   const given = [name, mask].filter(Boolean).map((path) => JSON.stringify(path));
   const named = listFields(asked).map(([field, value]) => `${field}=${writeValue(field, value)}`);
   const key = keyed ? ', api_key=os.environ["LACUNA_KEY"]' : "";
   return [
     "# pip install lacuna-segmentation",
     ...keyed ? ["import os"] : [],
-    ...isSample ? ["from urllib.request import urlretrieve"] : [],
-    ...keyed || isSample ? [""] : [],
+    ...sampleOf ? ["from urllib.request import urlretrieve"] : [],
+    ...keyed || sampleOf ? [""] : [],
     "from lacuna import Client",
     "",
-    ...isSample ? [`for name in [${listFiles(asked).map((path) => JSON.stringify(path)).join(", ")}]:`,
-      `    urlretrieve(${JSON.stringify(`${server}samples/`)} + name, name)`] : [],
+    ...sampleOf ? [`for name in [${listFiles(asked).map((path) => JSON.stringify(path)).join(", ")}]:`,
+      `    urlretrieve(${JSON.stringify(`${server}samples/${sampleOf}/`)} + name, name)`] : [],
     `with Client(${JSON.stringify(server)}${key}) as client:`,
     `    result = client.segment(${[...given, ...named].join(", ")})`,
     "print(result.areas)",
@@ -48,9 +48,9 @@ function writePython(asked) {
 
 /** @param {Asked} asked @returns {string} */
 function writeJavaScript(asked) {
-  const { name, mask, isSample, keyed, server } = asked;
-  const open = (/** @type {string} */ path) => (isSample
-    ? `await (await fetch(${JSON.stringify(`${server}samples/${path}`)})).blob()`
+  const { name, mask, sampleOf, keyed, server } = asked;
+  const open = (/** @type {string} */ path) => (sampleOf
+    ? `await (await fetch(${JSON.stringify(`${server}samples/${sampleOf}/${path}`)})).blob()`
     : `await openAsBlob(${JSON.stringify(path)})`);
   const add = (/** @type {string} */ field, /** @type {string} */ path) =>
     `form.append("${field}", ${open(path)}, ${JSON.stringify(path)});`;
@@ -58,7 +58,7 @@ function writeJavaScript(asked) {
     ? ["  headers: { Authorization: `Bearer ${process.env.LACUNA_KEY}` },"] : [];
   return [
     "// Node.js 20 or newer, as a module",
-    ...isSample ? [] : ['const { openAsBlob } = await import("node:fs");'],
+    ...sampleOf ? [] : ['const { openAsBlob } = await import("node:fs");'],
     "const form = new FormData();",
     add("image", name),
     ...mask ? [add("mask", mask)] : [],

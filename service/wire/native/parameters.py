@@ -31,7 +31,7 @@ class Parameters:
     """Parameters of a request.
 
     Attributes:
-        model: name of the model; None for the only one.
+        model: name of the model; None for the default one, or the only one.
         version: version of the model, digits; None for the highest in service.
         nodata: value of missing pixels in the units of the image, in place of those that the file
             names; None for these.

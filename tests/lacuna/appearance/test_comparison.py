@@ -23,7 +23,7 @@ from tests.support.apps import encode_image
 from tests.support.images import noise, npy_file, tiff_file
 from tests.support.strategies import seeds
 
-SAMPLES = DEMO_REPOSITORY.parent / "samples"
+SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
 NAMES = ("clouds", "dead_pixels", "stripes", "swath")
 DEMO = read_manifest(DEMO_REPOSITORY / "groundcover" / "1").image.familiar_range
 LEARNT = ChannelStatistics(100, 40, 0, 255, 20, 200, (60, 150), (4, 50))

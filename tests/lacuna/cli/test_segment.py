@@ -16,7 +16,7 @@ from tests.support.geotiffs import UTM, geotiff_file
 from tests.support.images import noise, tiff_file
 from tests.support.rasters import gdal_file
 
-SAMPLES = DEMO_REPOSITORY.parent / "samples"
+SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
 
 
 def run(*arguments):

@@ -19,6 +19,7 @@ from tests.support.scenes import read_raster, write_raster
 from tests.support.waiting import wait_until
 
 COMMAND = [sys.executable, "-c", "from lacuna.cli import main; main()", "segment"]
+MODEL = ("--model", "groundcover")
 
 
 def run(*arguments):
@@ -53,9 +54,9 @@ def test_the_labels_are_those_of_an_image_and_of_servers(scene, tmp_path):
         serve_live(load_demo()) as other,
     ):
         urls = ["--url", f"http://{one}", "--url", f"http://{other}"]
-        assert run(scene, "-o", tmp_path / "here.tif").exit_code == 0
+        assert run(scene, "-o", tmp_path / "here.tif", *MODEL).exit_code == 0
         assert run(scene, "-o", tmp_path / "there.tif", *urls).exit_code == 0
-        assert run(scene, "-o", tmp_path / "image.npy").exit_code == 0
+        assert run(scene, "-o", tmp_path / "image.npy", *MODEL).exit_code == 0
         assert run(scene, "-o", tmp_path / "sent.npy", *urls).exit_code == 0
 
     labels = read_raster(tmp_path / "here.tif")[0]
@@ -77,7 +78,7 @@ def test_a_picture_that_a_server_refuses_for_its_size_is_a_scene(tmp_path):
         refused = run(picture, "-o", tmp_path / "labels.npy", "--url", url)
 
     assert result.exit_code == 0, result.output
-    assert run(picture, "-o", tmp_path / "here.npy").exit_code == 0
+    assert run(picture, "-o", tmp_path / "here.npy", *MODEL).exit_code == 0
     labels = read_raster(tmp_path / "labels.tif")[0]
     assert np.array_equal(labels, np.load(tmp_path / "here.npy"))
     assert refused.exit_code == 1
@@ -243,7 +244,7 @@ def large(tmp_path_factory):
     folder = tmp_path_factory.mktemp("large")
     image = np.random.default_rng(0).integers(1, 256, (3, 3400, 3400)).astype(np.uint8)
     scene = write_raster(folder / "scene.tif", image, nodata=0, tiled=True)
-    assert run(scene, "-o", folder / "whole.tif").exit_code == 0
+    assert run(scene, "-o", folder / "whole.tif", *MODEL).exit_code == 0
     return scene, folder / "whole.tif"
 
 
@@ -254,14 +255,14 @@ def test_a_run_that_is_interrupted_is_continued_to_the_same_bytes(large, tmp_pat
     journal = tmp_path / "labels.tif.partial" / "journal"
 
     with subprocess.Popen(
-        [*COMMAND, scene, "-o", tmp_path / "labels.tif"], stderr=subprocess.PIPE, text=True
+        [*COMMAND, scene, "-o", tmp_path / "labels.tif", *MODEL], stderr=subprocess.PIPE, text=True
     ) as process:
         assert wait_until(
             lambda: journal.exists() and len(journal.read_text().splitlines()) > 1, 60
         )
         process.send_signal(sent)
         _, errors = process.communicate(timeout=60)
-    result = run(scene, "-o", tmp_path / "labels.tif", "--resume")
+    result = run(scene, "-o", tmp_path / "labels.tif", *MODEL, "--resume")
 
     assert process.returncode != 0
     if sent == signal.SIGINT:

@@ -66,9 +66,10 @@ def test_nothing_is_told_of_images_like_the_training_data(scenes, url):
 
 
 def test_without_a_server_the_same_is_told(tmp_path):
-    name = shutil.copy(DEMO_REPOSITORY.parent / "samples" / "stripes.png", tmp_path)
+    name = shutil.copy(DEMO_REPOSITORY.parent / "samples" / "groundcover" / "stripes.png", tmp_path)
     dark = tmp_path / "dark.npy"
     np.save(dark, np.zeros((64, 64, 3), np.uint8))
 
-    assert run(name, "-o", tmp_path / "labels.png").stderr == ""
-    assert "warning (unlike_training): " in run(dark, "-o", tmp_path / "dark.png").stderr
+    model = ("--model", "groundcover")
+    assert run(name, "-o", tmp_path / "labels.png", *model).stderr == ""
+    assert "warning (unlike_training): " in run(dark, "-o", tmp_path / "dark.png", *model).stderr

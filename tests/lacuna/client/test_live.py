@@ -1,5 +1,6 @@
 """The client against a real server in bad times."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 from lacuna.client import Client, RetryPolicy, TimedOutError, UnreachableError
 from lacuna.errors import DeadlineExceededError, OverloadedError, UnauthenticatedError
 from service.core.admission import AdmissionPolicy
+from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from service.listening.access import AccessControl
 from service.listening.keys import KeyRing
 from tests.lacuna.client.relay import Relay
@@ -150,3 +152,16 @@ def test_a_server_that_wants_a_key_gets_it(tmp_path):
             client.segment(IMAGES[0])
 
     assert caught.value.code == "unauthenticated"
+
+
+@pytest.mark.parametrize("protocol", ["native", "oip", "tfserving"])
+def test_the_default_of_the_server_answers_if_no_model_is_named(tmp_path, protocol):
+    root = make_repository_folder(tmp_path, "a/1", "b/1")
+    repository = ModelRepository(root, load_fake, policy=RepositoryPolicy(default_model="b"))
+    asyncio.run(repository.load_all())
+
+    with (
+        run_server(make_services(repository)) as server,
+        Client(f"http://{find_address(server)}", protocol=protocol) as client,
+    ):
+        assert client.segment(IMAGES[0]).model == "b"

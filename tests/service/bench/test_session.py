@@ -30,6 +30,17 @@ def test_one_of_several_models_is_found_by_its_name():
     assert find(list_models("mine", "yours"), "yours").name == "yours"
 
 
+def test_without_a_name_the_default_of_the_server_is_found():
+    entries = [
+        {"name": "mine", "default": False, "image": {"channels": 3}},
+        {"name": "yours", "default": True, "image": {"channels": 4}},
+    ]
+    answer = http(200, json.dumps({"models": entries}).encode())
+
+    assert find(answer) == ("yours", 4)
+    assert find(answer, "mine") == ("mine", 3)
+
+
 @pytest.mark.parametrize("name", [None, "theirs"])
 def test_a_model_that_is_not_told_apart_is_refused_with_those_there_are(name):
     with pytest.raises(UnansweredError, match="the model must be one of mine, yours"):

@@ -72,7 +72,7 @@ def test_in_bfloat16_the_demo_model_keeps_the_promise_and_says_what_that_changes
     samples = copied / "assets.extra" / "samples"
     samples.mkdir()
     for name in ("swath.png", "swath-mask.png"):
-        shutil.copy(DEMO_REPOSITORY.parent / "samples" / name, samples)
+        shutil.copy(DEMO_REPOSITORY.parent / "samples" / "groundcover" / name, samples)
 
     result = run(copied, "--precision", "bfloat16", "--write-scores")
 

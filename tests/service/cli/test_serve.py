@@ -18,16 +18,19 @@ from service.platforms import DEMO_REPOSITORY
 from service.web.server import CLOSING_S
 from tests.support.waiting import wait_until
 
-SAMPLES = DEMO_REPOSITORY.parent / "samples"
+SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
 
 
 @contextmanager
 def run_server(**variables):
-    """Start `lacuna serve` on free ports; give the process, its URL and the log so far."""
+    """Start `lacuna serve` on free ports; give the process, its URL and the log so far.
+
+    One of the demo's models is enough.
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", "from lacuna.cli import main; main()", "serve", "--port", "0"],
         # On its usual port another server may be, which would be a warning.
-        env=os.environ | {"LACUNA_GRPC_PORT": "0"} | variables,
+        env=os.environ | {"LACUNA_GRPC_PORT": "0", "LACUNA_MODELS": "groundcover"} | variables,
         stderr=subprocess.PIPE,
         text=True,
     )

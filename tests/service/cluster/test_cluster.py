@@ -22,8 +22,9 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-c", "from lacuna.cli import main; main()", "segment"]
-SAMPLES = DEMO_REPOSITORY.parent / "samples"
-LAYERS = ["--also", "support,confidence"]
+SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
+MODEL = ["--model", "groundcover"]
+LAYERS = [*MODEL, "--also", "support,confidence"]
 LIMIT_S = 240
 
 
@@ -91,7 +92,7 @@ def test_images_have_the_bytes_of_this_machine(nodes, tmp_path):
     (inputs / "damaged.png").write_bytes((SAMPLES / "swath.png").read_bytes()[:3000])
     with Image.open(SAMPLES / "swath.png") as picture:
         picture.convert("RGB").crop((0, 0, 100, 90)).save(inputs / "small.jpg")
-    options = [inputs, "--mask", "{stem}-mask.png", "--mask-optional", "--overlay"]
+    options = [inputs, "--mask", "{stem}-mask.png", "--mask-optional", "--overlay", *MODEL]
 
     status, output, errors = run(nodes, *options, "-o", tmp_path / "there")
     local = CliRunner().invoke(main, ["segment", *map(str, options), "-o", str(tmp_path / "here")])
@@ -109,8 +110,8 @@ _PROGRAM = """
 import sys
 from lacuna import segment_scene
 seen = []
-result = segment_scene(*sys.argv[1:3], ray=sys.argv[3], also=["support", "confidence"],
-                       on_progress=seen.append)
+result = segment_scene(*sys.argv[1:3], ray=sys.argv[3], model="groundcover",
+                       also=["support", "confidence"], on_progress=seen.append)
 assert result.size == (2100, 2300)
 assert [seen[0].pixels, seen[-1].pixels, seen[-1].all_pixels] == [0, 2100 * 2300, 2100 * 2300]
 """

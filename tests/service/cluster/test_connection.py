@@ -13,7 +13,7 @@ from lacuna.cli import main
 from service.platforms import DEMO_REPOSITORY
 
 _COMMAND = "from lacuna.cli import main; main()"
-IMAGE = DEMO_REPOSITORY.parent / "samples" / "swath.png"
+IMAGE = DEMO_REPOSITORY.parent / "samples" / "groundcover" / "swath.png"
 
 
 def run(address, tmp_path, *options):
@@ -71,7 +71,7 @@ def test_an_unknown_model_is_told_before_the_cluster_is_asked(tmp_path):
     result = run("nonsense", tmp_path, "--model", "nobody")
 
     assert result.exit_code == 1
-    assert "nobody is not, but groundcover" in result.stderr
+    assert "nobody is not, but aerial, groundcover" in result.stderr
 
 
 def run_apart(tmp_path, address, code=_COMMAND):

@@ -30,6 +30,11 @@ def test_the_files_arrive_as_they_were(tmp_path):
         assert (arrived / place).read_bytes() == path.read_bytes()
 
 
+def test_of_the_demo_the_default_is_sent():
+    assert read_model_files(DEMO_REPOSITORY, None, None).name == "aerial"
+    assert read_model_files(DEMO_REPOSITORY, "groundcover", None).name == "groundcover"
+
+
 @pytest.mark.parametrize(("version", "chosen"), [(None, "10"), ("2", "2")])
 def test_the_highest_version_is_sent_or_the_one_that_is_named(root, version, chosen):
     files = read_model_files(root, None, version)

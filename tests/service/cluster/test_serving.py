@@ -23,7 +23,7 @@ from tests.support.ray_serving import serve_on_ray
 from tests.support.repositories import BROKEN, make_repository, write_version
 from tests.support.waiting import wait_until
 
-SAMPLES = DEMO_REPOSITORY.parent / "samples"
+SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The shipped model, over HTTP: good, small, and true to the promise to the last bit."""
+"""The shipped model `groundcover`, over HTTP: good, small, and true to the promise to the bit."""
 
 import asyncio
 import io
@@ -23,13 +23,13 @@ from tests.support.apps import load_repository, serve
 from tests.support.strategies import fills, scenes, seeds
 
 DEMO = DEMO_REPOSITORY / "groundcover" / "1"
-SAMPLES = DEMO_REPOSITORY.parent / "samples"
+SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
 NAMES = sorted(path.stem for path in SAMPLES.glob("*.png") if not path.stem.endswith("-mask"))
 
 
 @pytest.fixture(scope="module")
 def client():
-    with serve(load_repository(DEMO_REPOSITORY, SavedModelRuntime)) as client:
+    with serve(load_repository(DEMO_REPOSITORY, SavedModelRuntime, ("groundcover",))) as client:
         yield client
 
 
@@ -106,7 +106,9 @@ def test_in_bfloat16_samples_have_the_labels_of_float32_but_for_those_that_the_s
     client,
 ):
     policy = RepositoryPolicy(precision="bfloat16")
-    repository = ModelRepository(DEMO_REPOSITORY, SavedModelRuntime, policy=policy)
+    repository = ModelRepository(
+        DEMO_REPOSITORY, SavedModelRuntime, ("groundcover",), policy=policy
+    )
     asyncio.run(repository.load_all())
     samples = [
         (

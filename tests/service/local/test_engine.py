@@ -19,3 +19,11 @@ def test_only_the_model_that_is_named_is_loaded(tmp_path, monkeypatch, named, lo
             return [status.name for status in engine.repository.statuses]
 
     assert sorted(asyncio.run(list_models())) == loaded
+
+
+def test_of_the_demo_the_default_alone_is_loaded():
+    async def find():
+        async with open_engine(None, None) as engine:
+            return engine.repository.find(None).name, len(engine.repository.statuses)
+
+    assert asyncio.run(find()) == ("aerial", 1)

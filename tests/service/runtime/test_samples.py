@@ -28,6 +28,9 @@ def test_the_demo_has_those_that_the_page_shows(tmp_path):
     sizes = [sample.size for sample in read_samples(DEMO, manifest)]
 
     assert sizes == [(320, 448), (256, 256), (301, 403), (288, 512)]
+    aerial = DEMO.parents[1] / "aerial" / "1"
+    sizes = [sample.size for sample in read_samples(aerial, read_manifest(aerial))]
+    assert sizes == [(512, 512), (448, 448), (512, 512), (512, 512)]
     assert read_samples(copy_demo(tmp_path), manifest) == []
 
 

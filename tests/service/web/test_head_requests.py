@@ -25,7 +25,7 @@ def client(repository):
 
 
 VALUES = {"name": "fake", "version": "1", "label": "latest", "request_id": "never"}
-HIDDEN = ["/", "/docs", "/openapi.json", "/static/about.json", "/samples/clouds.png"]
+HIDDEN = ["/", "/docs", "/openapi.json", "/static/about.json", "/samples/aerial/clouds.png"]
 
 
 def list_gets(client):

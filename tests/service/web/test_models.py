@@ -1,8 +1,10 @@
 import asyncio
 
+import pytest
+
 from service.core.versions import VersionPolicy
 from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
-from tests.support.apps import load_repository, make_repository_folder, serve
+from tests.support.apps import load_fake, load_repository, make_repository_folder, serve
 from tests.support.plain import Plain
 from tests.support.repositories import BROKEN, poll_twice, run_repository, write_version
 from tests.support.runtimes import Darkening, InTwoPrecisions, ReadsTheBatch
@@ -24,6 +26,19 @@ def test_a_model_is_described_with_what_it_promises(tmp_path):
         "name": "receptive radius",
         "passed": True,
     }
+
+
+@pytest.mark.parametrize(("name", "expected"), [(None, []), ("b", ["b/1", "b/2"])])
+def test_the_model_of_requests_that_name_none_is_marked(tmp_path, name, expected):
+    root = make_repository_folder(tmp_path, "a/1", "b/1", "b/2")
+    policy = RepositoryPolicy(versions=VersionPolicy(None), default_model=name)
+    repository = ModelRepository(root, load_fake, policy=policy)
+    asyncio.run(repository.load_all())
+    with serve(repository) as client:
+        models = client.get("/v1/models").json()["models"]
+
+    marked = [f"{model['name']}/{model['version']}" for model in models if model["default"]]
+    assert marked == expected
 
 
 def test_a_model_that_breaks_the_contract_says_so(tmp_path):

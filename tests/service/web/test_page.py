@@ -21,6 +21,9 @@ OUTSIDE = [
     "/samples/../models/groundcover/1/saved_model.pb",
     "/samples/..%2f..%2f__init__.py",
     "/samples/no.png",
+    "/samples/aerial/no.png",
+    "/samples/no/clouds.png",
+    "/samples/clouds.png",
 ]
 
 
@@ -92,10 +95,14 @@ def test_nothing_else_is_served(client, path):
 
 
 def test_the_samples_are_served_with_their_masks(client):
-    names = client.get("/static/about.json").json()["samples"]
+    samples = client.get("/static/about.json").json()["samples"]
 
-    assert len(names) == 4
-    for name in [*names, *(f"{name}-mask" for name in names)]:
+    assert {model: len(names) for model, names in samples.items()} == {
+        "aerial": 4,
+        "groundcover": 4,
+    }
+    named = [f"{model}/{name}" for model, names in samples.items() for name in names]
+    for name in [*named, *(f"{name}-mask" for name in named)]:
         answer = client.get(f"/samples/{name}.png")
         assert answer.headers["content-type"] == "image/png"
         assert answer.content == (SAMPLES / f"{name}.png").read_bytes()

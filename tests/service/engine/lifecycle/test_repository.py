@@ -52,6 +52,57 @@ def test_one_of_several_models_must_be_named(tmp_path):
         repository.find(None)
 
 
+def test_a_request_that_names_no_model_gets_the_default(tmp_path):
+    root = write_versions(tmp_path, "a/1", "b/1", "b/2")
+    repository = run_repository(root, default_model="b")
+
+    assert (repository.find(None).name, repository.find(None).version) == ("b", "2")
+    assert repository.find("a").name == "a"
+    assert repository.default_model == "b"
+
+
+def test_without_a_setting_the_only_model_is_the_default(tmp_path):
+    assert run_repository(write_versions(tmp_path / "one", "m/1")).default_model == "m"
+    several = run_repository(write_versions(tmp_path / "several", "a/1", "b/1"))
+    assert several.default_model is None
+
+
+def test_another_model_does_not_answer_for_a_default_that_is_not_there(tmp_path, caplog):
+    repository = run_repository(write_versions(tmp_path, "a/1"), default_model="b")
+
+    assert repository.default_model is None
+    rule = "if LACUNA_REPOSITORY__DEFAULT_MODEL is not served; it names none of a, and the default"
+    with pytest.raises(UnknownModelError, match=f"{rule} is b"):
+        repository.find(None)
+    (line,) = [line for line in caplog.records if line.message == "the default model is not there"]
+    assert (line.levelname, line.model) == ("WARNING", "b")
+
+
+def test_a_default_that_comes_later_answers_from_then_on(tmp_path):
+    repository = make_repository(write_versions(tmp_path, "a/1"), default_model="b")
+
+    async def fill():
+        await repository.load_all()
+        write_version(tmp_path, "b/1")
+        await repository.load("b")
+        return repository.find(None).name
+
+    assert asyncio.run(fill()) == "b"
+
+
+def test_a_default_that_is_unloaded_is_not_replaced(tmp_path):
+    repository = make_repository(write_versions(tmp_path, "a/1", "b/1"), default_model="b")
+
+    async def unload():
+        await repository.load_all()
+        await repository.unload("b")
+
+    asyncio.run(unload())
+
+    with pytest.raises(NotReadyError, match="b"):
+        repository.find(None)
+
+
 def test_only_the_models_asked_for_are_loaded(tmp_path):
     repository = run_repository(write_versions(tmp_path, "a/1", "b/1"), names=("b",))
 
