@@ -33,7 +33,7 @@ def test_the_aerial_images_are_read_as_they_are(folder):
     dataset = read_dataset(folder)
 
     assert (len(dataset.training), len(dataset.validation)) == (45, 9)
-    assert {entry.name[:5] for entry in dataset.validation} == {"tile6"}
+    assert {entry.name[:5] for entry in dataset.validation} == {"tile3"}
     assert sum(map(sum, dataset.class_pixels.values())) > 30_000_000
 
 
@@ -42,7 +42,7 @@ def test_a_few_steps_of_training_end_with_a_model_and_its_scores(folder, tmp_pat
     (tmp_path / "validation.txt").write_text("tile6-001\n")
     output = tmp_path / "run"
     text = (folder / "dataset.toml").read_text()
-    (folder / "dataset.toml").write_text(text.replace('validation_groups = ["6"]\n', ""))
+    (folder / "dataset.toml").write_text(text.replace('validation_groups = ["3"]\n', ""))
     options = ["--network", "small", "--crop", "64", "--steps", "4", "--batch-size", "2"]
     result = CliRunner().invoke(
         main, ["train", "--data", str(folder), "-o", str(output), *options, "--sampling", "classes"]

@@ -21,7 +21,6 @@ from service.platforms import DEMO_REPOSITORY
 from service.runtime.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]
-CARD = (ROOT / "docs" / "models" / "groundcover.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +202,10 @@ def test_a_figure_is_what_the_code_draws(name):
     assert (ROOT / "docs" / "pictures" / name).read_text() == FIGURES[name]()
 
 
-def test_the_card_of_the_demo_has_the_scores_of_its_manifest():
-    scores = read_manifest(DEMO_REPOSITORY / "groundcover" / "1").scores["mean_iou"]
-    row = re.search(r"^\| mean IoU \| (.+) \|$", CARD, re.MULTILINE)[1].split(" | ")
+@pytest.mark.parametrize("name", ["aerial", "groundcover"])
+def test_the_card_of_a_model_has_the_scores_of_its_manifest(name):
+    card = (ROOT / "docs" / "models" / f"{name}.md").read_text()
+    scores = read_manifest(DEMO_REPOSITORY / name / "1").scores["mean_iou"]
+    row = re.search(r"^\| mean IoU \| (.+) \|$", card, re.MULTILINE)[1].split(" | ")
 
     assert [float(score) for score in row] == pytest.approx(list(scores.values()), abs=6e-4)

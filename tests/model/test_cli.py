@@ -85,11 +85,11 @@ def test_samples_are_written_in_pairs_and_the_same_every_time(tmp_path):
     for folder in ("first", "second"):
         assert run("samples", tmp_path / folder).exit_code == 0
 
-    names = sorted(path.name for path in (tmp_path / "first").iterdir())
-    assert len(names) == 8
+    first = tmp_path / "first"
+    names = sorted(path.relative_to(first) for path in first.rglob("*.png"))
+    assert len(names) == 2 * 8
     assert all(
-        (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
-        for name in names
+        (first / name).read_bytes() == (tmp_path / "second" / name).read_bytes() for name in names
     )
 
 

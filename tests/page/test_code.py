@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.page.driving import IMAGE, MASK, ROOT, Visit, draw_mask, draw_scene
+from tests.support.waiting import wait_until
 
 VALID = draw_mask() > 0
 
@@ -79,6 +80,7 @@ def test_a_link_restores_sample_model_layer_and_view(visit, context):
     expect(visit.page.locator("#run")).to_be_focused()
     visit.run()
     visit.page.select_option("#layer", label="Support")
+    expect(visit.page.locator("#scale")).to_be_visible()
     visit.show_actual()
     visit.page.focus("#picture")
     visit.page.keyboard.press("ArrowRight")
@@ -94,7 +96,7 @@ def test_a_link_restores_sample_model_layer_and_view(visit, context):
     expect(other.page.locator("#version")).to_have_value("1")
     expect(other.page.locator("#layer")).to_have_value("support")
     expect(other.page.locator("#scale")).to_be_visible()
-    assert np.array_equal(other.read_canvas(64, 48), shown)
+    assert wait_until(lambda: np.array_equal(other.read_canvas(64, 48), shown))
     assert (other.faults, other.foreign) == ([], [])
 
 
