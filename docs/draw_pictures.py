@@ -75,7 +75,9 @@ def main() -> None:
         draw.rectangle((left, top, left + 18, top + 18), fill=entry.rgb)
         draw.text((left + 26, top), entry.name, fill="black", font=font)
         left += LEGEND_WIDTH
-    sheet.quantize(255, dither=Image.Dither.NONE).save(OUTPUT, optimize=True)
+    sheet.quantize(255, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        OUTPUT, optimize=True
+    )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ SIZE = {"width": 1000, "height": 640}
 SCALE = 0.8
 """Pixels of a frame for one of the page."""
 
-COLORS = 200
+COLORS = 255
 START_S = 120
 ARROW = ((0, 0), (0, 17), (4, 13), (7, 19), (10, 18), (7, 12), (12, 12))
 FLAGS = ["--no-sandbox", "--disable-gpu"]
