@@ -80,7 +80,7 @@ def choose_model(
         The description; empty if there is none, or several models and no default.
     """
     if name is None:
-        name = next((model["name"] for model in models if model.get("default")), None)
+        name = find_default(models)
     ready = [
         model
         for model in models
@@ -91,6 +91,15 @@ def choose_model(
     if len({model["name"] for model in ready}) != 1:
         return {}
     return max(ready, key=lambda model: int(model["version"]))
+
+
+def find_default(models: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the name of the model that answers requests that name none; None if none is marked.
+
+    Args:
+        models: descriptions, as `GET /v1/models` gives them.
+    """
+    return next((model["name"] for model in models if model.get("default")), None)
 
 
 def read_classes(described: Sequence[Mapping[str, Any]]) -> tuple[ClassInfo, ...]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
+from lacuna.client.catalog import find_default
 from lacuna.errors import UnavailableError
 from service.bench.connection import ClientConnection, RawResponse
 from service.bench.load import run_load
@@ -88,12 +89,13 @@ async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> 
             f"the server must list a model that is ready; {server.netloc.decode()} does not "
             f"(GET /v1/models: {response.status})"
         )
-    wanted = default if name is None else name
-    if wanted is None or wanted not in served:
+    if name is None:
+        name = next(iter(served)) if default is None and len(served) == 1 else default
+    if name is None or name not in served:
         raise UnansweredError(
-            f"the model must be one of {', '.join(served)}; it is {wanted or 'not named'}"
+            f"the model must be one of {', '.join(served)}; it is {name or 'not named'}"
         )
-    return TargetModel(wanted, served[wanted])
+    return TargetModel(name, served[name])
 
 
 async def answer_alone(
@@ -157,9 +159,7 @@ def _read_models(response: RawResponse) -> tuple[dict[str, int], str | None]:
         return {}, None
     try:
         entries: list[dict[str, Any]] = json.loads(response.body)["models"]
-        ready = [one for one in entries if "image" in one]
-        channels = {one["name"]: int(one["image"]["channels"]) for one in ready}
-        defaults = (one["name"] for one in entries if one.get("default"))
-        return channels, next(defaults, next(iter(channels)) if len(channels) == 1 else None)
+        channels = {one["name"]: int(one["image"]["channels"]) for one in entries if "image" in one}
+        return channels, find_default(entries)
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}, None
