@@ -14,6 +14,7 @@ from model.data.nodata import smooth_noise
 Floats = NDArray[np.float32]
 Color = Sequence[float] | Floats
 Bools = NDArray[np.bool_]
+Part = tuple[slice, slice]
 
 _SCALE = 2
 """Pixels that are drawn for one of the picture, along each side, so that borders are smooth."""
@@ -87,34 +88,26 @@ class TownCanvas:
             label: class of the pixels.
             grain: deviation of the noise that the colour gets.
         """
-        self.image[where] = np.asarray(color, np.float32) + grain * self._grain[where]
-        self.labels[where] = label
+        self._paint_part((slice(None), slice(None)), where, color, label, grain)
 
     def paint_box(self, box: Box, color: Color, label: int, grain: float = 4.0) -> None:
         """Paint a rectangle; arguments are those of `paint`."""
-        rows, columns, inside = self._find(box)
-        rough = grain * self._grain[rows, columns][inside]
-        self.image[rows, columns][inside] = np.asarray(color, np.float32) + rough
-        self.labels[rows, columns][inside] = label
+        part, inside = self._find(box)
+        self._paint_part(part, inside, color, label, grain)
 
     def shade_box(self, box: Box, factor: float) -> None:
         """Multiply the brightness of a rectangle, whose labels stay."""
-        rows, columns, inside = self._find(box)
-        self.image[rows, columns][inside] *= factor
+        part, inside = self._find(box)
+        self.image[part][inside] *= factor
 
     def paint_disc(
         self, place: tuple[float, float], radius: float, color: Color, label: int
     ) -> None:
         """Paint a disc around a place along and across."""
         box = Box(*place, *place).shrink(-radius)
-        rows, columns, _ = self._find(box)
-        distance = np.hypot(
-            self.along[rows, columns] - place[0], self.across[rows, columns] - place[1]
-        )
-        inside = distance < radius
-        rough = 10 * self._grain[rows, columns][inside]
-        self.image[rows, columns][inside] = np.asarray(color, np.float32) + rough
-        self.labels[rows, columns][inside] = label
+        part, _ = self._find(box)
+        distance = np.hypot(self.along[part] - place[0], self.across[part] - place[1])
+        self._paint_part(part, distance < radius, color, label, grain=10)
 
     def finish(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Scale the canvas down, sharpen it and add a sensor's noise.
@@ -131,7 +124,15 @@ class TownCanvas:
         image = np.clip(np.round(cells), 0, 255).astype(np.uint8)
         return image, self.labels[::_SCALE, ::_SCALE].copy()
 
-    def _find(self, box: Box) -> tuple[slice, slice, Bools]:
+    def _paint_part(
+        self, part: Part, inside: Bools, color: Color, label: int, grain: float
+    ) -> None:
+        """Paint pixels of a part of the canvas; the other arguments are those of `paint`."""
+        rough = grain * self._grain[part][inside]
+        self.image[part][inside] = np.asarray(color, np.float32) + rough
+        self.labels[part][inside] = label
+
+    def _find(self, box: Box) -> tuple[Part, Bools]:
         """Return the rows and columns around a rectangle, and which of their pixels it covers."""
         corners = [
             (box.left, box.top), (box.right, box.top), (box.right, box.bottom),
@@ -149,7 +150,7 @@ class TownCanvas:
         right = min(int(high[0]) + 1, self._size[1])
         bottom = min(int(high[1]) + 1, self._size[0])
         if right <= left or bottom <= top:
-            return slice(0), slice(0), np.zeros((0, 0), np.bool_)
+            return (slice(0), slice(0)), np.zeros((0, 0), np.bool_)
         plane = Image.new("1", (right - left, bottom - top))
         ImageDraw.Draw(plane).polygon([(x - left, y - top) for x, y in points], fill=1)
-        return slice(top, bottom), slice(left, right), np.asarray(plane)
+        return (slice(top, bottom), slice(left, right)), np.asarray(plane)

@@ -198,7 +198,7 @@ def _plant_garden(canvas: TownCanvas, plot: Box) -> None:
 
 
 def _build_halls(canvas: TownCanvas, block: Box) -> None:
-    """Build one or two halls with ribbed roofs beside a car park."""
+    """Build one to three halls with ribbed roofs beside a car park."""
     canvas.paint_box(block, _PAVED, _LAND)
     yard = block._replace(top=block.bottom - 20)
     canvas.paint_box(yard, _PARKING, _ROAD)
