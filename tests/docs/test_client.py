@@ -1,4 +1,4 @@
-"""What docs/client.md shows is run, on a server of the demo's default model."""
+"""The examples of docs/client.md are run, on a server of the demo's default model."""
 
 import json
 import re

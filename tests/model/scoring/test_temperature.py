@@ -130,7 +130,7 @@ class Brightness:
 
 
 def spoil_labels(folder, name):
-    """Give a third of the rows of an image the other class."""
+    """Swap the two classes in a third of the rows of an image."""
     path = folder / "labels" / f"{name}.png"
     labels = np.array(Image.open(path))
     labels[::3] = 1 - labels[::3]
