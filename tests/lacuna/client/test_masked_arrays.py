@@ -28,14 +28,16 @@ VALID = ~(MISSING[:, :, 0] | MISSING[:, :, 1] | MISSING[:, :, 2])
 
 
 class Recorder(httpx2.HTTPTransport):
-    """The network, with all that was sent."""
+    """The network, with all that was sent but for the boundaries of multipart bodies, which are random digits."""
 
     def __init__(self):
         super().__init__()
         self.sent = b""
 
     def handle_request(self, request):
-        self.sent += request.read()
+        content_type = request.headers.get("content-type", "")
+        boundary = content_type.partition("boundary=")[2] or "no boundary"
+        self.sent += request.read().replace(boundary.encode(), b"")
         return super().handle_request(request)
 
 
