@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -40,12 +41,17 @@ def loaded(exported_folder):
     return tf.saved_model.load(str(exported_folder))
 
 
-@pytest.fixture
-def old(tmp_path):
-    """Folder of a model exported before."""
-    folder = tmp_path / "repository" / "random" / "1"
+@pytest.fixture(scope="module")
+def exported_before(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("before") / "1"
     export_network(random_network(CONFIG), CONFIG, manifest_of(CONFIG, "old"), folder)
     return folder
+
+
+@pytest.fixture
+def old(exported_before, tmp_path):
+    """Folder of a model exported before."""
+    return shutil.copytree(exported_before, tmp_path / "repository" / "random" / "1")
 
 
 def contents(folder):

@@ -19,8 +19,8 @@ CONFIGS = [
     NetworkConfig(widths=(4, 5), normalization="variance", block="residual"),
     NetworkConfig(widths=(4, 5, 6), block="separable"),
     NetworkConfig(widths=(4, 5, 6), convs_per_level=1, normalization="none"),
-    NetworkConfig(widths=(4, 5, 6), convs_per_level=3, block="residual"),
-    NetworkConfig(widths=(3, 4, 5, 6), normalization="mean"),
+    NetworkConfig(widths=(4, 5), convs_per_level=3, block="residual"),
+    NetworkConfig(widths=(3, 4, 5, 6), convs_per_level=1, normalization="mean"),
 ]
 
 

@@ -28,12 +28,12 @@ SHAPES = [
     NetworkConfig(),
     *(
         NetworkConfig(widths=(4, 5, 6, 7)[:levels], convs_per_level=convs)
-        for levels, convs in itertools.product((1, 2, 3, 4), (1, 2, 3))
+        for levels, convs in ((1, 1), (1, 3), (2, 2), (3, 1), (3, 3), (4, 2))
     ),
     *(
         NetworkConfig(widths=widths, convs_per_level=convs, block=block)
-        for block, widths, convs in itertools.product(
-            ("residual", "separable"), ((5,), (4, 5, 6)), (1, 2)
+        for block, (widths, convs) in itertools.product(
+            ("residual", "separable"), (((5,), 2), ((4, 5, 6), 1))
         )
     ),
     *(
