@@ -86,6 +86,11 @@ def load_start(start: Start) -> tuple[keras.Model, NetworkConfig | ConvertedConf
     return network, config
 
 
+def is_baseline(record: Mapping[str, Any]) -> bool:
+    """Return whether a run trained a baseline network, which is for comparison only."""
+    return bool(record["config"].get("twin"))
+
+
 def read_network_config(record: Mapping[str, Any]) -> NetworkConfig | ConvertedConfig:
     """Return the network's configuration from a run's record."""
     return make_network_config(record["config"]["network"])
