@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.interpolate import LinearNDInterpolator
 
 from lacuna.distribution import describe_extra
 from lacuna.errors import MissingExtraError
+from model.triangles import interpolate
 
 FillFunction = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]]
 
@@ -78,12 +78,11 @@ def fill_linear(image: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
     """
     filled = fill_nearest(image, mask)
     beside = mask & ndimage.binary_dilation(~mask, np.ones((3, 3), np.bool_))
-    corners, gaps = np.argwhere(beside), np.argwhere(~mask)
+    corners = np.argwhere(beside)
     if np.linalg.matrix_rank(corners - corners[0]) < 2:  # on one line, which spans no triangle
         return filled
-    values = LinearNDInterpolator(corners, image[beside])(gaps)
-    inside = np.isfinite(values).all(axis=1)
-    filled[tuple(gaps[inside].T)] = values[inside]
+    inside, values = interpolate(corners, image[beside], (mask.shape[0], mask.shape[1]))
+    filled[inside] = values
     return filled
 
 
