@@ -20,6 +20,19 @@ Fill = Literal["zero", "mean", "mask", "nearest", "telea", "linear"]
 FILLS: tuple[Fill, ...] = get_args(Fill)
 
 
+def check_fill(fill: str) -> None:
+    """Check that a baseline network can be built.
+
+    Raises:
+        ValueError: if `fill` is not one of `FILLS`.
+        MissingExtraError: if it needs an extra that is not installed.
+    """
+    if fill not in FILLS:
+        raise ValueError(f"`fill` must be one of {', '.join(FILLS)}. Received: {fill!r}")
+    if fill in FILLS_OF_GAPS:
+        find_fill(fill)
+
+
 @keras.saving.register_keras_serializable("lacuna")
 class FillGaps(keras.layers.Layer):
     """Fill of invalid pixels from the valid ones around them.
@@ -78,10 +91,7 @@ class BaselineNetwork(Architecture):
 
     def __init__(self, config: NetworkConfig, fill: Fill = "zero", *, folded: bool = False) -> None:
         super().__init__(config)
-        if fill not in FILLS:
-            raise ValueError(f"`fill` must be one of {', '.join(FILLS)}. Received: {fill!r}")
-        if fill in FILLS_OF_GAPS:
-            find_fill(fill)
+        check_fill(fill)
         self.fill = fill
         self.folded = folded
 

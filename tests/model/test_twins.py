@@ -1,6 +1,8 @@
 """Twins of networks that are trained on a folder of images: plain networks, for comparison."""
 
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import keras
@@ -46,6 +48,29 @@ def test_a_plain_network_is_trained_in_place_of_the_masked_one(trained):
     assert record["config"]["twin"] == "linear"
     assert keras.layers.BatchNormalization in kinds
     assert MaskedBatchNormalization not in kinds
+
+
+def test_another_process_reads_it_back_and_names_the_extra_that_another_fill_lacks(
+    trained, tmp_path
+):
+    code = """
+import sys
+from pathlib import Path
+sys.modules["cv2"] = None  # as if it were not installed
+from lacuna.errors import MissingExtraError
+from model.training.runs import load_run
+load_run(Path(sys.argv[1]))
+try:
+    load_run(Path(sys.argv[2]))
+except MissingExtraError as error:
+    print(error)
+"""
+    (tmp_path / "network.keras").touch()
+    (tmp_path / "training.json").write_text('{"config": {"twin": "telea"}}')
+    command = [sys.executable, "-c", code, trained[0], tmp_path]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert result.stdout.startswith("the fill telea needs the extra `compare`: pip install ")
 
 
 def test_it_is_scored_and_reported_without_a_temperature(trained):
