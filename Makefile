@@ -175,11 +175,11 @@ sbom: .venv/dev.stamp  ## copy the SBOM and the licences out of the image into d
 
 lock:  ## resolve the dependencies again (needs uv)
 	$(COMPILE) --extra serve --extra grpc --extra onnx --extra otel --group build pyproject.toml -o requirements/serve.txt
-	$(COMPILE) --extra serve --extra grpc --extra onnx --extra otel --extra ray --extra train --extra vector --group dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra serve --extra grpc --extra onnx --extra otel --extra ray --extra train --extra vector --extra compare --group dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra serve --extra grpc --extra onnx --extra otel --extra ray --group build -c requirements/dev.txt pyproject.toml -o requirements/ray.txt
 	$(COMPILE) --group inventory -c requirements/dev.txt -o requirements/inventory.txt
 	$(COMPILE) --group docs -c requirements/dev.txt -o requirements/docs.txt
-	$(COMPILE) --extra train --extra vector --group build -c requirements/dev.txt pyproject.toml -o requirements/train.txt
+	$(COMPILE) --extra train --extra vector --extra compare --group build -c requirements/dev.txt pyproject.toml -o requirements/train.txt
 	$(COMPILE) --python-version 3.11 --group stock-clients --overrides requirements/stock-clients-overrides.in -o requirements/stock-clients.txt
 	$(COMPILE) --python-version 3.11 --group openapi-clients -o requirements/openapi-clients.txt
 

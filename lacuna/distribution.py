@@ -8,11 +8,14 @@ from typing import Literal
 
 VERSION = "0.1.0"
 
-Extra = Literal["formats", "geo", "grpc", "onnx", "otel", "ray", "serve", "train", "vector"]
+Extra = Literal[
+    "compare", "formats", "geo", "grpc", "onnx", "otel", "ray", "serve", "train", "vector"
+]
 
 # In a clone the extras come from lock files, with hashes.
 _IN_A_CLONE: Mapping[Extra, str] = MappingProxyType(
     {
+        "compare": "make train-setup",
         "formats": "make setup",
         "geo": "make setup",
         "grpc": "make setup",
@@ -27,6 +30,7 @@ _IN_A_CLONE: Mapping[Extra, str] = MappingProxyType(
 
 _OF_MODULES: Mapping[str, Extra] = MappingProxyType(
     {
+        "cv2": "compare",
         "imagecodecs": "formats",
         "tifffile": "formats",
         "rasterio": "geo",

@@ -6,57 +6,70 @@ after it do not use the mask.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, get_args
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
-from scipy import ndimage
 
+from model.fills import FILLS_OF_GAPS, fill_images, find_fill
 from model.layers import AppendMask, FillInvalid, PadToMultiple
 from model.network import Architecture, Level, NetworkConfig, make_conv2d, make_rescaling
 
-Fill = Literal["zero", "mean", "mask", "nearest"]
+Fill = Literal["zero", "mean", "mask", "nearest", "telea", "linear"]
 FILLS: tuple[Fill, ...] = get_args(Fill)
 
 
-@keras.saving.register_keras_serializable("lacuna")
-class FillNearest(keras.layers.Layer):
-    """Fill of each invalid pixel with the value of the nearest valid one, by Euclidean distance.
+def check_fill(fill: str) -> None:
+    """Check that a baseline network can be built.
 
-    The search runs in Python, so a network with this layer cannot be exported.
+    Raises:
+        ValueError: if `fill` is not one of `FILLS`.
+        MissingExtraError: if it needs an extra that is not installed.
+    """
+    if fill not in FILLS:
+        raise ValueError(f"`fill` must be one of {', '.join(FILLS)}. Received: {fill!r}")
+    if fill in FILLS_OF_GAPS:
+        find_fill(fill)
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class FillGaps(keras.layers.Layer):
+    """Fill of invalid pixels from the valid ones around them.
+
+    The fill runs in Python, so a network with this layer cannot be exported, and nothing before it
+    can be trained.
+
+    Args:
+        fill: a name in `model.fills.FILLS_OF_GAPS`.
+        **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
         inputs: `[x, mask]`: (N, H, W, C), bool (N, H, W, 1).
 
     Returns:
-        Like x; 0 in an image without a valid pixel.
+        Like x, which is returned as it is where no pixel is invalid; 0 in an image without a valid
+        pixel.
+
+    Raises:
+        ValueError: if there is no such fill.
+        MissingExtraError: if it needs an extra that is not installed.
     """
 
+    def __init__(self, fill: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fill = fill
+        self._function = partial(fill_images, find_fill(fill))
+
     def call(self, inputs: Any) -> Any:
-        """Find the nearest valid pixels and gather their values."""
+        """Fill each image."""
         x, mask = inputs
-        size = tf.shape(x)
-        indices = tf.numpy_function(_find_nearest, [mask[..., 0]], tf.int32, stateful=False)
-        indices = tf.ensure_shape(indices, (None, None))
-        pixels = tf.reshape(x, [size[0], size[1] * size[2], x.shape[-1]])
-        filled = tf.reshape(tf.gather(pixels, indices, axis=1, batch_dims=1), size)
-        filled = tf.ensure_shape(filled, x.shape)
-        return tf.where(tf.reduce_any(mask, axis=(1, 2), keepdims=True), filled, 0)
+        filled = tf.numpy_function(self._function, [x, mask[..., 0]], x.dtype, stateful=False)
+        return tf.ensure_shape(filled, x.shape)
 
-
-def _find_nearest(masks: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return the row-major index of the valid pixel nearest to each pixel, int32 (N, H · W)."""
-    count, height, width = masks.shape
-    indices = np.zeros((count, height * width), np.int32)
-    for index, mask in zip(indices, masks, strict=True):
-        if mask.any():
-            rows, columns = ndimage.distance_transform_edt(
-                ~mask, return_distances=False, return_indices=True
-            )
-            index[:] = (rows * width + columns).ravel()
-    return indices
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again."""
+        return {**super().get_config(), "fill": self.fill}
 
 
 class BaselineNetwork(Architecture):
@@ -66,18 +79,19 @@ class BaselineNetwork(Architecture):
         config: configuration of the network.
         fill: value of missing pixels: `"zero"`; `"mean"`, the value that rescaling turns into 0;
             `"mask"`, 0 with the mask as a further channel of the image; `"nearest"`, the value of
-            the nearest valid pixel.
+            the nearest valid pixel; `"telea"`, OpenCV's inpainting; `"linear"`, between the valid
+            pixels around the gap.
         folded: make the layers of the exported network, a convolution with bias and a ReLU,
             instead of those to train, which have batch normalisation between them.
 
     Raises:
         ValueError: if `fill` is not one of these.
+        MissingExtraError: if it needs an extra that is not installed.
     """
 
     def __init__(self, config: NetworkConfig, fill: Fill = "zero", *, folded: bool = False) -> None:
         super().__init__(config)
-        if fill not in FILLS:
-            raise ValueError(f"`fill` must be one of {', '.join(FILLS)}. Received: {fill!r}")
+        check_fill(fill)
         self.fill = fill
         self.folded = folded
 
@@ -89,7 +103,7 @@ class BaselineNetwork(Architecture):
         if self.fill == "mean":
             x = fill([rescale(x), mask])
         else:
-            fill = FillNearest(name="fill") if self.fill == "nearest" else fill
+            fill = FillGaps(self.fill, name="fill") if self.fill in FILLS_OF_GAPS else fill
             x = rescale(fill([x, mask]))
         return AppendMask(name="append_mask")([x, mask]) if self.fill == "mask" else x, mask
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lacuna.distribution import VERSION, describe_extra
+from lacuna.errors import MissingExtraError
 from model.cli.adopt import adopt
 from model.cli.evaluate import evaluate
 from model.cli.export import export
@@ -26,6 +27,8 @@ class _Commands(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
+        except MissingExtraError as error:
+            raise click.ClickException(str(error)) from error
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("model"):
                 raise

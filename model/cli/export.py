@@ -47,9 +47,13 @@ def export_run(run: Path, output: Path, file_format: Format = "saved_model") -> 
     network, record = load_run(run)
     from model.export import build_manifest  # noqa: PLC0415
     from model.scoring.scores import read_scores  # noqa: PLC0415
-    from model.training.runs import describe_training, read_network_config  # noqa: PLC0415
+    from model.training.runs import (  # noqa: PLC0415
+        describe_training,
+        is_baseline,
+        read_network_config,
+    )
 
-    if record["config"].get("twin"):
+    if is_baseline(record):
         raise click.ClickException(
             f"{run} holds a baseline network, which is for comparison only: its labels depend on "
             "the canvas. Only masked networks can be served"

@@ -37,12 +37,17 @@ def train_on_folds(
         name = dataset.fold.partition("/")[2]
         click.echo(f"fold {name}")
         print_dataset(dataset)
-        train_on_folder(config, dataset, output / f"fold-{name}", start)
-        scores[name] = read_scores(output / f"fold-{name}")
+        train_on_folder(config, dataset, find_fold(output, name), start)
+        scores[name] = read_scores(find_fold(output, name))
     summary = {"folds": scores, "mean": summarise_folds(list(scores.values()))}
     replace_file(output / FOLDS_FILE, (json.dumps(summary, indent=2) + "\n").encode())
     _print(summary)
     click.echo(f"{output / FOLDS_FILE}: the scores of all folds")
+
+
+def find_fold(output: Path, name: str) -> Path:
+    """Return the folder of a fold's run."""
+    return output / f"fold-{name}"
 
 
 def summarise_folds(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,13 @@ from model.cli.printing import print_folder_scores
 from model.cli.progress import make_progress, show_training
 
 if TYPE_CHECKING:
+    import keras
+
     from model.data.dataset import Dataset
     from model.scoring.flips import Flips
     from model.scoring.folders import FolderScores
     from model.scoring.images import AnyPredictor
+    from model.scoring.prediction import Predictor
     from model.training.folders import FolderTrainingConfig
     from model.training.starting import Start
 
@@ -29,7 +33,10 @@ _CANVASES = 100
 def train_on_folder(
     config: FolderTrainingConfig, dataset: Dataset, output: Path, start: Start | None = None
 ) -> None:
-    """Train a network, from new weights or a start, then score, export and report it."""
+    """Train a network, from new weights or a start, then score, export and report it.
+
+    A baseline network is not exported.
+    """
     from model.training.folders import train_on_folder as train  # noqa: PLC0415
 
     with show_training(config.steps, "best IoU") as on_step:
@@ -41,16 +48,22 @@ def _finish(dataset: Dataset, run: Path) -> None:
     """Score, export and report the trained network."""
     from model.atomic import replace_file  # noqa: PLC0415
     from model.report.page import RunReport, render_report  # noqa: PLC0415
+    from model.training.runs import is_baseline  # noqa: PLC0415
 
     found, examples = score_on_folder(dataset, run)
-    model = run / "model" / dataset.description.name / _VERSION
-    export_run(run, model)
-    commands = (f"lacuna check {model}", f"lacuna serve --model-repository {model.parents[1]}")
     _, record = load_run(run)
+    model = None if is_baseline(record) else run / "model" / dataset.description.name / _VERSION
+    commands = [f"lacuna-model evaluate {run}"]
+    if model is not None:
+        export_run(run, model)
+        commands = [f"lacuna check {model}", f"lacuna serve --model-repository {model.parents[1]}"]
     page = render_report(RunReport(dataset, record, found, examples, commands))
     replace_file(run / _REPORT_FILE, page.encode())
     print_folder_scores(found, [entry.name for entry in dataset.description.classes])
     click.echo(f"{run / _REPORT_FILE}: the report")
+    if model is None:
+        click.echo(f"{run}: a baseline network, for comparison only; it is not exported")
+        return
     click.echo(f"{model}: exported. `lacuna check {model}` says:")
     click.echo(check_contract(model))
     click.echo(f"Serve it with: {commands[-1]}")
@@ -65,22 +78,28 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[FolderScores, list[Any
     from model.report.examples import choose_examples  # noqa: PLC0415
     from model.report.trust import NOT_TEMPERED  # noqa: PLC0415
     from model.scoring.folders import describe_folder_scores  # noqa: PLC0415
-    from model.scoring.prediction import Predictor  # noqa: PLC0415
     from model.scoring.scores import write_scores  # noqa: PLC0415
-    from model.training.runs import read_network_config  # noqa: PLC0415
+    from model.training.runs import is_baseline, read_network_config  # noqa: PLC0415
 
-    config = read_network_config(record)
-    predictor = Predictor(network, config)
+    predictor = open_run(network, record)
     temperature = None
-    if isinstance(config, NetworkConfig):
-        temperature = _fit_temperature(predictor, dataset)
-    else:
+    if not isinstance(read_network_config(record), NetworkConfig):
         click.echo(f"note: {NOT_TEMPERED}", err=True)
+    elif not is_baseline(record):
+        temperature = _fit_temperature(predictor, dataset)
     found = score_with_progress(predictor, dataset, temperature=temperature)
     write_scores(run, describe_folder_scores(found, dataset))
     reader = SampleReader(dataset.description, scenes=dataset.scenes)
     few = list_views(dataset.scored, dataset.scenes, FEW_WINDOWS)
     return found, choose_examples(predictor, few, reader)
+
+
+def open_run(network: keras.Model, record: Mapping[str, Any]) -> Predictor:
+    """Return the predictor of a run's network."""
+    from model.scoring.prediction import Predictor  # noqa: PLC0415
+    from model.training.runs import read_network_config  # noqa: PLC0415
+
+    return Predictor(network, read_network_config(record))
 
 
 def _fit_temperature(predictor: AnyPredictor, dataset: Dataset) -> float:
@@ -114,19 +133,15 @@ def score_with_progress(
         )
 
 
-def count_flips_on_folder(dataset: Dataset, run: Path) -> Flips:
+def count_flips_on_folder(dataset: Dataset, predictor: AnyPredictor) -> Flips:
     """Count the labels that change when scored images, at most a hundred, are padded."""
-    network, record = load_run(run)
     import numpy as np  # noqa: PLC0415
 
     from model.data.batches import SampleReader  # noqa: PLC0415
     from model.data.labelled import LabelledSample  # noqa: PLC0415
     from model.data.views import FEW_WINDOWS, list_views  # noqa: PLC0415
     from model.scoring.flips import count_flips  # noqa: PLC0415
-    from model.scoring.prediction import Predictor  # noqa: PLC0415
-    from model.training.runs import read_network_config  # noqa: PLC0415
 
-    predictor = Predictor(network, read_network_config(record))
     reader = SampleReader(dataset.description, scenes=dataset.scenes)
     views = list_views(dataset.scored, dataset.scenes, FEW_WINDOWS)[:_CANVASES]
 

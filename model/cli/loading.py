@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,12 @@ def read_dataset(folder: Path, fold: str = "") -> Dataset:
 
     with _report_faults(folder):
         return read(folder, fold=fold)
+
+
+def read_recorded(record: Mapping[str, Any]) -> Dataset:
+    """Return the checked folder of images that a run was trained on, or exit with its faults."""
+    source = record["dataset"]
+    return read_dataset(Path(source["folder"]), source.get("fold", ""))
 
 
 def read_folds(folder: Path, folds: str) -> list[Dataset]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from model.comparison.folds import FoldGroup, OverSeeds
     from model.comparison.groups import RunGroup
     from model.data.dataset import Dataset
     from model.scoring.flips import Flips
@@ -76,6 +77,33 @@ def print_folder_scores(found: FolderScores, names: Sequence[str]) -> None:
 def print_flips(flips: Flips) -> None:
     """Print the number of labels that change with the canvas."""
     click.echo(f"labels that change when only the canvas does: {flips}")
+
+
+def print_folds(groups: Sequence[FoldGroup]) -> None:
+    """Print the IoU of all groups for each fold and fraction of missing pixels."""
+    console = Console(width=_TABLE_WIDTH)
+    for fraction in groups[0].fractions:
+        click.echo(f"\nIoU, {fraction.rpartition('_')[2]} % missing")
+        table = Table("network", "fold", "mean", *groups[0].classes, box=None)
+        for entry in groups:
+            for fold in (*entry.folds, None):
+                table.add_row(
+                    entry.name,
+                    fold or "mean of all",
+                    _format(entry.mean_iou(fold, fraction), with_spread=len(entry.runs) > 1),
+                    *(_format(entry.class_iou(fold, fraction, name)) for name in entry.classes),
+                )
+        console.print(table)
+    click.echo("± half the distance from the worst seed to the best")
+    for entry in groups:
+        seeds = ", ".join(str(run.config["seed"]) for run in entry.runs)
+        click.echo(f"{entry.name}: seeds {seeds}")
+
+
+def _format(found: OverSeeds, *, with_spread: bool = False) -> str:
+    if found.mean is None:
+        return "–"
+    return f"{found.mean:.3f}" + (f" ± {found.spread:.3f}" if with_spread else "")
 
 
 def print_comparison(groups: Sequence[RunGroup]) -> None:

@@ -139,7 +139,7 @@ _NEEDS_DATA = (
 @click.option(
     "--twin",
     help="Train a baseline network for comparison, with missing pixels filled by: zero, mean, mask "
-    "(zero, and the mask as a channel) or nearest.",
+    "(zero, and the mask as a channel), nearest, telea or linear.",
 )
 @click.pass_context
 def train(
@@ -157,12 +157,14 @@ def train(
     `lacuna serve`, report.html, scores.json, and logs/ for TensorBoard. The same command resumes an
     interrupted training. With --folds, OUTPUT holds a run for each fold, and folds.json. With
     --from, the network of MODEL is trained on: DIR must have its number of channels and classes,
-    and its type of images.
+    and its type of images. With --twin, a baseline network is trained and scored, but not exported.
 
     With --preset: mosaics are drawn during training, the same ones for the same preset, seed and
     number of steps. The demo takes about ten minutes on two cores. The same command resumes it.
     """
     options = {name: value for name, value in given.items() if value is not None}
+    if {"twin", "normalization"} <= options.keys():
+        raise click.UsageError("--twin and --normalization exclude each other")
     if data is None:
         if origin is not None:
             raise click.UsageError("--from needs --data")
@@ -170,8 +172,6 @@ def train(
         return
     if context.get_parameter_source("preset") is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError("--data and --preset exclude each other")
-    if "twin" in options:
-        raise click.UsageError("--twin is for presets; --data excludes it")
     if origin is None:
         _train_folder(data, output, options)
     else:
@@ -182,7 +182,7 @@ def _train_on(origin: Path, data: Path, output: Path, options: dict[str, Any]) -
     """Train a network that has weights already."""
     from model.training.starting import StartError, read_start  # noqa: PLC0415
 
-    for name in ("network", "normalization"):
+    for name in ("network", "normalization", "twin"):
         if name in options:
             raise click.UsageError(f"--{name} is for new networks; --from excludes it")
     try:
@@ -205,6 +205,7 @@ def _train_folder(
     if not folds:
         print_dataset(datasets[0])
     load_tensorflow()
+    from model.baselines import FILLS  # noqa: PLC0415
     from model.data.crops import AugmentationConfig  # noqa: PLC0415
     from model.losses import make_loss  # noqa: PLC0415
     from model.ops import NORMALIZATIONS  # noqa: PLC0415
@@ -213,11 +214,13 @@ def _train_folder(
     from model.training.folders import (  # noqa: PLC0415
         NETWORKS,
         FolderTrainingConfig,
+        choose_architecture,
         choose_network,
     )
 
     _check_choice(options, "network", list(NETWORKS))
     _check_choice(options, "normalization", NORMALIZATIONS)
+    _check_choice(options, "twin", FILLS)
     try:
         varied = {name: options.pop(name) for name in _VARIATION if name in options}
         config = FolderTrainingConfig(augmentation=AugmentationConfig(**varied), **options)
@@ -230,7 +233,8 @@ def _train_folder(
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     if start is None:
-        cost = measure_cost(choose_network(config, datasets[0]))
+        network = choose_network(config, datasets[0])
+        cost = measure_cost(network, choose_architecture(config, network))
         click.echo(f"network {config.network}: {cost}")
     if folds:
         train_on_folds(config, datasets, output, start)
@@ -242,8 +246,6 @@ def _train_preset(preset: str, output: Path, options: dict[str, Any]) -> None:
     for name in _NEEDS_DATA:
         if name in options:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --data")
-    if {"twin", "normalization"} <= options.keys():
-        raise click.UsageError("--twin and --normalization exclude each other")
     load_tensorflow()
     from model.baselines import FILLS  # noqa: PLC0415
     from model.ops import NORMALIZATIONS  # noqa: PLC0415

@@ -1,1 +1,1 @@
-"""Comparing trainings: scores by pattern and fraction of missing pixels, over several seeds."""
+"""Comparing trainings over several seeds: by missing pixels, and by fold."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,17 +67,42 @@ def check_comparable(records: Sequence[Mapping[str, Any]]) -> None:
         records: of the runs, from `load_run`.
 
     Raises:
-        ValueError: if one was trained on a folder of images, or two have the same configuration
-            and seed.
+        ValueError: if not all were trained on a preset, or all on the same folder of images; or if
+            two have the same configuration and seed.
+    """
+    kinds = {_identify_data(record): _describe_data(record) for record in records}
+    if len(kinds) > 1:
+        first, second, *_ = kinds.values()
+        raise ValueError(
+            "runs to compare must all be of mosaics, or all of the same images and fold. "
+            f"Received: one trained on {first} and one trained on {second}"
+        )
+    check_distinct([record["config"] for record in records])
+
+
+def _identify_data(record: Mapping[str, Any]) -> str:
+    dataset = record.get("dataset")
+    return json.dumps(dataset and [dataset["digest"], dataset["classes"]])
+
+
+def _describe_data(record: Mapping[str, Any]) -> str:
+    if "dataset" not in record:
+        return "mosaics"
+    folder, fold = record["dataset"]["folder"], record["dataset"].get("fold")
+    return f"{folder} (fold {fold})" if fold else folder
+
+
+def check_distinct(configs: Sequence[Mapping[str, Any]]) -> None:
+    """Check that no two runs have the same configuration and seed.
+
+    Args:
+        configs: of their trainings.
+
+    Raises:
+        ValueError: if two have.
     """
     known = set()
-    for record in records:
-        config = record["config"]
-        if "dataset" in record:
-            raise ValueError(
-                "only trainings of a preset can be compared, on textures that none of them used. "
-                f"Received: {config['name']}, trained on {record['dataset']['folder']}"
-            )
+    for config in configs:
         kind = _identify(config), config["seed"]
         if kind in known:
             raise ValueError(
@@ -89,26 +114,61 @@ def check_comparable(records: Sequence[Mapping[str, Any]]) -> None:
 
 def group_runs(runs: Sequence[ScoredRun]) -> list[RunGroup]:
     """Group runs that differ only in their seed, in their order but masked networks first."""
-    groups: dict[str, list[ScoredRun]] = {}
+    return [RunGroup(name, group) for name, group in group_by_config(runs)]
+
+
+class ConfiguredRun(Protocol):
+    """A run of any kind.
+
+    Attributes:
+        config: of the training, from its record.
+    """
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Configuration of the training."""
+
+
+AnyRun = TypeVar("AnyRun", bound=ConfiguredRun)
+
+
+def group_by_config(runs: Sequence[AnyRun]) -> list[tuple[str, list[AnyRun]]]:
+    """Group runs that differ only in their seed.
+
+    Args:
+        runs: to group.
+
+    Returns:
+        A name that tells each group from the others, and its runs by seed; groups in the order of
+        their runs, but masked networks first.
+    """
+    groups: dict[str, list[AnyRun]] = {}
     for run in sorted(runs, key=lambda run: run.config.get("twin") is not None):
         groups.setdefault(_identify(run.config), []).append(run)
-    facts = [dict(_flatten(_strip(group[0].config))) for group in groups.values()]
+    facts = [dict(_flatten(strip_config(group[0].config))) for group in groups.values()]
     names = {name for fact in facts for name in fact}
     differing = {name for name in names if len({fact.get(name) for fact in facts}) > 1}
     return [
-        RunGroup(_name(fact, differing), sorted(group, key=lambda run: run.config["seed"]))
+        (_name(fact, differing), sorted(group, key=lambda run: run.config["seed"]))
         for fact, group in zip(facts, groups.values(), strict=True)
     ]
 
 
-def _strip(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what defines a group. Settings that an old record lacks have their defaults."""
+def strip_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what defines a group. Settings that an old record lacks have their defaults.
+
+    Args:
+        config: of a training, from its record.
+    """
     kept = {name: value for name, value in config.items() if name not in ("seed", "description")}
-    return {"twin": None, **kept, "network": NetworkConfig(**config["network"]).to_json()}
+    network = config["network"]
+    if "widths" in network:  # others were converted
+        network = NetworkConfig(**network).to_json()
+    return {"twin": None, **kept, "network": network}
 
 
 def _identify(config: Mapping[str, Any]) -> str:
-    return json.dumps(_strip(config), sort_keys=True)
+    return json.dumps(strip_config(config), sort_keys=True)
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -120,23 +180,26 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _name(facts: Mapping[str, str], differing: set[str]) -> str:
-    twin, normalization = (json.loads(facts[name]) for name in ("twin", "network.normalization"))
+    twin, normalization = (
+        json.loads(facts.get(name, "null")) for name in ("twin", "network.normalization")
+    )
     parts = [f"plain, {twin}" if twin else "masked"]
-    if not twin and normalization != "area":
+    if not twin and normalization not in (None, "area"):
         parts.append(normalization)
-    further = sorted(differing - {"twin", "network.normalization"})
+    further = sorted(differing - {"twin", "normalization", "network.normalization"})
     parts += [f"{name.rpartition('.')[2]} {facts.get(name, 'null')}" for name in further]
     return ", ".join(parts)
 
 
-def describe_comparison(groups: Sequence[RunGroup]) -> dict[str, Any]:
+def describe_comparison(groups: Sequence[RunGroup], data: str) -> dict[str, Any]:
     """Return a comparison as JSON values, rounded to four digits.
 
     Args:
         groups: from `group_runs`.
+        data: description of the images.
     """
     return {
-        "data": "mosaics of textures held out from training",
+        "data": data,
         "missing": list(FRACTIONS),
         "spread": "half the distance from the worst seed to the best",
         "contestants": [_describe(group) for group in groups],
@@ -146,7 +209,7 @@ def describe_comparison(groups: Sequence[RunGroup]) -> dict[str, Any]:
 def _describe(group: RunGroup) -> dict[str, Any]:
     return {
         "name": group.name,
-        "config": _strip(group.runs[0].config),
+        "config": strip_config(group.runs[0].config),
         "seeds": [run.config["seed"] for run in group.runs],
         "mean_iou": {
             pattern: {

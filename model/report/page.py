@@ -22,6 +22,7 @@ from model.report.pictures import show_image, show_labels, show_mask
 from model.report.trust import format_score, render_trust
 from model.scoring.folders import FolderScores
 from model.scoring.scores import Score
+from model.training.runs import is_baseline
 
 _ERROR_COLORS = ((214, 222, 232), (200, 30, 60))
 """Of right and wrong pixels."""
@@ -77,7 +78,7 @@ def render_report(report: RunReport) -> str:
         numbers=_render_numbers(report, best),
         scores=_render_scores(report.found.scores, description.classes),
         quality=_render_quality(report.found, description.classes),
-        trust=render_trust(report.found),
+        trust=render_trust(report.found, is_baseline=is_baseline(report.record)),
         charts=_render_charts(history, best),
         confusion=_render_confusion(report.found.scores[0].confusion, description.classes),
         scored="test" if report.dataset.test else "validation",

@@ -18,8 +18,13 @@ def format_score(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
-def render_trust(found: FolderScores) -> str:
-    """Return the interval, the baseline, the groups and the calibration as HTML."""
+def render_trust(found: FolderScores, *, is_baseline: bool = False) -> str:
+    """Return the interval, the baseline, the groups and the calibration as HTML.
+
+    Args:
+        found: the scores.
+        is_baseline: whether they are those of a baseline network, which needs no temperature.
+    """
     first = found.scores[0]
     low, high = found.intervals.mean_iou
     rows = [
@@ -33,7 +38,7 @@ def render_trust(found: FolderScores) -> str:
     ]
     if first.calibration is not None:
         rows.append(("expected calibration error", f"{first.calibration.error:.3f}"))
-    rows += _list_temperature(found)
+    rows += [] if is_baseline else _list_temperature(found)
     table = "".join(
         f'<tr><th>{escape(name)}</th><td class="value">{escape(value)}</td></tr>'
         for name, value in rows

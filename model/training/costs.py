@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from model.network import NetworkConfig, build_network
+from model.network import Architecture, NetworkConfig, build_network
 
 
 class NetworkCost(NamedTuple):
@@ -31,9 +31,14 @@ class NetworkCost(NamedTuple):
         )
 
 
-def measure_cost(config: NetworkConfig) -> NetworkCost:
-    """Count the operations and weights of a network, from its layers."""
-    network = build_network(config)
+def measure_cost(config: NetworkConfig, architecture: Architecture | None = None) -> NetworkCost:
+    """Count the operations and weights of a network, from its layers.
+
+    Args:
+        config: of the network.
+        architecture: as in `build_network`.
+    """
+    network = build_network(config, architecture)
     operations = 0.0
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):

@@ -1,4 +1,4 @@
-"""Training a masked network on a folder of images."""
+"""Training a network on a folder of images."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from model import ops
+from model.baselines import FILLS, BaselineNetwork, Fill
 from model.data.batches import SampleReader, stream_batches
 from model.data.crops import AugmentationConfig
 from model.data.dataset import Dataset
@@ -67,6 +68,11 @@ class FolderTrainingConfig:
         label_smoothing: as in `MaskedLoss`.
         ema: momentum of an exponential moving average of the weights, which is scored and kept in
             place of the weights; 0 for none.
+        twin: None for a masked network; for a baseline network of the same configuration, how it
+            fills missing pixels.
+
+    Raises:
+        ValueError: if `twin` is not one of the fills.
     """
 
     network: str = "default"
@@ -83,10 +89,17 @@ class FolderTrainingConfig:
     class_weights: str | None = None
     label_smoothing: float = 0.0
     ema: float = 0.0
+    twin: Fill | None = None
+
+    def __post_init__(self) -> None:
+        if self.twin is not None and self.twin not in FILLS:
+            raise ValueError(f"`twin` must be one of {', '.join(FILLS)}. Received: {self.twin!r}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        return dataclasses.asdict(self)
+        """Return the fields as JSON values, without `twin` if the network is masked."""
+        fields = dataclasses.asdict(self)
+        # The plan of a masked network stays the one that it had before there were twins.
+        return {name: value for name, value in fields.items() if name != "twin" or value}
 
 
 def choose_network(config: FolderTrainingConfig, dataset: Dataset) -> NetworkConfig:
@@ -99,6 +112,17 @@ def choose_network(config: FolderTrainingConfig, dataset: Dataset) -> NetworkCon
         normalization=config.normalization,
         **NETWORKS[config.network],
     )
+
+
+def choose_architecture(
+    config: FolderTrainingConfig, network: NetworkConfig
+) -> BaselineNetwork | None:
+    """Return the layers of a twin; None for those of a masked network.
+
+    Raises:
+        MissingExtraError: if the fill needs an extra that is not installed.
+    """
+    return BaselineNetwork(network, config.twin) if config.twin else None
 
 
 def train_on_folder(
@@ -126,12 +150,13 @@ def train_on_folder(
     Raises:
         RunConflictError: if `output` holds a run of another configuration or of other images.
         StartError: if the training cannot start from `start`.
+        MissingExtraError: if the twin's fill needs an extra that is not installed.
     """
     keras.utils.set_random_seed(config.seed)
     network_config: NetworkConfig | ConvertedConfig
     if start is None:
         network_config = choose_network(config, dataset)
-        network = build_network(network_config)
+        network = build_network(network_config, choose_architecture(config, network_config))
     else:
         start.check_dataset(dataset)
         network, network_config = load_start(start)

@@ -103,17 +103,18 @@ def train_on_mosaics(
 
     Raises:
         RunConflictError: if `output` belongs to a training on a folder of images.
+        MissingExtraError: if the twin's fill needs an extra that is not installed.
     """
     plan = {"config": config.to_json(), "steps_per_epoch": steps_per_epoch}
     if "dataset" in (read_plan(output) or {}):
         raise RunConflictError(
             f"a run must have a folder of its own. Received: {output}, of a training on images"
         )
+    parts = BaselineNetwork(config.network, config.twin) if config.twin else None
     if not follows_plan(output, plan):
         release_folder(output)
         claim_folder(output, plan, overwrite=True)
     keras.utils.set_random_seed(config.seed)
-    parts = BaselineNetwork(config.network, config.twin) if config.twin else None
     network = build_network(config.network, parts)
     history = fit(network, config, on_step, steps_per_epoch, checkpoints=output)
     statistics = [channel._asdict() for channel in measure_mosaics(config.mosaics, config.seed)]

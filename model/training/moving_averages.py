@@ -19,7 +19,7 @@ def correct_moving_averages(network: keras.Model, steps: int) -> None:
         steps: number of training steps, at least 1.
     """
     for layer in network.layers:
-        if isinstance(layer, MaskedBatchNormalization):
+        if isinstance(layer, MaskedBatchNormalization | keras.layers.BatchNormalization):
             rest = layer.momentum**steps
             mean, variance = (
                 np.asarray(average.numpy(), np.float64)

@@ -14,6 +14,7 @@ import keras
 import model.layers.windows  # noqa: F401 (registers the layers of converted networks)
 from lacuna.distribution import VERSION
 from model.atomic import replace_file
+from model.baselines import check_fill
 from model.network import NetworkConfig
 from model.training.converted import ConvertedConfig
 from model.training.starting import NETWORK_FILE, TRAINING_FILE, Start, StartError
@@ -55,6 +56,7 @@ def load_run(folder: Path) -> tuple[keras.Model, dict[str, Any]]:
 
     Raises:
         ValueError: if the folder lacks one of the two files.
+        MissingExtraError: if a twin's fill needs an extra that is not installed.
     """
     missing = [name for name in (NETWORK_FILE, TRAINING_FILE) if not (folder / name).is_file()]
     if missing:
@@ -63,6 +65,8 @@ def load_run(folder: Path) -> tuple[keras.Model, dict[str, Any]]:
             f"Received: {folder}, without {' and '.join(missing)}"
         )
     record: dict[str, Any] = json.loads((folder / TRAINING_FILE).read_text())
+    if is_baseline(record):
+        check_fill(record["config"]["twin"])  # Keras would hide the reason in a traceback
     return keras.saving.load_model(folder / NETWORK_FILE, compile=False), record
 
 
@@ -84,6 +88,11 @@ def load_start(start: Start) -> tuple[keras.Model, NetworkConfig | ConvertedConf
     if not network.trainable_variables:
         raise StartError(f"a network to train must have weights to train; {start.path} has none")
     return network, config
+
+
+def is_baseline(record: Mapping[str, Any]) -> bool:
+    """Return whether a run trained a baseline network, which is for comparison only."""
+    return bool(record["config"].get("twin"))
 
 
 def read_network_config(record: Mapping[str, Any]) -> NetworkConfig | ConvertedConfig:

@@ -34,7 +34,7 @@ def test_all_distributions_have_one_version_and_name_each_other_by_it():
         for requirement in list_requirements(project)
         if requirement.startswith("lacuna")
     ]
-    assert len(ours) == 8
+    assert len(ours) == 9
     assert all(requirement.endswith(f"=={VERSION}") for requirement in ours)
 
 

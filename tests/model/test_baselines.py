@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.baselines import FILLS, BaselineNetwork, FillNearest
+from model.baselines import FILLS, BaselineNetwork, FillGaps
+from model.fills import FILLS_OF_GAPS
 from model.network import BLOCKS, NetworkConfig, build_network
 from tests.support.networks import make_batch
 from tests.support.strategies import seeds
@@ -55,7 +56,7 @@ def test_a_baseline_has_the_masked_networks_kernels(block, folded):
 
 
 def test_an_unknown_fill_is_refused():
-    with pytest.raises(ValueError, match=r"zero, mean, mask, nearest\. Received: 'median'"):
+    with pytest.raises(ValueError, match=r"mask, nearest, telea, linear\. Received: 'median'"):
         BaselineNetwork(CONFIG, "median")
 
 
@@ -66,7 +67,7 @@ def test_a_missing_pixel_takes_the_value_of_one_of_the_nearest_valid_ones(
     rng = np.random.default_rng(seed)
     mask = rng.random((2, height, width, 1)) < valid
     x = np.where(mask, rng.normal(size=(2, height, width, 3)), np.nan).astype(np.float32)
-    filled = FillNearest()([x, mask]).numpy()
+    filled = FillGaps("nearest")([x, mask]).numpy()
 
     rows, columns = np.mgrid[:height, :width]
     for image, valid_here, actual in zip(x, mask[..., 0], filled, strict=True):
@@ -88,8 +89,9 @@ def test_what_is_padded_to_the_stride_is_filled_with_the_nearest_too():
     np.testing.assert_array_equal(actual, np.pad(image[0, ..., 0], [(0, 1), (0, 1)], mode="edge"))
 
 
-def test_a_baseline_that_fills_with_the_nearest_gives_the_same_once_loaded(tmp_path):
-    baseline = build_network(CONFIG, BaselineNetwork(CONFIG, "nearest"))
+@pytest.mark.parametrize("fill", FILLS_OF_GAPS)
+def test_a_baseline_that_fills_gaps_gives_the_same_once_loaded(tmp_path, fill):
+    baseline = build_network(CONFIG, BaselineNetwork(CONFIG, fill))
     baseline.save(tmp_path / "baseline.keras")
     loaded = keras.saving.load_model(tmp_path / "baseline.keras", compile=False)
     batch = make_batch(9, 13)

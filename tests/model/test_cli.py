@@ -166,7 +166,10 @@ def test_curves_are_drawn_into_an_svg_file_only(trained, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--twin", "median"), "--twin must be one of zero, mean, mask, nearest; it is median"),
+        (
+            ("--twin", "median"),
+            "--twin must be one of zero, mean, mask, nearest, telea, linear; it is median",
+        ),
         (("--normalization", "all"), "must be one of none, mean, area, variance; it is all"),
         (("--normalization", "none", "--twin", "mean"), "exclude each other"),
     ],

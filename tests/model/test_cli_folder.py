@@ -327,7 +327,7 @@ def test_a_good_folder_is_described(folder):
         (("--crop", 32), "--crop needs --data"),
         (("--patience", 3), "--patience needs --data"),
         (("--data", ".", "--preset", "groundcover"), "exclude each other"),
-        (("--data", ".", "--twin", "zero"), "--twin is for presets"),
+        (("--data", ".", "--twin", "zero", "--normalization", "mean"), "exclude each other"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tmp_path, arguments, message):
@@ -335,13 +335,6 @@ def test_options_that_do_not_go_together_are_refused(tmp_path, arguments, messag
 
     assert result.exit_code == 2
     assert message in result.stderr
-
-
-def test_a_run_on_images_is_not_compared(trained, tmp_path):
-    result = run("evaluate", trained[0], "--curves", tmp_path / "curves.svg")
-
-    assert result.exit_code == 1
-    assert "only trainings of a preset can be compared" in result.stderr
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones(folder, tmp_path):

@@ -83,6 +83,7 @@ def test_what_training_cannot_start_from_is_said_in_one_line_before_it_begins(tm
         (("--data", data, "--from", data), "--from must be the folder of a run or of a model's"),
         (("--from", data), "--from needs --data"),
         (("--data", data, "--from", data, "--network", "small"), "--from excludes it"),
+        (("--data", data, "--from", data, "--twin", "zero"), "--twin is for new networks"),
     ):
         result = run("train", *arguments, "-o", output)
         assert result.exit_code

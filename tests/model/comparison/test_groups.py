@@ -86,10 +86,13 @@ def test_the_spread_of_all_patterns_is_that_of_each_seeds_mean():
 
 
 def test_a_comparison_is_told_in_json():
-    described = describe_comparison(group_runs([make_run(configure(twin="mean"), 0.12346)]))
+    described = describe_comparison(
+        group_runs([make_run(configure(twin="mean"), 0.12346)]), "mosaics of textures"
+    )
 
     assert json.dumps(described, allow_nan=False)
     (entry,) = described["contestants"]
+    assert described["data"] == "mosaics of textures"
     assert entry["name"] == "plain, mean"
     assert entry["config"]["twin"] == "mean"
     assert entry["seeds"] == [0]
@@ -97,11 +100,33 @@ def test_a_comparison_is_told_in_json():
     assert entry["flips"] == [{"labels": 3, "pixels": 100, "images": 1, "of_images": 10}]
 
 
-def test_a_training_on_a_folder_of_images_is_refused():
-    record = {"config": configure(), "dataset": {"folder": "fields"}}
+def record(seed=0, folder="fields", digest="a", **dataset):
+    classes = [{"name": "crop"}, {"name": "water"}]
+    return {
+        "config": configure(seed=seed),
+        "dataset": {"folder": folder, "digest": digest, "classes": classes, **dataset},
+    }
 
-    with pytest.raises(ValueError, match=r"can be compared.* Received: .*trained on fields"):
-        check_comparable([{"config": configure(seed=1)}, record])
+
+def test_runs_on_the_same_images_are_compared_wherever_these_are():
+    check_comparable([record(0), record(1, "elsewhere"), record(2)])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"config": configure()}, "one trained on fields and one trained on mosaics"),
+        (record(1, "acres", "b"), "one trained on fields and one trained on acres"),
+        (
+            record(1, digest="c", fold="3/2"),
+            r"trained on fields and one trained on fields \(fold 3",
+        ),
+        (record(1, classes=[{"name": "crop"}]), "one trained on fields"),
+    ],
+)
+def test_runs_on_other_data_are_refused(other, message):
+    with pytest.raises(ValueError, match=rf"all of the same images and fold\. .*{message}"):
+        check_comparable([record(), other])
 
 
 def test_two_runs_of_one_kind_and_seed_are_refused():

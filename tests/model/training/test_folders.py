@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from model.baselines import BaselineNetwork
 from model.data.crops import AugmentationConfig
 from model.data.folders import read_dataset
-from model.network import NetworkConfig, build_network
+from model.network import Architecture, NetworkConfig, build_network
 from model.training.folders import (
     NETWORKS,
     FolderTrainingConfig,
@@ -173,8 +174,10 @@ def test_training_stops_when_no_score_is_better_and_keeps_the_best_weights(folde
     assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), kept, strict=True))
 
 
-def test_moving_averages_are_freed_of_their_beginning():
-    network = build_network(NetworkConfig(widths=(2, 3), convs_per_level=1))
+@pytest.mark.parametrize("kind", [Architecture, BaselineNetwork])
+def test_moving_averages_are_freed_of_their_beginning(kind):
+    config = NetworkConfig(widths=(2, 3), convs_per_level=1)
+    network = build_network(config, kind(config))
     layers = [layer for layer in network.layers if hasattr(layer, "moving_mean")]
     for layer in layers:
         for _ in range(7):  # of batches whose mean is 3 and whose variance is 5
