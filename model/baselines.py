@@ -14,7 +14,14 @@ import tensorflow as tf
 
 from model.fills import FILLS_OF_GAPS, fill_images, find_fill
 from model.layers import AppendMask, FillInvalid, PadToMultiple
-from model.network import Architecture, Level, NetworkConfig, make_conv2d, make_rescaling
+from model.network import (
+    Architecture,
+    Level,
+    NetworkConfig,
+    is_projected,
+    make_conv2d,
+    make_rescaling,
+)
 
 Fill = Literal["zero", "mean", "mask", "nearest", "telea", "linear"]
 FILLS: tuple[Fill, ...] = get_args(Fill)
@@ -120,7 +127,7 @@ class BaselineNetwork(Architecture):
     def add_shortcut(self, x: Any, shortcut: Any, level: Level, width: int, name: str) -> Any:
         """Add a level's input, projected to its width, and apply ReLU."""
         del level
-        if shortcut.shape[-1] != width:
+        if is_projected(shortcut, width, name):
             shortcut = make_conv2d(width, 1, name, use_bias=True)(shortcut)
         x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
         return keras.layers.ReLU(name=f"{name}_relu")(x)

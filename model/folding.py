@@ -38,11 +38,13 @@ from model import ops
 from model.layers import CutUpSampling2D, EmbedMask, FillInvalid, ScaleAndShift
 from model.network import (
     FIRST_CONV,
+    FIRST_SHORTCUT,
     KERNEL_SIZE,
     Architecture,
     Level,
     NetworkConfig,
     build_network,
+    is_projected,
     make_conv2d,
 )
 
@@ -77,7 +79,7 @@ class FoldedNetwork(Architecture):
     def add_shortcut(self, x: Any, shortcut: Any, level: Level, width: int, name: str) -> Any:
         """Add a level's input, projected to its width, and apply ReLU: both are 0 where invalid."""
         del level
-        if shortcut.shape[-1] != width + 1:
+        if is_projected(shortcut, width + 1, name):
             shortcut = make_conv2d(width + 1, 1, name)(shortcut)
         x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
         return keras.layers.ReLU(name=f"{name}_relu")(x)
@@ -166,7 +168,7 @@ def _fold_layer(name: str, network: keras.Model, config: NetworkConfig) -> list[
     weights = _carry_mask(
         kernel * scale, np.zeros_like(share) if shifted else share, maps, config.normalization
     )
-    if name in (FIRST_CONV, "down0_shortcut"):
+    if name in (FIRST_CONV, FIRST_SHORTCUT):
         weights[0] = _fold_rescaling(weights[0], config)
     return weights[:1] if shifted else weights
 
@@ -240,6 +242,7 @@ def _fold_rescaling(kernel: Kernel, config: NetworkConfig) -> Kernel:
     factor, _ = config.rescaling
     raw = kernel.copy()
     raw[:, :, :-1] = raw[:, :, :-1] * np.reshape(factor, (-1, 1))
-    means = np.reshape(np.asarray(config.pixel_mean, np.float64), (-1, 1))
+    means = np.zeros((raw.shape[2] - 1, 1))
+    means[: config.channels, 0] = config.pixel_mean
     raw[:, :, -1] = raw[:, :, -1] - (raw[:, :, :-1] * means).sum(axis=2)
     return raw

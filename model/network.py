@@ -8,6 +8,10 @@ kernel) and 0 where invalid, and every unit there is a partial convolution:
 (`NetworkConfig.normalization` selects other definitions of c). The input is 0 at invalid pixels
 already, so it is not masked again. The affine map is batch normalisation; `model.folding` builds
 the network without it for export.
+
+Before the first level, missing pixels may be filled by reflection (`NetworkConfig.fill_levels`).
+What is filled counts as valid in all levels, and a further channel of the image says which pixels
+these are.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from model import ops
 from model.layers import (
     CoverageScale,
     CropToSize,
+    FillByReflection,
     FillInvalid,
     MaskedBatchNormalization,
     MaskedConcatenate,
@@ -36,6 +41,7 @@ from model.layers.strips import CropBorder
 
 KERNEL_SIZE = 3
 FIRST_CONV = "down0_conv0"
+FIRST_SHORTCUT = "down0_shortcut"
 
 Block = Literal["plain", "residual", "separable"]
 BLOCKS: tuple[Block, ...] = get_args(Block)
@@ -58,6 +64,8 @@ class NetworkConfig:
             `"variance"`, or `"none"`, 1 wherever the pixel is valid. Group and instance
             normalisation are not offered: they take statistics over the image, so results in
             another canvas, or in tiles, would not be the same to the last bit.
+        fill_levels: sizes of the cells within which missing pixels are filled by reflection, of 2,
+            4, … and 2**fill_levels pixels, at most the total stride; 0 for none.
         pixel_mean: image value that becomes 0: one for all channels, or one for each.
         pixel_scale: image values are divided by this after `pixel_mean` is taken off: one for all
             channels, or one for each.
@@ -72,6 +80,7 @@ class NetworkConfig:
     convs_per_level: int = 2
     block: Block = "plain"
     normalization: ops.Normalization = "area"
+    fill_levels: int = 0
     pixel_mean: float | tuple[float, ...] = 127.5
     pixel_scale: float | tuple[float, ...] = 64.0
 
@@ -93,6 +102,11 @@ class NetworkConfig:
                 f"`normalization` must be one of {', '.join(ops.NORMALIZATIONS)}. "
                 f"Received: {self.normalization!r}"
             )
+        if not 0 <= self.fill_levels < len(self.widths):
+            raise ValueError(
+                f"`fill_levels` must be 0 to {len(self.widths) - 1}, so that no cell is larger "
+                f"than one of the coarsest level. Received: {self.fill_levels}"
+            )
         if not 2 <= self.classes <= 255:
             raise ValueError(f"`classes` must be 2 to 255. Received: {self.classes}")
 
@@ -113,9 +127,18 @@ class NetworkConfig:
 
     @property
     def rescaling(self) -> tuple[Any, Any]:
-        """Factor and then offset of the values, float64 (), or (C,) with one for each channel."""
+        """Factor and then offset of the values, float64 (), or one for each channel of the input.
+
+        The channel of filled pixels stays as it is.
+        """
         scale = 1.0 / np.asarray(self.pixel_scale, np.float64)
-        return scale, -np.asarray(self.pixel_mean, np.float64) * scale
+        offset = -np.asarray(self.pixel_mean, np.float64) * scale
+        if not self.fill_levels:
+            return scale, offset
+        return tuple(
+            np.append(np.broadcast_to(values, self.channels), kept)
+            for values, kept in ((scale, 1.0), (offset, 0.0))
+        )
 
     @property
     def total_stride(self) -> int:
@@ -127,10 +150,12 @@ class NetworkConfig:
         """Distance in pixels, along an axis, beyond which no input reaches an output pixel.
 
         A convolution at level l adds one cell of 2**l pixels. Every level except the coarsest is
-        passed twice. The pixels of one coarsest cell are up to 2**L - 1 apart.
+        passed twice. The pixels of one coarsest cell are up to 2**L - 1 apart. What is filled is
+        filled from the whole of the cells that would be read in part.
         """
-        finer = sum(2 * self.reach * 2**level for level in range(len(self.widths) - 1))
-        return int(finer + self.reach * self.total_stride + self.total_stride - 1)
+        finer = self.reach * (self.total_stride - 1)
+        cells = -finer % 2**self.fill_levels
+        return int(2 * finer + cells + self.reach * self.total_stride + self.total_stride - 1)
 
     @property
     def reach(self) -> int:
@@ -213,7 +238,7 @@ class Architecture:
 
     def add_shortcut(self, x: Any, shortcut: Any, level: Level, width: int, name: str) -> Any:
         """Add a level's input, projected to its width, then apply ReLU and mask."""
-        if shortcut.shape[-1] != width:
+        if is_projected(shortcut, width, name):
             shortcut = make_conv2d(width, 1, name)(shortcut)
             shortcut = MaskedBatchNormalization(name=f"{name}_norm")([shortcut, level.mask])
         x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
@@ -242,6 +267,22 @@ class Architecture:
         x = self.apply_block(x, level, width, prefix)
         logits = keras.layers.Conv2D(self.config.classes, 1, name="logits")(x)
         return FillInvalid(name="output")([logits, level.mask])
+
+
+def is_projected(shortcut: Any, width: int, name: str) -> bool:
+    """Return whether a shortcut is projected to a width: if it has another, or is the image."""
+    return name == FIRST_SHORTCUT or shortcut.shape[-1] != width
+
+
+def fill_missing(image: Any, mask: Any, config: NetworkConfig) -> tuple[Any, Any]:
+    """Fill missing pixels as is configured, before all that depends on the mask.
+
+    Returns:
+        Image and mask. Filled pixels are valid there, and the last channel of the image.
+    """
+    if not config.fill_levels:
+        return image, mask
+    return FillByReflection(config.fill_levels, name="reflect")([image, mask])
 
 
 def make_rescaling(config: NetworkConfig) -> keras.layers.Rescaling:
@@ -326,15 +367,15 @@ def build_network(
 
     Returns:
         A model from `[image, mask]`, float32 (N, H, W, channels) raw values and bool (N, H, W, 1),
-        any H and W ≥ 1, to logits float32 (N, H, W, classes), 0 where invalid. A cropped one takes
-        `[image, mask, keep]`, int32 (4,), top, left, height and width of a window inside the image,
-        and returns the same logits for this window alone.
+        any H and W ≥ 1, to logits float32 (N, H, W, classes), 0 where neither valid nor filled. A
+        cropped one takes `[image, mask, keep]`, int32 (4,), top, left, height and width of a window
+        inside the image, and returns the same logits for this window alone.
     """
     architecture = architecture or Architecture(config)
     image = keras.Input((None, None, config.channels), name="image")
     mask = keras.Input((None, None, 1), dtype="bool", name="mask")
     inputs = [image, mask]
-    x, padded_mask = architecture.begin(image, mask)
+    x, padded_mask = architecture.begin(*fill_missing(image, mask, config))
     levels = _build_levels(padded_mask, config)
     downward = [("down", depth) for depth in range(len(levels))]
     blocks = downward + [("up", depth) for _, depth in downward[-2::-1]]

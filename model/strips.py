@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from model.layers import CoverageScale, MaskedConcatenate, MaskMaxPooling2D
+from model.layers import CoverageScale, CropToSize, MaskedConcatenate, MaskMaxPooling2D
 from model.layers.strips import CropBorder, PlanStrips, StripPositions, TakePixels, TakeUpSampled
-from model.network import KERNEL_SIZE, Architecture, Level, NetworkConfig
+from model.network import KERNEL_SIZE, Architecture, Level, NetworkConfig, fill_missing
 
 
 def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.Model:
@@ -21,13 +21,14 @@ def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.
     Returns:
         A model from `[image, mask]`, as of `build_network`, to `[logits, places]`: float32
         (1, R, S, classes) and int32 (N, H, W), the position of each pixel of the image among these
-        R · S. The logits are 0 where invalid.
+        R · S. The logits are 0 where neither valid nor filled.
     """
     image = keras.Input((None, None, config.channels), name="image")
     mask = keras.Input((None, None, 1), dtype="bool", name="mask")
-    positions = _plan(mask, config)
+    canvas = fill_missing(image, mask, config)
+    positions = _plan(canvas[1], config)
     border = _choose_border(config)
-    taken = (TakePixels()([x, positions.pixels]) for x in (image, mask))
+    taken = (TakePixels()([x, positions.pixels]) for x in canvas)
     x, valid = architecture.begin(*taken)
     levels = [_make_level(valid, config)]
     skips = []
@@ -50,7 +51,8 @@ def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.
         x, _ = MaskedConcatenate(name=f"up{depth}_join")([x, level.mask, skip, level.mask])
         apply = architecture.apply_block if depth else architecture.classify
         x = _trim(apply(x, level, config.widths[depth], f"up{depth}"), config)
-    return keras.Model([image, mask], [x, positions.places], name="unet_on_strips")
+    places = CropToSize()([positions.places, mask])
+    return keras.Model([image, mask], [x, places], name="unet_on_strips")
 
 
 def _plan(mask: Any, config: NetworkConfig) -> StripPositions:

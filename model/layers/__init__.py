@@ -19,6 +19,7 @@ from model.layers.pool import (
     MaskedGlobalMaxPooling2D,
     MaskedMaxPooling2D,
 )
+from model.layers.reflection import FillByReflection
 from model.layers.resize import CropToSize, MaskedUpSampling2D, MaskMaxPooling2D, PadToMultiple
 from model.layers.submanifold import SubmanifoldConv2D
 from model.layers.transpose import PartialConv2DTranspose
@@ -31,6 +32,7 @@ __all__ = [
     "CutUpSampling2D",
     "DepthwisePartialConv2D",
     "EmbedMask",
+    "FillByReflection",
     "FillInvalid",
     "KernelMaskedConv2D",
     "MaskMaxPooling2D",

@@ -95,6 +95,30 @@ def _write_embed_mask(graph: GraphWriter, layer: Any, x: str, mask: str) -> tupl
     return graph.fill_invalid(_pad(graph, x, 1, sides, np.float32), padded_mask), padded_mask
 
 
+def _write_reflection(graph: GraphWriter, layer: Any, x: str, mask: str) -> tuple[str, str]:
+    cell = graph.add_constant([2**layer.levels] * 2, np.int64)
+    sides = graph.add("Mod", graph.add("Neg", graph.measure_sides(mask)), cell)
+    given = graph.cast(_pad(graph, graph.cast(mask, np.uint8), 0, sides, np.uint8), np.bool_)
+    x, filled = graph.fill_invalid(_pad(graph, x, 0, sides, np.float32), given), given
+    for level in range(1, layer.levels + 1):
+        for axis in (3, 2):
+            reflected, there = (_reflect(graph, part, 2**level, axis) for part in (x, filled))
+            x = graph.add("Where", filled, x, reflected)
+            filled = graph.add("Or", filled, there)
+    missing = graph.cast(graph.add("And", filled, graph.add("Not", given)), np.float32)
+    return graph.add("Concat", x, missing, axis=1), filled
+
+
+def _reflect(graph: GraphWriter, x: str, side: int, axis: int) -> str:
+    """Reverse each series of `side` pixels along an axis, 2 or 3."""
+    before = graph.add_constant([0] * axis + [-1, side], np.int64)
+    after = graph.add("Shape", x, start=axis + 1, end=4)
+    cells = graph.add("Reshape", x, graph.add("Concat", before, after, axis=0))
+    order = graph.add_constant(np.arange(side)[::-1], np.int64)
+    reversed_cells = graph.add("Gather", cells, order, axis=axis + 1)
+    return graph.add("Reshape", reversed_cells, graph.add("Shape", x))
+
+
 def _pad(graph: GraphWriter, x: str, channels: int, sides: str, dtype: type[np.generic]) -> str:
     """Pad at the end of three axes, channels by ones."""
     first = graph.add_constant([0, 0, 0, 0, 0, channels], np.int64)
@@ -186,6 +210,7 @@ _WRITERS: Mapping[type[Any], Callable[..., Outputs]] = MappingProxyType(
         layers.CropToSize: _write_crop,
         layers.CutUpSampling2D: _write_upsampling,
         layers.EmbedMask: _write_embed_mask,
+        layers.FillByReflection: _write_reflection,
         layers.FillInvalid: lambda graph, _, x, mask: graph.fill_invalid(x, mask),
         layers.MaskMaxPooling2D: _write_mask_pooling,
         layers.MaskedConcatenate: _write_concatenation,

@@ -22,6 +22,7 @@ from model.ops.modes import (
 )
 from model.ops.moments import group_moments, masked_moments
 from model.ops.pooling import masked_average_pool, masked_max, masked_max_pool, masked_mean
+from model.ops.reflection import find_reflections, take_positions
 from model.ops.upsampling import upsample_linear, upsample_nearest
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "coverage_scale",
     "fill_invalid",
     "find_nodata",
+    "find_reflections",
     "group_moments",
     "keep_mask",
     "masked_average_pool",
@@ -50,6 +52,7 @@ __all__ = [
     "masked_moments",
     "pad_same",
     "pad_to_multiple",
+    "take_positions",
     "transpose_area",
     "upsample_linear",
     "upsample_nearest",

@@ -18,6 +18,7 @@ CONFIGS = [
     *(NetworkConfig(widths=(4, 5, 6), block=block) for block in BLOCKS[1:]),
     *(NetworkConfig(widths=(4, 5), normalization=name) for name in ("none", "mean", "variance")),
     NetworkConfig(widths=(3, 4), block="residual", normalization="variance"),
+    NetworkConfig(widths=(4, 5, 6), fill_levels=2),
 ]
 
 
@@ -45,7 +46,9 @@ def compile_network(network, config):
 @pytest.mark.parametrize(
     "config",
     CONFIGS,
-    ids=lambda c: f"{c.block}-{len(c.widths)}×{c.convs_per_level}-{c.normalization}",
+    ids=lambda c: (
+        f"{c.block}-{len(c.widths)}×{c.convs_per_level}-{c.normalization}-{c.fill_levels}"
+    ),
 )
 def test_the_logits_of_a_window_are_those_of_the_whole_to_the_last_bit(config):
     folded = fold_batch_norm(random_network(config), config)

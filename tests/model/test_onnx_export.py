@@ -21,6 +21,7 @@ CONFIGS = [
     NetworkConfig(widths=(16, 32), convs_per_level=1),
     NetworkConfig(widths=(16, 32), block="separable", normalization="mean"),
     NetworkConfig(widths=(9, 18, 30), block="residual"),
+    NetworkConfig(widths=(9, 18, 30), convs_per_level=1, fill_levels=2),
     NetworkConfig(widths=(8,), channels=16, normalization="none"),
     NetworkConfig(widths=(7, 11), normalization="variance"),
 ]

@@ -19,6 +19,7 @@ CONFIGS = [
     NetworkConfig(widths=(4, 5), normalization="variance", block="residual"),
     NetworkConfig(widths=(4, 5, 6), block="separable"),
     NetworkConfig(widths=(4, 5, 6), convs_per_level=1, normalization="none"),
+    NetworkConfig(widths=(4, 5, 6), convs_per_level=1, normalization="none", fill_levels=2),
     NetworkConfig(widths=(4, 5), convs_per_level=3, block="residual"),
     NetworkConfig(widths=(3, 4, 5, 6), convs_per_level=1, normalization="mean"),
 ]
@@ -43,7 +44,9 @@ def draw_gaps(data, size):
 @pytest.mark.parametrize(
     "config",
     CONFIGS,
-    ids=lambda c: f"{c.block}-{len(c.widths)}×{c.convs_per_level}-{c.normalization}",
+    ids=lambda c: (
+        f"{c.block}-{len(c.widths)}×{c.convs_per_level}-{c.normalization}-{c.fill_levels}"
+    ),
 )
 def test_the_logits_on_strips_are_those_of_the_whole_to_the_last_bit(config):
     folded = fold_batch_norm(random_network(config), config)

@@ -40,6 +40,11 @@ SHAPES = [
         NetworkConfig(widths=(4, 5), block=block, normalization=normalization)
         for block, normalization in itertools.product(BLOCKS, ("none", "mean", "variance"))
     ),
+    NetworkConfig(widths=(4, 5, 6), fill_levels=2),
+    NetworkConfig(widths=(4, 5, 6), fill_levels=1, convs_per_level=1, block="separable"),
+    # As many channels as the first level has: what is added to its output is the raw image.
+    NetworkConfig(widths=(3, 4), block="residual", pixel_mean=100.0),
+    NetworkConfig(widths=(4, 5), block="residual", normalization="none", fill_levels=1),
 ]
 
 

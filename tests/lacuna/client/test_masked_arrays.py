@@ -28,7 +28,7 @@ VALID = ~(MISSING[:, :, 0] | MISSING[:, :, 1] | MISSING[:, :, 2])
 
 
 class Recorder(httpx2.HTTPTransport):
-    """The network, with all that was sent but for the boundaries of multipart bodies, which are random digits."""
+    """The network, with all that was sent but for the boundaries of bodies, which are random."""
 
     def __init__(self):
         super().__init__()

@@ -19,6 +19,7 @@ from model.layers import (
     CutUpSampling2D,
     DepthwisePartialConv2D,
     EmbedMask,
+    FillByReflection,
     FillInvalid,
     KernelMaskedConv2D,
     MaskedAveragePooling2D,
@@ -363,6 +364,24 @@ def embed_reference(layer: Any, x: Any, mask: Any) -> tuple[Any, Any]:
     return pad_reference(layer, np.concatenate([x, mask], axis=-1), mask)
 
 
+def reflection_reference(layer: Any, x: Any, mask: Any) -> tuple[Any, Any]:
+    """Turn cells of growing size over, first from left to right and then from top to bottom."""
+    cell = 2**layer.levels
+    around = [(0, 0), *((0, -side % cell) for side in x.shape[1:3]), (0, 0)]
+    y, given = np.pad(known(x, mask), around), np.pad(mask, around)
+    filled = given.copy()
+    for side in 2 ** np.arange(1, layer.levels + 1):
+        for axis in (2, 1):
+            for top, left in np.ndindex(y.shape[1] // side, y.shape[2] // side):
+                here = np.s_[:, top * side : (top + 1) * side, left * side : (left + 1) * side]
+                turned, there = np.flip(y[here], axis), np.flip(filled[here], axis)
+                y[here], filled[here] = (
+                    np.where(filled[here], y[here], turned),
+                    filled[here] | there,
+                )
+    return np.concatenate([y, filled & ~given], axis=-1), filled
+
+
 def crop(layer: Any, x: Any, mask: Any) -> tuple[Any, Any]:
     """Crop to a mask that lacks a row and two columns."""
     inner = mask[:, :-1, :-2]
@@ -492,6 +511,9 @@ CASES: dict[str, Case] = {
     ),
     "pad": Case(lambda **kwargs: PadToMultiple(4, **kwargs), pair, pad_reference, clears=False),
     "embed mask": Case(lambda **kwargs: EmbedMask(4, **kwargs), pair, embed_reference),
+    "fill by reflection": Case(
+        lambda **kwargs: FillByReflection(2, **kwargs), pair, reflection_reference
+    ),
     "crop": Case(
         CropToSize,
         crop,

@@ -12,6 +12,7 @@ from model.layers import (
     CutUpSampling2D,
     DepthwisePartialConv2D,
     EmbedMask,
+    FillByReflection,
     FillInvalid,
     KernelMaskedConv2D,
     MaskedAveragePooling2D,
@@ -338,6 +339,7 @@ ON_PAIRS = {
     "fill": FillInvalid,
     "append": AppendMask,
     "pad": lambda: PadToMultiple(2),
+    "reflection": lambda: FillByReflection(1),
 }
 MASK_TAKERS = {
     **{
@@ -373,6 +375,8 @@ def test_a_mask_that_is_not_bool_of_one_channel_is_refused(take, mask):
         lambda: CoverageScale(3, "sum"),
         lambda: PadToMultiple(0),
         lambda: PadToMultiple(2.0),
+        lambda: FillByReflection(0),
+        lambda: FillByReflection(1.0),
         lambda: MaskMaxPooling2D(0),
         lambda: MaskMaxPooling2D("2"),
         lambda: MaskedUpSampling2D(-1),

@@ -1,0 +1,69 @@
+"""Filling of missing pixels by reflection within the cells of fixed grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from model.ops.masks import pad_to_multiple
+
+
+def find_reflections(mask: Any, levels: int) -> Any:
+    """Find the valid pixel that each pixel is filled from.
+
+    Cells of 2, 4, … and 2**levels pixels tile the image from its first pixel on. A missing pixel is
+    filled from where the reflection of its cell takes it, left to right and then top to bottom,
+    in the smallest cell in which a valid pixel is found. Nothing leaves a cell of the largest size.
+
+    Args:
+        mask: bool (N, H, W, 1).
+        levels: number of sizes of cells.
+
+    Returns:
+        int32 (N, H', W') of the size that is padded to whole cells: position of the valid pixel in
+        the image, counted along its rows of W. It is the pixel's own where that is valid, and −1
+        where none is found.
+
+    Examples:
+        >>> mask = tf.constant([True, False, False, False, False], shape=(1, 1, 5, 1))
+        >>> find_reflections(mask, 1)[0].numpy()
+        array([[ 0,  0, -1, -1, -1, -1],
+               [ 0,  0, -1, -1, -1, -1]], dtype=int32)
+    """
+    given = pad_to_multiple(mask, (2**levels, 2**levels), constant=False)[..., 0]
+    size = tf.shape(given)
+    n, height, width = tf.unstack(size)
+    places = tf.range(height)[:, None] * tf.shape(mask)[2] + tf.range(width)
+    found = tf.where(given, places, -1)
+    for level in range(1, levels + 1):
+        side = 2**level
+        for shape, axis in (
+            ([n, height, width // side, side], 3),
+            ([n, height // side, side, width], 2),
+        ):
+            reflected = tf.reshape(tf.reverse(tf.reshape(found, shape), [axis]), size)
+            found = tf.where(found < 0, reflected, found)
+    return found
+
+
+def take_positions(values: Any, positions: Any) -> Any:
+    """Take pixels of each image to new places.
+
+    Args:
+        values: (N, H, W, C).
+        positions: int32 (N, H', W'), counted along the rows of the image; −1 for none.
+
+    Returns:
+        (N, H', W', C). Where there is none, it is the first pixel.
+
+    Examples:
+        >>> x = tf.constant([5.0, 6.0], shape=(1, 1, 2, 1))
+        >>> take_positions(x, tf.constant([[[1, 0, 1]]]))[0, 0, :, 0].numpy()
+        array([6., 5., 6.], dtype=float32)
+    """
+    n, channels = tf.shape(values)[0], values.shape[-1]
+    pixels = tf.reshape(values, [n, -1, channels])
+    size = tf.shape(positions)
+    taken = tf.gather(pixels, tf.reshape(tf.maximum(positions, 0), [n, -1]), batch_dims=1)
+    return tf.reshape(taken, tf.concat([size, [channels]], 0))
