@@ -92,12 +92,17 @@ class BaselineNetwork(Architecture):
             instead of those to train, which have batch normalisation between them.
 
     Raises:
-        ValueError: if `fill` is not one of these.
+        ValueError: if `fill` is not one of these, or the configuration fills by reflection.
         MissingExtraError: if it needs an extra that is not installed.
     """
 
     def __init__(self, config: NetworkConfig, fill: Fill = "zero", *, folded: bool = False) -> None:
         super().__init__(config)
+        if config.fill_levels:
+            raise ValueError(
+                f"`config` must have no fill levels, since `fill` is {fill!r}. "
+                f"Received: {config.fill_levels}"
+            )
         check_fill(fill)
         self.fill = fill
         self.folded = folded

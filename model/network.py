@@ -43,6 +43,9 @@ KERNEL_SIZE = 3
 FIRST_CONV = "down0_conv0"
 FIRST_SHORTCUT = "down0_shortcut"
 
+MOST_FILL_LEVELS = 3
+"""Sizes of cells that missing pixels are filled in by default, of at most 8 pixels."""
+
 Block = Literal["plain", "residual", "separable"]
 BLOCKS: tuple[Block, ...] = get_args(Block)
 
@@ -133,12 +136,10 @@ class NetworkConfig:
         """
         scale = 1.0 / np.asarray(self.pixel_scale, np.float64)
         offset = -np.asarray(self.pixel_mean, np.float64) * scale
-        if not self.fill_levels:
-            return scale, offset
-        return tuple(
-            np.append(np.broadcast_to(values, self.channels), kept)
-            for values, kept in ((scale, 1.0), (offset, 0.0))
-        )
+        if self.fill_levels:
+            scale = np.append(np.broadcast_to(scale, self.channels), 1.0)
+            offset = np.append(np.broadcast_to(offset, self.channels), 0.0)
+        return scale, offset
 
     @property
     def total_stride(self) -> int:

@@ -30,6 +30,8 @@ _NEEDS_DATA = (
     *("label_smoothing", "ema"),
 )
 
+_NETWORK = ("normalization", "fill_levels")
+
 
 @click.command()
 @click.option("--data", metavar="DIR", type=RUN, help="Folder of training images; see validate.")
@@ -129,7 +131,13 @@ _NEEDS_DATA = (
 )
 @click.option(
     "--normalization",
-    help="Scale of sums over valid pixels: none, mean, variance or area.  [area]",
+    help="Scale of sums over valid pixels: none, mean, variance or area.  [none]",
+)
+@click.option(
+    "--fill-levels",
+    type=click.IntRange(min=0),
+    help="Sizes of cells, of 2, 4, … pixels, in which missing pixels are filled by reflection.  "
+    "[3, or fewer for small networks]",
 )
 @click.option(
     "--folds",
@@ -163,8 +171,9 @@ def train(
     number of steps. The demo takes about ten minutes on two cores. The same command resumes it.
     """
     options = {name: value for name, value in given.items() if value is not None}
-    if {"twin", "normalization"} <= options.keys():
-        raise click.UsageError("--twin and --normalization exclude each other")
+    for name in _NETWORK:
+        if {"twin", name} <= options.keys():
+            raise click.UsageError(f"--twin and --{_dash(name)} exclude each other")
     if data is None:
         if origin is not None:
             raise click.UsageError("--from needs --data")
@@ -182,9 +191,9 @@ def _train_on(origin: Path, data: Path, output: Path, options: dict[str, Any]) -
     """Train a network that has weights already."""
     from model.training.starting import StartError, read_start  # noqa: PLC0415
 
-    for name in ("network", "normalization", "twin"):
+    for name in ("network", *_NETWORK, "twin"):
         if name in options:
-            raise click.UsageError(f"--{name} is for new networks; --from excludes it")
+            raise click.UsageError(f"--{_dash(name)} is for new networks; --from excludes it")
     try:
         start = read_start(origin)
         _train_folder(data, output, {"learning_rate": _TUNING_RATE, **options}, start)
@@ -224,6 +233,7 @@ def _train_folder(
     try:
         varied = {name: options.pop(name) for name in _VARIATION if name in options}
         config = FolderTrainingConfig(augmentation=AugmentationConfig(**varied), **options)
+        network = choose_network(config, datasets[0])
         for dataset in datasets:
             make_loss(
                 config.loss,
@@ -233,7 +243,6 @@ def _train_folder(
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     if start is None:
-        network = choose_network(config, datasets[0])
         cost = measure_cost(network, choose_architecture(config, network))
         click.echo(f"network {config.network}: {cost}")
     if folds:
@@ -245,7 +254,7 @@ def _train_folder(
 def _train_preset(preset: str, output: Path, options: dict[str, Any]) -> None:
     for name in _NEEDS_DATA:
         if name in options:
-            raise click.UsageError(f"--{name.replace('_', '-')} needs --data")
+            raise click.UsageError(f"--{_dash(name)} needs --data")
     load_tensorflow()
     from model.baselines import FILLS  # noqa: PLC0415
     from model.ops import NORMALIZATIONS  # noqa: PLC0415
@@ -255,13 +264,21 @@ def _train_preset(preset: str, output: Path, options: dict[str, Any]) -> None:
         raise click.BadParameter(f"must be one of {', '.join(PRESETS)}; it is {preset}")
     _check_choice(options, "normalization", NORMALIZATIONS)
     _check_choice(options, "twin", FILLS)
-    network = PRESETS[preset].network
-    if "normalization" in options:
-        network = dataclasses.replace(network, normalization=options.pop("normalization"))
+    chosen = {name: options.pop(name) for name in _NETWORK if name in options}
+    if "twin" in options:
+        chosen["fill_levels"] = 0
+    try:
+        network = dataclasses.replace(PRESETS[preset].network, **chosen)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     config = dataclasses.replace(PRESETS[preset], network=network, **options)
     with show_training(config.steps, "IoU") as on_step:
         train_on_mosaics(config, output, on_step)
     click.echo(f"{output}: trained; score it with: lacuna-model evaluate {output}")
+
+
+def _dash(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _check_choice(options: Mapping[str, Any], name: str, choices: Sequence[str]) -> None:

@@ -180,13 +180,14 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _name(facts: Mapping[str, str], differing: set[str]) -> str:
-    twin, normalization = (
-        json.loads(facts.get(name, "null")) for name in ("twin", "network.normalization")
-    )
+    named = ("twin", "network.normalization", "network.fill_levels")
+    twin, normalization, fill_levels = (json.loads(facts.get(name, "null")) for name in named)
     parts = [f"plain, {twin}" if twin else "masked"]
     if not twin and normalization not in (None, "area"):
         parts.append(normalization)
-    further = sorted(differing - {"twin", "normalization", "network.normalization"})
+    if not twin and fill_levels:
+        parts.append(f"{fill_levels} fill levels")
+    further = sorted(differing - {*named, "normalization", "fill_levels"})
     parts += [f"{name.rpartition('.')[2]} {facts.get(name, 'null')}" for name in further]
     return ", ".join(parts)
 

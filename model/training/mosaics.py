@@ -16,7 +16,7 @@ import numpy as np
 from model.baselines import FILLS, BaselineNetwork, Fill
 from model.data.mosaics import MosaicConfig, measure_mosaics, mosaic_dataset
 from model.data.textures import CLASSES, load_textures
-from model.network import NetworkConfig, build_network
+from model.network import MOST_FILL_LEVELS, NetworkConfig, build_network
 from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer
 from model.training.plans import (
     RunConflictError,
@@ -77,7 +77,12 @@ PRESETS: Mapping[str, MosaicTrainingConfig] = MappingProxyType(
                 "Grass, gravel and brick told apart by texture. A small demonstration, trained on "
                 "mosaics of three photographs: it knows these textures and little else."
             ),
-            network=NetworkConfig(channels=3, classes=len(CLASSES)),
+            network=NetworkConfig(
+                channels=3,
+                classes=len(CLASSES),
+                normalization="none",
+                fill_levels=MOST_FILL_LEVELS,
+            ),
         )
     }
 )
