@@ -43,7 +43,7 @@ KERNEL_SIZE = 3
 FIRST_CONV = "down0_conv0"
 FIRST_SHORTCUT = "down0_shortcut"
 
-MOST_FILL_LEVELS = 3
+FILL_LEVELS = 3
 """Sizes of cells that missing pixels are filled in by default, of at most 8 pixels."""
 
 Block = Literal["plain", "residual", "separable"]

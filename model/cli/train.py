@@ -137,7 +137,7 @@ _NETWORK = ("normalization", "fill_levels")
     "--fill-levels",
     type=click.IntRange(min=0),
     help="Sizes of cells, of 2, 4, … pixels, in which missing pixels are filled by reflection.  "
-    "[3, or fewer for small networks]",
+    "[3]",
 )
 @click.option(
     "--folds",
@@ -233,7 +233,6 @@ def _train_folder(
     try:
         varied = {name: options.pop(name) for name in _VARIATION if name in options}
         config = FolderTrainingConfig(augmentation=AugmentationConfig(**varied), **options)
-        network = choose_network(config, datasets[0])
         for dataset in datasets:
             make_loss(
                 config.loss,
@@ -243,6 +242,7 @@ def _train_folder(
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     if start is None:
+        network = choose_network(config, datasets[0])
         cost = measure_cost(network, choose_architecture(config, network))
         click.echo(f"network {config.network}: {cost}")
     if folds:

@@ -21,7 +21,7 @@ from model.data.crops import AugmentationConfig
 from model.data.dataset import Dataset
 from model.data.views import FEW_WINDOWS, list_views
 from model.losses import make_loss
-from model.network import MOST_FILL_LEVELS, NetworkConfig, build_network
+from model.network import FILL_LEVELS, NetworkConfig, build_network
 from model.scoring.images import score_images
 from model.scoring.prediction import Predictor
 from model.training.checkpoints import read_variables, write_variables
@@ -63,8 +63,8 @@ class FolderTrainingConfig:
         patience: validations without a better score after which training stops.
         seed: of the weights and of the data.
         normalization: as in `NetworkConfig`.
-        fill_levels: as in `NetworkConfig`; None for 3, or fewer where the network has fewer levels
-            below its finest. A twin fills missing pixels in its own way.
+        fill_levels: as in `NetworkConfig`, but at most as many as the network has levels below its
+            finest. A twin fills missing pixels in its own way.
         loss: terms of `MaskedLoss` with a plus between them.
         class_weights: see `choose_class_weights`.
         label_smoothing: as in `MaskedLoss`.
@@ -87,7 +87,7 @@ class FolderTrainingConfig:
     patience: int = 10
     seed: int = 0
     normalization: ops.Normalization = "none"
-    fill_levels: int | None = None
+    fill_levels: int = FILL_LEVELS
     loss: str = "cross-entropy"
     class_weights: str | None = None
     label_smoothing: float = 0.0
@@ -106,11 +106,7 @@ class FolderTrainingConfig:
 
 
 def choose_network(config: FolderTrainingConfig, dataset: Dataset) -> NetworkConfig:
-    """Return the network configuration for a folder's images and classes.
-
-    Raises:
-        ValueError: if the network has too few levels for `fill_levels`.
-    """
+    """Return the network configuration for a folder's images and classes."""
     network = NetworkConfig(
         channels=dataset.description.channels or 1,
         classes=len(dataset.description.classes),
@@ -119,15 +115,8 @@ def choose_network(config: FolderTrainingConfig, dataset: Dataset) -> NetworkCon
         normalization=config.normalization,
         **NETWORKS[config.network],
     )
-    return dataclasses.replace(network, fill_levels=_choose_fill_levels(config, network))
-
-
-def _choose_fill_levels(config: FolderTrainingConfig, network: NetworkConfig) -> int:
-    if config.twin:
-        return 0
-    if config.fill_levels is not None:
-        return config.fill_levels
-    return min(MOST_FILL_LEVELS, len(network.widths) - 1)
+    deepest = 0 if config.twin else len(network.widths) - 1
+    return dataclasses.replace(network, fill_levels=min(config.fill_levels, deepest))
 
 
 def choose_architecture(

@@ -16,7 +16,7 @@ import numpy as np
 from model.baselines import FILLS, BaselineNetwork, Fill
 from model.data.mosaics import MosaicConfig, measure_mosaics, mosaic_dataset
 from model.data.textures import CLASSES, load_textures
-from model.network import MOST_FILL_LEVELS, NetworkConfig, build_network
+from model.network import FILL_LEVELS, NetworkConfig, build_network
 from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer
 from model.training.plans import (
     RunConflictError,
@@ -81,7 +81,7 @@ PRESETS: Mapping[str, MosaicTrainingConfig] = MappingProxyType(
                 channels=3,
                 classes=len(CLASSES),
                 normalization="none",
-                fill_levels=MOST_FILL_LEVELS,
+                fill_levels=FILL_LEVELS,
             ),
         )
     }

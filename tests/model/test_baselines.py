@@ -98,3 +98,10 @@ def test_a_baseline_that_fills_gaps_gives_the_same_once_loaded(tmp_path, fill):
 
     assert loaded.get_layer("fill").output.shape == (None, None, None, 3)
     np.testing.assert_array_equal(loaded(batch), baseline(batch))
+
+
+def test_a_baseline_fills_in_one_way():
+    config = NetworkConfig(widths=(2, 3), fill_levels=1)
+
+    with pytest.raises(ValueError, match=r"no fill levels, since `fill` is 'mean'. Received: 1"):
+        BaselineNetwork(config, "mean")

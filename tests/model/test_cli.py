@@ -172,6 +172,8 @@ def test_curves_are_drawn_into_an_svg_file_only(trained, tmp_path):
         ),
         (("--normalization", "all"), "must be one of none, mean, area, variance; it is all"),
         (("--normalization", "none", "--twin", "mean"), "exclude each other"),
+        (("--fill-levels", 0, "--twin", "mean"), "--twin and --fill-levels exclude each other"),
+        (("--fill-levels", -1), "--fill-levels': -1 is not in the range x>=0"),
     ],
 )
 def test_contestants_that_are_none_are_refused(tmp_path, arguments, message):
@@ -182,15 +184,24 @@ def test_contestants_that_are_none_are_refused(tmp_path, arguments, message):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_fill_of_larger_cells_than_the_presets_coarsest_is_refused(tmp_path):
+    result = run("train", "-o", tmp_path / "run", "--fill-levels", 4)
+
+    assert result.exit_code == 1
+    assert "`fill_levels` must be 0 to 3" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
-def test_a_preset_can_be_normalised_otherwise(tmp_path):
-    options = ("--steps", 1, "--batch-size", 2, "--normalization", "variance")
+def test_a_preset_can_be_normalised_and_filled_otherwise(tmp_path):
+    options = ("--steps", 1, "--batch-size", 2, "--normalization", "variance", "--fill-levels", 1)
     trained = run("train", "-o", tmp_path / "run", *options)
     exported = run("export", tmp_path / "run", tmp_path / "models" / "1")
 
     assert (trained.exit_code, exported.exit_code) == (0, 0)
     network = read_manifest(tmp_path / "models" / "1").training["network"]
     assert network["normalization"] == "variance"
+    assert network["fill_levels"] == 1
 
 
 def test_nothing_is_written_to_the_standard_error_but_progress(tmp_path):

@@ -328,6 +328,7 @@ def test_a_good_folder_is_described(folder):
         (("--patience", 3), "--patience needs --data"),
         (("--data", ".", "--preset", "groundcover"), "exclude each other"),
         (("--data", ".", "--twin", "zero", "--normalization", "mean"), "exclude each other"),
+        (("--data", ".", "--twin", "zero", "--fill-levels", 2), "exclude each other"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tmp_path, arguments, message):

@@ -267,6 +267,28 @@ def test_networks_of_other_normalizations_keep_the_promise_beside_any_batch_mate
     fewer(batch_property(other_normalizations))()
 
 
+@pytest.fixture(scope="module")
+def filling():
+    """A network as it is trained by default: it fills by reflection and scales no sums."""
+    return exported_form(dataclasses.replace(CONFIG, normalization="none", fill_levels=2))
+
+
+def test_a_network_that_fills_by_reflection_keeps_the_promise_in_any_canvas(filling):
+    fewer(canvas_property(filling))()
+
+
+def test_a_network_that_fills_by_reflection_keeps_the_promise_beside_any_batch_mates(filling):
+    fewer(batch_property(filling))()
+
+
+def test_a_network_that_fills_by_reflection_is_tiled_exactly(filling):
+    fewer(tiling_property(filling, CONFIG.total_stride))()
+
+
+def test_values_under_the_mask_do_not_reach_a_network_that_fills_by_reflection(filling):
+    fewer(fill_property(filling))()
+
+
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_single_channel_is_no_exception_where_offsets_come_after_the_product(block):
     config = NetworkConfig(1, widths=(1, 2), block=block, normalization="variance")

@@ -20,10 +20,11 @@ OLD = {
 } | {"network": {"channels": 3, "classes": 3, "widths": [15, 31, 47, 63], "convs_per_level": 2}}
 
 
-def configure(seed=0, normalization="area", **fields):
+def configure(seed=0, normalization="area", fill_levels=0, **fields):
     """Give a training's configuration as its record has it."""
     config = {**PRESETS["groundcover"].to_json(), "seed": seed, **fields}
-    network = {**config["network"], "normalization": normalization}
+    changed = {"normalization": normalization, "fill_levels": fill_levels}
+    network = {**config["network"], **changed}
     return json.loads(json.dumps({**config, "network": network}))
 
 
@@ -39,6 +40,7 @@ def test_runs_that_differ_only_in_their_seed_are_one_contestant_and_masked_ones_
             make_run(configure(twin="zero")),
             make_run(configure(seed=0)),
             make_run(configure(normalization="none")),
+            make_run(configure(normalization="none", fill_levels=3)),
             make_run(configure(seed=2, twin="zero")),
         ]
     )
@@ -46,6 +48,7 @@ def test_runs_that_differ_only_in_their_seed_are_one_contestant_and_masked_ones_
     assert [(entry.name, [run.config["seed"] for run in entry.runs]) for entry in groups] == [
         ("masked", [0, 1]),
         ("masked, none", [0]),
+        ("masked, none, 3 fill levels", [0]),
         ("plain, zero", [0, 2]),
     ]
 

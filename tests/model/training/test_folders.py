@@ -116,6 +116,19 @@ def test_the_network_is_renormalised_as_was_asked_for(folder):
     assert choose_network(config, read_dataset(folder)).normalization == "mean"
 
 
+@pytest.mark.parametrize(
+    ("changed", "levels"),
+    [({}, 2), ({"network": "default"}, 3), ({"network": "deep", "fill_levels": 4}, 4),
+     ({"fill_levels": 0}, 0), ({"fill_levels": 9}, 2), ({"twin": "zero"}, 0)],
+)  # fmt: skip
+def test_no_cell_that_is_filled_is_larger_than_the_coarsest_and_twins_fill_themselves(
+    folder, changed, levels
+):
+    config = dataclasses.replace(CONFIG, **changed)
+
+    assert choose_network(config, read_dataset(folder)).fill_levels == levels
+
+
 def test_tensorboard_finds_a_curve_of_every_number(uninterrupted):
     (path,) = (uninterrupted / "logs").iterdir()
     seen = {}
