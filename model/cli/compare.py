@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from model.cli.folder_runs import count_flips_on_folder, open_run
-from model.cli.loading import load_run, read_recorded
+from model.cli.loading import LoadedRun, load_run, read_recorded
 from model.cli.printing import print_comparison, print_notes
 from model.cli.progress import make_progress
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from model.comparison.groups import RunGroup, ScoredRun
     from model.scoring.flips import Flips
-
-Loaded = tuple["keras.Model", dict[str, Any]]
-"""Network and record of a run."""
 
 
 def compare_runs(runs: Sequence[Path], curves: Path | None) -> None:
@@ -34,7 +31,7 @@ def compare_runs(runs: Sequence[Path], curves: Path | None) -> None:
     loaded = [load_run(run) for run in runs]
     from model.comparison.groups import check_comparable, group_runs  # noqa: PLC0415
 
-    records = [record for _, record in loaded]
+    records = [run.record for run in loaded]
     try:
         check_comparable(records)
     except ValueError as error:
@@ -47,7 +44,7 @@ def compare_runs(runs: Sequence[Path], curves: Path | None) -> None:
         _write(groups, data, curves)
 
 
-def _measure_on_mosaics(loaded: Sequence[Loaded]) -> tuple[str, list[ScoredRun]]:
+def _measure_on_mosaics(loaded: Sequence[LoadedRun]) -> tuple[str, list[ScoredRun]]:
     """Return a description of the mosaics, and the scores of all runs."""
     from model.comparison.curves import count_curve_batches, measure_curves  # noqa: PLC0415
     from model.comparison.groups import ScoredRun  # noqa: PLC0415
@@ -58,15 +55,15 @@ def _measure_on_mosaics(loaded: Sequence[Loaded]) -> tuple[str, list[ScoredRun]]
         task = progress.add_task("evaluating", total=len(loaded) * count_curve_batches(config))
         return SCORED_DATA, [
             ScoredRun(
-                record["config"],
-                measure_curves(network, config, on_batch=lambda: progress.advance(task)),
-                count_flips_on_mosaics(network),
+                run.record["config"],
+                measure_curves(run.network, config, on_batch=lambda: progress.advance(task)),
+                count_flips_on_mosaics(run.network),
             )
-            for network, record in loaded
+            for run in loaded
         ]
 
 
-def _measure_on_folder(loaded: Sequence[Loaded]) -> tuple[str, list[ScoredRun]]:
+def _measure_on_folder(loaded: Sequence[LoadedRun]) -> tuple[str, list[ScoredRun]]:
     """Return a description of the images, and the scores of all runs."""
     from model.comparison.folder_curves import (  # noqa: PLC0415
         count_curve_images,
@@ -75,21 +72,21 @@ def _measure_on_folder(loaded: Sequence[Loaded]) -> tuple[str, list[ScoredRun]]:
     )
     from model.comparison.groups import ScoredRun  # noqa: PLC0415
 
-    dataset = read_recorded(loaded[0][1])
+    dataset = read_recorded(loaded[0].record)
     print_notes(dataset)
-    predictors = [open_run(network, record) for network, record in loaded]
+    predictors = [open_run(run) for run in loaded]
     halo = max(predictor.halo for predictor in predictors)
     with make_progress() as progress:
         task = progress.add_task("evaluating", total=len(loaded) * count_curve_images(dataset))
         return describe_scored(dataset), [
             ScoredRun(
-                record["config"],
+                run.record["config"],
                 measure_folder_curves(
                     predictor, dataset, halo, on_image=lambda: progress.advance(task)
                 ),
                 count_flips_on_folder(dataset, predictor),
             )
-            for predictor, (_, record) in zip(predictors, loaded, strict=True)
+            for predictor, run in zip(predictors, loaded, strict=True)
         ]
 
 

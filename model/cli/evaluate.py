@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +12,12 @@ from model.cli.compare import compare_runs, count_flips_on_mosaics
 from model.cli.evaluate_data import evaluate_on_data
 from model.cli.evaluate_folds import are_folds, evaluate_folds
 from model.cli.folder_runs import count_flips_on_folder, open_run, score_on_folder
-from model.cli.loading import RUN, load_run, read_recorded
+from model.cli.loading import RUN, LoadedRun, load_run, read_recorded
 from model.cli.printing import print_flips, print_folder_scores, print_notes, print_scores
 from model.cli.progress import make_progress
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 
 @click.command()
@@ -99,10 +99,10 @@ def evaluate(
         _evaluate(folders[0])
 
 
-def _evaluate(run: Path) -> None:
-    network, record = load_run(run)
-    if "dataset" in record:
-        _evaluate_on_folder(run, network, record)
+def _evaluate(folder: Path) -> None:
+    run = load_run(folder)
+    if "dataset" in run.record:
+        _evaluate_on_folder(run)
         return
     from model.data.textures import CLASSES  # noqa: PLC0415
     from model.scoring.mosaics import (  # noqa: PLC0415
@@ -116,15 +116,15 @@ def _evaluate(run: Path) -> None:
     config, names = EvaluationConfig(), [texture.name for texture in CLASSES]
     with make_progress() as progress:
         task = progress.add_task("evaluating", total=count_batches(config))
-        scores = score_on_mosaics(network, config, on_batch=lambda: progress.advance(task))
-    write_scores(run, describe_scores(scores, names, SCORED_DATA))
+        scores = score_on_mosaics(run.network, config, on_batch=lambda: progress.advance(task))
+    write_scores(folder, describe_scores(scores, names, SCORED_DATA))
     print_scores(scores, names)
-    print_flips(count_flips_on_mosaics(network))
+    print_flips(count_flips_on_mosaics(run.network))
 
 
-def _evaluate_on_folder(run: Path, network: keras.Model, record: Mapping[str, Any]) -> None:
-    dataset = read_recorded(record)
+def _evaluate_on_folder(run: LoadedRun) -> None:
+    dataset = read_recorded(run.record)
     print_notes(dataset)
     found, _ = score_on_folder(dataset, run)
-    print_folder_scores(found, [entry["name"] for entry in record["dataset"]["classes"]])
-    print_flips(count_flips_on_folder(dataset, open_run(network, record)))
+    print_folder_scores(found, [entry["name"] for entry in run.record["dataset"]["classes"]])
+    print_flips(count_flips_on_folder(dataset, open_run(run)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from model.cli.loading import RUN, load_run
+from model.cli.loading import RUN, LoadedRun, load_run
 from model.cli.writing import check_output, writing
 
 if TYPE_CHECKING:
@@ -37,14 +37,13 @@ def export(run: Path, output: Path, file_format: Format) -> None:
     result.
     """
     check_output(output)
-    export_run(run, output, file_format)
+    export_run(load_run(run), output, file_format)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     click.echo(f"{output}: exported, {size / 1e6:.1f} MB; check it with: lacuna check {output}")
 
 
-def export_run(run: Path, output: Path, file_format: Format = "saved_model") -> None:
+def export_run(run: LoadedRun, output: Path, file_format: Format = "saved_model") -> None:
     """Export a run's network with its manifest."""
-    network, record = load_run(run)
     from model.export import build_manifest  # noqa: PLC0415
     from model.scoring.scores import read_scores  # noqa: PLC0415
     from model.training.runs import (  # noqa: PLC0415
@@ -53,10 +52,11 @@ def export_run(run: Path, output: Path, file_format: Format = "saved_model") -> 
         read_network_config,
     )
 
+    record = run.record
     if is_baseline(record):
         raise click.ClickException(
-            f"{run} holds a baseline network, which is for comparison only: its labels depend on "
-            "the canvas. Only masked networks can be served"
+            f"{run.folder} holds a baseline network, which is for comparison only: its labels "
+            "depend on the canvas. Only masked networks can be served"
         )
     config = read_network_config(record)
     manifest = build_manifest(
@@ -68,10 +68,10 @@ def export_run(run: Path, output: Path, file_format: Format = "saved_model") -> 
         bands=record.get("dataset", {}).get("band_names", ()),
         statistics=record.get("statistics"),
         training=describe_training(record),
-        scores=read_scores(run),
+        scores=read_scores(run.folder),
     )
     with writing(output):
-        _write(network, config, manifest, output, file_format)
+        _write(run.network, config, manifest, output, file_format)
 
 
 def _write(

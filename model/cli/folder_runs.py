@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +9,11 @@ import click
 
 from model.cli.checking import check_contract
 from model.cli.export import export_run
-from model.cli.loading import load_run
+from model.cli.loading import LoadedRun, load_run
 from model.cli.printing import print_folder_scores
 from model.cli.progress import make_progress, show_training
 
 if TYPE_CHECKING:
-    import keras
-
     from model.data.dataset import Dataset
     from model.scoring.flips import Flips
     from model.scoring.folders import FolderScores
@@ -41,37 +38,36 @@ def train_on_folder(
 
     with show_training(config.steps, "best IoU") as on_step:
         train(config, dataset, output, on_step, start)
-    _finish(dataset, output)
+    _finish(dataset, load_run(output))
 
 
-def _finish(dataset: Dataset, run: Path) -> None:
+def _finish(dataset: Dataset, run: LoadedRun) -> None:
     """Score, export and report the trained network."""
     from model.atomic import replace_file  # noqa: PLC0415
     from model.report.page import RunReport, render_report  # noqa: PLC0415
     from model.training.runs import is_baseline  # noqa: PLC0415
 
     found, examples = score_on_folder(dataset, run)
-    _, record = load_run(run)
-    model = None if is_baseline(record) else run / "model" / dataset.description.name / _VERSION
-    commands = [f"lacuna-model evaluate {run}"]
+    folder, record = run.folder, run.record
+    model = None if is_baseline(record) else folder / "model" / dataset.description.name / _VERSION
+    commands = [f"lacuna-model evaluate {folder}"]
     if model is not None:
         export_run(run, model)
         commands = [f"lacuna check {model}", f"lacuna serve --model-repository {model.parents[1]}"]
     page = render_report(RunReport(dataset, record, found, examples, commands))
-    replace_file(run / _REPORT_FILE, page.encode())
+    replace_file(folder / _REPORT_FILE, page.encode())
     print_folder_scores(found, [entry.name for entry in dataset.description.classes])
-    click.echo(f"{run / _REPORT_FILE}: the report")
+    click.echo(f"{folder / _REPORT_FILE}: the report")
     if model is None:
-        click.echo(f"{run}: a baseline network, for comparison only; it is not exported")
+        click.echo(f"{folder}: a baseline network, for comparison only; it is not exported")
         return
     click.echo(f"{model}: exported. `lacuna check {model}` says:")
     click.echo(check_contract(model))
     click.echo(f"Serve it with: {commands[-1]}")
 
 
-def score_on_folder(dataset: Dataset, run: Path) -> tuple[FolderScores, list[Any]]:
+def score_on_folder(dataset: Dataset, run: LoadedRun) -> tuple[FolderScores, list[Any]]:
     """Score a run on its folder's images for that, write the scores, and choose examples."""
-    network, record = load_run(run)
     from model.data.batches import SampleReader  # noqa: PLC0415
     from model.data.views import FEW_WINDOWS, list_views  # noqa: PLC0415
     from model.network import NetworkConfig  # noqa: PLC0415
@@ -81,25 +77,25 @@ def score_on_folder(dataset: Dataset, run: Path) -> tuple[FolderScores, list[Any
     from model.scoring.scores import write_scores  # noqa: PLC0415
     from model.training.runs import is_baseline, read_network_config  # noqa: PLC0415
 
-    predictor = open_run(network, record)
+    predictor = open_run(run)
     temperature = None
-    if not isinstance(read_network_config(record), NetworkConfig):
+    if not isinstance(read_network_config(run.record), NetworkConfig):
         click.echo(f"note: {NOT_TEMPERED}", err=True)
-    elif not is_baseline(record):
+    elif not is_baseline(run.record):
         temperature = _fit_temperature(predictor, dataset)
     found = score_with_progress(predictor, dataset, temperature=temperature)
-    write_scores(run, describe_folder_scores(found, dataset))
+    write_scores(run.folder, describe_folder_scores(found, dataset))
     reader = SampleReader(dataset.description, scenes=dataset.scenes)
     few = list_views(dataset.scored, dataset.scenes, FEW_WINDOWS)
     return found, choose_examples(predictor, few, reader)
 
 
-def open_run(network: keras.Model, record: Mapping[str, Any]) -> Predictor:
+def open_run(run: LoadedRun) -> Predictor:
     """Return the predictor of a run's network."""
     from model.scoring.prediction import Predictor  # noqa: PLC0415
     from model.training.runs import read_network_config  # noqa: PLC0415
 
-    return Predictor(network, read_network_config(record))
+    return Predictor(run.network, read_network_config(run.record))
 
 
 def _fit_temperature(predictor: AnyPredictor, dataset: Dataset) -> float:

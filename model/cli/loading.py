@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from rich.console import Console
@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
+class LoadedRun(NamedTuple):
+    """What a training has left.
+
+    Attributes:
+        folder: of the run.
+        network: as it was trained.
+        record: of the training.
+    """
+
+    folder: Path
+    network: keras.Model
+    record: dict[str, Any]
+
+
 def load_tensorflow() -> None:
     """Import TensorFlow without the messages of its libraries on the standard error.
 
@@ -30,13 +44,13 @@ def load_tensorflow() -> None:
         import tensorflow as tf  # noqa: F401, PLC0415
 
 
-def load_run(run: Path) -> tuple[keras.Model, dict[str, Any]]:
-    """Return a run's network and record, or exit with the reason."""
+def load_run(folder: Path) -> LoadedRun:
+    """Load a run, or exit with the reason."""
     load_tensorflow()
     from model.training.runs import load_run as load  # noqa: PLC0415
 
     try:
-        return load(run)
+        return LoadedRun(folder, *load(folder))
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 

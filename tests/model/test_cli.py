@@ -1,5 +1,6 @@
 """From nothing to a model that a server takes, by the command line alone."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from model.cli import main
 from model.data.mosaics import MosaicConfig
 from model.network import NetworkConfig
-from model.training.mosaics import MosaicTrainingConfig, train_on_mosaics
+from model.training.mosaics import PRESETS, MosaicTrainingConfig, train_on_mosaics
 from service.runtime.manifest import read_manifest
 from service.runtime.probe import check_contract
 from service.runtime.saved_model import SavedModelRuntime
@@ -21,11 +22,22 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+TINY = MosaicTrainingConfig(
+    "groundcover",
+    "",
+    NetworkConfig(widths=(4, 6), convs_per_level=1, normalization="none", fill_levels=1),
+    MosaicConfig(size=(16, 16), cell=(4, 8)),
+    steps=2,
+    batch_size=2,
+    seed=3,
+)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
+    """Run of a network that is scored in no time."""
     folder = tmp_path_factory.mktemp("runs") / "short"
-    result = run("train", "--output", folder, "--steps", 2, "--batch-size", 2, "--seed", 3)
-    assert result.exit_code == 0, result.output
+    train_on_mosaics(TINY, folder)
     return folder
 
 
@@ -44,10 +56,13 @@ def exported(trained, tmp_path_factory):
     return folder
 
 
-def test_training_keeps_what_was_asked_for(trained):
-    config = json.loads((trained / "training.json").read_text())["config"]
+def test_a_preset_is_trained_as_was_asked_for(tmp_path):
+    result = run("train", "--output", tmp_path, "--steps", 2, "--batch-size", 2, "--seed", 3)
+    assert result.exit_code == 0, result.output
+    config = json.loads((tmp_path / "training.json").read_text())["config"]
 
     assert (config["steps"], config["seed"]) == (2, 3)
+    assert config["network"] == json.loads(json.dumps(PRESETS["groundcover"].network.to_json()))
 
 
 @pytest.mark.slow
@@ -110,23 +125,13 @@ def test_an_export_must_go_to_a_version(trained, tmp_path):
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "baseline"
-    result = run("train", "-o", folder, "--steps", 1, "--batch-size", 3, "--twin", "nearest")
-    assert result.exit_code == 0, result.output
+    network = dataclasses.replace(TINY.network, fill_levels=0)
+    train_on_mosaics(dataclasses.replace(TINY, network=network, twin="nearest"), folder)
     return folder
 
 
-def test_a_baseline_is_not_exported(tmp_path):
-    config = MosaicTrainingConfig(
-        "tiny",
-        "",
-        NetworkConfig(widths=(2,), convs_per_level=1),
-        MosaicConfig(size=(8, 8), cell=(4, 8)),
-        steps=1,
-        batch_size=1,
-        twin="nearest",
-    )
-    train_on_mosaics(config, tmp_path / "run")
-    result = run("export", tmp_path / "run", tmp_path / "groundcover" / "1")
+def test_a_baseline_is_not_exported(baseline, tmp_path):
+    result = run("export", baseline, tmp_path / "groundcover" / "1")
 
     assert result.exit_code == 1
     assert "holds a baseline network" in result.stderr
@@ -141,7 +146,7 @@ def test_several_runs_are_compared_printed_and_plotted(trained, baseline, tmp_pa
 
     assert result.exit_code == 0, result.output
     names = [entry["name"] for entry in described["contestants"]]
-    assert [name.split(", batch_size")[0] for name in names] == ["masked", "plain, nearest"]
+    assert names == ["masked, none, 1 fill levels", "plain, nearest"]
     assert all(result.stdout.count(name) == 1 + 6 for name in names)
     assert [entry["flips"][0]["labels"] > 0 for entry in described["contestants"]] == [False, True]
     assert "padding" in ET.parse(plot).getroot().itertext()  # noqa: S314
