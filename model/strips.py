@@ -7,8 +7,16 @@ from typing import Any
 import keras
 
 from model.layers import CoverageScale, CropToSize, MaskedConcatenate, MaskMaxPooling2D
-from model.layers.strips import CropBorder, PlanStrips, StripPositions, TakePixels, TakeUpSampled
-from model.network import KERNEL_SIZE, Architecture, Level, NetworkConfig, fill_missing
+from model.layers.strips import (
+    CropBorder,
+    FindReflections,
+    PlanStrips,
+    StripPositions,
+    TakePixels,
+    TakeReflections,
+    TakeUpSampled,
+)
+from model.network import KERNEL_SIZE, Architecture, Level, NetworkConfig
 
 
 def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.Model:
@@ -25,10 +33,14 @@ def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.
     """
     image = keras.Input((None, None, config.channels), name="image")
     mask = keras.Input((None, None, 1), dtype="bool", name="mask")
-    canvas = fill_missing(image, mask, config)
-    positions = _plan(canvas[1], config)
     border = _choose_border(config)
-    taken = (TakePixels()([x, positions.pixels]) for x in canvas)
+    if config.fill_levels:
+        found, filled = FindReflections(config.fill_levels, name="reflect")(mask)
+        positions = _plan(filled, config)
+        taken = TakeReflections(name="take_reflected")([image, found, positions.pixels])
+    else:
+        positions = _plan(mask, config)
+        taken = (TakePixels()([x, positions.pixels]) for x in (image, mask))
     x, valid = architecture.begin(*taken)
     levels = [_make_level(valid, config)]
     skips = []

@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from lacuna.windows.strips import STRIP_CELLS
+from model import ops
 from model.layers.arguments import check_mask, read_positive
 
 _MULTIPLE = 8
@@ -233,6 +234,73 @@ class TakePixels(keras.layers.Layer):
         x, positions = inputs
         taken = tf.gather(tf.reshape(x, [-1, x.shape[-1]]), tf.maximum(positions, 0))[None]
         return taken & (positions >= 0)[None, ..., None] if x.dtype == tf.bool else taken
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class FindReflections(keras.layers.Layer):
+    """Positions that the pixels of the canvases are filled from; see `ops.find_reflections`.
+
+    Args:
+        levels: number of sizes of cells.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        mask: bool (N, H, W, 1).
+
+    Returns:
+        `(found, filled)` of the size that is padded to whole cells: int32 (N, H', W'), bool
+        (N, H', W', 1), where anything is found.
+
+    Raises:
+        ValueError: if `levels` is not a positive integer, or the mask not bool (N, H, W, 1).
+    """
+
+    def __init__(self, levels: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.levels = read_positive(levels, "levels")
+
+    def call(self, mask: Any) -> tuple[Any, Any]:
+        """Find them on the masks alone."""
+        check_mask(mask)
+        found = ops.find_reflections(mask, self.levels)
+        return found, found[..., None] >= 0
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again."""
+        return {**super().get_config(), "levels": self.levels}
+
+
+@keras.saving.register_keras_serializable("lacuna")
+class TakeReflections(keras.layers.Layer):
+    """Pixels at positions of canvases that are filled by reflection; only these are filled.
+
+    Call arguments:
+        inputs: `[x, found, positions]`: float (N, H, W, C), of the canvases; int32 (N, H', W'),
+            from `FindReflections`; int32 (R, S), counted along the rows of all of H' and W'; −1
+            for none.
+
+    Returns:
+        `(y, mask)`, as `FillByReflection` has them there: float (1, R, S, C + 1), any value where
+        the mask, bool (1, R, S, 1), is False.
+    """
+
+    def call(self, inputs: Any) -> tuple[Any, Any]:
+        """Look up where each pixel comes from, and take it from there."""
+        x, found, positions = inputs
+        _, height, width = tf.unstack(tf.shape(found))
+        image_height, image_width = tf.unstack(tf.shape(x)[1:3])
+        at = tf.maximum(positions, 0)
+        source = tf.gather(tf.reshape(found, [-1]), at)
+        valid = (positions >= 0) & (source >= 0)
+        rest = at % (height * width)
+        row, column = rest // width, rest % width
+        is_own = (source == row * image_width + column) & (column < image_width)
+        first = at // (height * width) * (image_height * image_width)
+        pixels = tf.reshape(x, [-1, x.shape[-1]])
+        taken = tf.gather(pixels, tf.where(valid, first + source, 0))
+        missing = tf.cast(valid & ~is_own, x.dtype)
+        y = tf.concat([taken, missing[..., None]], axis=-1)
+        return y[None], valid[None, ..., None]
 
 
 @keras.saving.register_keras_serializable("lacuna")

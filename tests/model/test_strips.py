@@ -7,7 +7,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model.folding import FoldedNetwork, fold_batch_norm
-from model.layers.strips import CropBorder, PlanStrips, TakePixels, TakeUpSampled
+from model.layers import FillByReflection
+from model.layers.strips import (
+    CropBorder,
+    FindReflections,
+    PlanStrips,
+    TakePixels,
+    TakeReflections,
+    TakeUpSampled,
+)
 from model.network import NetworkConfig
 from model.strips import build_on_strips
 from tests.support.freezing import freeze
@@ -92,6 +100,24 @@ def test_the_exported_strips_are_the_whole_to_the_last_bit_in_any_batch(exported
         np.testing.assert_array_equal(alone["labels"], expected["labels"], strict=True)
 
     holds()
+
+
+@pytest.mark.parametrize("size", [(5, 3), (9, 20), (16, 16)])
+def test_pixels_are_taken_as_the_whole_canvas_is_filled(size):
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(3, *size, 2)).astype(np.float32)
+    mask = rng.random((3, *size, 1)) < 0.2
+    expected, filled = FillByReflection(3)([image, mask])
+    found, found_mask = FindReflections(3)(mask)
+    order = rng.permutation(filled.numpy().size).reshape(2, -1)
+
+    y, valid = TakeReflections()([image, found, tf.constant(order, tf.int32)])
+
+    np.testing.assert_array_equal(found_mask, filled)
+    np.testing.assert_array_equal(valid[0, ..., 0], filled.numpy().ravel()[order])
+    wanted = expected.numpy().reshape(-1, 3)[order]
+    np.testing.assert_array_equal(np.where(valid, y, 0)[0], wanted)
+    assert not TakeReflections()([image, found, tf.constant([[-1]])])[1].numpy().any()
 
 
 def test_what_holds_no_valid_pixel_is_not_computed():
