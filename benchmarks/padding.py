@@ -89,7 +89,9 @@ def _label_with_demo() -> Label:
 def main() -> None:
     """Train, count, print."""
     preset = PRESETS["groundcover"]
-    config = dataclasses.replace(preset, steps=int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    network_config = dataclasses.replace(preset.network, fill_levels=0)
+    config = dataclasses.replace(preset, steps=steps, network=network_config)
     scenes = [(mosaic.image, mosaic.mask) for mosaic in draw_test_mosaics()]
     contestants = {"shipped": _label_with_demo()}
     for name, build in (("plain", _build_plain), ("textbook", build_textbook)):

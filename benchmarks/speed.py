@@ -35,7 +35,7 @@ def export_plain(config: NetworkConfig) -> Any:
     for weight in network.weights:
         # Zeros would be folded away.
         weight.assign(weight + 0.01 * keras.random.normal(weight.shape))
-    return FrozenSegmenter(network, config).labels.get_concrete_function()
+    return FrozenSegmenter(network, config).signatures["labels"].get_concrete_function()
 
 
 def time_call(function: Any, image: Any, mask: Any) -> float:
