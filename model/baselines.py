@@ -27,6 +27,16 @@ Fill = Literal["zero", "mean", "mask", "nearest", "telea", "linear"]
 FILLS: tuple[Fill, ...] = get_args(Fill)
 
 
+def check_twin(twin: str | None) -> None:
+    """Check the fill of a training's twin, which is None for a masked network.
+
+    Raises:
+        ValueError: if it is not one of `FILLS`.
+    """
+    if twin is not None and twin not in FILLS:
+        raise ValueError(f"`twin` must be one of {', '.join(FILLS)}. Received: {twin!r}")
+
+
 def check_fill(fill: str) -> None:
     """Check that a baseline network can be built.
 

@@ -17,7 +17,6 @@ these are.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -27,7 +26,6 @@ import numpy as np
 from model import ops
 from model.layers import (
     CoverageScale,
-    CropToSize,
     FillByReflection,
     FillInvalid,
     MaskedBatchNormalization,
@@ -36,8 +34,9 @@ from model.layers import (
     MaskMaxPooling2D,
     PadToMultiple,
 )
-from model.layers.cropping import CropToBox, PlanBoxes
+from model.layers.cropping import PlanBoxes
 from model.layers.strips import CropBorder
+from model.places import Boxes, Canvas
 
 KERNEL_SIZE = 3
 FIRST_CONV = "down0_conv0"
@@ -311,51 +310,6 @@ def make_conv2d(
     )
 
 
-class _Canvas:
-    """Places of features that cover the whole canvas: nothing is cropped before the end."""
-
-    def see(self, x: Any, block: int, name: str) -> Any:
-        """Return what a block sees of the canvas."""
-        del block, name
-        return x
-
-    def move(self, x: Any, source: int, target: int, name: str) -> Any:
-        """Return what a block reads of the features of an earlier one."""
-        del source, target, name
-        return x
-
-    def finish(self, x: Any, mask: Any) -> Any:
-        """Crop the outputs of the last block to the image."""
-        return CropToSize(name="crop")([x, mask])
-
-
-class _Boxes(_Canvas):
-    """Places of features that cover only what the outputs of a window depend on.
-
-    Args:
-        depths: level of each block.
-        boxes: box of each block, and the window's; see `PlanBoxes`.
-    """
-
-    def __init__(self, depths: Sequence[int], boxes: Sequence[Any]) -> None:
-        self._depths, self._boxes = depths, boxes
-
-    def see(self, x: Any, block: int, name: str) -> Any:
-        """Crop features of the whole canvas to the box of a block of their level."""
-        return CropToBox(name=f"{name}_see")([x, self._boxes[block]])
-
-    def move(self, x: Any, source: int, target: int, name: str) -> Any:
-        """Crop the features of one block to the box of a later one."""
-        levels = self._depths[target] - self._depths[source]
-        boxes = self._boxes[source], self._boxes[target]
-        return CropToBox(levels, name=f"{name}_move")([x, *boxes])
-
-    def finish(self, x: Any, mask: Any) -> Any:
-        """Crop the outputs of the last block to the window."""
-        del mask
-        return CropToBox(name="crop")([x, *self._boxes[-2:]])
-
-
 def build_network(
     config: NetworkConfig, architecture: Architecture | None = None, *, cropped: bool = False
 ) -> keras.Model:
@@ -380,11 +334,11 @@ def build_network(
     levels = _build_levels(padded_mask, config)
     downward = [("down", depth) for depth in range(len(levels))]
     blocks = downward + [("up", depth) for _, depth in downward[-2::-1]]
-    places = _Canvas()
+    places = Canvas()
     if cropped:
         inputs.append(keras.Input(batch_shape=(4,), dtype="int32", name="keep"))
         boxes = PlanBoxes(len(levels), config.reach, name="boxes")([inputs[-1], padded_mask])
-        places = _Boxes([depth for _, depth in blocks], boxes)
+        places = Boxes([depth for _, depth in blocks], boxes)
     x = places.see(x, 0, "image")
     skips: list[Any] = []
     for index, (direction, depth) in enumerate(blocks):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +14,6 @@ from model.cli.folder_runs import count_flips_on_folder, open_run, score_on_fold
 from model.cli.loading import RUN, LoadedRun, load_run, read_recorded
 from model.cli.printing import print_flips, print_folder_scores, print_notes, print_scores
 from model.cli.progress import make_progress
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()

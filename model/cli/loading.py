@@ -21,7 +21,7 @@ RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 class LoadedRun(NamedTuple):
-    """What a training has left.
+    """Folder, network and record of a finished training.
 
     Attributes:
         folder: of the run.

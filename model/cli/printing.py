@@ -81,6 +81,8 @@ def print_flips(flips: Flips) -> None:
 
 def print_folds(groups: Sequence[FoldGroup]) -> None:
     """Print the IoU of all groups for each fold and fraction of missing pixels."""
+    from model.comparison.groups import SPREAD  # noqa: PLC0415
+
     console = Console(width=_TABLE_WIDTH)
     for fraction in groups[0].fractions:
         click.echo(f"\nIoU, {fraction.rpartition('_')[2]} % missing")
@@ -94,7 +96,7 @@ def print_folds(groups: Sequence[FoldGroup]) -> None:
                     *(_format(entry.class_iou(fold, fraction, name)) for name in entry.classes),
                 )
         console.print(table)
-    click.echo("± half the distance from the worst seed to the best")
+    click.echo(f"± {SPREAD}")
     for entry in groups:
         seeds = ", ".join(str(run.config["seed"]) for run in entry.runs)
         click.echo(f"{entry.name}: seeds {seeds}")
@@ -109,7 +111,7 @@ def _format(found: OverSeeds, *, with_spread: bool = False) -> str:
 def print_comparison(groups: Sequence[RunGroup]) -> None:
     """Print the mean IoU of all groups for each pattern, and the changed labels."""
     from model.comparison.curves import FRACTIONS  # noqa: PLC0415
-    from model.comparison.groups import ALL_PATTERNS  # noqa: PLC0415
+    from model.comparison.groups import ALL_PATTERNS, SPREAD  # noqa: PLC0415
     from model.data.nodata import PATTERNS_TO_COMPARE  # noqa: PLC0415
 
     console = Console(width=_TABLE_WIDTH)
@@ -123,7 +125,7 @@ def print_comparison(groups: Sequence[RunGroup]) -> None:
                 cells = [f"{cell} ± {s:.3f}" for cell, s in zip(cells, spread, strict=True)]
             table.add_row(entry.name, *cells)
         console.print(table)
-    click.echo("± half the distance from the worst seed to the best")
+    click.echo(f"± {SPREAD}")
     click.echo("\nlabels that change when only the canvas does")
     for entry in groups:
         for run in entry.runs:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from model.comparison.groups import check_distinct, group_by_config, strip_config
-
-SPREAD = "half the distance from the worst seed to the best"
+from model.comparison.groups import SPREAD, check_distinct, group_by_config, strip_config
 
 
 class OverSeeds(NamedTuple):

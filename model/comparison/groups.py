@@ -18,6 +18,9 @@ from model.scoring.flips import Flips
 ALL_PATTERNS = "all"
 """Name of the mean over the patterns."""
 
+SPREAD = "half the distance from the worst seed to the best"
+"""Description of what is given beside a mean over seeds."""
+
 
 @dataclass(frozen=True)
 class ScoredRun:
@@ -202,7 +205,7 @@ def describe_comparison(groups: Sequence[RunGroup], data: str) -> dict[str, Any]
     return {
         "data": data,
         "missing": list(FRACTIONS),
-        "spread": "half the distance from the worst seed to the best",
+        "spread": SPREAD,
         "contestants": [_describe(group) for group in groups],
     }
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from model import ops
-from model.baselines import FILLS, BaselineNetwork, Fill
+from model.baselines import BaselineNetwork, Fill, check_twin
 from model.data.batches import SampleReader, stream_batches
 from model.data.crops import AugmentationConfig
 from model.data.dataset import Dataset
@@ -95,14 +95,11 @@ class FolderTrainingConfig:
     twin: Fill | None = None
 
     def __post_init__(self) -> None:
-        if self.twin is not None and self.twin not in FILLS:
-            raise ValueError(f"`twin` must be one of {', '.join(FILLS)}. Received: {self.twin!r}")
+        check_twin(self.twin)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, without `twin` if the network is masked."""
-        fields = dataclasses.asdict(self)
-        # The plan of a masked network stays the one that it had before there were twins.
-        return {name: value for name, value in fields.items() if name != "twin" or value}
+        """Return the fields as JSON values."""
+        return dataclasses.asdict(self)
 
 
 def choose_network(config: FolderTrainingConfig, dataset: Dataset) -> NetworkConfig:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from model.baselines import FILLS, BaselineNetwork, Fill
+from model.baselines import BaselineNetwork, Fill, check_twin
 from model.data.mosaics import MosaicConfig, measure_mosaics, mosaic_dataset
 from model.data.textures import CLASSES, load_textures
 from model.network import FILL_LEVELS, NetworkConfig, build_network
@@ -61,8 +61,7 @@ class MosaicTrainingConfig:
     twin: Fill | None = None
 
     def __post_init__(self) -> None:
-        if self.twin is not None and self.twin not in FILLS:
-            raise ValueError(f"`twin` must be one of {', '.join(FILLS)}. Received: {self.twin!r}")
+        check_twin(self.twin)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

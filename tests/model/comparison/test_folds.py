@@ -40,7 +40,7 @@ def evaluate(*arguments):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """What is printed of three seeds of a masked network and one of a twin, and the numbers."""
+    """Output for three seeds of a masked network and one of a twin, and the numbers."""
     root = tmp_path_factory.mktemp("folds")
     folders = [
         write_folds(root / "twin", 0.3, 0.4, twin="linear"),
