@@ -250,8 +250,9 @@ class Exchange:
         reservation: Reservation,
     ) -> list[Sample]:
         limits, manifest = self.find_limits(model.name), model.runtime.manifest
-        inline = parsed.decodes_inline
-        footprint = await self._run(reservation, lambda: parsed.measure(limits), inline)
+        footprint = await self._run(
+            reservation, lambda: parsed.measure(limits), parsed.measures_inline
+        )
         reservation.announce(model.predict_call_s(footprint.pixels), parsed.timeout_s)
         answer_bytes = _estimate_answer_bytes(model, parsed, footprint.pixels)
         sample_bytes = estimate_sample_bytes(manifest.image, footprint.pixels, parsed.stretch)
@@ -266,7 +267,7 @@ class Exchange:
             return samples
 
         samples = await self._run(
-            reservation, decode, inline, sample_bytes + footprint.decode_bytes
+            reservation, decode, parsed.decodes_inline, sample_bytes + footprint.decode_bytes
         )
         sample_bytes = sum([_count_bytes(sample) for sample in samples])
         reservation.shrink(reservation.parse_bytes + sample_bytes + answer_bytes)

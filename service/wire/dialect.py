@@ -95,6 +95,11 @@ class SegmentationRequest(Protocol):
         ...
 
     @property
+    def measures_inline(self) -> bool:
+        """True if measuring on the event loop is faster than in a thread."""
+        ...
+
+    @property
     def decodes_inline(self) -> bool:
         """True if decoding on the event loop is faster than in a thread."""
         ...

@@ -6,6 +6,7 @@ import gc
 import gzip
 import json
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from lacuna.errors import (
 )
 from lacuna.raster.npy import read_npy, write_npy
 from service.engine.memory import MemoryBudget
+from service.engine.threads import SharedThreads
 from service.wire.dialect import ModelTarget
 from service.wire.native.dialect import NativeDialect
 from service.wire.oip.dialect import OipDialect
@@ -74,6 +76,67 @@ def test_every_dialect_takes_compressed_bodies(exchange, dialect, body, target):
     coded = DirectRequest(gzip.compress(body, mtime=0), headers, target=target)
 
     assert answer(exchange, dialect, coded).content == plain.content
+
+
+class CountedThreads(SharedThreads):
+    """Threads that count what is run on them."""
+
+    def __init__(self):
+        super().__init__()
+        self.trips = 0
+
+    async def run(self, client, work):
+        self.trips += 1
+        return await super().run(client, work)
+
+
+def count_trips(exchange, dialect, request):
+    threads = CountedThreads()
+    reply = answer(replace(exchange, threads=threads), dialect, request)
+    if reply.release is not None:
+        reply.release()
+    return threads.trips
+
+
+SQUARE = np.zeros((512, 512), np.uint8)
+RAW = json.dumps(
+    {
+        "inputs": [
+            {
+                "name": "image",
+                "datatype": "UINT8",
+                "shape": [1, 512, 512, 1],
+                "parameters": {"binary_data_size": SQUARE.nbytes},
+            }
+        ],
+        "parameters": {"binary_data_output": True},
+    }
+).encode()
+RAW_HEADERS = {"inference-header-content-length": str(len(RAW))}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "request_"),
+    [
+        (NativeDialect, DirectRequest(write_npy(SQUARE), NPY)),
+        (OipDialect, DirectRequest(RAW + SQUARE.tobytes(), RAW_HEADERS, target=FAKE)),
+    ],
+)
+def test_an_array_goes_to_a_thread_only_to_be_decoded_and_rendered(exchange, dialect, request_):
+    # Each trip costs more than parsing what is not copied, and measuring what is an array.
+    assert count_trips(exchange, dialect, request_) == 2
+
+
+def test_a_large_json_is_estimated_and_parsed_on_threads(exchange):
+    body = json.dumps({"image": SQUARE.tolist()}).encode()
+    request = DirectRequest(body, NPY | {"content-type": "application/json"})
+
+    assert len(body) > 256 * 1024
+    assert count_trips(exchange, NativeDialect, request) == 5
+
+
+def test_small_arrays_never_go_to_a_thread(exchange):
+    assert count_trips(exchange, NativeDialect, DirectRequest(write_npy(IMAGE), NPY)) == 0
 
 
 @pytest.mark.parametrize(

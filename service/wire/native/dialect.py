@@ -9,10 +9,19 @@ from lacuna.raster.limits import ImageLimits
 from service.wire.accept import choose_media_type
 from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
 from service.wire.native.answer import render
-from service.wire.native.request import SegmentRequest, estimate_request_bytes, parse_request
+from service.wire.native.request import (
+    JSON,
+    SegmentRequest,
+    estimate_request_bytes,
+    parse_request,
+    read_essence,
+)
 
-_MAX_INLINE_BYTES = 256 * 1024
-"""Largest body that is parsed on the event loop. For larger ones, a thread is faster."""
+_MAX_INLINE_JSON_BYTES = 256 * 1024
+"""Largest body of JSON that is parsed on the event loop. For larger ones, a thread is faster."""
+
+_MAX_INLINE_BYTES = 2 * 1024 * 1024
+"""The same for forms, which are only searched for their boundaries, and image files."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +36,12 @@ class NativeDialect:
     limits: ImageLimits
     name: str = "native"
 
-    def parses_inline(self, _: RequestHead, body_bytes: int) -> bool:
+    def parses_inline(self, head: RequestHead, body_bytes: int) -> bool:
         """Return True if parsing on the event loop is faster than in a thread."""
-        return body_bytes <= _MAX_INLINE_BYTES
+        if body_bytes <= _MAX_INLINE_JSON_BYTES:
+            return True
+        is_json = read_essence(head.headers.get("content-type")) == JSON
+        return not is_json and body_bytes <= _MAX_INLINE_BYTES
 
     def estimate_parse_bytes(self, head: RequestHead, body: Body) -> int:
         """Estimate the memory that parsing takes besides the body, in bytes."""

@@ -51,6 +51,7 @@ class SegmentRequest:
         parameters: parameters of the request.
         image: image and mask.
         output: type of the answer.
+        measures_inline: True if measuring is faster on the event loop than in a thread: arrays.
         decodes_inline: True if decoding is faster on the event loop than in a thread: small arrays,
             not compressed and not stretched.
         priority: always 0; the protocol has no priorities.
@@ -59,6 +60,7 @@ class SegmentRequest:
     parameters: Parameters
     image: ImageInput
     output: OutputType = DEFAULT_TYPE
+    measures_inline: bool = False
     decodes_inline: bool = False
     priority: int = 0
 
@@ -168,16 +170,16 @@ def make_request(
         parameters.nodata,
         parameters.bands,
     )
+    files = (image,) if mask is None else (image, mask)
+    are_arrays = all(file[: len(npy.MAGIC)] == npy.MAGIC for file in files)
     decodes_inline = (
-        parameters.stretch == "none"
-        and _decodes_inline(image)
-        and (mask is None or _decodes_inline(mask))
+        are_arrays
+        and parameters.stretch == "none"
+        and all(len(file) <= _MAX_INLINE_BYTES for file in files)
     )
-    return SegmentRequest(parameters, image_input, decodes_inline=decodes_inline)
-
-
-def _decodes_inline(data: npy.Buffer) -> bool:
-    return len(data) <= _MAX_INLINE_BYTES and data[: len(npy.MAGIC)] == npy.MAGIC
+    return SegmentRequest(
+        parameters, image_input, measures_inline=are_arrays, decodes_inline=decodes_inline
+    )
 
 
 def parse_request(

@@ -36,10 +36,10 @@ _DEFAULT_PRIORITY = 2
 """Default of the protocol's `priority`: 1 runs first, larger numbers later, 0 means the default."""
 
 _MAX_INLINE_BYTES = 64 * 1024
-"""Largest JSON body that is parsed on the event loop. For larger ones, a thread is faster."""
+"""Largest JSON that is parsed on the event loop. For more, a thread is faster."""
 
 _MAX_INLINE_RAW_BYTES = 256 * 1024
-"""Largest body with raw tensors that is parsed on the event loop. Raw bytes are not parsed."""
+"""Largest body whose raw tensors are decoded on the event loop. Raw bytes are not parsed."""
 
 _SELECTED_BYTES = 4
 """Most bytes for each number of the channels that are wanted."""
@@ -79,6 +79,11 @@ class InferRequest:
     def planes(self) -> tuple[str, ...]:
         """Planes beside the labels that the answer holds."""
         return tuple(output.name for output in self.outputs if output.name != LABELS)
+
+    @property
+    def measures_inline(self) -> bool:
+        """True, because shapes are a few numbers."""
+        return True
 
     def measure(self, limits: ImageLimits) -> Footprint:
         """Measure the tensors by their shapes.
@@ -162,7 +167,7 @@ def parse_infer(
         read_outputs(content, parameters, default_outputs),
         parameters,
         read_member(content, "id", str, "the request"),
-        decodes_inline=parses_inline(header_length, len(body)),
+        decodes_inline=len(body) <= (_MAX_INLINE_RAW_BYTES if raw else _MAX_INLINE_BYTES),
     )
 
 
@@ -209,15 +214,20 @@ def make_request(
 
 def estimate_infer_bytes(header_length: str | None, body: bytes | bytearray) -> int:
     """Estimate the memory that parsing a body takes, in bytes. Raw tensors are not parsed."""
-    text = body
-    if header_length is not None and _is_length(header_length):
-        text = body[: int(header_length)]
-    return estimate_parse_bytes(text)
+    text_bytes = _count_text_bytes(header_length, len(body))
+    return estimate_parse_bytes(body if text_bytes == len(body) else body[:text_bytes])
 
 
 def parses_inline(header_length: str | None, body_bytes: int) -> bool:
     """Return True if parsing a body on the event loop is faster than in a thread."""
-    return body_bytes <= (_MAX_INLINE_BYTES if header_length is None else _MAX_INLINE_RAW_BYTES)
+    return _count_text_bytes(header_length, body_bytes) <= _MAX_INLINE_BYTES
+
+
+def _count_text_bytes(header_length: str | None, body_bytes: int) -> int:
+    """Return the length of the JSON before raw bytes, in bytes; of the body if it is not stated."""
+    if header_length is None or not _is_length(header_length):
+        return body_bytes
+    return min(int(header_length), body_bytes)
 
 
 def _split(

@@ -76,6 +76,11 @@ class PredictRequest:
         """Planes beside the labels that the answer holds."""
         return tuple(name for name in self.outputs if name != LABELS)
 
+    @property
+    def measures_inline(self) -> bool:
+        """True if measuring is faster on the event loop than in a thread."""
+        return self.decodes_inline
+
     def measure(self, limits: ImageLimits) -> Footprint:
         """Measure the inputs by their headers and lengths.
 
