@@ -8,7 +8,7 @@ from lacuna.raster.limits import ImageLimits
 from service.wire.dialect import Answer, Body, Reply, RequestHead
 from service.wire.invocation.request import is_predict, parse_instances, read_attributes
 from service.wire.native.dialect import NativeDialect
-from service.wire.native.request import JSON, SegmentRequest, read_essence
+from service.wire.native.request import SegmentRequest, is_json
 from service.wire.tfserving.dialect import TfServingDialect
 from service.wire.tfserving.request import PredictRequest, parses_inline
 
@@ -77,4 +77,4 @@ class InvocationDialect:
 
 
 def _is_json(head: RequestHead) -> bool:
-    return read_essence(head.headers.get("content-type")) == JSON
+    return is_json(head.headers.get("content-type"))

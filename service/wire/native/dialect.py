@@ -10,11 +10,10 @@ from service.wire.accept import choose_media_type
 from service.wire.dialect import MAX_INLINE_NUMBERS, Answer, Body, Reply, RequestHead
 from service.wire.native.answer import render
 from service.wire.native.request import (
-    JSON,
     SegmentRequest,
     estimate_request_bytes,
+    is_json,
     parse_request,
-    read_essence,
 )
 
 _MAX_INLINE_JSON_BYTES = 256 * 1024
@@ -40,8 +39,7 @@ class NativeDialect:
         """Return True if parsing on the event loop is faster than in a thread."""
         if body_bytes <= _MAX_INLINE_JSON_BYTES:
             return True
-        is_json = read_essence(head.headers.get("content-type")) == JSON
-        return not is_json and body_bytes <= _MAX_INLINE_BYTES
+        return body_bytes <= _MAX_INLINE_BYTES and not is_json(head.headers.get("content-type"))
 
     def estimate_parse_bytes(self, head: RequestHead, body: Body) -> int:
         """Estimate the memory that parsing takes besides the body, in bytes."""
