@@ -73,26 +73,6 @@ class CellGrid:
         """Count the kept cells of a box. Accepts arrays of boxes."""
         return self._count(self._kept_sums, top, left, bottom, right)
 
-    def find_kept_bounds(self, box: Box, axis: int) -> NDArray[Any]:
-        """Find the bounds of the kept cells in each line of a box: (4, lines) of one dtype.
-
-        The four values are those of `input_bounds`, of the kept cells alone.
-
-        Args:
-            box: Box of cells.
-            axis: 0 for its rows, 1 for its columns.
-        """
-        kept = self._kept[box.top : box.bottom, box.left : box.right]
-        lines = kept if axis == 0 else kept.T
-        kind = self.input_bounds.dtype
-        across, along = (box.left, box.top) if axis == 0 else (box.top, box.left)
-        index = np.arange(along, along + len(lines), dtype=kind)
-        first = across + lines.argmax(axis=1)
-        last = across + lines.shape[1] - lines[:, ::-1].argmax(axis=1)
-        bounds = np.stack([index, first, -1 - index, -last]).astype(kind)
-        bounds[:, ~lines.any(axis=1)] = np.iinfo(kind).max
-        return bounds if axis == 0 else bounds[[1, 0, 3, 2]]
-
     @cached_property
     def kept_box(self) -> Box:
         """Smallest box of all kept cells, of which there is at least one."""
@@ -108,17 +88,18 @@ class CellGrid:
         return sums[below + right] - sums[below + left] - sums[above + right] + sums[above + left]
 
     @cached_property
-    def input_bounds(self) -> NDArray[Any]:
-        """Bounds of the input that the output of each cell depends on: int8 to int32 (4, R, C).
+    def bounds(self) -> NDArray[Any]:
+        """Bounds of each kept cell, and of the input that its output depends on.
 
-        The four values are the first row, the first column, −(last row + 1) and −(last column + 1)
-        of the valid cells within the halo of a kept cell, including itself. They are the dtype's
-        largest value for a cell that is not kept. So the minimum of each value over a set of cells
-        bounds the input that the model must see for all of them.
+        int8 to int32 (8, R, C). The first four values are the row, the column, −(row + 1) and
+        −(column + 1) of the cell. The others are the first row, the first column, −(last row + 1)
+        and −(last column + 1) of the valid cells within the halo of it, including itself. All are
+        the dtype's largest value for a cell that is not kept. So the minimum of each value over a
+        set of cells bounds the kept ones, and the input that the model must see for all of them.
         """
         valid, halo = self._valid, self._halo
         kind = np.min_scalar_type(-1 - max(valid.shape))
-        input_bounds = np.empty((4, *valid.shape), kind)
+        bounds = np.empty((8, *valid.shape), kind)
         nowhere = kind.type(np.iinfo(kind).max)
         for axis in (0, 1):
             # For every line along the axis: cells that are valid or within the halo of a valid one.
@@ -131,11 +112,10 @@ class CellGrid:
             last = np.where(near.T, -1 - index, nowhere)
             _gather(np.minimum, first, halo)
             _gather(np.minimum, last[::-1], halo)
-            input_bounds[axis], input_bounds[axis + 2] = (
-                (first, last) if axis == 0 else (first.T, last.T)
-            )
-        np.copyto(input_bounds, nowhere, where=~self._kept)
-        return input_bounds
+            for place, found in enumerate((index, -1 - index, first, last)):
+                bounds[axis + 2 * place] = found if axis == 0 else found.T
+        np.copyto(bounds, nowhere, where=~self._kept)
+        return bounds
 
 
 def find_valid_cells(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:

@@ -194,28 +194,27 @@ class _Lines:
     """
 
     def __init__(self, cells: CellGrid, output: Box) -> None:
-        input_bounds = cells.input_bounds[:, output.top : output.bottom, output.left : output.right]
-        by_row, by_column = input_bounds.min(axis=2), input_bounds.min(axis=1)
-        nowhere = np.iinfo(input_bounds.dtype).max
-        rows = (by_row[0] != nowhere).nonzero()[0][[0, -1]].tolist()
-        columns = (by_column[0] != nowhere).nonzero()[0][[0, -1]].tolist()
-        ends = rows, columns
+        bounds = cells.bounds[:, output.top : output.bottom, output.left : output.right]
+        by_row, by_column = bounds.min(axis=2), bounds.min(axis=1)
+        nowhere = np.iinfo(bounds.dtype).max
+        ends = [
+            (lengths[0] != nowhere).nonzero()[0][[0, -1]].tolist()
+            for lengths in (by_row, by_column)
+        ]
         every = [(last - first) // _MAX_LINES + 1 for first, last in ends]
         between = [
             -(-(last - first) // step) for (first, last), step in zip(ends, every, strict=True)
         ]
-        # First the output boxes, then the input boxes.
-        boxes = np.empty((2, 4, 2, sum(between)), np.int64)
-        for axis, bounds in enumerate((by_row, by_column)):
+        boxes = np.empty((8, 2, sum(between)), np.int64)
+        for axis, lengths in enumerate((by_row, by_column)):
             first, last = ends[axis]
-            lines = slice(0, between[0]) if axis == 0 else slice(between[0], None)
-            for place, lengths in enumerate((cells.find_kept_bounds(output, axis), bounds)):
-                before, after = lengths[:, first:last], lengths[:, last:first:-1]
-                found = boxes[place, :, :, lines]
-                found[:, 0] = np.minimum.accumulate(before, axis=1)[:, :: every[axis]]
-                found[:, 1] = np.minimum.accumulate(after, axis=1)[:, ::-1][:, :: every[axis]]
-        boxes[:, 2:] *= -1
-        self.outputs, self.inputs = boxes
+            found = boxes[..., : between[0]] if axis == 0 else boxes[..., between[0] :]
+            before, after = lengths[:, first:last], lengths[:, last:first:-1]
+            found[:, 0] = np.minimum.accumulate(before, axis=1)[:, :: every[axis]]
+            found[:, 1] = np.minimum.accumulate(after, axis=1)[:, ::-1][:, :: every[axis]]
+        self.outputs, self.inputs = boxes.reshape(2, 4, 2, -1)
+        for box in (self.outputs, self.inputs):
+            box[2:] *= -1
         self.kept, self.seen = (
             (box[2] - box[0]) * (box[3] - box[1]) for box in (self.outputs, self.inputs)
         )

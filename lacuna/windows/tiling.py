@@ -223,6 +223,8 @@ def _estimate_costs(tiling: Tiling, box: Window, price: Callable[[Tile], float])
         seen = _to_pixels(piece.input, box, stride)
         if seen.height * seen.width > limit:
             return math.inf
+        if piece.output == piece.input:
+            return price(Tile(seen, seen))
         return price(Tile(seen, _to_pixels(piece.output, box, stride).intersect(seen)))
 
     return SplitCosts(

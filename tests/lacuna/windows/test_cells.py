@@ -27,15 +27,18 @@ def test_a_cell_is_valid_if_one_of_its_pixels_is(mask, side):
 
 
 @given(MASKS, HALOS)
-def test_an_answer_needs_the_box_of_all_that_is_valid_within_the_halo(valid, halo):
-    input_bounds = CellGrid(valid, halo).input_bounds
+def test_a_cell_is_bounded_by_itself_and_needs_the_box_of_all_that_is_valid_within_the_halo(
+    valid, halo
+):
+    bounds = CellGrid(valid, halo).bounds
 
     for row, column in np.argwhere(valid).tolist():
         rows, columns = np.nonzero(
             valid[max(0, row - halo) : row + halo + 1, max(0, column - halo) : column + halo + 1]
         )
         top, left = max(0, row - halo), max(0, column - halo)
-        assert input_bounds[:, row, column].tolist() == [
+        assert bounds[:, row, column].tolist() == [
+            *(row, column, -(row + 1), -(column + 1)),
             top + rows.min(),
             left + columns.min(),
             -(top + rows.max() + 1),
@@ -45,20 +48,20 @@ def test_an_answer_needs_the_box_of_all_that_is_valid_within_the_halo(valid, hal
 
 @given(MASKS, HALOS)
 def test_what_is_not_valid_needs_nothing(valid, halo):
-    input_bounds = CellGrid(valid, halo).input_bounds
+    bounds = CellGrid(valid, halo).bounds
 
-    assert (input_bounds[:, ~valid] > max(valid.shape)).all()
+    assert (bounds[:, ~valid] > max(valid.shape)).all()
 
 
 def test_needs_of_a_large_mask_do_not_overflow():
     valid = np.zeros((2, 40_000), bool)
     valid[1, [0, -1]] = True
 
-    input_bounds = CellGrid(valid, 3).input_bounds
+    bounds = CellGrid(valid, 3).bounds
 
-    assert input_bounds[:, 1, -1].tolist() == [1, 39_999, -2, -40_000]
-    assert input_bounds[:, 1, 0].tolist() == [1, 0, -2, -1]
-    assert (input_bounds[:, 0] > 40_000).all()
+    assert bounds[4:, 1, -1].tolist() == [1, 39_999, -2, -40_000]
+    assert bounds[4:, 1, 0].tolist() == [1, 0, -2, -1]
+    assert (bounds[:, 0] > 40_000).all()
 
 
 @given(MASKS, HALOS)
