@@ -18,6 +18,14 @@ RUN python -m pip --python /opt/venv/bin/python install \
         --report /build/installed.json --require-hashes -r /build/requirements/serve.txt
 
 
+# The base with the allocator that the server is loaded with.
+FROM ${BASE_IMAGE} AS system
+RUN ldconfig -p | grep -q libjemalloc.so.2 || { \
+        apt-get update -qq && apt-get install -qq -y --no-install-recommends libjemalloc2 >/dev/null \
+        && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log; \
+    }
+
+
 # The client with its command, and the server: two distributions.
 FROM dependencies AS application
 COPY pyproject.toml README.md LICENSE /build/
@@ -72,7 +80,7 @@ RUN mkdir /build/texts && cd /build/texts \
             libcurl4-openssl-dev libjson-c-dev libnghttp2-dev libpcre2-dev libproj-dev libsqlite3-dev \
         && for package in *.deb; do dpkg-deb -x "$package" .; done; \
     fi
-COPY --from=dependencies /var/lib/dpkg/status /build/dpkg-status
+COPY --from=system /var/lib/dpkg/status /build/dpkg-status
 COPY --from=application /opt/lacuna /opt/lacuna
 COPY deploy/inventory /build/deploy/inventory
 ARG BASE_IMAGE
@@ -84,7 +92,7 @@ RUN cd /build && /opt/tools/bin/python -m deploy.inventory \
         --base "$BASE_IMAGE" --version "$VERSION" --created "$CREATED" --output /usr/share/doc/lacuna
 
 
-FROM ${BASE_IMAGE}
+FROM system
 ARG BASE_IMAGE
 ARG VERSION=unknown
 ARG REVISION=unknown
@@ -109,7 +117,11 @@ RUN mkdir -p /var/cache/lacuna && chown 10001:10001 /var/cache/lacuna
 
 # TensorFlow does not import where there is no folder for temporary files, though it writes none.
 # /dev/shm can be written to under a read-only root, whatever is mounted or not.
-ENV PATH=/opt/lacuna/bin:/opt/venv/bin:$PATH \
+# Workers wait less for jemalloc than for the C library's allocator. It is to keep arrays of any size for the
+# next call (docs/decisions/0029).
+ENV LD_PRELOAD=libjemalloc.so.2 \
+    MALLOC_CONF=oversize_threshold:0,dirty_decay_ms:30000,muzzy_decay_ms:0 \
+    PATH=/opt/lacuna/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/lacuna \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \

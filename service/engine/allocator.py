@@ -1,9 +1,11 @@
-"""The C library's allocator: how it keeps memory for the next call, and gives it back.
+"""The process' allocator: how it keeps memory for the next call, and gives it back.
 
-TensorFlow's own allocator keeps all that its largest calls ever took. Only the C library's can give
-memory back. By default that one asks the system anew for each array of 32 MB or more, and the
+TensorFlow's own allocator keeps all that its largest calls ever took. That of the process can give
+memory back: jemalloc where it was loaded, as in the image, which is faster with several workers; or
+the C library's. By default the latter asks the system anew for each array of 32 MB or more, and the
 system clears every page: large windows then take up to 1.7 times as long. So it is told to keep
-memory, and to give it back when the server is idle (docs/decisions/0029).
+memory. jemalloc is told so by the variable `MALLOC_CONF`. Memory is given back when the server is
+idle (docs/decisions/0029).
 """
 
 from __future__ import annotations
@@ -13,11 +15,16 @@ import os
 import sys
 from typing import Any, Protocol
 
+from typing_extensions import TypeIs
+
 # Parameters of `mallopt`, from glibc's malloc.h.
 _MAX_FAST = 1
 _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _ARENA_MAX = -8
+
+_PURGE = b"arena.4096.purge"
+"""Name of jemalloc's control that returns the free memory of all arenas, from `mallctl(3)`."""
 
 _KEPT_BYTES = 512 << 20
 """Smallest array that the system is asked for, and that it gets back at once. An intermediate array
@@ -35,7 +42,7 @@ _OPTIONS = {
 }
 
 
-class Library(Protocol):
+class Glibc(Protocol):
     """Functions of glibc; other C libraries have none of them."""
 
     def mallopt(self, parameter: int, value: int, /) -> int:
@@ -45,36 +52,56 @@ class Library(Protocol):
         """Return free memory to the system."""
 
 
+class Jemalloc(Protocol):
+    """Functions of a process into which jemalloc was loaded: it serves all of its allocations."""
+
+    def mallctl(self, name: bytes, *values: object) -> int:
+        """Read, write or carry out what has this name; return 0 if that was possible."""
+
+
 def _find_library() -> Any:
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     return library if hasattr(library, "malloc_trim") else None
 
 
-def tune_allocator(library: Library | None = None) -> bool:
-    """Let the C library's allocator keep memory, and TensorFlow use it.
+def _is_jemalloc(library: Glibc | Jemalloc) -> TypeIs[Jemalloc]:
+    return hasattr(library, "mallctl")
+
+
+def tune_allocator(library: Glibc | Jemalloc | None = None) -> bool:
+    """Let the process' allocator keep memory, and TensorFlow use it.
 
     Call it before other threads exist, and before TensorFlow is imported. If the variable
-    `TF_ONEDNN_USE_SYSTEM_ALLOCATOR` is set, it is kept.
+    `TF_ONEDNN_USE_SYSTEM_ALLOCATOR` is set, it is kept. So are jemalloc's own options.
 
     Args:
-        library: C library; None for that of the process.
+        library: Library with the allocator; None for that of the process.
 
     Returns:
-        False if the C library does not have such an allocator. TensorFlow then uses its own.
+        False if the process does not have such an allocator. TensorFlow then uses its own.
     """
     library = library or _find_library()
-    if library is None or not all(library.mallopt(*option) for option in _OPTIONS.items()):
+    if library is None:
+        return False
+    if not _is_jemalloc(library) and not all(
+        library.mallopt(*option) for option in _OPTIONS.items()
+    ):
         return False
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     return True
 
 
-def return_free_memory(library: Library | None = None) -> None:
+def return_free_memory(library: Glibc | Jemalloc | None = None) -> None:
     """Return all free memory to the system. That takes about 0.1 s for a gigabyte.
 
     Args:
-        library: C library; None for that of the process.
+        library: Library with the allocator; None for that of the process.
     """
     library = library or _find_library()
-    if library is not None:
+    if library is None:
+        return
+    if _is_jemalloc(library):
+        nothing = ctypes.c_size_t(0)
+        library.mallctl(_PURGE, None, None, None, nothing)
+    else:
         library.malloc_trim(0)

