@@ -117,7 +117,7 @@ def measure(arguments: argparse.Namespace) -> tuple[list[Row], int]:
         ("memory-huge", f"memory {image}", (peak - HUGE_BYTES * pixels) / 1e9, 1.5, "GB"),
     ]
     rows = [Row(*figure, is_limit=True) for figure in figures]
-    return rows, report.failed + (status != 200)
+    return rows, sum(report.failed.values()) + (status != 200)
 
 
 def main() -> None:

@@ -79,6 +79,7 @@ def compare(folder: Path, side: int, valid: float, kills: int) -> float:
     whole = watch(start(scene, folder / "labels.tif"))
     seconds = whole.seconds - watch(start(make_empty(folder), folder / "nothing.tif")).seconds
     alone_s, windows, window_bytes = json.loads(engine.output)
+    ratio: float = seconds / alone_s
     engine_bytes = engine.peak_bytes - window_bytes
     table = Table(f"{side}², {valid:.0%} valid", "", box=None)
     table.add_row("windows with data", f"{windows}")
@@ -86,7 +87,7 @@ def compare(folder: Path, side: int, valid: float, kills: int) -> float:
     table.add_row(
         "scene, without the start", f"{seconds:.1f} s, {side**2 / seconds / 1e6:.1f} MP/s"
     )
-    table.add_row("ratio", f"{seconds / alone_s:.3f}")
+    table.add_row("ratio", f"{ratio:.3f}")
     table.add_row("memory of the engine, without the windows", f"{engine_bytes / 2**20:.0f} MiB")
     table.add_row("memory beyond it", f"{(whole.peak_bytes - engine_bytes) / 2**20:.0f} MiB")
     if kills:
@@ -94,7 +95,7 @@ def compare(folder: Path, side: int, valid: float, kills: int) -> float:
         same = digest(folder / "again.tif") == digest(folder / "labels.tif")
         table.add_row(f"killed {kills} times, same bytes", str(same))
     Console().print(table)
-    return seconds / alone_s
+    return ratio
 
 
 def write_scene(path: Path, side: int, valid: float) -> float:
