@@ -117,10 +117,10 @@ RUN mkdir -p /var/cache/lacuna && chown 10001:10001 /var/cache/lacuna
 
 # TensorFlow does not import where there is no folder for temporary files, though it writes none.
 # /dev/shm can be written to under a read-only root, whatever is mounted or not.
-# Workers wait less for jemalloc than for the C library's allocator. It is to keep arrays of any size for the
-# next call (docs/decisions/0029).
+# Workers wait less for jemalloc than for the C library's allocator. It is to keep memory for the next call
+# until the server is idle (docs/decisions/0029).
 ENV LD_PRELOAD=libjemalloc.so.2 \
-    MALLOC_CONF=oversize_threshold:0,dirty_decay_ms:30000,muzzy_decay_ms:0 \
+    MALLOC_CONF=dirty_decay_ms:-1 \
     PATH=/opt/lacuna/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/lacuna \
     PYTHONDONTWRITEBYTECODE=1 \

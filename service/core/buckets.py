@@ -116,13 +116,19 @@ def assemble(
     if n < len(samples):
         raise ValueError(f"count must be at least the number of samples, {len(samples)}; it is {n}")
     channels = samples[0].image.shape[2]
-    images = np.zeros((n, *bucket, channels), np.float32)
-    masks = np.zeros((n, *bucket), np.bool_)
+    # Not zeros: an allocator may ask the system for each new, and the system clears each page.
+    images = np.empty((n, *bucket, channels), np.float32)
+    masks = np.empty((n, *bucket), np.bool_)
     for index, sample in enumerate(samples):
         height, width = sample.size
         top, left = corners[index] if corners else (0, 0)
-        _put(sample, images[index, top : top + height, left : left + width])
-        masks[index, top : top + height, left : left + width] = sample.mask
+        bottom, right = top + height, left + width
+        for canvas in (images[index], masks[index]):
+            canvas[:top] = canvas[bottom:] = 0
+            canvas[top:bottom, :left] = canvas[top:bottom, right:] = 0
+        _put(sample, images[index, top:bottom, left:right])
+        masks[index, top:bottom, left:right] = sample.mask
+    images[len(samples) :] = masks[len(samples) :] = 0
     return images, masks
 
 

@@ -142,6 +142,22 @@ def test_canvases_beyond_the_samples_are_empty():
     assert images.sum(axis=(1, 2, 3)).tolist() == [36, 36, 36, 0]
 
 
+@given(samples(), st.integers(0, 2), st.integers(0, 3), st.integers(1, 3))
+def test_nothing_of_an_earlier_batch_is_left_beside_the_samples(sample, top, left, count):
+    height, width, channels = sample.image.shape
+    shape = count, height + 2, width + 3
+    # Memory of this size, which is the next to be given out.
+    stale = np.full((*shape, channels), np.nan, np.float32), np.ones(shape, np.bool_)
+    del stale
+
+    images, masks = assemble([sample], shape[1:], count=count, corners=[(top, left)])
+
+    images[0, top : top + height, left : left + width] = 0
+    masks[0, top : top + height, left : left + width] = False
+    assert not images.any()
+    assert not masks.any()
+
+
 def test_more_samples_than_canvases_are_refused():
     sample = Sample(np.zeros((2, 2, 1), np.uint8), np.ones((2, 2), bool))
 
