@@ -16,9 +16,9 @@ from service.core.placement import Canvas
 from service.engine.segmenter import EnginePolicy
 from service.engine.served import ServedModel
 from service.platforms import DEMO_REPOSITORY
+from service.runtime.contract.report import ContractReport
 from service.runtime.fake import FakeRuntime
 from service.runtime.manifest import read_manifest
-from service.runtime.probe import ContractReport
 
 COST = BatchCost(call_s=1e-3, pixel_s=7.5e-7)
 """Processor time of a call of the demo: medians on one core of a virtual machine (AMD EPYC)."""

@@ -25,7 +25,7 @@ _WITHOUT_TILES: Mapping[ModelFormat, str] = MappingProxyType(
 )
 
 if TYPE_CHECKING:
-    from service.runtime.probe import ContractReport
+    from service.runtime.contract.report import ContractReport
     from service.runtime.protocol import Runtime
 
 
@@ -72,8 +72,8 @@ def check(
     """
     # These need the extra.
     from service.runtime.checksums import write_checksums  # noqa: PLC0415
+    from service.runtime.contract.checking import check_contract  # noqa: PLC0415
     from service.runtime.precision import find_lost  # noqa: PLC0415
-    from service.runtime.probe import check_contract  # noqa: PLC0415
     from service.runtime.serving import describe_serving  # noqa: PLC0415
 
     is_bfloat16 = precision == "bfloat16"

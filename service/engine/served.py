@@ -16,8 +16,8 @@ from service.core.cost import BatchCost
 from service.core.cost_correction import CostCorrection
 from service.core.cutting import Cut
 from service.core.placement import Canvas, Part, Placement, place_kept, place_whole
+from service.runtime.contract.report import ContractReport
 from service.runtime.precision import Agreement, Precision
-from service.runtime.probe import ContractReport
 from service.runtime.protocol import Runtime
 from service.runtime.seams import choose_cut, find_halo
 from service.runtime.serving import describe_serving, has_exact_windows

@@ -14,8 +14,10 @@ import numpy as np
 
 from lacuna.errors import InferenceError
 from lacuna.sample import Sample
+from service.runtime.contract.checking import check_contract
+from service.runtime.contract.probe import Images, Masks, draw_batch
+from service.runtime.contract.report import ContractReport
 from service.runtime.manifest import read_manifest, update_manifest
-from service.runtime.probe import ContractReport, Images, Masks, check_contract, draw_batch
 from service.runtime.protocol import Runtime
 
 Precision = Literal["float32", "bfloat16"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from service.runtime.contract.report import ContractReport
 from service.runtime.manifest import Manifest
-from service.runtime.probe import ContractReport
 from service.runtime.seams import Seams
 
 EXACT = "May be padded, batched and tiled: no answer changes."

@@ -13,8 +13,8 @@ from model.cli import main
 from model.data.mosaics import MosaicConfig
 from model.network import NetworkConfig
 from model.training.mosaics import PRESETS, MosaicTrainingConfig, train_on_mosaics
+from service.runtime.contract.checking import check_contract
 from service.runtime.manifest import read_manifest
-from service.runtime.probe import check_contract
 from service.runtime.saved_model import SavedModelRuntime
 
 

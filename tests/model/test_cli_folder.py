@@ -18,8 +18,8 @@ from model.data.folders import read_dataset
 from model.training.runs import load_run, load_start, read_network_config
 from model.training.starting import read_start
 from service.local.loading import load_model
+from service.runtime.contract.checking import check_contract
 from service.runtime.manifest import read_manifest
-from service.runtime.probe import check_contract
 from service.runtime.saved_model import SavedModelRuntime
 from tests.support.apps import load_repository, serve
 from tests.support.folders import draw_regions, write_description, write_folder

@@ -10,8 +10,8 @@ from model.network import NetworkConfig
 from model.onnx_export.graph import GraphWriter, Tensor
 from model.onnx_export.layers import write_layer
 from model.onnx_export.segmenter import build_onnx
+from service.runtime.contract.checking import check_contract
 from service.runtime.onnx import OnnxRuntime
-from service.runtime.probe import check_contract
 from tests.support.networks import make_batch, manifest_of, random_network
 from tests.support.strategies import make_scene
 

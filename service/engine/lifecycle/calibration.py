@@ -24,8 +24,8 @@ from service.core.cost import BatchCost
 from service.core.model_formats import FORMATS
 from service.engine.served import UNCALIBRATED
 from service.engine.thread_allocation import SINGLE_THREAD, ThreadAllocation
+from service.runtime.contract.report import Check, ContractReport
 from service.runtime.precision import Agreement, Precision
-from service.runtime.probe import Check, ContractReport
 from service.runtime.seams import Seams
 
 log = logging.getLogger(__name__)

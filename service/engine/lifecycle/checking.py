@@ -14,6 +14,8 @@ from pathlib import Path
 
 from lacuna.errors import InferenceError, PrecisionError
 from service.engine.lifecycle.calibration import Calibration, CalibrationStore
+from service.runtime.contract.checking import check_contract
+from service.runtime.contract.report import ContractReport
 from service.runtime.precision import (
     Agreement,
     Precision,
@@ -22,7 +24,6 @@ from service.runtime.precision import (
     find_lost,
     has_bfloat16_instructions,
 )
-from service.runtime.probe import ContractReport, check_contract
 from service.runtime.protocol import Runtime
 from service.runtime.samples import read_samples
 

@@ -19,8 +19,8 @@ from model.adopt.options import AdoptionOptions
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.served import ServedModel
 from service.local.loading import load_model
+from service.runtime.contract.checking import check_contract
 from service.runtime.manifest import UNLIMITED_RADIUS
-from service.runtime.probe import check_contract
 from tests.support import foreign
 
 SIZES = [(1, 1), (37, 30)]

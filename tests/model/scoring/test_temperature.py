@@ -15,7 +15,7 @@ from model.export import export_network
 from model.folding import fold_batch_norm
 from model.scoring.images import score_images
 from model.scoring.temperature import TEMPERATURES, fit_temperature, fit_to_validation
-from service.runtime.probe import check_contract
+from service.runtime.contract.checking import check_contract
 from service.runtime.saved_model import SavedModelRuntime
 from tests.support.folders import BRIGHT, DARK, write_folder
 from tests.support.networks import SMALL, manifest_of, random_network

@@ -12,9 +12,9 @@ from lacuna.windows.window import Window, crop
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.served import ServedModel
 from service.local.windows import describe_model
+from service.runtime.contract.checking import check_contract
 from service.runtime.fake import FAKE_MANIFEST
 from service.runtime.manifest import UNLIMITED_RADIUS
-from service.runtime.probe import check_contract
 from tests.support.plain import Plain, PlainTile, Sociable
 
 

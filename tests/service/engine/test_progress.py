@@ -8,7 +8,7 @@ from lacuna.sample import Sample
 from service.engine.progress import ProgressBoard
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.served import ServedModel
-from service.runtime.probe import ContractReport
+from service.runtime.contract.report import ContractReport
 from tests.support.runtimes import FailingOnSevens, FakeRuntime
 
 SMALL = EnginePolicy(window_pixels=64)

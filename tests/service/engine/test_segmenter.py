@@ -16,8 +16,8 @@ from service.core.batching import BatchPolicy
 from service.core.cost import BatchCost
 from service.engine.segmenter import EnginePolicy, Segmenter
 from service.engine.served import ServedModel
+from service.runtime.contract.report import Check, ContractReport
 from service.runtime.fake import FakeRuntime
-from service.runtime.probe import Check, ContractReport
 from tests.support.runtimes import Failing, Gated, Greedy, Poisoned, Recording
 from tests.support.waiting import let_others_run, wait_until
 

@@ -17,9 +17,9 @@ from lacuna.errors import (
     SignatureMismatchError,
 )
 from service.core.model_formats import ONNX
+from service.runtime.contract.checking import check_contract
 from service.runtime.manifest import MANIFEST_FILE
 from service.runtime.onnx import OnnxRuntime
-from service.runtime.probe import check_contract
 from tests.support.onnx_models import (
     IMAGE,
     LABELS,

@@ -11,8 +11,8 @@ from service.engine.lifecycle.warmup import WarmupPolicy
 from service.engine.process_memory import ProcessMemory
 from service.engine.served import UNCALIBRATED
 from service.engine.thread_allocation import ThreadAllocation
+from service.runtime.contract.report import Check, ContractReport
 from service.runtime.precision import Agreement
-from service.runtime.probe import Check, ContractReport
 from service.runtime.seams import Seams
 from tests.support.runtimes import Recording
 

@@ -6,9 +6,9 @@ from lacuna.errors import InferenceError, PrecisionError
 from service.core.cost import BatchCost
 from service.engine.lifecycle.calibration import Calibration, CalibrationStore
 from service.engine.lifecycle.checking import check_version
+from service.runtime.contract.report import Check, ContractReport
 from service.runtime.fake import FakeRuntime
 from service.runtime.precision import Agreement
-from service.runtime.probe import Check, ContractReport
 from tests.support.runtimes import Darkening, Failing, InTwoPrecisions, ReadsTheBatch, Recording
 
 

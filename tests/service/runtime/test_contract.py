@@ -4,9 +4,9 @@ from scipy.ndimage import maximum_filter
 
 from lacuna.errors import InferenceError
 from model.network import NetworkConfig
+from service.runtime.contract.checking import check_contract
 from service.runtime.fake import FAKE_MANIFEST, FakeRuntime
 from service.runtime.manifest import Manifest
-from service.runtime.probe import check_contract
 from service.runtime.protocol import BatchOutput
 from tests.support.networks import NetworkRuntime, manifest_of, plain_twin, textbook_stack
 

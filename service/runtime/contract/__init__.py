@@ -1,0 +1,1 @@
+"""Contract check: whether a model may be padded, batched and tiled without changing its output."""
