@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_memory_is_read_after_the_start_after_many_sizes_and_with_a_huge_image(tmp_path):
-    options = ["--sizes", "2", "--requests", "4", "--huge", "64"]
+    options = ["--sizes", "2", "--requests", "4", "--huge", "512"]
     rows = tmp_path / "rows.json"
 
     subprocess.run(
