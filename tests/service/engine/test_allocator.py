@@ -12,7 +12,7 @@ from service.engine.allocator import return_free_memory, tune_allocator
 VARIABLE = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"
 IMAGE = (Path(__file__).parents[3] / "Dockerfile").read_text()
 OPTIONS = {name: re.findall(rf"{name}=(\S+)", IMAGE)[0] for name in ("LD_PRELOAD", "MALLOC_CONF")}
-"""What the image gives to its allocator."""
+"""Variables of the image for its allocator."""
 
 
 class Glibc:

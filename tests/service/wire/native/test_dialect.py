@@ -1,4 +1,4 @@
-"""What is parsed on the event loop, and what in a thread."""
+"""Bodies are parsed on the event loop or in a thread, whichever is faster."""
 
 import pytest
 
