@@ -212,9 +212,9 @@ class _Lines:
             before, after = lengths[:, first:last], lengths[:, last:first:-1]
             found[:, 0] = np.minimum.accumulate(before, axis=1)[:, :: every[axis]]
             found[:, 1] = np.minimum.accumulate(after, axis=1)[:, ::-1][:, :: every[axis]]
-        self.outputs, self.inputs = boxes.reshape(2, 4, 2, -1)
-        for box in (self.outputs, self.inputs):
-            box[2:] *= -1
+        boxes = boxes.reshape(2, 4, 2, -1)
+        boxes[:, 2:] *= -1
+        self.outputs, self.inputs = boxes
         self.kept, self.seen = (
             (box[2] - box[0]) * (box[3] - box[1]) for box in (self.outputs, self.inputs)
         )

@@ -68,6 +68,10 @@ def _is_jemalloc(library: Glibc | Jemalloc) -> TypeIs[Jemalloc]:
     return hasattr(library, "mallctl")
 
 
+def _set_options(library: Glibc) -> bool:
+    return all(library.mallopt(*option) for option in _OPTIONS.items())
+
+
 def tune_allocator(library: Glibc | Jemalloc | None = None) -> bool:
     """Let the process' allocator keep memory, and TensorFlow use it.
 
@@ -81,11 +85,7 @@ def tune_allocator(library: Glibc | Jemalloc | None = None) -> bool:
         False if the process does not have such an allocator. TensorFlow then uses its own.
     """
     library = library or _find_library()
-    if library is None:
-        return False
-    if not _is_jemalloc(library) and not all(
-        library.mallopt(*option) for option in _OPTIONS.items()
-    ):
+    if library is None or not (_is_jemalloc(library) or _set_options(library)):
         return False
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     return True
@@ -101,7 +101,6 @@ def return_free_memory(library: Glibc | Jemalloc | None = None) -> None:
     if library is None:
         return
     if _is_jemalloc(library):
-        nothing = ctypes.c_size_t(0)
-        library.mallctl(_PURGE, None, None, None, nothing)
+        library.mallctl(_PURGE, None, None, None, ctypes.c_size_t(0))
     else:
         library.malloc_trim(0)

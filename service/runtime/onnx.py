@@ -160,7 +160,7 @@ def _make_options(threads: int) -> onnxruntime.SessionOptions:
     options.log_severity_level = _SILENT
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Its own arena would keep all that the largest calls took. The C library's allocator gives
+    # Its own arena would keep all that the largest calls took. The process' allocator gives
     # memory back (service.engine.allocator), and reuses it best array by array.
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
