@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from service.engine.allocator import load_jemalloc, tune_allocator
 from service.local.loading import keep_primitives, load_model
 from service.logs import configure_logging
 from service.signals import handle_signal
@@ -81,6 +82,7 @@ def serve(
         "metrics_port": metrics_port,
         "docs": docs,
     }
+    load_jemalloc()
     # Until the server handles them. The files of keys are not read yet, or were just read.
     with handle_signal("SIGHUP", signal.SIG_IGN), handle_signal("SIGINT", _end_at_once):
         status = _run(options)
@@ -106,7 +108,6 @@ def _run(options: Mapping[str, object]) -> int:
         warn_of_open_access,
     )
     from service.config import list_injected_variables, read_settings  # noqa: PLC0415
-    from service.engine.allocator import tune_allocator  # noqa: PLC0415
     from service.engine.scheduling import set_batch_scheduling  # noqa: PLC0415
 
     settings = read_settings(**options)

@@ -1,11 +1,10 @@
 """The process' allocator: how it keeps memory for the next call, and gives it back.
 
 TensorFlow's own allocator keeps all that its largest calls ever took. That of the process can give
-memory back: jemalloc where it was loaded, as in the image, which is faster with several workers; or
-the C library's. By default the latter asks the system anew for each array of 32 MB or more, and the
-system clears every page: large windows then take up to 1.7 times as long. So it is told to keep
-memory. jemalloc is told so by the variable `MALLOC_CONF`. Memory is given back when the server is
-idle (docs/decisions/0029).
+memory back: jemalloc where it is installed, which is faster with several workers; or the C
+library's. By default the latter asks the system anew for each array of 32 MB or more, and the
+system clears every page: large windows then take up to 1.7 times as long. So both are told to keep
+memory. It is given back when the server is idle (docs/decisions/0029).
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable, Mapping
+from ctypes.util import find_library
 from typing import Any, Protocol
 
 from typing_extensions import TypeIs
@@ -22,6 +23,9 @@ _MAX_FAST = 1
 _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _ARENA_MAX = -8
+
+_JEMALLOC_VARIABLES = {"MALLOC_CONF": "dirty_decay_ms:-1"}
+"""Options of jemalloc, from `jemalloc(3)`: it keeps memory until it is told to give it back."""
 
 _PURGE = b"arena.4096.purge"
 """Name of jemalloc's control that returns the free memory of all arenas, from `mallctl(3)`."""
@@ -72,10 +76,31 @@ def _set_options(library: Glibc) -> bool:
     return all(library.mallopt(*option) for option in _OPTIONS.items())
 
 
+def load_jemalloc(
+    find: Callable[[str], str | None] = find_library,
+    start: Callable[[str, list[str], Mapping[str, str]], object] = os.execve,
+) -> None:
+    """Start this process anew with jemalloc, if that is installed. It cannot be loaded later.
+
+    Call it before other threads exist. The process keeps its number and its arguments. If the
+    variable `LD_PRELOAD` is set, even if it is empty, nothing happens. `MALLOC_CONF` is kept.
+
+    Args:
+        find: function that returns the name of a library's file, or None.
+        start: function that replaces this process by another program.
+    """
+    if sys.platform != "linux" or "LD_PRELOAD" in os.environ:
+        return
+    library = find("jemalloc")
+    if library is not None:
+        variables = _JEMALLOC_VARIABLES | os.environ | {"LD_PRELOAD": library}
+        start(sys.executable, sys.orig_argv, variables)
+
+
 def tune_allocator(library: Glibc | Jemalloc | None = None) -> bool:
     """Let the process' allocator keep memory, and TensorFlow use it.
 
-    Call it before other threads exist, and before TensorFlow is imported. If the variable
+    Call it before TensorFlow is imported, and best before other threads exist. If the variable
     `TF_ONEDNN_USE_SYSTEM_ALLOCATOR` is set, it is kept. So are jemalloc's own options.
 
     Args:

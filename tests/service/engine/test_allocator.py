@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.allocator import return_free_memory, tune_allocator
+from service.engine.allocator import load_jemalloc, return_free_memory, tune_allocator
 
 VARIABLE = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"
 IMAGE = (Path(__file__).parents[3] / "Dockerfile").read_text()
@@ -102,6 +102,85 @@ def test_jemalloc_is_used_with_its_own_options():
     assert os.environ[VARIABLE] == "1"
     assert library.controls == [b"arena.4096.purge"]
     assert not library.returned
+
+
+class Restart:
+    """Fake of `os.execve`.
+
+    Attributes:
+        program: Path of the program that replaced the process.
+        arguments: What it got.
+        variables: Its environment.
+    """
+
+    def __call__(self, program, arguments, variables):
+        self.program, self.arguments, self.variables = program, arguments, variables
+
+
+@pytest.fixture
+def restart():
+    return Restart()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems load libraries in other ways")
+def test_a_server_is_started_anew_with_jemalloc_where_it_is_installed(restart, monkeypatch):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    monkeypatch.delenv("MALLOC_CONF", raising=False)
+    monkeypatch.setenv("ANOTHER", "kept")
+
+    load_jemalloc({"jemalloc": OPTIONS["LD_PRELOAD"]}.get, restart)
+
+    assert (restart.program, restart.arguments) == (sys.executable, sys.orig_argv)
+    assert restart.variables == os.environ | OPTIONS
+    assert restart.variables["ANOTHER"] == "kept"
+
+
+def test_options_of_jemalloc_are_kept(restart, monkeypatch):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    monkeypatch.setenv("MALLOC_CONF", "narenas:1")
+
+    load_jemalloc({"jemalloc": "libjemalloc.so.2"}.get, restart)
+
+    assert restart.variables["MALLOC_CONF"] == "narenas:1"
+
+
+@pytest.mark.parametrize("preloaded", ["", "libtcmalloc.so.4"])
+def test_a_server_whose_libraries_were_chosen_goes_on(preloaded, restart, monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", preloaded)
+
+    load_jemalloc({"jemalloc": "libjemalloc.so.2"}.get, restart)
+
+    assert not vars(restart)
+
+
+def test_a_server_without_jemalloc_goes_on(restart, monkeypatch):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+
+    load_jemalloc({}.get, restart)
+
+    assert not vars(restart)
+
+
+_START = """
+import sys
+from pathlib import Path
+
+from service.engine.allocator import load_jemalloc
+
+load_jemalloc()
+print("libjemalloc" in Path("/proc/self/maps").read_text(), *sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(find_library("jemalloc") is None, reason="jemalloc is not installed")
+@pytest.mark.parametrize(("variables", "loaded"), [({}, True), ({"LD_PRELOAD": ""}, False)])
+def test_jemalloc_is_loaded_unless_that_is_switched_off(variables, loaded):
+    inherited = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    command = [sys.executable, "-c", _START, "an", "argument"]
+
+    printed = subprocess.check_output(command, env=inherited | variables, text=True)
+
+    assert printed == f"{loaded} an argument\n"
 
 
 _TAKE_AND_RETURN = """
