@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import click
 
-from service.engine.allocator import load_jemalloc, tune_allocator
-from service.local.loading import keep_primitives, load_model
+from service.engine.allocator import load_jemalloc
+from service.local.loading import load_model
 from service.logs import configure_logging
 from service.signals import handle_signal
 
@@ -82,7 +82,9 @@ def serve(
         "metrics_port": metrics_port,
         "docs": docs,
     }
-    load_jemalloc()
+    # Another program that calls this command may have done something that it would do again.
+    if Path(sys.argv[0]).name == "lacuna":
+        load_jemalloc()
     # Until the server handles them. The files of keys are not read yet, or were just read.
     with handle_signal("SIGHUP", signal.SIG_IGN), handle_signal("SIGINT", _end_at_once):
         status = _run(options)
@@ -102,18 +104,15 @@ def _run(options: Mapping[str, object]) -> int:
     # All of this is an extra; and --help is to answer at once.
     from service.assembly import (  # noqa: PLC0415
         assemble_services,
-        choose_sizes,
         fetch_models,
         make_server,
         warn_of_open_access,
     )
     from service.config import list_injected_variables, read_settings  # noqa: PLC0415
-    from service.engine.scheduling import set_batch_scheduling  # noqa: PLC0415
+    from service.local.process import prepare_process  # noqa: PLC0415
 
     settings = read_settings(**options)
-    tune_allocator()
-    keep_primitives(choose_sizes(settings).primitives)
-    set_batch_scheduling()
+    prepare_process(settings)
     configure_logging(settings.log_format, settings.log_level)
     ignored = list_injected_variables()
     if ignored:

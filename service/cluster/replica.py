@@ -10,6 +10,7 @@ from service.cluster.autoscaling import BUSY, WAITING
 from service.config import Settings, read_settings
 from service.engine.lifecycle.repository import ModelRepository
 from service.local.loading import load_model
+from service.local.process import prepare_process
 from service.logs import configure_logging
 from service.web.app import make_app
 
@@ -29,6 +30,7 @@ class Replica:
 
     def __init__(self, cpus: int) -> None:
         settings = limit_threads(read_settings(), cpus)
+        prepare_process(settings)
         configure_logging(settings.log_format, settings.log_level)
         self._services = assemble_services(fetch_models(settings), load_model)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from ctypes.util import find_library
 from pathlib import Path
 
 import httpx2
@@ -16,19 +17,23 @@ from click.testing import CliRunner
 from lacuna.cli import main
 from service.platforms import DEMO_REPOSITORY
 from service.web.server import CLOSING_S
+from tests.support.processes import find_policies
 from tests.support.waiting import wait_until
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
 
 
+COMMAND = (sys.executable, "-c", "from lacuna.cli import main; main()")
+
+
 @contextmanager
-def run_server(**variables):
+def run_server(command=COMMAND, **variables):
     """Start `lacuna serve` on free ports; give the process, its URL and the log so far.
 
     One of the demo's models is enough.
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", "from lacuna.cli import main; main()", "serve", "--port", "0"],
+        [*command, "serve", "--port", "0"],
         # On its usual port another server may be, which would be a warning.
         env=os.environ | {"LACUNA_GRPC_PORT": "0", "LACUNA_MODELS": "groundcover"} | variables,
         stderr=subprocess.PIPE,
@@ -55,13 +60,6 @@ def read_until_ready(process, lines):
             return
 
 
-def find_policies(process_id, name):
-    """Give how the system schedules those threads of a process that have a name."""
-    threads = Path(f"/proc/{process_id}/task").iterdir()
-    named = [thread for thread in threads if (thread / "comm").read_text().strip() == name]
-    return {os.sched_getscheduler(int(thread.name)) for thread in named}
-
-
 def test_a_served_sample_is_segmented_and_sigterm_ends_the_server_well():
     with run_server() as (process, url, lines):
         read_until_ready(process, lines)
@@ -81,6 +79,21 @@ def test_a_served_sample_is_segmented_and_sigterm_ends_the_server_well():
 
     assert answer.status_code == 200
     assert min(entry["fraction"] for entry in answer.json()["classes"]) > 0.05
+
+
+@pytest.mark.skipif(find_library("jemalloc") is None, reason="jemalloc is not installed")
+@pytest.mark.parametrize(
+    ("command", "loaded"),
+    [((str(Path(sys.executable).with_name("lacuna")),), True), (COMMAND, False)],
+    ids=["lacuna", "another program"],
+)
+def test_the_command_loads_jemalloc_but_starts_no_other_program_anew(command, loaded, monkeypatch):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+
+    with run_server(command) as (process, _, _):
+        maps = Path(f"/proc/{process.pid}/maps").read_text()
+
+    assert ("libjemalloc" in maps) == loaded
 
 
 @pytest.mark.parametrize(

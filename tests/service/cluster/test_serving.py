@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +19,7 @@ from service.listening.statuses import STATUSES
 from service.platforms import DEMO_REPOSITORY
 from tests.support.apps import load_demo
 from tests.support.live import serve_live
+from tests.support.processes import find_policies, find_processes
 from tests.support.ray_nodes import run_nodes
 from tests.support.ray_serving import serve_on_ray
 from tests.support.repositories import BROKEN, make_repository, write_version
@@ -62,6 +64,16 @@ def test_its_answers_are_those_of_the_server(client, here):
 
     assert np.array_equal(found.labels, expected.labels)
     assert np.array_equal(found.probabilities, expected.probabilities)
+
+
+@pytest.mark.slow
+def test_its_threads_are_scheduled_as_those_of_the_server(client):
+    client.segment(SAMPLES / "swath.png", SAMPLES / "swath-mask.png")
+    replicas = find_processes("ray::ServeReplica:lacuna:")
+
+    policies = [find_policies(process_id, "tf_Compute") for process_id in replicas]
+
+    assert set().union(*policies) == {os.SCHED_BATCH}
 
 
 @pytest.mark.slow
