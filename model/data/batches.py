@@ -29,6 +29,7 @@ from model.data.labelled import LabelledSample
 from model.data.listing import Entry
 from model.data.overview import Overview
 from model.data.scenes import Scene, open_scene
+from model.data.streams import draw_ahead
 from model.data.views import View, read_window
 from model.data.warping import warp_sample
 
@@ -232,7 +233,7 @@ def stream_batches(
             yield draw_batch(dataset, reader, augmentation, seed, step, batch_size, multiple)
 
     signature = describe_batch(dataset.description.channels or 1)
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+    return draw_ahead(tf.data.Dataset.from_generator(generate, output_signature=signature))
 
 
 def describe_batch(channels: int) -> CropBatch:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lacuna.appearance.statistics import ChannelStatistics, combine, measure_image
 from model.data.nodata import draw_missing, smooth_noise
+from model.data.streams import draw_ahead
 from model.data.textures import CLASSES, draw_crop, load_textures
 from model.labels import IGNORE_LABEL
 
@@ -179,4 +180,4 @@ def mosaic_dataset(
         tf.TensorSpec(config.size, tf.uint8),
     )
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return dataset.batch(batch_size, drop_remainder=True).prefetch(4)
+    return draw_ahead(dataset.batch(batch_size, drop_remainder=True))
