@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, expect, sync_pla
 
 from tests.page.driving import RunningServer, Visit, run_server
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = "chromium-headless-shell", "chromium"  # the first takes 0.8 of the other's time
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -29,7 +28,7 @@ PATIENCE_MS = 20_000  # machines that test are shared
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, or the one that Playwright has fetched, or none."""
-    path = str(CHROMIUM) if CHROMIUM.exists() else shutil.which("chromium")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         try:
