@@ -35,12 +35,13 @@ def test_the_table_of_all_patterns_has_the_measured_numbers(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_table_by_pattern_has_the_measured_numbers(name):
+@pytest.mark.parametrize("missing", [0.6, 0.8])
+def test_the_table_by_pattern_has_the_measured_numbers(name, missing):
     (entry,) = [entry for entry in MEASURED["contestants"] if entry["name"] == name]
-    column = MEASURED["missing"].index(0.6)
+    column = MEASURED["missing"].index(missing)
     patterns = [pattern for pattern in entry["mean_iou"] if pattern != "all"]
 
-    assert read_row("By pattern", name) == [
+    assert read_row(f"**By pattern**, at {missing * 100:.0f} %", name) == [
         tell(entry["mean_iou"][pattern], column) for pattern in patterns
     ]
 
@@ -57,3 +58,23 @@ def test_the_flipped_labels_are_the_measured_ones(name):
 
 def test_every_contestant_was_trained_with_the_same_seeds():
     assert [entry["seeds"] for entry in MEASURED["contestants"]] == [[0, 1, 2]] * len(NAMES)
+
+
+def test_the_masked_network_loses_by_more_than_the_spread_where_the_text_says_so():
+    masked, *others = MEASURED["contestants"]
+    lost = {
+        (other["name"], pattern, missing)
+        for other in others
+        for pattern, values in masked["mean_iou"].items()
+        for column, missing in enumerate(MEASURED["missing"])
+        if find_lead(other["mean_iou"][pattern], values, column) > 0
+    }
+
+    assert masked["name"].startswith("masked")
+    assert lost == {("plain, linear", "dead_pixels", 0.8)}
+
+
+def find_lead(ahead, behind, column):
+    """Give the lead of one network over another, less the spreads of both."""
+    spreads = ahead["spread"][column] + behind["spread"][column]
+    return ahead["mean"][column] - behind["mean"][column] - spreads
