@@ -23,6 +23,9 @@ from lacuna.raster.npy import write_npy
 from service.bench.workload import Workload
 
 _RAW_LOOP = Path(__file__).with_name("raw_loop.py")
+_COMMAND = Path(sys.executable).with_name("lacuna")
+"""The command as users have it: called in another way, it would not load jemalloc."""
+
 _READY_S = 600.0
 _LISTENS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
@@ -131,7 +134,7 @@ def start_server(folder: Path, precision: str = "float32") -> Iterator[httpx2.UR
         "LACUNA_MODEL_REPOSITORY": str(folder.parents[1]),
         "LACUNA_MODELS": folder.parent.name,
     }
-    command = [sys.executable, "-c", "from lacuna.cli import main; main()", "serve"]
+    command = [str(_COMMAND), "serve"]
     with (
         tempfile.NamedTemporaryFile("r", prefix="lacuna-", suffix=".log") as log,
         subprocess.Popen(  # noqa: S603 (our own command)
