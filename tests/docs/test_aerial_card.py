@@ -7,19 +7,14 @@ from statistics import mean, stdev
 
 import pytest
 
+from tests.support.tables import read_row
+
 CARD = Path(__file__).parents[2] / "docs" / "models" / "aerial.md"
 TEXT = CARD.read_text()
 MEASURED = json.loads(CARD.with_name("aerial-regions.json").read_text())["contestants"]
 COMPLETE = "missing_0"
 QUANTILE = 2.571
 """97.5 % quantile of Student's distribution with five degrees of freedom: six regions less one."""
-
-
-def read_row(heading, name):
-    """Give the cells of a network's row in the table below a heading."""
-    table = TEXT[TEXT.index(heading) :]
-    row = re.search(rf"^\| {re.escape(name)} \|(.*)\|$", table, re.MULTILINE)
-    return [cell.strip() for cell in row[1].split("|")]
 
 
 def tell(entry, score):
@@ -31,21 +26,21 @@ def tell(entry, score):
 def test_each_region_has_the_measured_scores(entry):
     parts = [*entry["folds"].values(), entry["mean"]]
 
-    assert read_row("**By region**", entry["name"]) == [
+    assert read_row(TEXT, "**By region**", entry["name"]) == [
         tell(entry, part["mean_iou"][COMPLETE]) for part in parts
     ]
 
 
 @pytest.mark.parametrize("entry", MEASURED, ids=lambda entry: entry["name"])
 def test_each_class_has_the_measured_scores(entry):
-    assert read_row("**By class**", entry["name"]) == [
+    assert read_row(TEXT, "**By class**", entry["name"]) == [
         tell(entry, score) for score in entry["mean"]["class_iou"][COMPLETE].values()
     ]
 
 
 @pytest.mark.parametrize("entry", MEASURED, ids=lambda entry: entry["name"])
 def test_missing_pixels_cost_what_was_measured(entry):
-    assert read_row("**With missing pixels**", entry["name"]) == [
+    assert read_row(TEXT, "**With missing pixels**", entry["name"]) == [
         tell(entry, score) for score in entry["mean"]["mean_iou"].values()
     ]
 

@@ -1,10 +1,11 @@
-"""What the documentation says of the comparison is what was measured."""
+"""The documentation says of the comparison what was measured."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
+
+from tests.support.tables import read_row
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "masking.md").read_text()
@@ -13,15 +14,19 @@ MEASURED = json.loads((DOCS / "pictures" / "comparison.json").read_text())
 NAMES = [entry["name"] for entry in MEASURED["contestants"]]
 
 
-def read_row(heading, name):
-    """Give the cells of a contestant's row in the table below a heading."""
-    table = SECTION[SECTION.index(heading) :]
-    row = re.search(rf"^\| {re.escape(name)} \|(.*)\|$", table, re.MULTILINE)
-    return [cell.strip(" *") for cell in row[1].split("|")]
+def read_cells(heading, name):
+    """Return the cells of a contestant's row in the table below a heading; the best are bold."""
+    return [cell.strip("*") for cell in read_row(SECTION, heading, name)]
 
 
 def tell(values, column):
     return f"{values['mean'][column]:.3f} ± {values['spread'][column]:.3f}"
+
+
+def find_lead(ahead, behind, column):
+    """Return the lead of one network over another, less the spreads of both."""
+    spreads = ahead["spread"][column] + behind["spread"][column]
+    return ahead["mean"][column] - behind["mean"][column] - spreads
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -29,7 +34,7 @@ def test_the_table_of_all_patterns_has_the_measured_numbers(name):
     (entry,) = [entry for entry in MEASURED["contestants"] if entry["name"] == name]
     values = entry["mean_iou"]["all"]
 
-    assert read_row("Mean of all patterns", name) == [
+    assert read_cells("Mean of all patterns", name) == [
         tell(values, column) for column in range(len(MEASURED["missing"]))
     ]
 
@@ -41,7 +46,7 @@ def test_the_table_by_pattern_has_the_measured_numbers(name, missing):
     column = MEASURED["missing"].index(missing)
     patterns = [pattern for pattern in entry["mean_iou"] if pattern != "all"]
 
-    assert read_row(f"**By pattern**, at {missing * 100:.0f} %", name) == [
+    assert read_cells(f"**By pattern**, at {missing * 100:.0f} %", name) == [
         tell(entry["mean_iou"][pattern], column) for pattern in patterns
     ]
 
@@ -49,7 +54,7 @@ def test_the_table_by_pattern_has_the_measured_numbers(name, missing):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_flipped_labels_are_the_measured_ones(name):
     (entry,) = [entry for entry in MEASURED["contestants"] if entry["name"] == name]
-    cells = read_row("Labels that flip", name)
+    cells = read_cells("Labels that flip", name)
 
     assert cells[0] == ", ".join(f"{flips['labels']:,}" for flips in entry["flips"])
     assert cells[1] == ", ".join(str(flips["images"]) for flips in entry["flips"])
@@ -72,9 +77,3 @@ def test_the_masked_network_loses_by_more_than_the_spread_where_the_text_says_so
 
     assert masked["name"].startswith("masked")
     assert lost == {("plain, linear", "dead_pixels", 0.8)}
-
-
-def find_lead(ahead, behind, column):
-    """Give the lead of one network over another, less the spreads of both."""
-    spreads = ahead["spread"][column] + behind["spread"][column]
-    return ahead["mean"][column] - behind["mean"][column] - spreads

@@ -1,4 +1,4 @@
-"""What the system knows of other processes."""
+"""Facts of the system about other processes."""
 
 from __future__ import annotations
 

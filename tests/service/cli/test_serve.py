@@ -21,8 +21,6 @@ from tests.support.processes import find_policies
 from tests.support.waiting import wait_until
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
-
-
 COMMAND = (sys.executable, "-c", "from lacuna.cli import main; main()")
 
 
@@ -91,9 +89,7 @@ def test_the_command_loads_jemalloc_but_starts_no_other_program_anew(command, lo
     monkeypatch.delenv("LD_PRELOAD", raising=False)
 
     with run_server(command) as (process, _, _):
-        maps = Path(f"/proc/{process.pid}/maps").read_text()
-
-    assert ("libjemalloc" in maps) == loaded
+        assert has_mapped(process, "libjemalloc") == loaded
 
 
 @pytest.mark.parametrize(
