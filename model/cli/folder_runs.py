@@ -69,7 +69,7 @@ def _finish(dataset: Dataset, run: LoadedRun) -> None:
 def score_on_folder(dataset: Dataset, run: LoadedRun) -> tuple[FolderScores, list[Any]]:
     """Score a run on its folder's images for that, write the scores, and choose examples."""
     from model.data.batches import SampleReader  # noqa: PLC0415
-    from model.data.views import FEW_WINDOWS, list_views  # noqa: PLC0415
+    from model.data.views import list_views  # noqa: PLC0415
     from model.network import NetworkConfig  # noqa: PLC0415
     from model.report.examples import choose_examples  # noqa: PLC0415
     from model.report.trust import NOT_TEMPERED  # noqa: PLC0415
@@ -86,8 +86,8 @@ def score_on_folder(dataset: Dataset, run: LoadedRun) -> tuple[FolderScores, lis
     found = score_with_progress(predictor, dataset, temperature=temperature)
     write_scores(run.folder, describe_folder_scores(found, dataset))
     reader = SampleReader(dataset.description, scenes=dataset.scenes)
-    few = list_views(dataset.scored, dataset.scenes, FEW_WINDOWS)
-    return found, choose_examples(predictor, few, reader)
+    views = list_views(dataset.scored, dataset.scenes)
+    return found, choose_examples(predictor, views, found.scores[0].parts, reader)
 
 
 def open_run(run: LoadedRun) -> Predictor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.data.batches import SampleReader
 from model.data.crops import remove_pixels
@@ -12,6 +13,7 @@ from model.data.labelled import LabelledSample
 from model.data.nodata import draw_missing
 from model.data.views import View
 from model.labels import IGNORE_LABEL
+from model.metrics import confusion_matrix
 from model.report.page import Example
 from model.scoring.prediction import Predictor
 
@@ -20,28 +22,34 @@ _MISSING = 0.3
 
 
 def choose_examples(
-    predictor: Predictor, views: Sequence[View], reader: SampleReader, seed: int = 0
+    predictor: Predictor,
+    views: Sequence[View],
+    confusions: Sequence[NDArray[np.int64]],
+    reader: SampleReader,
+    seed: int = 0,
 ) -> list[Example]:
     """Choose a few images evenly from the worst to the best; every other one loses pixels.
 
     Args:
         predictor: of the network.
         views: to choose from.
+        confusions: of the views as they are, int64 (K, K) each; see `confusion_matrix`.
         reader: reads them.
         seed: of the pixels to lose.
     """
-
-    def read(view: View) -> LabelledSample:
-        return reader.read_view(view, predictor.halo)
-
-    ranked = sorted(views, key=lambda view: _show(predictor, view, read(view), "")[1])
-    places = np.linspace(0, len(ranked) - 1, min(_COUNT, len(ranked))).round().astype(int)
+    order = np.argsort([_find_accuracy(confusion) for confusion in confusions], kind="stable")
+    places = np.linspace(0, len(order) - 1, min(_COUNT, len(order))).round().astype(int)
+    chosen = [views[index] for index in order[places]]
+    samples = [reader.read_view(view, predictor.halo) for view in chosen]
     return [
-        _show(predictor, ranked[place], sample, remark)[0]
-        for place, (sample, remark) in zip(
-            places, _vary([read(ranked[place]) for place in places], seed), strict=True
-        )
+        _show(predictor, view, sample, remark)
+        for view, (sample, remark) in zip(chosen, _vary(samples, seed), strict=True)
     ]
+
+
+def _find_accuracy(confusion: NDArray[np.int64]) -> float:
+    """Return the fraction of labelled pixels that are correct, 0 if there are none."""
+    return float(np.trace(confusion) / max(int(confusion.sum()), 1))
 
 
 def _vary(samples: Sequence[LabelledSample], seed: int) -> Iterator[tuple[LabelledSample, str]]:
@@ -54,12 +62,8 @@ def _vary(samples: Sequence[LabelledSample], seed: int) -> Iterator[tuple[Labell
         yield remove_pixels(sample, draw_missing(rng, size, _MISSING)), f"{_MISSING:.0%} taken out"
 
 
-def _show(
-    predictor: Predictor, view: View, sample: LabelledSample, remark: str
-) -> tuple[Example, float]:
-    """Return an example, and the fraction of its labelled pixels that are correct."""
+def _show(predictor: Predictor, view: View, sample: LabelledSample, remark: str) -> Example:
     predicted = predictor.predict(sample).argmax(axis=-1).astype(np.uint8)
-    known = sample.labels != IGNORE_LABEL
-    right = float((predicted == sample.labels)[known].mean()) if known.any() else 0.0
+    right = _find_accuracy(confusion_matrix(sample.labels, predicted, predictor.classes))
     shown = np.where(sample.mask, predicted, np.uint8(IGNORE_LABEL))
-    return Example(view.name, f"{remark}, {right:.1%} correct", sample, shown), right
+    return Example(view.name, f"{remark}, {right:.1%} correct", sample, shown)

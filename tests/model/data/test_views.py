@@ -73,8 +73,24 @@ def test_images_that_are_no_scenes_are_scored_whole(dataset):
 
 
 def test_examples_of_a_report_are_windows(dataset, predictor, reader):
-    examples = choose_examples(predictor, list_views(dataset.training, dataset.scenes), reader)
+    examples = choose(dataset, predictor, reader, [5] * 5)
 
     assert len(examples) == 5
     assert all(example.sample.mask.shape == example.predicted.shape for example in examples)
     assert all(max(example.predicted.shape) <= 512 + 2 * predictor.halo for example in examples)
+
+
+def test_examples_of_a_report_begin_with_the_window_of_the_most_errors(dataset, predictor, reader):
+    right = [5, 8, 2, 9, 6]
+
+    examples = choose(dataset, predictor, reader, right)
+
+    names = [view.name for view in list_views(dataset.training, dataset.scenes)]
+    assert [example.name for example in examples] == [names[index] for index in (2, 0, 4, 1, 3)]
+
+
+def choose(dataset, predictor, reader, right):
+    """Return the examples of all windows, of which so many of ten pixels are right."""
+    views = list_views(dataset.training, dataset.scenes)
+    confusions = [np.array([[one, 0], [10 - one, 0]]) for one in right]
+    return choose_examples(predictor, views, confusions, reader)
