@@ -8,13 +8,14 @@ runs, with a small border around each.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.windows.cells import find_valid_cells
-from lacuna.windows.tiling import Tiling, find_valid_box
+from lacuna.windows.tiling import MAX_SHARE, Tiling, find_valid_box
 from lacuna.windows.window import Tile, Window
 
 STRIP_CELLS = 4
@@ -49,15 +50,18 @@ class StripTile(NamedTuple):
     pixels: int
 
 
-def plan_strips(mask: NDArray[np.bool_], tiling: Tiling) -> list[StripTile]:
+def plan_strips(mask: NDArray[np.bool_], tiling: Tiling, workers: int = 1) -> list[StripTile]:
     """Plan the tiles of an image that is computed on strips.
 
-    The box of all valid pixels is one tile if it fits into a call. Otherwise it is halved, until
-    the strips of each part have at most `split_pixels`, and its window at most `max_pixels`.
+    The box of all valid pixels is one tile if it fits into a call, unless several workers are idle:
+    then they share it, provided that each computes much less than one worker would. A larger box is
+    halved, until the strips of each part have at most `split_pixels`, and its window at most
+    `max_pixels`.
 
     Args:
         mask: bool (H, W), True = valid.
         tiling: Rules for the tiles.
+        workers: Number of workers that could begin at once.
 
     Returns:
         Tiles with disjoint output windows that together contain every valid pixel.
@@ -65,24 +69,40 @@ def plan_strips(mask: NDArray[np.bool_], tiling: Tiling) -> list[StripTile]:
     box = find_valid_box(mask, tiling.total_stride)
     if box is None:
         return []
-    if box.height * box.width <= tiling.limit:
-        return [
-            StripTile(Tile(box, box), count_strip_pixels(mask[box.slices], tiling.total_stride))
-        ]
-    return list(_halve(mask, tiling, box))
+    if box.height * box.width > tiling.limit:
+        return list(_halve(mask, tiling, box))
+    pixels = count_strip_pixels(mask[box.slices], tiling.total_stride)
+    shared = _share(mask, tiling, box, workers)
+    if max(tile.pixels for tile in shared) <= MAX_SHARE * pixels:
+        return shared
+    return [StripTile(Tile(box, box), pixels)]
+
+
+def _share(mask: NDArray[np.bool_], tiling: Tiling, box: Window, workers: int) -> list[StripTile]:
+    """Cut a box across its longer side, so that each part has about as many valid pixels."""
+    is_high = box.height >= box.width
+    counts = np.count_nonzero(mask[box.slices], axis=int(is_high)).cumsum()
+    ends = np.searchsorted(counts, counts[-1] * np.arange(1, workers) / workers)
+    lines = sorted({0, *(ends // tiling.total_stride * tiling.total_stride).tolist(), len(counts)})
+    parts = [
+        box._replace(height=end - start).move(start, 0)
+        if is_high
+        else box._replace(width=end - start).move(0, start)
+        for start, end in pairwise(lines)
+    ]
+    seen = (_see(mask, tiling, part) for part in parts)
+    return [tile for tile in seen if tile is not None]
 
 
 def _halve(mask: NDArray[np.bool_], tiling: Tiling, part: Window) -> Iterator[StripTile]:
-    stride = tiling.total_stride
-    found = find_valid_box(mask[part.slices], stride)
-    if found is None:
+    tile = _see(mask, tiling, part)
+    if tile is None:
         return
-    kept = found.move(part.top, part.left)
-    seen = kept.grow(tiling.halo).intersect(Window(0, 0, *mask.shape))
-    pixels = count_strip_pixels(mask[seen.slices], stride)
+    stride = tiling.total_stride
+    (seen, kept), pixels = tile
     fits = seen.height * seen.width <= tiling.limit and pixels <= tiling.split_pixels
     if fits or max(kept.height, kept.width) <= stride:
-        yield StripTile(Tile(seen, kept), pixels)
+        yield tile
         return
     if kept.height >= kept.width:
         half = kept.height // 2 // stride * stride or stride
@@ -92,3 +112,13 @@ def _halve(mask: NDArray[np.bool_], tiling: Tiling, part: Window) -> Iterator[St
         parts = (kept._replace(width=half), kept._replace(width=kept.width - half).move(0, half))
     for each in parts:
         yield from _halve(mask, tiling, each)
+
+
+def _see(mask: NDArray[np.bool_], tiling: Tiling, part: Window) -> StripTile | None:
+    """Return the tile that keeps a part of the image; None if no pixel of it is valid."""
+    found = find_valid_box(mask[part.slices], tiling.total_stride)
+    if found is None:
+        return None
+    kept = found.move(part.top, part.left)
+    seen = kept.grow(tiling.halo).intersect(Window(0, 0, *mask.shape))
+    return StripTile(Tile(seen, kept), count_strip_pixels(mask[seen.slices], tiling.total_stride))

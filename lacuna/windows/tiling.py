@@ -19,10 +19,11 @@ from lacuna.windows.cells import Box, CellGrid, find_valid_cells
 from lacuna.windows.splitting import Piece, SplitCosts, split
 from lacuna.windows.window import Tile, Window
 
+MAX_SHARE = 0.75
+"""Largest part of an image, halos included, that a worker may get for sharing the image to pay."""
+
 # Least cost of a pixel in seconds, so that more pixels never cost less, whatever the prices say.
 _MIN_PIXEL_S = 1e-15
-# Largest share of an image's longer side, halos included, for which sharing it among workers pays.
-_MAX_SHARE = 0.75
 # Planning this many cells, 8192 × 8192 pixels at a total stride of 8, takes 50 ms and 20 MB.
 _MAX_CELLS = 1 << 20
 
@@ -188,7 +189,7 @@ def _bound(tiling: Tiling, box: Window, workers: int) -> Tiling:
         return replace(tiling, max_pixels=min(tiling.max_pixels, tiling.split_pixels))
     short, long = sorted((box.height, box.width))
     share = -(-long // workers) + 2 * tiling.halo
-    if share > _MAX_SHARE * long:
+    if share > MAX_SHARE * long:
         return tiling
     return replace(tiling, max_pixels=min(tiling.max_pixels, share * short))
 

@@ -14,6 +14,7 @@ from lacuna.windows.window import Tile, Window, make_empty
 from service.core.batching import BatchPolicy, compute_due_times
 from service.core.cutting import cut_image
 from service.core.lanes import Lane, QueuedWindow
+from service.core.makespan import predict_makespan
 from service.core.placement import Part
 from service.engine.dispatcher import Dispatcher
 from service.engine.execution import Clock
@@ -157,10 +158,9 @@ class Segmenter:
         parts = _place(model, tiles)
         if keep is not None:
             return parts
-        seconds = sum(model.price(part.placement.canvas) for part in parts)
-        # An image on strips may be one call, while its windows are computed side by side.
-        on_strips = model.place_on_strips(sample, tiling, seconds / min(workers, len(parts) or 1))
-        return on_strips or parts
+        costs_s = (model.price(part.placement.canvas) for part in parts)
+        below_s = predict_makespan(costs_s, workers)
+        return model.place_on_strips(sample, tiling, below_s, workers) or parts
 
     def _cut(self, model: ServedModel, sample: Sample, keep: Window | None) -> list[Tile]:
         """Cut a sample for a model whose answers depend on the cut, if it must be."""
@@ -180,8 +180,12 @@ def _place(model: ServedModel, tiles: Sequence[Tile]) -> list[Part]:
 def _make_windows(
     job: Job, parts: Sequence[Part], deadline_s: float | None, priority: int, client: str
 ) -> list[QueuedWindow]:
-    """Make the windows of a job, each with the lane of its bucket and its due time."""
+    """Make the windows of a job, each with the lane of its bucket and its due time.
+
+    The longest are due first, so that no worker begins one when the others are done.
+    """
     model = job.key.model
+    parts = sorted(parts, key=lambda part: model.price(part.placement.canvas), reverse=True)
     costs_s = [model.predict_s(part.placement.canvas) for part in parts]
     due = compute_due_times(job.submitted_s, costs_s)
     return [

@@ -15,6 +15,7 @@ from service.core.buckets import Ladder
 from service.core.cost import BatchCost
 from service.core.cost_correction import CostCorrection
 from service.core.cutting import Cut
+from service.core.makespan import predict_makespan
 from service.core.placement import Canvas, Part, Placement, place_kept, place_whole
 from service.runtime.contract.report import ContractReport
 from service.runtime.precision import Agreement, Precision
@@ -95,13 +96,16 @@ class ServedModel:
         kept = place_kept(tile, self.ladder, self.halo)
         return kept if self.price(kept.canvas) < self.price(whole.canvas) else whole
 
-    def place_on_strips(self, sample: Sample, tiling: Tiling, below_s: float) -> list[Part]:
+    def place_on_strips(
+        self, sample: Sample, tiling: Tiling, below_s: float, workers: int = 1
+    ) -> list[Part]:
         """Place a sample on canvases that are computed on strips.
 
         Args:
             sample: Sample.
             tiling: Rules for its tiles.
-            below_s: Price in seconds that all calls together must stay below.
+            below_s: Price in seconds that the workers must stay below.
+            workers: Number of workers that could begin at once.
 
         Returns:
             The parts; empty if the model computes no strips, or they cost as much.
@@ -109,10 +113,11 @@ class ServedModel:
         if not self.runtime.can_skip or self.cost.predict_strips(0) >= below_s:
             return []
         # Most samples are nearly full, which is quickly found.
-        if self.cost.predict_strips(sample.valid_pixels) >= below_s:
+        if self.cost.predict_strips(sample.valid_pixels // workers) >= below_s:
             return []
-        planned = plan_strips(sample.mask, tiling)
-        if sum(self.cost.predict_strips(pixels) for _, pixels in planned) >= below_s:
+        planned = plan_strips(sample.mask, tiling, workers)
+        costs_s = [self.cost.predict_strips(pixels) for _, pixels in planned]
+        if predict_makespan(costs_s, workers) >= below_s:
             return []
         return [self._place_strips(*each) for each in planned]
 

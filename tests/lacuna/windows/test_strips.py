@@ -54,14 +54,15 @@ def test_one_strip_is_four_cells_wide(rows, pixels):
     st.integers(0, 3),
     st.sampled_from((900, 5000, 10**6)),
     st.sampled_from((400, 10**6)),
+    st.integers(1, 5),
 )
 def test_each_valid_pixel_is_kept_once_by_a_tile_that_sees_what_it_depends_on(
-    size, seed, scale, valid, stride, cells, max_pixels, split_pixels
+    size, seed, scale, valid, stride, cells, max_pixels, split_pixels, workers
 ):
     mask = draw_mask(size, seed, scale, valid)
     tiling = Tiling(stride, stride * cells, max_pixels, split_pixels)
 
-    tiles = plan_strips(mask, tiling)
+    tiles = plan_strips(mask, tiling, workers)
 
     kept = np.zeros(size, int)
     for (seen, output), pixels in tiles:
@@ -71,7 +72,7 @@ def test_each_valid_pixel_is_kept_once_by_a_tile_that_sees_what_it_depends_on(
         assert seen.height * seen.width <= tiling.limit
         assert (
             max(output.height, output.width) <= stride
-            or len(tiles) == 1
+            or len(tiles) <= workers
             or (pixels <= split_pixels)
         )
         wanted = np.zeros_like(mask)
@@ -81,3 +82,23 @@ def test_each_valid_pixel_is_kept_once_by_a_tile_that_sees_what_it_depends_on(
         assert not needed.any()
     assert (kept[mask] == 1).all()
     assert kept.max() <= 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_idle_workers_share_an_image_evenly(turned):
+    mask = np.arange(512)[:, None] > np.arange(400)  # a triangle above a rectangle
+    mask = mask.T if turned else mask
+    tiling = Tiling(8, 16)
+
+    shared = plan_strips(mask, tiling, 2)
+
+    least, most = sorted(pixels for _, pixels in shared)
+    assert most < 1.1 * least
+    assert most < 0.65 * count_strip_pixels(mask, 8)  # half of it, and a halo
+
+
+def test_an_image_that_would_be_mostly_halo_is_not_shared():
+    mask = np.ones((160, 160), bool)
+
+    assert len(plan_strips(mask, Tiling(8, 56), 2)) == 1
+    assert len(plan_strips(mask, Tiling(8, 16), 2)) == 2

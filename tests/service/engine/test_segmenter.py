@@ -213,6 +213,18 @@ def test_idle_workers_share_an_image_and_busy_ones_do_not():
     assert np.array_equal(shared.segmentation.labels, alone.segmentation.labels)
 
 
+def test_the_largest_windows_of_an_image_are_computed_first():
+    runtime = Recording()
+    mask = np.zeros((300, 300), bool)
+    mask[:12, :12] = mask[100:140, :40] = mask[-80:, -80:] = True
+    sample = Sample(np.zeros((300, 300, 1), np.uint8), mask)
+    cost = BatchCost(call_s=0, pixel_s=1e-6)
+
+    segment(serve_model(runtime, cost=cost), sample)
+
+    assert [shape[1] for shape in runtime.shapes] == [80, 40, 12]
+
+
 def test_a_model_that_breaks_the_contract_sees_exact_images_with_mates_of_their_size():
     runtime = Gated()
     model = serve_model(runtime, BROKEN)

@@ -89,6 +89,17 @@ def test_a_large_image_with_gaps_is_several_calls_on_strips():
     assert all(on_strips for _, on_strips in runtime.calls)
 
 
+def test_idle_workers_share_an_image_on_strips():
+    runtime = Asked()
+    sample = make_sample(regions.diagonal_swath(512, 0.3))
+
+    (alone,) = segment(serve_model(runtime, cost=CHEAP), sample)
+    (shared,) = segment(serve_model(runtime, cost=CHEAP), sample, policy=EnginePolicy(workers=2))
+
+    assert [on_strips for _, on_strips in runtime.calls] == [True] * 3
+    np.testing.assert_array_equal(shared.segmentation.labels, alone.segmentation.labels)
+
+
 class OnStrips(GriddedRuntime):
     """Runtime of a model that depends on its whole halo, and computes strips."""
 
