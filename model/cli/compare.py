@@ -21,30 +21,36 @@ if TYPE_CHECKING:
     from model.scoring.flips import Flips
 
 
-def compare_runs(runs: Sequence[Path], curves: Path | None) -> None:
+def compare_runs(runs: Sequence[Path], missing: Sequence[float], curves: Path | None) -> None:
     """Compare runs, print the result, and plot it.
 
     Args:
         runs: all of a preset, or all of the same images.
+        missing: fractions of missing pixels to score besides 0; empty for the default ones.
         curves: SVG file for the plot, beside which a JSON file has the numbers; None for neither.
     """
     loaded = [load_run(run) for run in runs]
+    from model.comparison.curves import FRACTIONS  # noqa: PLC0415
     from model.comparison.groups import check_comparable, group_runs  # noqa: PLC0415
 
+    fractions = tuple(sorted({0.0, *missing})) if missing else FRACTIONS
     records = [run.record for run in loaded]
     try:
         check_comparable(records)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     is_folder = "dataset" in records[0]
-    data, measured = (_measure_on_folder if is_folder else _measure_on_mosaics)(loaded)
-    groups = group_runs(measured)
+    measure = _measure_on_folder if is_folder else _measure_on_mosaics
+    data, measured = measure(loaded, fractions)
+    groups = group_runs(measured, fractions)
     print_comparison(groups)
     if curves is not None:
         _write(groups, data, curves)
 
 
-def _measure_on_mosaics(loaded: Sequence[LoadedRun]) -> tuple[str, list[ScoredRun]]:
+def _measure_on_mosaics(
+    loaded: Sequence[LoadedRun], fractions: Sequence[float]
+) -> tuple[str, list[ScoredRun]]:
     """Return a description of the mosaics, and the scores of all runs."""
     from model.comparison.curves import count_curve_batches, measure_curves  # noqa: PLC0415
     from model.comparison.groups import ScoredRun  # noqa: PLC0415
@@ -52,18 +58,23 @@ def _measure_on_mosaics(loaded: Sequence[LoadedRun]) -> tuple[str, list[ScoredRu
 
     config = EvaluationConfig()
     with make_progress() as progress:
-        task = progress.add_task("evaluating", total=len(loaded) * count_curve_batches(config))
+        total = len(loaded) * count_curve_batches(config, fractions)
+        task = progress.add_task("evaluating", total=total)
         return SCORED_DATA, [
             ScoredRun(
                 run.record["config"],
-                measure_curves(run.network, config, on_batch=lambda: progress.advance(task)),
+                measure_curves(
+                    run.network, config, fractions, on_batch=lambda: progress.advance(task)
+                ),
                 count_flips_on_mosaics(run.network),
             )
             for run in loaded
         ]
 
 
-def _measure_on_folder(loaded: Sequence[LoadedRun]) -> tuple[str, list[ScoredRun]]:
+def _measure_on_folder(
+    loaded: Sequence[LoadedRun], fractions: Sequence[float]
+) -> tuple[str, list[ScoredRun]]:
     """Return a description of the images, and the scores of all runs."""
     from model.comparison.folder_curves import (  # noqa: PLC0415
         count_curve_images,
@@ -77,12 +88,13 @@ def _measure_on_folder(loaded: Sequence[LoadedRun]) -> tuple[str, list[ScoredRun
     predictors = [open_run(run) for run in loaded]
     halo = max(predictor.halo for predictor in predictors)
     with make_progress() as progress:
-        task = progress.add_task("evaluating", total=len(loaded) * count_curve_images(dataset))
+        total = len(loaded) * count_curve_images(dataset, fractions)
+        task = progress.add_task("evaluating", total=total)
         return describe_scored(dataset), [
             ScoredRun(
                 run.record["config"],
                 measure_folder_curves(
-                    predictor, dataset, halo, on_image=lambda: progress.advance(task)
+                    predictor, dataset, halo, fractions, on_image=lambda: progress.advance(task)
                 ),
                 count_flips_on_folder(dataset, predictor),
             )

@@ -39,6 +39,14 @@ from model.cli.progress import make_progress
     help="With --data or FOLDS: file for the scores.",
 )
 @click.option(
+    "--missing",
+    metavar="FRACTION",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    multiple=True,
+    help="To compare: a fraction of pixels to take out, besides 0; may be repeated. "
+    "0.1, 0.2, 0.4, 0.6 and 0.8 by default.",
+)
+@click.option(
     "--curves",
     metavar="FILE.svg",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -52,6 +60,7 @@ def evaluate(
     part: str,
     name: str | None,
     output: Path | None,
+    missing: Sequence[float],
     curves: Path | None,
 ) -> None:
     """Score the network in RUN, a folder that `train` wrote, on data held out from training.
@@ -63,8 +72,8 @@ def evaluate(
     change when images are padded.
 
     With several RUNs, or --curves: compares trainings of a preset, or of the same images, by their
-    mean IoU at 0 to 80 % missing pixels for each pattern of missing pixels. Runs that differ only
-    in their seed are averaged.
+    mean IoU at 0 to 80 % missing pixels, or at 0 and the fractions of --missing, for each pattern
+    of missing pixels. Runs that differ only in their seed are averaged.
 
     With FOLDS, folders that `train --folds` wrote: compares their scores for each fold. Those that
     differ only in their seed are averaged.
@@ -73,16 +82,18 @@ def evaluate(
     labelled images of DIR, whose classes must have the same names.
     """
     if data is not None:
-        if len(runs) > 1 or curves is not None:
-            raise click.UsageError("--data scores one model, without --curves")
+        if len(runs) > 1 or curves is not None or missing:
+            raise click.UsageError("--data scores one model, without --curves and --missing")
         evaluate_on_data(runs[0], data, part, name, output)
         return
     if part != "all" or name is not None:
         raise click.UsageError("--part and --model need --data")
     folders = [RUN.convert(run, None, context) for run in runs]
     if are_folds(folders):
-        if curves is not None:
-            raise click.UsageError("--curves is for runs, such as those in a folder of folds")
+        if curves is not None or missing:
+            raise click.UsageError(
+                "--curves and --missing are for runs, such as those in a folder of folds"
+            )
         evaluate_folds(folders, output)
         return
     if output is not None:
@@ -90,7 +101,9 @@ def evaluate(
     if curves is not None and curves.suffix != ".svg":
         raise click.BadParameter(f"--curves must end in .svg; it is {curves}")
     if curves is not None or len(runs) > 1:
-        compare_runs(folders, curves)
+        compare_runs(folders, missing, curves)
+    elif missing:
+        raise click.UsageError("--missing needs several RUNs, or --curves")
     else:
         _evaluate(folders[0])
 

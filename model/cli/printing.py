@@ -110,14 +110,13 @@ def _format(found: OverSeeds, *, with_spread: bool = False) -> str:
 
 def print_comparison(groups: Sequence[RunGroup]) -> None:
     """Print the mean IoU of all groups for each pattern, and the changed labels."""
-    from model.comparison.curves import FRACTIONS  # noqa: PLC0415
     from model.comparison.groups import ALL_PATTERNS, SPREAD  # noqa: PLC0415
     from model.data.nodata import PATTERNS_TO_COMPARE  # noqa: PLC0415
 
     console = Console(width=_TABLE_WIDTH)
     for pattern in (ALL_PATTERNS, *PATTERNS_TO_COMPARE):
         click.echo(f"\nmean IoU, {'mean of all patterns' if pattern == ALL_PATTERNS else pattern}")
-        table = Table("missing", *(f"{fraction:.0%}" for fraction in FRACTIONS), box=None)
+        table = Table("missing", *(f"{fraction:.0%}" for fraction in groups[0].fractions), box=None)
         for entry in groups:
             cells = [f"{mean:.3f}" for mean in entry.mean(pattern)]
             if len(entry.runs) > 1:

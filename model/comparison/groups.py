@@ -44,10 +44,12 @@ class RunGroup:
     Attributes:
         name: distinguishes it from the other groups.
         runs: in the order of their seeds.
+        fractions: of missing pixels that they were scored at.
     """
 
     name: str
     runs: Sequence[ScoredRun]
+    fractions: Sequence[float] = FRACTIONS
 
     def mean(self, pattern: str) -> NDArray[np.float64]:
         """Return the mean over the seeds of the mean IoU, float64, for each fraction."""
@@ -115,9 +117,14 @@ def check_distinct(configs: Sequence[Mapping[str, Any]]) -> None:
         known.add(kind)
 
 
-def group_runs(runs: Sequence[ScoredRun]) -> list[RunGroup]:
-    """Group runs that differ only in their seed, in their order but masked networks first."""
-    return [RunGroup(name, group) for name, group in group_by_config(runs)]
+def group_runs(runs: Sequence[ScoredRun], fractions: Sequence[float] = FRACTIONS) -> list[RunGroup]:
+    """Group runs that differ only in their seed, in their order but masked networks first.
+
+    Args:
+        runs: to group.
+        fractions: of missing pixels that all of them were scored at.
+    """
+    return [RunGroup(name, group, fractions) for name, group in group_by_config(runs)]
 
 
 class ConfiguredRun(Protocol):
@@ -204,7 +211,7 @@ def describe_comparison(groups: Sequence[RunGroup], data: str) -> dict[str, Any]
     """
     return {
         "data": data,
-        "missing": list(FRACTIONS),
+        "missing": list(groups[0].fractions),
         "spread": SPREAD,
         "contestants": [_describe(group) for group in groups],
     }

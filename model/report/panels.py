@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from html import escape
 
-from model.comparison.curves import FRACTIONS
 from model.comparison.groups import ALL_PATTERNS, RunGroup
 from model.data.nodata import PATTERNS_TO_COMPARE
 from model.report.charts import Line, Plane, choose_ticks
@@ -60,7 +59,7 @@ def draw_panels(groups: Sequence[RunGroup]) -> str:
     size = f'width="{width}" height="{height}"'
     frame = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size} role="img"'
     planes = [
-        _place_panel(index, legend + 20, _choose_ticks(groups, pattern))
+        _place_panel(index, legend + 20, max(groups[0].fractions), _choose_ticks(groups, pattern))
         for index, pattern in enumerate(panels)
     ]
     return "".join(
@@ -113,10 +112,10 @@ def _choose_ticks(groups: Sequence[RunGroup], pattern: str) -> list[float]:
     return choose_ticks(float(lowest), float(highest))
 
 
-def _place_panel(index: int, top: float, ticks: Sequence[float]) -> Plane:
+def _place_panel(index: int, top: float, end: float, ticks: Sequence[float]) -> Plane:
     row, column = divmod(index, _COLUMNS)
     return Plane(
-        max(FRACTIONS),
+        end,
         ticks,
         left=column * _WIDTH + 48,
         top=top + row * _HEIGHT + 26,
@@ -135,13 +134,13 @@ def _draw_panel(groups: Sequence[RunGroup], pattern: str, plane: Plane) -> str:
     ]
     for index, entry in reversed(list(enumerate(groups))):
         line = Line(entry.name, _style(index), entry.mean(pattern).tolist())
-        parts += plane.draw_line(FRACTIONS, line)
+        parts += plane.draw_line(entry.fractions, line)
     return "".join([*parts, "</g>"])
 
 
 def _draw_band(pattern: str, entry: RunGroup, style: str, plane: Plane) -> str:
-    mean, spread = entry.mean(pattern), entry.spread(pattern)
-    edges = (*FRACTIONS, *FRACTIONS[::-1]), (*(mean + spread), *(mean - spread)[::-1])
+    mean, spread, places = entry.mean(pattern), entry.spread(pattern), entry.fractions
+    edges = (*places, *places[::-1]), (*(mean + spread), *(mean - spread)[::-1])
     points = " ".join(
         f"{plane.x(place):.1f},{plane.y(value):.1f}" for place, value in zip(*edges, strict=True)
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -141,13 +142,17 @@ def test_a_baseline_is_not_exported(baseline, tmp_path):
 @pytest.mark.slow
 def test_several_runs_are_compared_printed_and_plotted(trained, baseline, tmp_path):
     plot = tmp_path / "deep" / "curves.svg"
-    result = run("evaluate", trained, baseline, "--curves", plot)
+    missing = "--missing", 0.8, "--missing", 0.4
+    result = run("evaluate", trained, baseline, "--curves", plot, *missing)
     described = json.loads(plot.with_suffix(".json").read_text())
 
     assert result.exit_code == 0, result.output
     names = [entry["name"] for entry in described["contestants"]]
     assert names == ["masked, none, 1 fill levels", "plain, nearest"]
     assert all(result.stdout.count(name) == 1 + 6 for name in names)
+    assert len(re.findall("missing +0% +40% +80% *\n", result.stdout)) == 6
+    assert described["missing"] == [0, 0.4, 0.8]
+    assert {len(entry["mean_iou"]["all"]["mean"]) for entry in described["contestants"]} == {3}
     assert [entry["flips"][0]["labels"] > 0 for entry in described["contestants"]] == [False, True]
     assert "padding" in ET.parse(plot).getroot().itertext()  # noqa: S314
     # Comparing leaves the runs alone.
@@ -166,6 +171,21 @@ def test_curves_are_drawn_into_an_svg_file_only(trained, tmp_path):
 
     assert result.exit_code == 2
     assert "--curves must end in .svg" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--missing", 0.5), "--missing needs several RUNs, or --curves"),
+        (("--missing", 0.5, "--data", "."), "without --curves and --missing"),
+        (("--missing", 1), "1.0 is not in the range 0<x<1"),
+    ],
+)
+def test_fractions_are_for_comparisons(trained, options, message):
+    result = run("evaluate", trained, *options)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def test_what_cannot_be_compared_is_said_in_one_line(tmp_path):
         ((folds, others), "must have the same folds of the same images"),
         ((folds, partial), "fold-north/training.json is missing"),
         ((folds, run), "all hold folds.json, or all be runs"),
-        ((folds, "--curves", tmp_path / "curves.svg"), "--curves is for runs"),
+        ((folds, "--curves", tmp_path / "curves.svg"), "--curves and --missing are for runs"),
+        ((folds, "--missing", 0.5), "--curves and --missing are for runs"),
         ((run, "--output", tmp_path / "table.json"), "--output needs --data, or folders of folds"),
     ):
         result = evaluate(*arguments)

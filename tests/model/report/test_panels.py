@@ -12,15 +12,15 @@ from model.scoring.flips import Flips
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def contest(name, *slopes):
+def contest(name, *slopes, fractions=FRACTIONS):
     runs = []
     for slope in slopes:
-        curve = tuple(0.9 - slope * fraction for fraction in FRACTIONS)
+        curve = tuple(0.9 - slope * fraction for fraction in fractions)
         curves = dict.fromkeys(PATTERNS_TO_COMPARE, curve)
         runs.append(
-            ScoredRun({}, {**curves, "padding": (0.9,) * len(FRACTIONS)}, Flips(0, 1, 0, 1))
+            ScoredRun({}, {**curves, "padding": (0.9,) * len(fractions)}, Flips(0, 1, 0, 1))
         )
-    return RunGroup(name, runs)
+    return RunGroup(name, runs, fractions)
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +86,11 @@ def test_the_picture_is_one_file_with_colours_for_dark_pages(picture):
 
     assert "prefers-color-scheme: dark" in text
     assert not re.search(r"href|url\(|@import", text)
+
+
+def test_lines_have_a_point_for_each_fraction_that_was_scored():
+    groups = [contest("masked", 0.1, fractions=(0.0, 0.3))]
+    clouds = panels_of(ET.fromstring(draw_panels(groups)))["clouds"]  # noqa: S314
+
+    assert len(read_points(clouds.find(f"{SVG}polyline"))) == 2
+    assert "30%" in clouds.itertext()
