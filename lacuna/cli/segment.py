@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lacuna.cli.keys import read_key, take_key
 from lacuna.cli.segment_pipes import PIPE, open_pipes
 from lacuna.errors import MalformedRequestError
 from lacuna.outputs import OUTPUT_TYPES, describe
@@ -143,16 +144,7 @@ def _read_layers(_: click.Context, __: click.Parameter, value: str | None) -> An
     show_default=True,
     help="Protocol: the server's own, that of Triton and KServe, or TensorFlow Serving's.",
 )
-@click.option(
-    "--api-key",
-    metavar="KEY",
-    help="API key of the server. Other users may see it in the list of processes.",
-)
-@click.option(
-    "--api-key-file",
-    type=click.File(),
-    help="File that holds the API key; - for the standard input.",
-)
+@take_key
 @click.option(
     "--concurrency",
     type=click.IntRange(1),
@@ -289,7 +281,7 @@ def segment(
         options |= {
             "workers": concurrency,
             "model_repository": model_repository,
-            "api_key": _read_key(options),
+            "api_key": read_key(options["api_key"], options["api_key_file"]),
             "as_images": as_images,
         }
         if options["ray"]:
@@ -322,12 +314,6 @@ def _check_options(options: dict[str, Any], model_repository: Path | None) -> No
         raise click.UsageError("--protocol is for servers; it needs --url")
     if not options["url"] and (options["api_key"] or options["api_key_file"]):
         raise click.UsageError("--api-key and --api-key-file are for servers; they need --url")
-
-
-def _read_key(options: dict[str, Any]) -> str | None:
-    key: str | None = options["api_key"]
-    file = options["api_key_file"]
-    return key if file is None else str(file.read()).strip()
 
 
 segment.help = (segment.help or "").replace("FORMATS", ACCEPTED)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import click
 
+from lacuna.cli.keys import read_key, take_key
 from model.cli.compare import compare_runs, count_flips_on_mosaics
 from model.cli.evaluate_data import evaluate_on_data
 from model.cli.evaluate_folds import are_folds, evaluate_folds
@@ -32,6 +34,7 @@ from model.cli.progress import make_progress
     help="With --data: the images to score.",
 )
 @click.option("--model", "name", help="With --data and URL: the model of the server.")
+@take_key
 @click.option(
     "--output",
     metavar="FILE.json",
@@ -59,6 +62,8 @@ def evaluate(
     data: Path | None,
     part: str,
     name: str | None,
+    api_key: str | None,
+    api_key_file: IO[str] | None,
     output: Path | None,
     missing: Sequence[float],
     curves: Path | None,
@@ -84,10 +89,10 @@ def evaluate(
     if data is not None:
         if len(runs) > 1 or curves is not None or missing:
             raise click.UsageError("--data scores one model, without --curves and --missing")
-        evaluate_on_data(runs[0], data, part, name, output)
+        evaluate_on_data(runs[0], data, part, name, read_key(api_key, api_key_file), output)
         return
-    if part != "all" or name is not None:
-        raise click.UsageError("--part and --model need --data")
+    if part != "all" or name is not None or api_key is not None or api_key_file is not None:
+        raise click.UsageError("--part, --model, --api-key and --api-key-file need --data")
     folders = [RUN.convert(run, None, context) for run in runs]
     if are_folds(folders):
         if curves is not None or missing:

@@ -25,7 +25,12 @@ _SCHEMES = ("http://", "https://")
 
 
 def evaluate_on_data(
-    model: str, data: Path, part: str, name: str | None, output: Path | None
+    model: str,
+    data: Path,
+    part: str,
+    name: str | None,
+    api_key: str | None,
+    output: Path | None,
 ) -> None:
     """Score a model on a labelled folder, and print the scores.
 
@@ -34,10 +39,11 @@ def evaluate_on_data(
         data: folder of images.
         part: those to score: `all`, or a part of the split.
         name: of the server's model.
+        api_key: of the server; None for none.
         output: file for the scores; None for none.
     """
-    if name is not None and not model.startswith(_SCHEMES):
-        raise click.UsageError("--model is for the URL of a server")
+    if not model.startswith(_SCHEMES) and (name is not None or api_key is not None):
+        raise click.UsageError("--model, --api-key and --api-key-file are for the URL of a server")
     dataset = _choose_part(data, part)
     load_tensorflow()
     from model.atomic import replace_file  # noqa: PLC0415
@@ -45,7 +51,7 @@ def evaluate_on_data(
 
     names = [entry.name for entry in dataset.description.classes]
     try:
-        with _open(model, name, dataset) as predictor:
+        with _open(model, name, api_key, dataset) as predictor:
             # A baseline that was fitted to the scored images would be too good.
             is_fair = part in ("validation", "test")
             found = score_with_progress(predictor, dataset, with_baseline=is_fair)
@@ -70,13 +76,15 @@ def _choose_part(data: Path, part: str) -> Dataset:
 
 
 @contextmanager
-def _open(model: str, name: str | None, dataset: Dataset) -> Iterator[AnyPredictor]:
+def _open(
+    model: str, name: str | None, api_key: str | None, dataset: Dataset
+) -> Iterator[AnyPredictor]:
     from model.scoring.exported import open_exported, open_served  # noqa: PLC0415
 
     names = [entry.name for entry in dataset.description.classes]
     channels = dataset.description.channels or 1
     if model.startswith(_SCHEMES):
-        with Client(model) as client:
+        with Client(model, api_key=api_key) as client:
             yield open_served(client, name, names, channels)
     else:
         yield open_exported(Path(model), names, channels)

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from lacuna.client.transport import build_headers
 from lacuna.raster.npy import write_npy
 from lacuna.sample import Sample
 
@@ -78,6 +79,8 @@ def prepare_request(
     sample: Sample,
     parameters: Mapping[str, str] | None = None,
     expected: bytes | None = None,
+    *,
+    api_key: str | None = None,
 ) -> PreparedRequest:
     """Prepare a form of NPY files that is answered with an NPY file.
 
@@ -86,13 +89,14 @@ def prepare_request(
         sample: image and mask.
         parameters: further fields, such as `model`.
         expected: NPY file of the correct labels, if they are known.
+        api_key: key for the server; None for none.
     """
     files = {"image": sample.image, "mask": sample.mask}
     content = encode_request(
         "POST",
         server,
         "/v1/segment",
-        headers={"Accept": _NPY, "Content-Type": _FORM},
+        headers={"Accept": _NPY, "Content-Type": _FORM, **build_headers(api_key)},
         data=parameters,
         files={name: (f"{name}.npy", write_npy(array), _NPY) for name, array in files.items()},
     )

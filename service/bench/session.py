@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import httpx2
 
 from lacuna.client.catalog import find_default
+from lacuna.client.transport import build_headers
 from lacuna.errors import UnavailableError
 from service.bench.connection import ClientConnection, RawResponse
 from service.bench.load import run_load
@@ -44,6 +45,8 @@ async def measure_server(
     profile: LoadProfile,
     model: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    *,
+    api_key: str | None = None,
 ) -> Report:
     """Send each image alone, then all of them under load, and compare the answers.
 
@@ -53,35 +56,43 @@ async def measure_server(
         profile: how to load the server.
         model: name of the model; None for the default one, or the only one.
         tell: called with a description of each step.
+        api_key: key for the server; None for none.
 
     Raises:
         UnansweredError: if the server does not answer, serves no such model, or fails to answer an
             image that is sent alone.
     """
     tell(f"looking for the model at {server.netloc.decode()}")
-    served = await find_model(server, model, profile.timeout_s)
+    served = await find_model(server, model, profile.timeout_s, api_key)
     workload = dataclasses.replace(workload, channels=served.channels)
     tell(f"drawing {workload.images} images")
     fields = {} if model is None else {"model": model}
-    requests = [prepare_request(server, sample, fields) for sample in draw_samples(workload)]
+    requests = [
+        prepare_request(server, sample, fields, api_key=api_key)
+        for sample in draw_samples(workload)
+    ]
     tell(f"sending each of {workload.images} images alone")
     requests = await answer_alone(server, requests, profile.timeout_s)
     tell("measuring")
     return make_report(await run_load(server, requests, profile), requests)
 
 
-async def find_model(server: httpx2.URL, name: str | None, timeout_s: float) -> TargetModel:
+async def find_model(
+    server: httpx2.URL, name: str | None, timeout_s: float, api_key: str | None = None
+) -> TargetModel:
     """Find the model to measure.
 
     Args:
         server: URL of the server.
         name: name of the model; None for the default one, or the only one.
         timeout_s: how long to wait.
+        api_key: key for the server; None for none.
 
     Raises:
         UnansweredError: if the server does not answer, or serves no such model.
     """
-    request = encode_request("GET", server, "/v1/models", headers={"Accept": "application/json"})
+    headers = {"Accept": "application/json", **build_headers(api_key)}
+    request = encode_request("GET", server, "/v1/models", headers=headers)
     response = await send_once(server, request, timeout_s)
     served, default = _read_models(response)
     if not served:

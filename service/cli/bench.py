@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from lacuna.cli.console import make_console
+from lacuna.cli.keys import read_key, take_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import IO
 
     from service.bench.report import Report
 
@@ -87,6 +89,7 @@ REGIONS = ("side", "left", "slant", "swath", "centre", "scattered")
     help="Number of different images, sent in turn.",
 )
 @click.option("--model", help="Name of the model. Needed if the server has several.")
+@take_key
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -115,6 +118,8 @@ def bench(
     regions: tuple[str, ...],
     images: int,
     model: str | None,
+    api_key: str | None,
+    api_key_file: IO[str] | None,
     seed: int,
     timeout_s: float,
     as_json: bool,
@@ -151,9 +156,10 @@ def bench(
         workload = Workload(images, tuple(map(parse_sizes, sizes)), valid, regions, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    key = read_key(api_key, api_key_file)
     with Console(stderr=True).status("") as status:
         report = run_in_loop(
-            lambda: measure_server(server, workload, profile, model, status.update)
+            lambda: measure_server(server, workload, profile, model, status.update, api_key=key)
         )
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))

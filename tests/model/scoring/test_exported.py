@@ -13,6 +13,8 @@ from model.export import build_manifest, describe_classes, export_network
 from model.network import NetworkConfig
 from model.scoring.exported import ClassMismatchError, find_order, open_exported, open_served
 from model.scoring.prediction import Predictor
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
 from service.local.loading import load_model
 from tests.support.apps import load_repository
 from tests.support.folders import write_folder
@@ -81,6 +83,21 @@ def test_the_command_scores_both_alike_and_writes_intervals(repository, url, tmp
     assert written[0]["data"] == "all images of regions: 6"
 
 
+def test_a_server_with_keys_is_scored_with_one(repository, tmp_path):
+    key, data = "k" * 32, str(write_folder(tmp_path / "data", 4, 12))
+    (tmp_path / "key").write_text(key)
+    keys = AccessControl(KeyRing([key]))
+    with serve_live(load_repository(repository, load_model), access_control=keys) as address:
+        command = ["evaluate", f"http://{address}", "--data", data]
+        without = CliRunner().invoke(main, command)
+        read = CliRunner().invoke(main, [*command, "--api-key-file", str(tmp_path / "key")])
+
+    assert without.exit_code == 1
+    assert "key" in without.stderr
+    assert read.exit_code == 0, read.output
+    assert "with a confidence of 95 %" in read.stdout
+
+
 def test_a_part_of_the_images_is_compared_with_single_pixels(repository, tmp_path):
     folder = write_folder(tmp_path / "data", 6, 24)
     model, part = str(repository / "regions" / "1"), ["--part", "validation"]
@@ -94,7 +111,9 @@ def test_a_part_of_the_images_is_compared_with_single_pixels(repository, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["MODEL", "--data", "DATA", "--model", "x"], "--model is for the URL of a server"),
+        (["MODEL", "--data", "DATA", "--model", "x"], "are for the URL of a server"),
+        (["MODEL", "--data", "DATA", "--api-key", "x"], "are for the URL of a server"),
+        (["DATA", "--api-key", "x"], "need --data"),
         (["MODEL", "--data", "DATA", "--part", "test"], "has no test images"),
         (["DATA", "--data", "DATA"], "a model must be a SavedModel with"),
         (["MODEL", "MODEL", "--data", "DATA"], "--data scores one model"),

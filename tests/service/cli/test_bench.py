@@ -8,6 +8,8 @@ from lacuna.cli import main
 from lacuna.raster.npy import write_npy
 from service.bench.workload import REGIONS
 from service.cli.bench import REGIONS as OFFERED
+from service.listening.access import AccessControl
+from service.listening.keys import KeyRing
 from tests.service.bench.stub import http, run_stub
 from tests.support.apps import load_repository, make_repository_folder
 from tests.support.live import serve_live
@@ -24,6 +26,26 @@ def server(tmp_path_factory):
     root = make_repository_folder(tmp_path_factory.mktemp("models"))
     with serve_live(load_repository(root)) as address:
         yield f"http://{address}"
+
+
+def test_a_server_with_keys_is_measured_with_one(tmp_path):
+    key = "k" * 32
+    (tmp_path / "key").write_text(f"{key}\n")
+    keys = AccessControl(KeyRing([key]))
+    brief = "--requests", 4, "--warmup", 0, "--size", 16, "--images", 2
+    repository = load_repository(make_repository_folder(tmp_path / "models"))
+    with serve_live(repository, access_control=keys) as address:
+        url = f"http://{address}"
+        without = run(url, *brief)
+        told = run(url, *brief, "--api-key", key)
+        read = run(url, *brief, "--api-key-file", tmp_path / "key")
+
+    assert without.exit_code == 1
+    assert "GET /v1/models: 401" in without.output
+    for result in (told, read):
+        assert result.exit_code == 0, result.output
+        assert "4 answers: 0 labels differ" in result.stdout
+        assert key not in result.output
 
 
 def run_against(reply, *arguments):
