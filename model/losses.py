@@ -16,6 +16,9 @@ from model.labels import IGNORE_LABEL
 
 LOSS_TERMS = ("cross-entropy", "focal", "dice", "lovasz")
 
+_PIXEL_TERMS = ("cross-entropy", "focal")
+"""Terms that compare single pixels, and can weigh them."""
+
 _FOCUS = 2.0
 """Exponent of the focal loss, as in its paper."""
 
@@ -68,7 +71,8 @@ class MaskedLoss(keras.losses.Loss):
         y_pred: float (N, H, W, K): logits.
 
     Raises:
-        ValueError: if a term is none of these, or the smoothing is not in [0, 1).
+        ValueError: if a term is none of these, the smoothing is not in [0, 1), or weights or a
+            smoothing are given without a term that has them.
     """
 
     def __init__(
@@ -89,6 +93,11 @@ class MaskedLoss(keras.losses.Loss):
         if not 0 <= label_smoothing < 1:
             raise ValueError(
                 f"`label_smoothing` must be at least 0 and below 1. Received: {label_smoothing}"
+            )
+        if (class_weights or label_smoothing) and not set(terms) & set(_PIXEL_TERMS):
+            raise ValueError(
+                f"`class_weights` and `label_smoothing` need {' or '.join(_PIXEL_TERMS)} among the "
+                f"`terms`. Received: {', '.join(terms)}"
             )
         self.terms, self.label_smoothing = tuple(terms), label_smoothing
         self.class_weights = None if class_weights is None else tuple(class_weights)

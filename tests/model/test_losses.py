@@ -188,3 +188,11 @@ def test_terms_are_added_and_plain_cross_entropy_stays_what_it_was():
 def test_a_loss_that_makes_no_sense_is_refused(terms, smoothing):
     with pytest.raises(ValueError, match="Received"):
         make_loss(terms, label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("options", [{"class_weights": (1, 2)}, {"label_smoothing": 0.1}])
+def test_weights_and_smoothing_need_a_loss_that_has_them(options):
+    with pytest.raises(ValueError, match="need cross-entropy or focal"):
+        make_loss("dice+lovasz", **options)
+
+    assert make_loss("dice+focal", **options).terms == ("dice", "focal")
