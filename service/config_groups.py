@@ -102,7 +102,8 @@ class Limits(_Group):
     """largest body of a request, in bytes; the default fits a 4096 × 4096 RGB float32 array and
     its mask"""
     image_pixels: PositiveInt = ImageLimits.image_pixels
-    """largest height × width of an image, read from its header"""
+    """largest height × width of an image, read from its header; with more than four channels,
+    height × width × channels is at most four times this"""
     image_channels: PositiveInt = ImageLimits.image_channels
     """largest number of channels of an image, alpha included"""
     head_s: PositiveFloat = ConnectionTimeouts.head_s

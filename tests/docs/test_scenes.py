@@ -92,7 +92,10 @@ def test_servers_give_the_same_bytes(folder):
     first = (folder / "labels.tif").read_bytes()
 
     assert (folder / "from-servers.tif").read_bytes() == first
-    assert (folder / "continued.tif").read_bytes() == first
+
+
+def test_a_run_that_is_complete_leaves_nothing_beside_its_output(folder):
+    assert not list(folder.glob("*.partial"))
 
 
 def test_confidence_and_support_are_from_0_to_1(folder):
