@@ -95,6 +95,8 @@ class VersionReconciler:
 
     async def _load(self, versions: ModelVersions, item: DiscoveredVersion) -> LacunaError | None:
         await self.finish_draining(versions.name)
+        if self._is_closed or not versions.is_enabled:
+            return None  # the server shuts down, or a client has unloaded the model meanwhile
         lifecycle = versions.get_or_add(item.version)
         lifecycle.begin_loading(item.fingerprint)
         failure: LacunaError | None = None

@@ -392,6 +392,44 @@ def test_no_third_generation_is_loaded_while_the_first_is_borrowed(tmp_path):
     assert loader.places == ["m/1", "m/2", "m/3"]
 
 
+@pytest.mark.parametrize(
+    ("end", "states"),
+    [
+        (
+            lambda repository: repository.unload("m"),
+            {"m/1": "unloaded", "m/2": "unloaded", "m/3": "unloaded"},
+        ),
+        (
+            lambda repository: repository.close(),
+            {"m/1": "unloading", "m/2": "ready", "m/3": "loading"},
+        ),
+    ],
+)
+def test_what_is_unloaded_or_closed_while_a_load_waits_for_a_borrower_is_not_loaded(
+    tmp_path, end, states
+):
+    write_version(tmp_path, "m/1")
+    loader = Counting()
+
+    async def scenario():
+        repository = make_repository(tmp_path, loader)
+        await repository.load_all()
+        with repository.lease("m"):
+            write_version(tmp_path, "m/2")
+            await poll_twice(repository)
+            write_version(tmp_path, "m/3")
+            await repository.refresh()
+            loading = asyncio.create_task(repository.refresh())
+            await asyncio.wait([loading], timeout=0.1)
+            ending = asyncio.create_task(end(repository))
+            await let_others_run()
+        await asyncio.gather(loading, ending)
+        return list_states(repository)
+
+    assert asyncio.run(scenario()) == states
+    assert loader.places == ["m/1", "m/2"]
+
+
 def test_what_is_replaced_in_place_is_freed_too(tmp_path):
     write_version(tmp_path, "m/1", 11)
 
