@@ -5,6 +5,7 @@
 2. The message is accepted or refused before the end of the call has come, which may be long in
    coming.
 3. A limit of time applies to what is awaited: first the message, then the end.
+4. A message that comes when nobody waits any more is ignored.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Reading:
         self._context, self._drain, self._accept, self._end_s = context, drain, accept, end_s
         self._loop = asyncio.get_running_loop()
         self._message = b""
+        self._is_over = False
         self._await("a message", message_s)
         self._task = begin_read(self._read())
 
@@ -70,10 +72,13 @@ class Reading:
             return self._message
         finally:
             # If the end was not waited for, the task goes on for a while.
+            self._is_over = True
             self._message = b""
 
     async def _read(self) -> None:
         message = await self._context.read()
+        if self._is_over:
+            return
         if message is grpc.aio.EOF:
             # A message over gRPC's limit, or half of one, looks the same. Then gRPC cancels the
             # call a moment later.

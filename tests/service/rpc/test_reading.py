@@ -12,6 +12,8 @@ import pytest
 
 from lacuna.errors import SlowBodyError
 from service.core.admission import AdmissionPolicy
+from service.engine.admission_gate import AdmissionGate
+from service.engine.segmenter import Segmenter
 from service.listening.access import AccessControl
 from service.listening.body_limits import BodyLimits
 from service.listening.keys import KeyRing
@@ -19,7 +21,7 @@ from service.rpc.drain import Drain
 from service.rpc.reading import Reading
 from tests.support.apps import load_repository, make_repository_folder, make_services
 from tests.support.rpc import OIP, fail, make_infer, read_trailers, serve_rpc
-from tests.support.waiting import wait_until
+from tests.support.waiting import let_others_run, wait_until
 
 CODES = grpc.StatusCode
 INFER, LIVE, CHECK = f"/{OIP}/ModelInfer", f"/{OIP}/ServerLive", "/grpc.health.v1.Health/Check"
@@ -194,3 +196,34 @@ def test_a_message_is_freed_at_once_if_its_call_does_not_end():
             call.end.set()
 
     assert asyncio.run(asyncio.wait_for(read(), 30)) == held
+
+
+def test_a_message_that_comes_after_its_time_counts_for_nothing():
+    class LateCall:
+        def __init__(self):
+            self.come = asyncio.Event()
+
+        async def read(self):
+            await self.come.wait()
+            return bytes(1000)
+
+    async def read(gate):
+        call = LateCall()
+        with gate.reserve(0, "somebody") as reservation:
+            reading = Reading(
+                call,
+                Drain(),
+                lambda message: reservation.grow(len(message)),
+                message_s=0.01,
+                end_s=30,
+            )
+            with pytest.raises(SlowBodyError):
+                await reading.finish()
+        call.come.set()
+        await let_others_run()
+        await let_others_run()
+        return gate.pending_bytes, reading.has_message
+
+    segmenter = Segmenter()
+    assert asyncio.run(read(AdmissionGate(segmenter.dispatcher))) == (0, False)
+    segmenter.close()
