@@ -25,7 +25,8 @@ class ClassDescription:
     Attributes:
         name: for people.
         color: `#rrggbb`, in label maps that are coloured, and for pictures of it.
-        value: number of the class in label maps; None for its place among the classes.
+        value: number of the class in label maps and of polygons; None for its place among the
+            classes.
     """
 
     name: str

@@ -35,16 +35,17 @@ class DatasetDescription:
         bands: numbers or names of the bands that are the channels, in order; None for all but
             alpha.
         alpha: which band is alpha.
-        label_field: attribute of polygons that tells their class, by name or id.
+        label_field: attribute of polygons that tells their class, by name or by number.
         background: class of the pixels outside of all polygons; `IGNORED` for unknown.
         images_folder, labels_folder, masks_folder: where the files are, in the folder.
         image_suffix, label_suffix, mask_suffix: ends of their names, which the others lack.
         labels: whether label maps tell classes by `"numbers"`, or by the classes' `"colors"`.
         annotations: names of files of COCO, in place of labels.
-        ignored_values: numbers in label maps that mean unknown, besides `IGNORE_LABEL`.
+        ignored_values: numbers in label maps and of polygons that mean unknown, besides
+            `IGNORE_LABEL`.
         ignored_colors: the same of coloured ones.
         ignored_names: of classes and categories that mean unknown.
-        unknown: whether a number or a color in no table is an `"error"`, or means unknown.
+        unknown: whether a number, a color or a name in no table is an `"error"`, or means unknown.
         group: regular expression for the names of images; what its parentheses hold is the name of
             the group, which stands on one side of the split. None if every image is one.
         validation_groups: groups for validation.

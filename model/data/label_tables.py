@@ -31,12 +31,9 @@ class LabelTable:
     def __init__(self, description: DatasetDescription, nodata: int | None = None) -> None:
         classes = description.classes
         self._names = [entry.name for entry in classes]
-        values = [n if entry.value is None else entry.value for n, entry in enumerate(classes)]
+        values = _list_values(description)
         self._colors = [_to_code(entry.rgb) for entry in classes]
-        # A value of a class counts, also where it is 255.
-        self._ids = {IGNORE_LABEL: IGNORE_LABEL}
-        self._ids |= dict.fromkeys(description.ignored_values, IGNORE_LABEL)
-        self._ids |= {value: n for n, value in enumerate(values)}
+        self._ids = number_classes(description)
         self._color_ids = {code: n for n, code in enumerate(self._colors)}
         self._color_ids |= {_to_code(color): IGNORE_LABEL for color in description.ignored_colors}
         if nodata is not None:
@@ -108,6 +105,19 @@ class LabelTable:
                     "coloured labels need a different color for each class; "
                     f"{self._names[first]} and {self._names[n]} have the same"
                 )
+
+
+def number_classes(description: DatasetDescription) -> dict[int, int]:
+    """Return the ids of classes by their numbers, and `IGNORE_LABEL` for what means unknown."""
+    ids = dict.fromkeys((IGNORE_LABEL, *description.ignored_values), IGNORE_LABEL)
+    # A value of a class counts, also where it is 255.
+    return ids | {value: n for n, value in enumerate(_list_values(description))}
+
+
+def _list_values(description: DatasetDescription) -> list[int]:
+    return [
+        n if entry.value is None else entry.value for n, entry in enumerate(description.classes)
+    ]
 
 
 def _to_code(color: tuple[int, int, int]) -> int:

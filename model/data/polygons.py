@@ -17,6 +17,7 @@ from lacuna.geo.features.files import Features, open_features
 from lacuna.geo.grid import Grid
 from lacuna.windows.window import Window
 from model.data.description import DatasetDescription
+from model.data.label_tables import number_classes
 from model.labels import IGNORE_LABEL
 
 _SHOWN = 5
@@ -28,7 +29,8 @@ class PolygonLabels:
     Args:
         path: of the file.
         grid: of the image.
-        description: tells the classes, the attribute that names them, and the background.
+        description: tells the classes, the attribute that names them, what is ignored, and the
+            background.
 
     Raises:
         LacunaError: if the file cannot be read, or does not fit the image.
@@ -39,6 +41,7 @@ class PolygonLabels:
         self._features = FeatureGrid(open_features(path, self._field), grid)
         self._features.check_overlap()
         self._ids = _name_ids(description)
+        self._other = IGNORE_LABEL if description.unknown == "ignore" else None
         self._background = self._ids.get(description.background, IGNORE_LABEL)
         self._faults: defaultdict[str, set[int]] = defaultdict(set)
 
@@ -77,11 +80,13 @@ class PolygonLabels:
 
     def _find_id(self, value: Any) -> int | None:
         if isinstance(value, str):
-            value = value.strip()
-            return self._ids.get(value, self._ids.get(int(value)) if value.isdecimal() else None)
+            name = value.strip()
+            is_name = name in self._ids or not name.isdecimal()
+            return self._ids.get(name if is_name else int(name), self._other)
         is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         # Integers with gaps come as floating-point numbers.
-        return self._ids.get(int(value)) if is_number and value == value // 1 else None
+        is_id = is_number and value == value // 1
+        return self._ids.get(int(value), self._other) if is_id else None
 
     def _describe_value(self, value: Any) -> str:
         names = ", ".join(name for name in self._ids if isinstance(name, str))
@@ -92,10 +97,12 @@ class PolygonLabels:
 
 
 def _name_ids(description: DatasetDescription) -> Mapping[int | str, int]:
-    """Return the ids of classes by name and by id."""
-    count = len(description.classes)
-    ids: dict[int | str, int] = {entry.name: n for n, entry in enumerate(description.classes)}
-    return {**ids, **{n: n for n in range(count)}, IGNORE_LABEL: IGNORE_LABEL}
+    """Return the ids of classes by name and by number, and `IGNORE_LABEL` for ignored ones."""
+    return {
+        **{entry.name: n for n, entry in enumerate(description.classes)},
+        **dict.fromkeys(description.ignored_names, IGNORE_LABEL),
+        **number_classes(description),
+    }
 
 
 def _count(numbers: set[int]) -> str:
