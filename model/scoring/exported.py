@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lacuna.client import Client
+from lacuna.client.catalog import choose_model
 from model.data.crops import CropBatch
 from model.scoring.prediction import WindowedPredictor
 
@@ -65,7 +66,7 @@ def open_served(
 
     Args:
         client: of the server; in use as long as the result is.
-        model: its name; None for the server's first one.
+        model: its name; None for the one that answers requests that name none.
         names: of the classes of the data set.
         channels: of its images.
 
@@ -74,13 +75,14 @@ def open_served(
         LacunaError: if it cannot be reached, or refuses.
     """
     ready = [entry for entry in client.models() if entry.is_ready]
-    found = next((entry for entry in ready if model in (None, entry.name)), None)
-    if found is None:
+    chosen = choose_model([entry.details for entry in ready], model, None)
+    if not chosen:
         raise ValueError(
             "the model must be one that the server has ready: "
-            f"{', '.join(entry.name for entry in ready) or 'none'}. Received: {model}"
+            f"{', '.join(sorted({entry.name for entry in ready})) or 'none'}. Received: {model}"
         )
-    chosen, order = found.name, find_order([entry.name for entry in found.classes], names)
+    (found,) = (entry for entry in ready if entry.details == chosen)
+    order = find_order([entry.name for entry in found.classes], names)
     check_channels(found.channels, channels)
 
     def run(batch: CropBatch) -> NDArray[np.float32]:
@@ -88,7 +90,12 @@ def open_served(
         if not mask.any():
             return np.zeros((*mask.shape, len(names)), np.float32)
         result = client.segment(
-            batch.image[0], mask, probabilities=True, model=chosen, nodata="none"
+            batch.image[0],
+            mask,
+            probabilities=True,
+            model=found.name,
+            version=found.version,
+            nodata="none",
         )
         if result.probabilities is None:
             raise ValueError("a server must answer with probabilities. Received: labels alone")

@@ -1,6 +1,8 @@
 """Models that are scored from outside, exported and served."""
 
+import asyncio
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from model.export import build_manifest, describe_classes, export_network
 from model.network import NetworkConfig
 from model.scoring.exported import ClassMismatchError, find_order, open_exported, open_served
 from model.scoring.prediction import Predictor
+from service.core.versions import VersionPolicy
+from service.engine.lifecycle.repository import ModelRepository, RepositoryPolicy
 from service.listening.access import AccessControl
 from service.listening.keys import KeyRing
 from service.local.loading import load_model
@@ -64,6 +68,25 @@ def test_exported_and_served_models_say_what_their_network_does(network, reposit
             found = np.exp(predictor.predict(sample))[sample.mask]
             np.testing.assert_allclose(found, expected[sample.mask], atol=1e-5)
             assert predictor.halo == 6
+
+
+def test_the_version_whose_facts_are_read_is_the_one_that_is_scored(
+    network, repository, tmp_path, sample
+):
+    root = tmp_path / "models"
+    shutil.copytree(repository / "regions" / "1", root / "regions" / "1")
+    classes = describe_classes(NAMES, [(68, 119, 170), (204, 187, 68)])
+    manifest = build_manifest("regions", "", CONFIG, classes)
+    export_network(network, CONFIG, manifest, root / "regions" / "2")
+    policy = RepositoryPolicy(versions=VersionPolicy.parse("latest:2"))
+    expected = open_exported(root / "regions" / "2", NAMES, 3).predict(sample)
+
+    models = ModelRepository(root, load_model, policy=policy)
+    asyncio.run(models.load_all())
+    with serve_live(models) as address, Client(f"http://{address}") as client:
+        found = open_served(client, None, NAMES, 3).predict(sample)
+
+    np.testing.assert_allclose(found[sample.mask], expected[sample.mask], atol=1e-4)
 
 
 def test_the_command_scores_both_alike_and_writes_intervals(repository, url, tmp_path):
