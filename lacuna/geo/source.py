@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from rasterio.windows import Window as GdalWindow
 
+from lacuna.errors import InvalidMaskError
 from lacuna.geo.environment import gdal
 from lacuna.geo.grid import Grid
 from lacuna.geo.layout import Layout, describe_bands, lay_out
@@ -26,6 +27,7 @@ from lacuna.raster.doubtful_alpha import describe_doubt, varies_like_image
 from lacuna.raster.nodata import NoData
 from lacuna.raster.raster import Raster, make_raster
 from lacuna.raster.samples import take_bands
+from lacuna.raster.sidecar import SIDECAR_SUFFIX
 from lacuna.windows.window import Window
 
 _DOUBTED_SIDE = 512
@@ -81,6 +83,19 @@ class RasterSource:
     def pixel_bytes(self) -> int:
         """Bytes that `Samples` take for a pixel."""
         return len(self._layout.numbers) * self._dtype.itemsize + bool(self._validity.masked)
+
+    def forbid_sidecar(self) -> None:
+        """Refuse a mask beside the file where another one is given: GDAL would read both.
+
+        Raises:
+            InvalidMaskError: if there is such a mask.
+        """
+        sidecar = self.name + SIDECAR_SUFFIX
+        if sidecar in self.files:
+            raise InvalidMaskError(
+                f"{sidecar} must not lie beside a raster whose mask is given, because GDAL reads "
+                "it with the raster; move it"
+            )
 
     @cached_property
     def notes(self) -> tuple[str, ...]:

@@ -102,12 +102,13 @@ class SceneReader:
         self._strips = [StripReader(source, columns) for source in sources]
 
 
-def check_mask_size(scene: RasterSource, mask: RasterSource) -> None:
-    """Hold a mask to the size of the scene.
+def check_mask(scene: RasterSource, mask: RasterSource) -> None:
+    """Check that a mask has the size of the scene, which has no other one beside it.
 
     Raises:
-        InvalidMaskError: if they differ.
+        InvalidMaskError: if it has not, or the scene has.
     """
+    scene.forbid_sidecar()
     size = mask.grid.height, mask.grid.width
     check_mask_fits(np.broadcast_to(np.True_, size), (scene.grid.height, scene.grid.width))
 

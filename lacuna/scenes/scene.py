@@ -17,7 +17,7 @@ from lacuna.scenes.grid_windows import choose_side, plan_tiles
 from lacuna.scenes.journal import Journal, fingerprint
 from lacuna.scenes.layers import make_layers
 from lacuna.scenes.outputs import check_inputs, check_outputs, write_outputs
-from lacuna.scenes.reading import SceneReader, check_bands, check_mask_size
+from lacuna.scenes.reading import SceneReader, check_bands, check_mask
 from lacuna.scenes.runner import SceneModel, SceneRunner
 from lacuna.scenes.running import SceneRun
 from lacuna.scenes.summary import SceneProgress, SceneResult, sum_areas, warn_of_windows
@@ -56,7 +56,7 @@ async def run_scene(
         )
         mask = None if task.mask is None else stack.enter_context(open_raster(task.mask))
         if mask is not None:
-            check_mask_size(source, mask)
+            check_mask(source, mask)
         check_bands(source, model)
         if task.polygons is not None:
             check_polygons(task.polygons, source.grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -113,8 +114,17 @@ def open_image(entry: Entry, description: DatasetDescription) -> RasterSource:
     """Open the image of a scene with the bands that its dataset names.
 
     Raises:
-        LacunaError: if it cannot be read, or has no such bands.
+        LacunaError: if it cannot be read, has no such bands, or has two masks.
     """
+    with ExitStack() as stack:
+        image = stack.enter_context(_open_bands(entry, description))
+        if entry.mask is not None:
+            image.forbid_sidecar()
+        stack.pop_all()
+        return image
+
+
+def _open_bands(entry: Entry, description: DatasetDescription) -> RasterSource:
     return open_raster(entry.image, bands=description.bands, alpha=description.alpha)
 
 
@@ -137,7 +147,7 @@ def is_scene(entry: Entry, description: DatasetDescription, scene_bytes: int) ->
     if not suffixes <= _WINDOWED:
         return False
     try:
-        with open_image(entry, description) as image:
+        with _open_bands(entry, description) as image:
             return image.grid.height * image.grid.width * image.pixel_bytes > scene_bytes
     except LacunaError:
         return False  # the reader of whole files says what is wrong

@@ -437,6 +437,17 @@ def test_a_mask_of_another_size_is_refused(scene, tmp_path):
         segment(SceneTask(source, tmp_path / "labels.tif", mask=path))
 
 
+def test_a_mask_is_refused_for_a_scene_with_another_one_beside_it(scene, tmp_path):
+    source, image, _ = scene
+    path = write_raster(tmp_path / "mask.tif", np.ones_like(image)[None])
+    write_raster(source.with_name("scene.tif.msk"), np.full_like(image, 255)[None])
+
+    with pytest.raises(InvalidMaskError, match=r"scene\.tif\.msk must not lie beside"):
+        segment(SceneTask(source, tmp_path / "labels.tif", mask=path))
+
+    assert not (tmp_path / "labels.tif.partial").exists()
+
+
 def test_a_damaged_block_ends_the_run_and_what_is_done_is_kept(tmp_path):
     image, _ = draw_scene((600, 300), valid=1.0)
     source = write_raster(

@@ -134,6 +134,17 @@ def test_a_mask_of_another_size_is_told(folder):
     assert fault.startswith("masks/scene0.tif: must have the image's height and width; ")
 
 
+def test_a_scene_with_two_masks_is_told(folder):
+    (folder / "masks").mkdir()
+    write_raster(folder / "masks" / "scene0.tif", np.ones((1, *SIZE), np.uint8), **TILES)
+    beside = folder / "images" / "scene0.tif.msk"
+    write_raster(beside, np.full((1, *SIZE), 255, np.uint8), **TILES)
+
+    (fault,) = faults_of(folder, 0)
+    assert fault.startswith("images/scene0.tif: ")
+    assert "scene0.tif.msk must not lie beside a raster whose mask is given" in fault
+
+
 @pytest.mark.parametrize("kind", ["images", "labels"])
 def test_a_truncated_scene_is_told(folder, kind):
     path = folder / kind / "scene0.tif"
