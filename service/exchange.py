@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from lacuna.appearance.answers import find_warnings
-from lacuna.errors import DeadlineExceededError
+from lacuna.errors import BodyTooLargeError, DeadlineExceededError
 from lacuna.out_of_memory import check_address_space
 from lacuna.planes import needs_probabilities
 from lacuna.raster.limits import ImageLimits
@@ -103,7 +103,7 @@ class Exchange:
         telemetry: Metrics and traces.
         image_limits: Limits on the images that are decoded.
         model_pixels: Largest height × width of an image, for models with a limit of their own.
-        body_bytes: Largest body after decompression, in bytes.
+        body_bytes: Largest body, as sent and after decompression, in bytes.
         statistics: Statistics of the answered requests.
         threads: Threads for parsing, decoding and rendering.
         progress: Board of the requests that their clients can watch.
@@ -181,6 +181,12 @@ class Exchange:
             ClientDisconnectedError: if the client has disconnected.
         """
         coding = read_coding(request.head.headers.get("content-encoding"))
+        # Before the load is looked at: coming again does not help a body that is too large.
+        if request.declared_bytes > self.body_bytes:
+            raise BodyTooLargeError(
+                f"the body must have at most {self.body_bytes} bytes; "
+                f"{request.declared_bytes} bytes are declared"
+            )
         with self.gate.reserve(
             0, request.client, declared_bytes=request.declared_bytes
         ) as reservation:

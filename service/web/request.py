@@ -57,9 +57,9 @@ class HttpRequest:
         return name_client(self._scope)
 
     async def read_body(self, reservation: Reservation) -> Body:
-        """Read the whole body; see `service.web.body.read_body`."""
+        """Read the whole body, whose declared length the exchange has checked; see `read_body`."""
         check_address_space(self.declared_bytes)
-        return await read_body(self._receive, self._limits, self.declared_bytes, reservation)
+        return await read_body(self._receive, self._limits, reservation=reservation)
 
     async def wait_for_disconnect(self) -> None:
         """Return when the client has disconnected. Call it only after reading the body."""

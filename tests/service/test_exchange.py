@@ -20,8 +20,10 @@ from lacuna.errors import (
     UnsupportedMediaTypeError,
 )
 from lacuna.raster.npy import read_npy, write_npy
+from service.core.admission import AdmissionPolicy
 from service.engine.memory import MemoryBudget
 from service.engine.threads import SharedThreads
+from service.listening.body_limits import BodyLimits
 from service.wire.dialect import ModelTarget
 from service.wire.native.dialect import NativeDialect
 from service.wire.oip.dialect import OipDialect
@@ -169,6 +171,21 @@ def test_a_body_that_unfolds_beyond_the_limit_is_refused(exchange):
 
     with pytest.raises(BodyTooLargeError, match="the decompressed body must have"):
         answer(exchange, NativeDialect, DirectRequest(bomb, {"content-encoding": "gzip"}))
+
+
+def test_a_body_that_announces_too_much_is_refused_for_good_whatever_the_load_is(tmp_path):
+    exchange = make_exchange(
+        tmp_path,
+        body_limits=BodyLimits(body_bytes=1000),
+        admission=AdmissionPolicy(max_pending_bytes=1000),
+    )
+
+    with (
+        exchange.gate.reserve(1),
+        pytest.raises(BodyTooLargeError, match="at most 1000 bytes; 1001 bytes are declared"),
+    ):
+        answer(exchange, NativeDialect, DirectRequest(bytes(1001), NPY))
+    exchange.pipeline.segmenter.close()
 
 
 def test_a_model_that_the_path_names_is_looked_for_before_the_body_is_read(exchange):
