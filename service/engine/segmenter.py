@@ -90,8 +90,8 @@ class Segmenter:
             model: Model to run.
             sample: Sample whose image has the number of channels that the model takes.
             probabilities: True to compute probabilities as well.
-            timeout_s: Timeout in seconds; None for none. Windows that have not begun by then are
-                never run.
+            timeout_s: Timeout in seconds from now, planning included; None for none. Windows that
+                have not begun by then are never run.
             priority: Priority among the samples of the client; higher runs first.
             client: Client whose turn the work takes; empty if unknown.
             keep: Window that is segmented; None for all. The rest of the sample is only seen, and
@@ -104,6 +104,9 @@ class Segmenter:
             InferenceError: if the model fails.
         """
         submitted_s = self._clock()
+        loop = asyncio.get_running_loop()
+        # On the loop's clock. Planning is part of the time, though a thread that plans ends first.
+        end_s = None if timeout_s is None else loop.time() + timeout_s
         key = BatchKey(model, probabilities)
         if sample.mask.size <= _INLINE_PIXELS:
             parts = self._plan(model, sample, keep)
@@ -114,7 +117,6 @@ class Segmenter:
             on_queued()
             self._count(model)
             return JobResult(make_empty(sample.size, classes), 0.0, 0.0, 0)
-        loop = asyncio.get_running_loop()
         job = Job(key, sample, submitted_s, loop, loop.create_future())
         whole = Window(0, 0, *sample.size)
         if [part.output for part in parts] != [whole]:
@@ -126,10 +128,10 @@ class Segmenter:
             progress.add(job)
         on_queued()
         try:
-            if timeout_s is None:
+            if end_s is None:
                 result = await job.future
             else:
-                async with asyncio.timeout(timeout_s):
+                async with asyncio.timeout_at(end_s):
                     result = await job.future
         except TimeoutError:
             raise DeadlineExceededError(

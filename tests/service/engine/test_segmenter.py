@@ -333,6 +333,38 @@ def test_work_whose_time_is_up_in_the_queue_never_runs():
     assert len(runtime.shapes) == 1
 
 
+class Jumping(asyncio.SelectorEventLoop):
+    """Event loop whose clock can be put forward."""
+
+    ahead_s = 0.0
+
+    def time(self):
+        return super().time() + self.ahead_s
+
+
+def test_the_time_of_planning_is_part_of_the_timeout():
+    runtime = Gated()
+
+    async def scenario(loop):
+        class LongPlanned(ServedModel):
+            def make_tiling(self, max_pixels):
+                loop.ahead_s = 100.0
+                return super().make_tiling(max_pixels)
+
+        model = LongPlanned("fake", "1", runtime, HOLDS)
+        # No time passes on the segmenter's clock, so the window begins.
+        async with run_segmenter(clock=lambda: 0.0) as segmenter:
+            segmenting = segmenter.segment(model, fill_sample(257, 256), timeout_s=50)
+            try:
+                with pytest.raises(DeadlineExceededError, match="50 s are over"):
+                    await asyncio.wait_for(segmenting, 110)
+            finally:
+                runtime.go.set()
+
+    with asyncio.Runner(loop_factory=Jumping) as runner:
+        runner.run(scenario(runner.get_loop()))
+
+
 def test_of_three_callers_one_may_leave_and_the_others_get_their_answers():
     runtime = Gated()
     model = serve_model(runtime)
