@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,10 @@ class PolygonLabels:
         self._field = description.label_field
         self._features = FeatureGrid(open_features(path, self._field), grid)
         self._features.check_overlap()
-        self._ids = _name_ids(description)
+        self._names = _name_classes(description)
+        self._numbers = number_classes(description)
         self._other = IGNORE_LABEL if description.unknown == "ignore" else None
-        self._background = self._ids.get(description.background, IGNORE_LABEL)
+        self._background = self._names.get(description.background, IGNORE_LABEL)
         self._faults: defaultdict[str, set[int]] = defaultdict(set)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
@@ -81,28 +81,26 @@ class PolygonLabels:
     def _find_id(self, value: Any) -> int | None:
         if isinstance(value, str):
             name = value.strip()
-            is_name = name in self._ids or not name.isdecimal()
-            return self._ids.get(name if is_name else int(name), self._other)
+            if name in self._names or not name.isdecimal():
+                return self._names.get(name, self._other)
+            value = int(name)
         is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         # Integers with gaps come as floating-point numbers.
         is_id = is_number and value == value // 1
-        return self._ids.get(int(value), self._other) if is_id else None
+        return self._numbers.get(int(value), self._other) if is_id else None
 
     def _describe_value(self, value: Any) -> str:
-        names = ", ".join(name for name in self._ids if isinstance(name, str))
         return (
-            f"must have a class in the attribute {quote(self._field)}: {names}, or an id; "
+            f"must have a class in the attribute {quote(self._field)}: "
+            f"{', '.join(self._names)}, or an id; "
             f"it is {quote(value)}"
         )
 
 
-def _name_ids(description: DatasetDescription) -> Mapping[int | str, int]:
-    """Return the ids of classes by name and by number, and `IGNORE_LABEL` for ignored ones."""
-    return {
-        **{entry.name: n for n, entry in enumerate(description.classes)},
-        **dict.fromkeys(description.ignored_names, IGNORE_LABEL),
-        **number_classes(description),
-    }
+def _name_classes(description: DatasetDescription) -> dict[str, int]:
+    """Return the ids of classes by their names, and `IGNORE_LABEL` for ignored ones."""
+    ids = {entry.name: n for n, entry in enumerate(description.classes)}
+    return ids | dict.fromkeys(description.ignored_names, IGNORE_LABEL)
 
 
 def _count(numbers: set[int]) -> str:
