@@ -1,7 +1,7 @@
 """Annotations of COCO: polygons and run lengths in one JSON file for many images.
 
-Coordinates count pixels from the upper left corner of the image, and a pixel belongs to a polygon
-that holds its centre. Of several annotations the last one counts.
+Coordinates count pixels from the upper left corner of the upright image, and a pixel belongs to a
+polygon that holds its centre. Of several annotations the last one counts.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def draw_labels(
 
     Args:
         image: to draw.
-        size: height and width of the image in pixels.
+        size: height and width of the upright image in pixels.
         description: of the data set; its `background` is the label of what is not annotated.
 
     Returns:

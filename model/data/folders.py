@@ -22,7 +22,7 @@ from model.data.description import DESCRIPTION_FILE, DatasetDescription, Depth, 
 from model.data.facts import Facts
 from model.data.folds import plan_folds
 from model.data.inspection import inspect, inspect_orphan
-from model.data.label_files import read_label_file
+from model.data.label_files import draw_annotations, read_label_file
 from model.data.labelled import LabelledSample, make_sample
 from model.data.listing import Entry, list_entries
 from model.data.reading import read_image, read_mask
@@ -94,13 +94,13 @@ def read_folds(folder: Path, folds: str, scene_bytes: int = SCENE_BYTES) -> list
     ]
 
 
-def read_labelled(folder: Path, scene_bytes: int = SCENE_BYTES) -> Dataset:
+def read_labelled(folder: Path) -> Dataset:
     """Check a folder whose images are all there to be scored; see `read_dataset`.
 
     Returns:
         A data set whose images are those of its `test`, and of its `training`, too.
     """
-    checked = _check_folder(folder, scene_bytes)
+    checked = _check_folder(folder, SCENE_BYTES)
     entries = checked.entries
     resolved = checked.resolve(folder, [])
     return take_stock(folder, resolved, Split(entries, (), entries), checked.facts)
@@ -182,8 +182,11 @@ def load_sample(entry: Entry, description: DatasetDescription) -> LabelledSample
     image = read_image(entry.image.read_bytes(), nodata, description.selection)
     if mask_path is not None:
         image = image._replace(valid=image.valid & read_mask(mask_path.read_bytes()))
-    data = b"" if entry.annotations is not None else entry.labels.read_bytes()
-    return make_sample(image, read_label_file(data, entry, description).labels, description)
+    if entry.annotations is None:
+        labels = read_label_file(entry.labels.read_bytes(), entry, description).labels
+    else:
+        labels = draw_annotations(entry.annotations, image.size, description, entry.blocks)
+    return make_sample(image, labels, description)
 
 
 def _resolve(

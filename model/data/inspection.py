@@ -17,9 +17,16 @@ from lacuna.geo.source import open_raster
 from lacuna.raster.formats import IMAGE_SUFFIXES
 from lacuna.raster.sidecar import choose_mask
 from lacuna.windows.window import Window
+from model.data.coco import CocoImage
 from model.data.description import DatasetDescription
 from model.data.facts import Facts, SceneMeasurement, measure
-from model.data.label_files import check_size, has_polygons, open_labels, read_label_file
+from model.data.label_files import (
+    check_size,
+    draw_annotations,
+    has_polygons,
+    open_labels,
+    read_label_file,
+)
 from model.data.listing import Entry, Orphan, show_path
 from model.data.reading import TrainingImage, read_colors, read_image, read_labels, read_mask
 from model.data.scenes import SCENE_BYTES, Scene, is_scene, open_image
@@ -87,7 +94,10 @@ class _Inspection:
         mask_path, nodata = choose_mask(entry.image, entry.mask, description.nodata)
         bands = description.selection
         image = self.read_file(entry.image, lambda data: read_image(data, nodata, bands))
-        labels = self._read_labels()
+        if entry.annotations is None:
+            labels = self._read_labels()
+        else:
+            labels = self._draw_annotations(entry.annotations, image)
         mask = self.read_file(mask_path, read_mask) if mask_path else None
         if image is not None:
             for path, found in ((entry.labels, labels), (mask_path, mask)):
@@ -129,16 +139,24 @@ class _Inspection:
 
     def _read_labels(self) -> NDArray[np.uint8] | None:
         entry, description = self._entry, self._description
-        if entry.annotations is None:
-            found = self.read_file(
-                entry.labels, lambda data: read_label_file(data, entry, description)
-            )
-        else:
-            self._digest.update(repr(entry.annotations.shapes).encode())
-            found = self._try(entry.labels, lambda: read_label_file(b"", entry, description))
+        found = self.read_file(entry.labels, lambda data: read_label_file(data, entry, description))
         if found is not None and found.fault:
             self._tell(entry.labels, found.fault)
         return None if found is None else found.labels
+
+    def _draw_annotations(
+        self, annotations: CocoImage, image: TrainingImage | None
+    ) -> NDArray[np.uint8] | None:
+        """Draw the annotations of an image; if it cannot be read, on the size that they state."""
+        self._digest.update(repr(annotations.shapes).encode())
+        size = annotations.size if image is None else image.size
+        if size is None:
+            return None
+        description, blocks = self._description, self._entry.blocks
+        return self._try(
+            self._entry.labels,
+            lambda: draw_annotations(annotations, size, description, blocks),
+        )
 
     def _open_scene(self) -> Scene | None:
         entry, description = self._entry, self._description

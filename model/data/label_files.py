@@ -13,11 +13,9 @@ from lacuna.geo.alignment import describe_misalignment
 from lacuna.geo.features.files import FEATURE_SUFFIXES
 from lacuna.geo.grid import Grid
 from lacuna.geo.source import RasterSource, open_raster
-from lacuna.raster.images import ImageFile
-from lacuna.raster.limits import UNLIMITED
 from lacuna.windows.window import Window
 from model.data.blocks import Blocks
-from model.data.coco import draw_labels
+from model.data.coco import CocoImage, draw_labels
 from model.data.description import DatasetDescription
 from model.data.label_rasters import LabelRaster, find_unknown
 from model.data.label_tables import LabelTable
@@ -102,7 +100,7 @@ def read_label_file(data: bytes, entry: Entry, description: DatasetDescription) 
     """Read all labels of an image.
 
     Args:
-        data: of the file with the labels; not read for polygons and annotations.
+        data: of the file with the labels; not read for polygons.
         entry: of the image.
         description: of the dataset.
 
@@ -110,17 +108,27 @@ def read_label_file(data: bytes, entry: Entry, description: DatasetDescription) 
         LacunaError: if they cannot be read, or do not fit the image.
     """
     found = _read_whole(data, entry, description)
-    if entry.blocks is None:
-        return found
-    height, width = found.labels.shape
-    return found._replace(labels=entry.blocks.hide(found.labels, Window(0, 0, height, width)))
+    return found._replace(labels=_hide_blocks(found.labels, entry.blocks))
+
+
+def draw_annotations(
+    annotations: CocoImage,
+    size: tuple[int, int],
+    description: DatasetDescription,
+    blocks: Blocks | None,
+) -> NDArray[np.uint8]:
+    """Draw the annotations of an image; see `draw_labels`.
+
+    Args:
+        annotations: of the image.
+        size: height and width of the upright image in pixels.
+        description: of the dataset.
+        blocks: others are unknown; None for the whole image.
+    """
+    return _hide_blocks(draw_labels(annotations, size, description), blocks)
 
 
 def _read_whole(data: bytes, entry: Entry, description: DatasetDescription) -> FoundLabels:
-    if entry.annotations is not None:
-        header = ImageFile(entry.image.read_bytes()).read_header(UNLIMITED)
-        size = header.height, header.width
-        return FoundLabels(draw_labels(entry.annotations, size, description))
     if has_polygons(entry):
         grid = open_raster(entry.image).grid
         labels = PolygonLabels(entry.labels, grid, description)
@@ -158,6 +166,10 @@ def check_size(found: tuple[int, ...], size: tuple[int, ...], image: str) -> Non
             + _times(found)
             + "; the sides are swapped, as by an EXIF orientation of only one of them" * is_turned
         )
+
+
+def _hide_blocks(labels: NDArray[np.uint8], blocks: Blocks | None) -> NDArray[np.uint8]:
+    return labels if blocks is None else blocks.hide(labels, Window(0, 0, *labels.shape))
 
 
 def _read_stored(data: bytes, description: DatasetDescription) -> NDArray[Any]:

@@ -33,6 +33,11 @@ class TrainingImage(NamedTuple):
     band_names: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels, of the image as it is turned upright."""
+        return self.values.shape[0], self.values.shape[1]
+
 
 def read_image(
     data: bytes, nodata: NoData | None = None, bands: BandSelection = EVERY_BAND

@@ -154,6 +154,55 @@ def test_an_image_of_another_size_than_its_annotations_is_told(tmp_path):
     assert "scene0.png is 20×40, they are of 30×40" in faults_of(folder)[0]
 
 
+def turn_image(folder, orientation):
+    """Store a picture of the circle as a JPEG that its EXIF orientation turns upright."""
+    tags = Image.Exif()
+    tags[274] = orientation
+    upright = np.dstack([255 * CIRCLE.astype(np.uint8)] * 3)
+    stored = np.rot90(upright, {3: 2, 6: 1, 8: -1}[orientation])
+    Image.fromarray(stored).save(folder / "images" / "scene0.jpg", quality=95, exif=tags)
+    (folder / "images" / "scene0.png").unlink()
+
+
+def resize_annotations(folder, size):
+    content = json.loads((folder / "labels.json").read_text())
+    height, width = size or (None, None)
+    content["images"][0] |= {"height": height, "width": width}
+    (folder / "labels.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), None], ids=["size", "no size"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_annotations_are_those_of_the_upright_image(tmp_path, orientation, size):
+    circle = [(10, 5, [[0, 0, WIDTH, 0, WIDTH, HEIGHT, 0, HEIGHT]]), (10, 6, encode(CIRCLE))]
+    folder = write_folder(tmp_path / "data", [*circle, *GOOD[3:]])
+    turn_image(folder, orientation)
+    resize_annotations(folder, size)
+    dataset = read_dataset(folder)
+    sample = load_sample(dataset.training[0], dataset.description)
+
+    np.testing.assert_array_equal(sample.labels == 1, CIRCLE)
+    np.testing.assert_array_equal(sample.image[..., 0] > 127, CIRCLE)
+
+
+def test_annotations_of_the_size_before_a_turn_are_told_with_both_sizes(tmp_path):
+    folder = write_folder(tmp_path / "data", GOOD)
+    turn_image(folder, 6)
+    resize_annotations(folder, (WIDTH, HEIGHT))
+
+    (fault,) = faults_of(folder)
+    assert fault.startswith("labels.json of photos/scene0.png: annotations must be of an image of")
+    assert fault.endswith("photos/scene0.png is 30×40, they are of 40×30")
+
+
+def test_an_annotated_image_that_cannot_be_read_is_told_once(tmp_path):
+    folder = write_folder(tmp_path / "data", GOOD)
+    (folder / "images" / "scene0.png").write_bytes(b"")
+
+    (fault,) = faults_of(folder)
+    assert fault.startswith("images/scene0.png: ")
+
+
 def test_categories_that_are_ignored_are_unknown_pixels(tmp_path):
     shapes = [*GOOD, (10, 7, encode(CIRCLE))]
     names = ("dark", "bright", "car")
