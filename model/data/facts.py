@@ -116,6 +116,11 @@ class SceneMeasurement:
         self._class_pixels = np.zeros(256, np.int64)
         self._example: TrainingImage | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no window had a valid pixel."""
+        return self._example is None
+
     def add(self, window: Window, image: TrainingImage, labels: NDArray[Any]) -> None:
         """Measure a window, once.
 

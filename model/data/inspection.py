@@ -108,7 +108,9 @@ class _Inspection:
         valid = image.valid if mask is None else image.valid & mask
         if entry.blocks is not None:
             valid = valid & entry.blocks.select(Window(0, 0, *valid.shape))
-        if description.classes and not (valid & (labels != IGNORE_LABEL)).any():
+        # Where no class is known, no label is.
+        known = valid & (labels != IGNORE_LABEL) if description.classes else valid
+        if not known.any():
             self._tell_nothing_learnt()
             return None
         return measure(image._replace(valid=valid), labels, self._digest.hexdigest())
@@ -133,7 +135,8 @@ class _Inspection:
         for fault in scene.labels.faults:
             self._tell(self._entry.labels, fault)
         facts = measurement.finish(self._digest.hexdigest(), scene.image.notes)
-        if facts is None and not self.faults and self._description.classes:
+        is_unlabelled = bool(self._description.classes) or measurement.is_empty
+        if facts is None and not self.faults and is_unlabelled:
             self._tell_nothing_learnt()
         return facts
 

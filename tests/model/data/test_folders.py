@@ -129,6 +129,16 @@ def test_an_image_without_a_valid_labelled_pixel_is_told(folder):
     assert faults_of(folder) == ("images/scene01.png: no valid pixel has a label",)
 
 
+def test_an_image_without_a_valid_pixel_is_told_beside_a_faulty_description(folder):
+    image = np.asarray(Image.open(folder / "images" / "scene02.png"))
+    save(np.dstack([image, np.zeros_like(image[..., 0])]), folder, "images", "scene02.png")
+    write_description(folder, "chanels = 3")
+
+    first, second = faults_of(folder)
+    assert first.startswith("dataset.toml: chanels is unknown")
+    assert second == "images/scene02.png: no valid pixel has a label"
+
+
 def test_two_images_of_one_name_are_told(folder):
     np.save(folder / "images" / "scene01.npy", np.zeros((4, 4, 3), np.uint8))
 

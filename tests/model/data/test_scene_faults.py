@@ -115,6 +115,17 @@ def test_labels_that_are_all_unknown_are_told(folder, scene_bytes):
     assert faults_of(folder, scene_bytes) == ("images/scene0.tif: no valid pixel has a label",)
 
 
+@BOTH
+def test_a_scene_without_a_valid_pixel_is_told_beside_a_faulty_description(folder, scene_bytes):
+    bands = np.zeros((3, *SIZE), np.uint8)
+    write_raster(folder / "images" / "scene0.tif", bands, nodata=0, **PLACE, **TILES)
+    (folder / "dataset.toml").write_text('name = "regions"\n')
+
+    first, second = faults_of(folder, scene_bytes)
+    assert first.startswith("dataset.toml: classes must be a list")
+    assert second == "images/scene0.tif: no valid pixel has a label"
+
+
 def test_labels_that_are_no_map_are_told(folder):
     path = folder / "labels" / "scene0.tif"
     write_raster(path, np.zeros((2, *SIZE), np.uint8), **PLACE, **TILES)
