@@ -30,7 +30,7 @@ from lacuna.georeference import GeoTiffTags
 _MAX_NUMBERS = 1 << 16
 """Most numbers of a tag: ten thousand control points, or as many keys as 16 bits can count."""
 
-_SHORT, _LONG, _ASCII, _DOUBLE = 3, 4, 2, 12
+_SHORT, _ASCII, _DOUBLE = 3, 2, 12
 _PIXEL = ((256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 0), (277, 1), (278, 1), (279, 0))
 """Tags of one pixel of eight bits, which is not stored."""
 

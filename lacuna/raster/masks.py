@@ -27,9 +27,7 @@ _COPIED_PIXELS = 1 << 20
 """Larger masks that need no reading are taken as they are: one may have 67 million pixels."""
 
 
-def decode_mask(
-    data: Buffer, limits: ImageLimits, media_type: str | None = None
-) -> NDArray[np.bool_]:
+def decode_mask(data: Buffer, limits: ImageLimits) -> NDArray[np.bool_]:
     """Decode a mask: a picture or array of which every value but 0 means valid.
 
     Args:
@@ -38,7 +36,6 @@ def decode_mask(
             another sign of transparency, a pixel must be opaque as well. A no-data value that the
             file names is ignored: it is mostly inherited from the image.
         limits: the largest mask that is decoded, checked against the header.
-        media_type: what the file was declared as; its bytes say what it is.
 
     Returns:
         bool (H, W), True = valid.
@@ -49,7 +46,7 @@ def decode_mask(
         InvalidMaskError: if it is not an image, a damaged one, coloured, or holds NaN.
         ImageTooLargeError: if its header exceeds the limits.
     """
-    return read_mask_file(ImageFile(data, media_type), limits)
+    return read_mask_file(ImageFile(data), limits)
 
 
 def read_mask_file(file: ImageFile, limits: ImageLimits) -> NDArray[np.bool_]:

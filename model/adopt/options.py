@@ -12,7 +12,6 @@ import numpy as np
 from model.adopt.source import AdoptionError
 
 FILLS = ("zero", "mean", "nearest", "constant")
-UPSAMPLINGS = ("bilinear", "nearest")
 WHITES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 NEAREST_CELL = 64
 """Side in pixels of the largest cell whose mean fills missing pixels."""

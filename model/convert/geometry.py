@@ -65,11 +65,6 @@ class Window:
     dilation: Pair = (1, 1)
 
     @property
-    def is_pixel(self) -> bool:
-        """Whether each output reads its own cell alone."""
-        return self == Window((1, 1), 1, (0, 0), self.dilation)
-
-    @property
     def is_cell(self) -> bool:
         """Whether the windows tile the canvas."""
         return self.kernel_size == (self.stride, self.stride) and self.before == (0, 0)

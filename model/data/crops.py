@@ -94,17 +94,17 @@ class CropBatch(NamedTuple):
     labels: NDArray[np.uint8]
 
 
-def augment(
+def vary(
     rng: np.random.Generator,
-    sample: LabelledSample,
+    piece: LabelledSample,
     config: AugmentationConfig,
     normalization: Normalization,
 ) -> LabelledSample:
-    """Return a random crop of a sample, rotated, with other light and with pixels taken out.
+    """Return a crop, rotated, with other light and with pixels taken out.
 
     Args:
         rng: source of randomness.
-        sample: not changed.
+        piece: not changed.
         config: of the variation.
         normalization: of each channel: centre of the change in contrast, and unit of the change in
             brightness.
@@ -112,16 +112,6 @@ def augment(
     Returns:
         A sample with a float32 image.
     """
-    return vary(rng, cut(rng, sample, config.crop), config, normalization)
-
-
-def vary(
-    rng: np.random.Generator,
-    piece: LabelledSample,
-    config: AugmentationConfig,
-    normalization: Normalization,
-) -> LabelledSample:
-    """Return a crop, rotated, with other light and with pixels taken out; see `augment`."""
     white = _WHITE.get(str(piece.image.dtype))
     if config.turns:
         piece = turn(piece, int(rng.integers(4)), mirror=bool(rng.integers(2)))

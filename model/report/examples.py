@@ -19,6 +19,7 @@ from model.scoring.prediction import Predictor
 
 _COUNT = 6
 _MISSING = 0.3
+_SEED = 0
 
 
 def choose_examples(
@@ -26,7 +27,6 @@ def choose_examples(
     views: Sequence[View],
     confusions: Sequence[NDArray[np.int64]],
     reader: SampleReader,
-    seed: int = 0,
 ) -> list[Example]:
     """Choose a few images evenly from the worst to the best; every other one loses pixels.
 
@@ -35,7 +35,6 @@ def choose_examples(
         views: to choose from.
         confusions: of the views as they are, int64 (K, K) each; see `confusion_matrix`.
         reader: reads them.
-        seed: of the pixels to lose.
     """
     order = np.argsort([_find_accuracy(confusion) for confusion in confusions], kind="stable")
     places = np.linspace(0, len(order) - 1, min(_COUNT, len(order))).round().astype(int)
@@ -43,7 +42,7 @@ def choose_examples(
     samples = [reader.read_view(view, predictor.halo) for view in chosen]
     return [
         _show(predictor, view, sample, remark)
-        for view, (sample, remark) in zip(chosen, _vary(samples, seed), strict=True)
+        for view, (sample, remark) in zip(chosen, _vary(samples), strict=True)
     ]
 
 
@@ -52,12 +51,12 @@ def _find_accuracy(confusion: NDArray[np.int64]) -> float:
     return float(np.trace(confusion) / max(int(confusion.sum()), 1))
 
 
-def _vary(samples: Sequence[LabelledSample], seed: int) -> Iterator[tuple[LabelledSample, str]]:
+def _vary(samples: Sequence[LabelledSample]) -> Iterator[tuple[LabelledSample, str]]:
     for index, sample in enumerate(samples):
         if index % 2 == 0:
             yield sample, "as it is"
             continue
-        rng = np.random.default_rng([seed, index])
+        rng = np.random.default_rng([_SEED, index])
         size = (sample.mask.shape[0], sample.mask.shape[1])
         yield remove_pixels(sample, draw_missing(rng, size, _MISSING)), f"{_MISSING:.0%} taken out"
 

@@ -16,6 +16,9 @@ from model.data.textures import load_textures
 MAX_PADDING = 64
 """Largest number of pixels to add on the right, and at the bottom."""
 
+_SEED = 0
+"""Of the amounts of padding."""
+
 Scene = tuple[NDArray[Any], NDArray[np.bool_]]
 """An image (H, W, C) and its mask (H, W)."""
 
@@ -46,15 +49,14 @@ class Flips(NamedTuple):
         )
 
 
-def count_flips(label: Label, scenes: Iterable[Scene], seed: int = 0) -> Flips:
+def count_flips(label: Label, scenes: Iterable[Scene]) -> Flips:
     """Label images as they are and padded, and count the labels of valid pixels that differ.
 
     Args:
         label: labels an image.
         scenes: the images; each is padded by 1 to `MAX_PADDING` invalid rows and columns.
-        seed: of the amounts of padding.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     labels = pixels = images = of_images = 0
     for image, mask in scenes:
         height, width = mask.shape

@@ -16,6 +16,9 @@ from model.metrics import confusion_matrix
 from model.scoring.calibration import NO_CALIBRATION, measure_calibration
 from model.scoring.scores import Score
 
+_SEED = 0
+"""Of the pixels that are taken out."""
+
 SCORED_DATA = "validation images that were held out from training"
 """Description of the images, for the manifest."""
 
@@ -27,7 +30,6 @@ def score_images(
     predictor: AnyPredictor,
     samples: Iterable[LabelledSample],
     missing: float = 0.0,
-    seed: int = 0,
     on_image: Callable[[], None] = lambda: None,
     *,
     in_detail: bool = False,
@@ -39,14 +41,13 @@ def score_images(
         predictor: of the network.
         samples: the images; each takes the next of the patterns of missing pixels in turn.
         missing: fraction of pixels to take out.
-        seed: of the choice of these pixels.
         on_image: called after each image.
         in_detail: whether to keep the confusion of each image, and to measure the calibration.
         temperature: to divide the logits by for the calibration; None for none.
     """
     confusion = np.zeros((predictor.classes, predictor.classes), np.int64)
     losses, parts, calibration, untempered = [], [], NO_CALIBRATION, NO_CALIBRATION
-    for sample in _lose_from_each(samples, missing, seed):
+    for sample in _lose_from_each(samples, missing):
         logits = predictor.predict(sample)
         found = confusion_matrix(sample.labels, logits.argmax(axis=-1), predictor.classes)
         confusion += found
@@ -86,15 +87,13 @@ class AnyPredictor(Protocol):
         """Return the logits of an image, float32 (H, W, K)."""
 
 
-def _lose_from_each(
-    samples: Iterable[LabelledSample], missing: float, seed: int
-) -> Iterator[LabelledSample]:
+def _lose_from_each(samples: Iterable[LabelledSample], missing: float) -> Iterator[LabelledSample]:
     patterns = list(PATTERNS.values())
     for index, sample in enumerate(samples):
         if missing <= 0:
             yield sample
             continue
-        rng = np.random.default_rng([seed, index])
+        rng = np.random.default_rng([_SEED, index])
         size = (sample.mask.shape[0], sample.mask.shape[1])
         yield remove_pixels(sample, patterns[index % len(patterns)](rng, size, missing))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_DRAWS = 2000
+_DRAWS, _SEED = 2000, 0
 _PERCENTILES = (2.5, 97.5)
 
 Interval = tuple[float, float]
@@ -26,7 +26,7 @@ class Intervals(NamedTuple):
     class_iou: tuple[Interval, ...]
 
 
-def find_intervals(parts: Sequence[NDArray[np.int64]], seed: int = 0) -> Intervals:
+def find_intervals(parts: Sequence[NDArray[np.int64]]) -> Intervals:
     """Draw as many images as there are, again and again, and score them.
 
     Pixels of one image are alike, so images are drawn, not pixels. With a handful of images the
@@ -34,10 +34,9 @@ def find_intervals(parts: Sequence[NDArray[np.int64]], seed: int = 0) -> Interva
 
     Args:
         parts: confusion matrix (K, K) of each image, at least one.
-        seed: of the draws.
     """
     count, classes = len(parts), len(parts[0])
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _DRAWS)
+    weights = np.random.default_rng(_SEED).multinomial(count, np.full(count, 1 / count), _DRAWS)
     drawn = (weights @ np.reshape(parts, (count, -1))).reshape(-1, classes, classes)
     hits = np.diagonal(drawn, axis1=1, axis2=2).astype(np.float64)
     union = drawn.sum(axis=1) + drawn.sum(axis=2) - hits

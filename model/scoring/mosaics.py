@@ -40,7 +40,6 @@ class EvaluationConfig:
 def score_on_mosaics(
     network: keras.Model,
     config: EvaluationConfig | None = None,
-    missing: Sequence[float] = MISSING_FRACTIONS,
     on_batch: Callable[[], None] = lambda: None,
 ) -> list[Score]:
     """Score a network on mosaics of the test textures.
@@ -50,12 +49,11 @@ def score_on_mosaics(
     Args:
         network: from `build_network`, with as many classes as there are textures.
         config: of the mosaics.
-        missing: the fractions, 0 to 1.
         on_batch: called after each batch.
     """
     config = config or EvaluationConfig()
     scores = []
-    for fraction in missing:
+    for fraction in MISSING_FRACTIONS:
         mosaics = list(_draw_test_mosaics(config, fraction))
         confusion = count_confusion(network, mosaics, config.batch_size, on_batch)
         scores.append(Score(fraction, confusion))
@@ -85,9 +83,9 @@ def count_confusion(
     return confusion
 
 
-def count_batches(config: EvaluationConfig, missing: Sequence[float] = MISSING_FRACTIONS) -> int:
+def count_batches(config: EvaluationConfig) -> int:
     """Return the number of times that `score_on_mosaics` calls `on_batch`."""
-    return len(missing) * -(-len(PATTERNS) * config.mosaics // config.batch_size)
+    return len(MISSING_FRACTIONS) * -(-len(PATTERNS) * config.mosaics // config.batch_size)
 
 
 def _draw_test_mosaics(config: EvaluationConfig, fraction: float) -> Iterator[Mosaic]:

@@ -19,6 +19,7 @@ from model.labels import IGNORE_LABEL
 _PIXELS = 400
 """Most labelled pixels of each image that it is fitted to."""
 
+_SEED = 0
 _DECAY = 1e-4
 _ITERATIONS = 200
 _MOST_CHANNELS = 12
@@ -32,7 +33,6 @@ class PixelBaseline:
         samples: training images.
         classes: number of classes.
         normalization: of their channels.
-        seed: of the choice of pixels.
     """
 
     halo = 0
@@ -42,10 +42,9 @@ class PixelBaseline:
         samples: Iterable[LabelledSample],
         classes: int,
         normalization: Normalization,
-        seed: int = 0,
     ) -> None:
         self.classes, self._normalization = classes, normalization
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(_SEED)
         chosen = [self._choose(rng, sample) for sample in samples]
         values = self._describe(np.concatenate([part for part, _ in chosen]))
         labels = np.concatenate([part for _, part in chosen])

@@ -90,7 +90,6 @@ class Ladder:
 def assemble(
     samples: Sequence[Sample],
     bucket: tuple[int, int],
-    count: int | None = None,
     corners: Sequence[tuple[int, int]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Assemble samples into one batch, each on a canvas of its own.
@@ -102,20 +101,15 @@ def assemble(
         samples: At least one sample; none is larger than the bucket, and all have the same number
             of channels.
         bucket: Height and width of the canvases, in pixels.
-        count: Number of canvases N, of which those beyond the samples are empty; None for as many
-            as samples.
         corners: Row and column of the canvas at which each sample begins; None for the top left.
 
     Returns:
         Images float32 (N, H, W, C) and masks bool (N, H, W), 0 and False outside each sample.
 
     Raises:
-        ValueError: if there are fewer canvases than samples, or a sample does not fit.
+        ValueError: if a sample does not fit.
     """
-    n = len(samples) if count is None else count
-    if n < len(samples):
-        raise ValueError(f"count must be at least the number of samples, {len(samples)}; it is {n}")
-    channels = samples[0].image.shape[2]
+    n, channels = len(samples), samples[0].image.shape[2]
     # Not zeros: an allocator may ask the system for each new, and the system clears each page.
     images = np.empty((n, *bucket, channels), np.float32)
     masks = np.empty((n, *bucket), np.bool_)
@@ -128,7 +122,6 @@ def assemble(
             canvas[top:bottom, :left] = canvas[top:bottom, right:] = 0
         _put(sample, images[index, top:bottom, left:right])
         masks[index, top:bottom, left:right] = sample.mask
-    images[len(samples) :] = masks[len(samples) :] = 0
     return images, masks
 
 

@@ -35,7 +35,6 @@ ELSEWHERE = {
 OF_OTHERS = ("ray.md", "sagemaker.md", "vertex-ai.md")
 """Pages whose samples need a cluster or an account; only their syntax is checked."""
 
-SAMPLES_FOLDER = ROOT / "service" / "demo" / "samples"
 _BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _PROMISED = re.compile(r"print\(.*\)  # (.+)$", re.MULTILINE)
 SAMPLES = [

@@ -3,12 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.crops import AugmentationConfig, augment, collate, remove_pixels, turn
+from model.data.crops import AugmentationConfig, collate, cut, remove_pixels, turn, vary
 from model.data.folders import LabelledSample
 from model.data.normalization import Normalization
 
 PLAIN = Normalization((0.0,), (1.0,))
 MOVES = AugmentationConfig(crop=8, brightness=0, contrast=0, complete=1)
+
+
+def draw_piece(rng, sample, config, normalization=PLAIN):
+    return vary(rng, cut(rng, sample, config.crop), config, normalization)
 
 
 def coded_sample(height, width, seed=0, known=0.7):
@@ -31,7 +35,7 @@ def test_mask_and_labels_follow_the_image(height, width, seed):
         int(code): int(label)
         for code, label in zip(sample.image.ravel(), sample.labels.ravel(), strict=True)
     }
-    piece = augment(np.random.default_rng(seed), sample, MOVES, PLAIN)
+    piece = draw_piece(np.random.default_rng(seed), sample, MOVES)
 
     shown = piece.image[..., 0]
     np.testing.assert_array_equal(piece.mask, shown > 0)
@@ -53,7 +57,7 @@ def test_a_piece_is_one_of_the_image_turned_or_mirrored():
 def test_every_turn_and_both_sides_are_drawn():
     sample = coded_sample(8, 8)
     rng = np.random.default_rng(0)
-    drawn = {augment(rng, sample, MOVES, PLAIN).image.tobytes() for _ in range(200)}
+    drawn = {draw_piece(rng, sample, MOVES).image.tobytes() for _ in range(200)}
 
     assert len(drawn) == 8
 
@@ -64,14 +68,14 @@ def test_a_piece_has_something_to_learn_from():
     sample = LabelledSample(np.ones((64, 64, 1), np.uint8), np.ones((64, 64), bool), labels)
 
     for seed in range(20):
-        piece = augment(np.random.default_rng(seed), sample, MOVES, PLAIN)
+        piece = draw_piece(np.random.default_rng(seed), sample, MOVES)
         assert (piece.labels == 1).sum() == 1
 
 
 def test_what_is_taken_out_is_taken_out_of_all():
     sample = coded_sample(30, 30, known=1.0)
     config = AugmentationConfig(crop=30, missing=(0.5, 0.5), complete=0)
-    piece = augment(np.random.default_rng(3), sample, config, PLAIN)
+    piece = draw_piece(np.random.default_rng(3), sample, config)
 
     assert piece.mask.mean() == pytest.approx(0.4, abs=0.12)
     assert (piece.image[~piece.mask] == 0).all()
@@ -83,7 +87,9 @@ def test_light_changes_in_the_units_of_the_image_and_stays_in_their_range():
     sample = LabelledSample(values, np.ones((8, 8), bool), np.zeros((8, 8), np.uint8))
     config = AugmentationConfig(crop=8, turns=False, brightness=0.2, contrast=0, complete=1)
     light = Normalization((30000.0,), (20000.0,))
-    seen = [augment(np.random.default_rng(seed), sample, config, light).image for seed in range(50)]
+    seen = [
+        draw_piece(np.random.default_rng(seed), sample, config, light).image for seed in range(50)
+    ]
 
     shifts = [float((image - values)[4, 4, 0]) for image in seen]
     assert 3000 < max(shifts) <= 4000
@@ -97,7 +103,7 @@ def test_contrast_leaves_the_mean_where_it_is():
     sample = LabelledSample(values, np.ones((1, 3), bool), np.zeros((1, 3), np.uint8))
     config = AugmentationConfig(crop=8, turns=False, brightness=0, contrast=0.2, complete=1)
     light = Normalization((100.0,), (10.0,))
-    image = augment(np.random.default_rng(1), sample, config, light).image.ravel()
+    image = draw_piece(np.random.default_rng(1), sample, config, light).image.ravel()
 
     assert image[1] == 100
     assert image[2] - 100 == pytest.approx(100 - image[0])

@@ -22,7 +22,7 @@ class Oracle:
 
 
 def test_a_network_that_always_says_grass_scores_as_much_as_there_is_grass():
-    (score,) = score_on_mosaics(Oracle(0), CONFIG, missing=(0.0,))
+    score, *_ = score_on_mosaics(Oracle(0), CONFIG)
 
     assert 0 < score.class_iou[0] < 1
     assert score.class_iou[1:] == (0, 0)
@@ -31,7 +31,7 @@ def test_a_network_that_always_says_grass_scores_as_much_as_there_is_grass():
 
 def test_more_pixels_are_missing_at_a_larger_fraction():
     oracle = Oracle(0)
-    score_on_mosaics(oracle, CONFIG, missing=(0.0, 0.3, 0.6))
+    score_on_mosaics(oracle, CONFIG)
     rows = np.split(np.concatenate(oracle.masks), 3)
 
     assert rows[0].all()

@@ -132,16 +132,6 @@ def test_a_part_of_a_larger_image_is_assembled_as_it_lies_there():
     np.testing.assert_array_equal(images[0], (image * mask[:, :, None])[1:5, 2:7])
 
 
-def test_canvases_beyond_the_samples_are_empty():
-    sample = Sample(np.full((2, 2, 1), 9, np.uint8), np.ones((2, 2), bool))
-
-    images, masks = assemble([sample, sample, sample], (2, 2), count=4)
-
-    assert images.shape == (4, 2, 2, 1)
-    assert masks.sum(axis=(1, 2)).tolist() == [4, 4, 4, 0]
-    assert images.sum(axis=(1, 2, 3)).tolist() == [36, 36, 36, 0]
-
-
 @given(samples(), st.integers(0, 2), st.integers(0, 3), st.integers(1, 3))
 def test_nothing_of_an_earlier_batch_is_left_beside_the_samples(sample, top, left, count):
     height, width, channels = sample.image.shape
@@ -150,16 +140,9 @@ def test_nothing_of_an_earlier_batch_is_left_beside_the_samples(sample, top, lef
     stale = np.full((*shape, channels), np.nan, np.float32), np.ones(shape, np.bool_)
     del stale
 
-    images, masks = assemble([sample], shape[1:], count=count, corners=[(top, left)])
+    images, masks = assemble([sample] * count, shape[1:], corners=[(top, left)] * count)
 
-    images[0, top : top + height, left : left + width] = 0
-    masks[0, top : top + height, left : left + width] = False
+    images[:, top : top + height, left : left + width] = 0
+    masks[:, top : top + height, left : left + width] = False
     assert not images.any()
     assert not masks.any()
-
-
-def test_more_samples_than_canvases_are_refused():
-    sample = Sample(np.zeros((2, 2, 1), np.uint8), np.ones((2, 2), bool))
-
-    with pytest.raises(ValueError, match="count must be at least the number of samples, 2; it is"):
-        assemble([sample, sample], (2, 2), count=1)

@@ -58,7 +58,6 @@ NAMES = {  # those of the examples
     "label": "latest",
     "request_id": "7c0e9a52f1d84b36",
 }
-HTML = {"accept": "text/html"}
 
 
 @pytest.fixture(scope="module")
