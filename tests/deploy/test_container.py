@@ -59,9 +59,19 @@ def test_every_stage_begins_with_the_base_that_was_asked_for():
 
 
 def test_what_is_installed_is_locked_and_hashed():
-    allowed = ("--require-hashes", "--no-deps", "binutils", "libjemalloc2")
-    for install in re.findall(r"\binstall ((?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE):
-        assert any(part in install for part in allowed)
+    lines = re.sub(r"\\\n\s*", " ", DOCKERFILE)
+    installs = re.findall(r"(\S+) install\b([^&|;}>\n]*)", lines)
+    own = {"--no-build-isolation", "--no-deps", "--target", "/opt/lacuna", "/build"}
+    locked = re.compile(r"(--report \S+ )?--require-hashes -r /build/requirements/\w+\.txt")
+
+    packages = []
+    for program, arguments in installs:
+        if program == "apt-get":
+            packages += [word for word in arguments.split() if not word.startswith("-")]
+        elif not locked.fullmatch(arguments.strip()):
+            assert set(arguments.split()) == {*own, "/build/service"}
+    assert sorted(packages) == ["binutils", "libjemalloc2"]
+    assert len(installs) == 5
 
 
 def test_the_image_runs_as_a_user_that_is_a_number_and_not_root():
