@@ -9,6 +9,7 @@ where it takes less time than the switch to a thread.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -249,6 +250,27 @@ class Exchange:
         return await self._run(reservation, lambda: dialect.parse(head, body), inline)
 
     async def _decode(
+        self,
+        model: ServedModel,
+        parsed: SegmentationRequest,
+        record: RequestRecord,
+        reservation: Reservation,
+    ) -> list[Sample]:
+        """Decode the images, and wait for memory and threads no longer than the timeout allows."""
+        decoding = self._read_samples(model, parsed, record, reservation)
+        if parsed.timeout_s is None:
+            return await decoding
+        spent_s = time.perf_counter() - record.starts_s["decode"]
+        try:
+            async with asyncio.timeout(parsed.timeout_s - spent_s):
+                return await decoding
+        except TimeoutError:
+            raise DeadlineExceededError(
+                "the answer must arrive within timeout_s; "
+                f"{parsed.timeout_s:g} s were over before the end of decoding"
+            ) from None
+
+    async def _read_samples(
         self,
         model: ServedModel,
         parsed: SegmentationRequest,

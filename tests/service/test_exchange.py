@@ -5,6 +5,7 @@ import contextlib
 import gc
 import gzip
 import json
+import threading
 import weakref
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import pytest
 
 from lacuna.errors import (
     BodyTooLargeError,
+    DeadlineExceededError,
     ImageTooLargeError,
     InvalidImageError,
     OverloadedError,
@@ -101,6 +103,7 @@ def count_trips(exchange, dialect, request):
 
 
 SQUARE = np.zeros((512, 512), np.uint8)
+LARGE = write_npy(SQUARE)
 RAW = json.dumps(
     {
         "inputs": [
@@ -238,6 +241,91 @@ def test_a_request_whose_time_is_shorter_than_the_queue_is_refused_at_once(tmp_p
     exchange.pipeline.segmenter.close()
     assert error.reason == "deadline"
     assert error.retry_after_s >= 1
+
+
+async def end_by_timeout(exchange):
+    """Ask with a short time, and check that nothing is counted for the request afterwards."""
+    gate = exchange.gate
+    before = gate.pending, gate.memory.held_bytes
+    request = DirectRequest(LARGE, NPY, {"timeout_s": "0.05"})
+    with pytest.raises(
+        DeadlineExceededError, match=r"0\.05 s were over before the end of decoding"
+    ):
+        await exchange.answer(request, NativeDialect(exchange.image_limits))
+    assert (gate.pending, gate.memory.held_bytes) == before
+
+
+async def answer_large(exchange):
+    """Answer a request that has enough time."""
+    request = DirectRequest(LARGE, NPY, {"timeout_s": "30"})
+    reply = await exchange.answer(request, NativeDialect(exchange.image_limits))
+    reply.release()
+
+
+def test_a_timeout_ends_the_wait_for_memory(tmp_path):
+    exchange = make_exchange(tmp_path, memory=MemoryBudget(12 * MiB))
+
+    async def scenario():
+        with exchange.gate.reserve(0, "another") as other:
+            await other.hold(exchange.gate.memory.pool.total_bytes)
+            await end_by_timeout(exchange)
+        await answer_large(exchange)
+
+    asyncio.run(scenario())
+    exchange.pipeline.segmenter.close()
+
+
+def test_a_timeout_ends_the_wait_for_a_thread(exchange):
+    threads = SharedThreads(threads=1)
+    busy = replace(exchange, threads=threads)
+
+    async def scenario():
+        go = threading.Event()
+        running = asyncio.create_task(threads.run("another", lambda: go.wait(30)))
+        await let_others_run()
+        try:
+            await end_by_timeout(busy)
+        finally:
+            go.set()
+        assert await running
+        await answer_large(busy)
+
+    asyncio.run(scenario())
+
+
+class HeldThreads(SharedThreads):
+    """One thread whose first work ends only once it is let."""
+
+    def __init__(self):
+        super().__init__(threads=1)
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    async def run(self, client, work):
+        def hold():
+            self.begun.set()
+            assert self.go.wait(30)
+            return work()
+
+        return await super().run(client, hold)
+
+
+def test_an_image_that_is_being_decoded_when_its_time_is_over_holds_its_memory_until_the_end(
+    exchange,
+):
+    threads = HeldThreads()
+    slow = replace(exchange, threads=threads)
+
+    async def scenario():
+        answering = asyncio.create_task(end_by_timeout(slow))
+        await asyncio.to_thread(threads.begun.wait, 30)
+        await asyncio.wait([answering], timeout=0.2)
+        during = answering.done(), exchange.gate.memory.held_bytes > 0
+        threads.go.set()
+        await answering
+        await answer_large(slow)
+        return during
+
+    assert asyncio.run(scenario()) == (False, True)
 
 
 def make_exchange(folder, **options):
