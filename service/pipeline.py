@@ -41,7 +41,7 @@ class Segmented:
     Attributes:
         segmentations: Segmentation of each sample, in order.
         pixels: Numbers of pixels of all samples.
-        queue_s: Seconds until work on the first sample began.
+        queue_s: Seconds until work on the first sample with a valid pixel began; 0 if none has one.
         infer_s: Seconds from then until the last sample was done.
     """
 
@@ -81,7 +81,8 @@ class Pipeline:
             LacunaError: if the model fails.
         """
         results = await self._run_all(model, samples, options, on_queued)
-        queue_s = min([result.queue_s for result in results])
+        # An image without a valid pixel is never in the queue.
+        queue_s = min([result.queue_s for result in results if result.computed_pixels], default=0.0)
         return Segmented(
             [result.segmentation for result in results],
             PixelCounts(
