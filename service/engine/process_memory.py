@@ -99,6 +99,12 @@ class ProcessMemory:
         self._return_free = return_free
         self._pixel_bytes = 0.0
         self._rest_bytes = 0
+        self._is_rest_certain = True
+
+    @property
+    def has_excess(self) -> bool:
+        """True if it is worth while to return memory to the system, now that no call runs."""
+        return not self._is_rest_certain or self.excess_bytes > _EXCESS_BYTES
 
     @property
     def excess_bytes(self) -> int:
@@ -119,10 +125,16 @@ class ProcessMemory:
     def _calls_bytes(self) -> int:
         return int(self._call_pixels * self._pixel_bytes)
 
-    def give_back(self) -> None:
-        """Return free memory to the system, from any thread."""
+    def give_back(self, *, is_idle: bool = True) -> None:
+        """Return free memory to the system, from any thread.
+
+        Args:
+            is_idle: False if requests may be pending. What they hold then counts as memory of the
+                idle process, until memory is given back once more.
+        """
         self._return_free()
         self._rest_bytes = self._read_resident()
+        self._is_rest_certain = is_idle
 
     def reserve(self, pixel_bytes: float) -> None:
         """Reserve memory for the calls of a model.
@@ -153,5 +165,5 @@ async def watch_memory(
     while True:
         await sleep(_LOOK_S)
         idle, was_idle = was_idle, is_idle()
-        if idle and was_idle and memory.excess_bytes > _EXCESS_BYTES:
+        if idle and was_idle and memory.has_excess:
             await asyncio.to_thread(memory.give_back)

@@ -98,7 +98,7 @@ class Preparation:
             if calibration is not known:
                 self.store.write(checked.key, calibration)
             self.memory.reserve(calibration.pixel_bytes)
-            self.memory.give_back()
+            self.memory.give_back(is_idle=False)
             self._warn_of_missing_memory(name, version)
             return replace(model, cost=calibration.cost)
         except Exception as error:
@@ -129,7 +129,7 @@ class Preparation:
                 taken_bytes = self.memory.excess_bytes
             on_progress(done, total)
 
-        self.memory.give_back()
+        self.memory.give_back(is_idle=False)
         measured = warm_up(model.runtime, timed, others, policy.workers, report)
         pixels = policy.workers * max(call.pixels for call in timed)
         return Calibration(

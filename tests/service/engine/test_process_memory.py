@@ -131,6 +131,18 @@ def test_a_server_between_two_requests_keeps_its_memory(pending):
     assert watch(Process(1 * GB), *pending) == 500 * MB
 
 
+def test_what_requests_held_while_memory_was_given_back_is_measured_anew_once():
+    process = Process(3 * GB)
+    memory = process.limit(4 * GB)
+    memory.give_back(is_idle=False)
+    process.used_bytes, process.free_bytes = 1 * GB, 2 * GB
+    assert memory.has_excess
+    memory.give_back()
+
+    assert not memory.has_excess
+    assert memory.measure_free_bytes() == pytest.approx(0.85 * 3 * GB, abs=1)
+
+
 def test_little_memory_is_not_worth_the_work():
     process = Process(1 * GB)
     memory = process.limit(4 * GB)

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import math
 
@@ -8,13 +9,14 @@ from service.core.cost import BatchCost
 from service.engine.lifecycle.calibration import Calibration, CalibrationStore
 from service.engine.lifecycle.preparation import Preparation
 from service.engine.lifecycle.warmup import WarmupPolicy
-from service.engine.process_memory import ProcessMemory
+from service.engine.process_memory import ProcessMemory, watch_memory
 from service.engine.served import UNCALIBRATED
 from service.engine.thread_allocation import ThreadAllocation
 from service.runtime.contract.report import Check, ContractReport
 from service.runtime.precision import Agreement
 from service.runtime.seams import Seams
 from tests.support.runtimes import Recording
+from tests.support.waiting import wait_until
 
 FOUND = Calibration(
     ContractReport(
@@ -243,6 +245,36 @@ def test_the_memory_of_calls_is_measured_once_and_reserved_at_every_start(tmp_pa
     assert prepare() == pytest.approx(expected, abs=1)
     assert free_bytes == 0
     assert prepare() == pytest.approx(expected, abs=1)
+
+
+def test_what_requests_held_while_a_model_was_prepared_is_theirs_again_when_the_server_is_idle(
+    model,
+):
+    used_bytes, free_bytes = 3 * 10**9, 0
+
+    def return_free():
+        nonlocal free_bytes
+        free_bytes = 0
+
+    memory = ProcessMemory(10**10, 0, lambda: used_bytes + free_bytes, return_free)
+    preparation = Preparation(
+        model.parents[1], lambda _: Recording(), WarmupPolicy(pixels=64), memory=memory
+    )
+    preparation.prepare("model", "1", lambda done, total: None)
+    under_load = memory.measure_free_bytes()
+    used_bytes, free_bytes = 10**9, 2 * 10**9  # the allocator keeps what the requests held
+
+    async def look_on():
+        looks = asyncio.Queue()
+        looks.put_nowait(None), looks.put_nowait(None)
+        watching = asyncio.create_task(watch_memory(memory, lambda: True, lambda _: looks.get()))
+        await asyncio.to_thread(wait_until, lambda: free_bytes == 0, 5)
+        watching.cancel()
+
+    asyncio.run(look_on())
+
+    assert under_load == pytest.approx(0.85 * 7 * 10**9, abs=1)
+    assert memory.measure_free_bytes() == pytest.approx(0.85 * 9 * 10**9, abs=1)
 
 
 @pytest.mark.parametrize(("limit_bytes", "warns"), [(10**9, True), (10**10, False)])
