@@ -60,7 +60,7 @@ class VersionReconciler:
             Errors of the versions that failed.
         """
         errors: list[LacunaError] = []
-        while versions.is_enabled and not self._is_closed:
+        while self._may_load(versions):
             plan = versions.plan(found)
             if not plan.load:
                 for version in plan.retire:
@@ -93,10 +93,14 @@ class VersionReconciler:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
 
+    def _may_load(self, versions: ModelVersions) -> bool:
+        """Return False if the server shuts down, or a client has unloaded the model."""
+        return versions.is_enabled and not self._is_closed
+
     async def _load(self, versions: ModelVersions, item: DiscoveredVersion) -> LacunaError | None:
         await self.finish_draining(versions.name)
-        if self._is_closed or not versions.is_enabled:
-            return None  # the server shuts down, or a client has unloaded the model meanwhile
+        if not self._may_load(versions):
+            return None
         lifecycle = versions.get_or_add(item.version)
         lifecycle.begin_loading(item.fingerprint)
         failure: LacunaError | None = None
