@@ -1,6 +1,7 @@
-"""The documentation says of the comparison what was measured."""
+"""The documentation says of the comparisons what was measured."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,41 @@ from tests.support.tables import read_row
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "masking.md").read_text()
-SECTION = TEXT[TEXT.index("## Does masking pay?") :]
-MEASURED = json.loads((DOCS / "pictures" / "comparison.json").read_text())
-NAMES = [entry["name"] for entry in MEASURED["contestants"]]
+START, ON_SATELLITE_IMAGES = "## Does masking pay?", "### On satellite images"
 
 
-def read_cells(heading, name):
-    """Return the cells of a contestant's row in the table below a heading; the best are bold."""
-    return [cell.strip("*") for cell in read_row(SECTION, heading, name)]
+@dataclass(frozen=True)
+class Comparison:
+    """A part of the text and the numbers it is about."""
+
+    text: str
+    file: str
+    pixels: int
+    """Labels of each network that could flip."""
+    shown: tuple[float, ...]
+    """Fractions that have a table by pattern."""
+
+    @property
+    def measured(self):
+        return json.loads((DOCS / "pictures" / self.file).read_text())
+
+    def read_cells(self, heading, name):
+        """Return the cells of a contestant's row below a heading, of which the best are bold."""
+        return [cell.strip("*") for cell in read_row(self.text, heading, name)]
+
+
+MOSAICS = Comparison(
+    TEXT[TEXT.index(START) : TEXT.index(ON_SATELLITE_IMAGES)], "comparison.json", 472634, (0.6, 0.8)
+)
+REGION = Comparison(
+    TEXT[TEXT.index(ON_SATELLITE_IMAGES) :], "comparison-aerial.json", 2493696, (0.4, 0.8)
+)
+COMPARISONS = [MOSAICS, REGION]
+CONTESTANTS = [
+    pytest.param(comparison, entry, id=f"{comparison.file}-{entry['name']}")
+    for comparison in COMPARISONS
+    for entry in comparison.measured["contestants"]
+]
 
 
 def tell(values, column):
@@ -29,51 +57,61 @@ def find_lead(ahead, behind, column):
     return ahead["mean"][column] - behind["mean"][column] - spreads
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_table_of_all_patterns_has_the_measured_numbers(name):
-    (entry,) = [entry for entry in MEASURED["contestants"] if entry["name"] == name]
+@pytest.mark.parametrize(("comparison", "entry"), CONTESTANTS)
+def test_the_table_of_all_patterns_has_the_measured_numbers(comparison, entry):
     values = entry["mean_iou"]["all"]
 
-    assert read_cells("Mean of all patterns", name) == [
-        tell(values, column) for column in range(len(MEASURED["missing"]))
+    assert comparison.read_cells("Mean of all patterns", entry["name"]) == [
+        tell(values, column) for column in range(len(comparison.measured["missing"]))
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("missing", [0.6, 0.8])
-def test_the_table_by_pattern_has_the_measured_numbers(name, missing):
-    (entry,) = [entry for entry in MEASURED["contestants"] if entry["name"] == name]
-    column = MEASURED["missing"].index(missing)
+@pytest.mark.parametrize(("comparison", "entry"), CONTESTANTS)
+def test_the_tables_by_pattern_have_the_measured_numbers(comparison, entry):
     patterns = [pattern for pattern in entry["mean_iou"] if pattern != "all"]
+    assert len(patterns) == 5
 
-    assert read_cells(f"**By pattern**, at {missing * 100:.0f} %", name) == [
-        tell(entry["mean_iou"][pattern], column) for pattern in patterns
-    ]
+    for missing in comparison.shown:
+        column = comparison.measured["missing"].index(missing)
+        heading = f"**By pattern**, at {missing * 100:.0f} %"
+        assert comparison.read_cells(heading, entry["name"]) == [
+            tell(entry["mean_iou"][pattern], column) for pattern in patterns
+        ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_flipped_labels_are_the_measured_ones(name):
-    (entry,) = [entry for entry in MEASURED["contestants"] if entry["name"] == name]
-    cells = read_cells("Labels that flip", name)
+@pytest.mark.parametrize(("comparison", "entry"), CONTESTANTS)
+def test_the_flipped_labels_are_the_measured_ones(comparison, entry):
+    cells = comparison.read_cells("Labels that flip", entry["name"])
 
     assert cells[0] == ", ".join(f"{flips['labels']:,}" for flips in entry["flips"])
     assert cells[1] == ", ".join(str(flips["images"]) for flips in entry["flips"])
-    assert {flips["pixels"] for flips in entry["flips"]} == {472634}
+    assert {flips["pixels"] for flips in entry["flips"]} == {comparison.pixels}
 
 
-def test_every_contestant_was_trained_with_the_same_seeds():
-    assert [entry["seeds"] for entry in MEASURED["contestants"]] == [[0, 1, 2]] * len(NAMES)
+@pytest.mark.parametrize("comparison", COMPARISONS, ids=lambda comparison: comparison.file)
+def test_all_seven_contestants_were_trained_with_the_same_seeds(comparison):
+    seeds = [entry["seeds"] for entry in comparison.measured["contestants"]]
+
+    assert seeds == [[0, 1, 2]] * 7
 
 
-def test_the_masked_network_loses_by_more_than_the_spread_where_the_text_says_so():
-    masked, *others = MEASURED["contestants"]
+@pytest.mark.parametrize(
+    ("comparison", "told"),
+    [
+        (MOSAICS, {("plain, linear", "dead_pixels", 0.8)}),
+        (REGION, {("plain, nearest", "dead_pixels", 0.8)}),
+    ],
+    ids=lambda value: getattr(value, "file", ""),
+)
+def test_the_masked_network_loses_by_more_than_the_spread_where_the_text_says_so(comparison, told):
+    masked, *others = comparison.measured["contestants"]
     lost = {
         (other["name"], pattern, missing)
         for other in others
         for pattern, values in masked["mean_iou"].items()
-        for column, missing in enumerate(MEASURED["missing"])
+        for column, missing in enumerate(comparison.measured["missing"])
         if find_lead(other["mean_iou"][pattern], values, column) > 0
     }
 
     assert masked["name"].startswith("masked")
-    assert lost == {("plain, linear", "dead_pixels", 0.8)}
+    assert lost == told
