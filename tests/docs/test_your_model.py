@@ -94,4 +94,4 @@ def test_every_option_is_in_the_document():
 
     documented = set(re.findall(r"`(--[a-z-]+)", TEXT))
     undocumented = {name for name in names if name.startswith("--")} - documented
-    assert undocumented == {"--output", "--name", "--description"}
+    assert undocumented == {"--output"}
