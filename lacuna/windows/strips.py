@@ -71,11 +71,12 @@ def plan_strips(mask: NDArray[np.bool_], tiling: Tiling, workers: int = 1) -> li
         return []
     if box.height * box.width > tiling.limit:
         return list(_halve(mask, tiling, box))
-    pixels = count_strip_pixels(mask[box.slices], tiling.total_stride)
+    whole = StripTile(Tile(box, box), count_strip_pixels(mask[box.slices], tiling.total_stride))
+    if workers == 1:
+        return [whole]
     shared = _share(mask, tiling, box, workers)
-    if max(tile.pixels for tile in shared) <= MAX_SHARE * pixels:
-        return shared
-    return [StripTile(Tile(box, box), pixels)]
+    is_worthwhile = max(tile.pixels for tile in shared) <= MAX_SHARE * whole.pixels
+    return shared if is_worthwhile else [whole]
 
 
 def _share(mask: NDArray[np.bool_], tiling: Tiling, box: Window, workers: int) -> list[StripTile]:
