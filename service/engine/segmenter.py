@@ -187,9 +187,9 @@ def _make_windows(
     The longest are due first, so that no worker begins one when the others are done.
     """
     model = job.key.model
-    parts = sorted(parts, key=lambda part: model.price(part.placement.canvas), reverse=True)
-    costs_s = [model.predict_s(part.placement.canvas) for part in parts]
-    due = compute_due_times(job.submitted_s, costs_s)
+    costed = [(model.predict_s(part.placement.canvas), part) for part in parts]
+    costed.sort(key=lambda each: each[0], reverse=True)
+    due = compute_due_times(job.submitted_s, [cost_s for cost_s, _ in costed])
     return [
         QueuedWindow(
             lane=Lane(
@@ -207,6 +207,6 @@ def _make_windows(
             priority=priority,
             payload=Task(job, output, placement),
         )
-        for (output, placement), cost_s, due_s in zip(parts, costs_s, due, strict=True)
+        for (cost_s, (output, placement)), due_s in zip(costed, due, strict=True)
         for canvas in (placement.canvas,)
     ]

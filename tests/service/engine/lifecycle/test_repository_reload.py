@@ -370,6 +370,17 @@ def test_what_is_borrowed_is_unloaded_when_it_is_given_back_and_its_memory_is_fr
     assert memory is None
 
 
+async def begin_third_generation(repository, root):
+    """Replace m/1, which is leased, twice; return the load of m/3, which waits for it."""
+    write_version(root, "m/2")
+    await poll_twice(repository)
+    write_version(root, "m/3")
+    await repository.refresh()
+    loading = asyncio.create_task(repository.refresh())
+    await asyncio.wait([loading], timeout=0.1)
+    return loading
+
+
 def test_no_third_generation_is_loaded_while_the_first_is_borrowed(tmp_path):
     write_version(tmp_path, "m/1")
     loader = Counting()
@@ -378,12 +389,7 @@ def test_no_third_generation_is_loaded_while_the_first_is_borrowed(tmp_path):
         repository = make_repository(tmp_path, loader)
         await repository.load_all()
         with repository.lease("m"):
-            write_version(tmp_path, "m/2")
-            await poll_twice(repository)
-            write_version(tmp_path, "m/3")
-            await repository.refresh()
-            loading = asyncio.create_task(repository.refresh())
-            await asyncio.wait([loading], timeout=0.1)
+            loading = await begin_third_generation(repository, tmp_path)
             during = loader.places[:]
         await loading
         return during
@@ -415,12 +421,7 @@ def test_what_is_unloaded_or_closed_while_a_load_waits_for_a_borrower_is_not_loa
         repository = make_repository(tmp_path, loader)
         await repository.load_all()
         with repository.lease("m"):
-            write_version(tmp_path, "m/2")
-            await poll_twice(repository)
-            write_version(tmp_path, "m/3")
-            await repository.refresh()
-            loading = asyncio.create_task(repository.refresh())
-            await asyncio.wait([loading], timeout=0.1)
+            loading = await begin_third_generation(repository, tmp_path)
             ending = asyncio.create_task(end(repository))
             await let_others_run()
         await asyncio.gather(loading, ending)
