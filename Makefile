@@ -128,7 +128,8 @@ docs: .venv/dev.stamp  ## write docs/formats.md, the table of docs/configuration
 docs-site: .venv/docs.stamp  ## build the documentation site in runs/site/html
 	$(BIN)/python -m scripts.documentation
 
-bench: export TF_ENABLE_ONEDNN_OPTS = 1  # as the server has it
+# As the server has it. A comment behind the value would leave spaces in it.
+bench: export TF_ENABLE_ONEDNN_OPTS = 1
 bench: .venv/dev.stamp  ## benchmarks, as ratios, and their record
 	rm -rf runs/bench
 	$(BIN)/python benchmarks/speed.py
