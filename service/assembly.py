@@ -35,6 +35,7 @@ from service.engine.thread_allocation import ThreadAllocation, allocate_threads,
 from service.engine.threads import SharedThreads
 from service.engine.watchdog import Watchdog
 from service.exchange import Exchange
+from service.intake import Intake
 from service.listening.access import AccessControl
 from service.listening.body_limits import BodyLimits
 from service.listening.key_files import KeyFiles
@@ -102,14 +103,12 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=gate,
+        intake=Intake(gate, limits.body_bytes, SharedThreads(settings.admission.max_share)),
         telemetry=Telemetry(segmenter.dispatcher, repository, gate, tracing),
         image_limits=ImageLimits(
             image_pixels=limits.image_pixels, image_channels=limits.image_channels
         ),
         model_pixels=settings.repository.image_pixels,
-        body_bytes=limits.body_bytes,
-        threads=SharedThreads(settings.admission.max_share),
     )
     access_control = AccessControl()
     key_files = KeyFiles(

@@ -1,7 +1,7 @@
 """Exchange: how every request for segmentations is handled, whatever its protocol and listener.
 
-    admission → body → decompression → parsing by the dialect → lease of the model → admission by
-    predicted work and memory → decoding → `Pipeline` → rendering by the dialect → compression
+    `Intake` → parsing by the dialect → lease of the model → admission by predicted work and memory
+    → decoding → `Pipeline` → rendering by the dialect → compression
 
 Reading and writing run on threads beside the event loop. Only small work runs on the event loop,
 where it takes less time than the switch to a thread.
@@ -11,34 +11,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from lacuna.appearance.answers import find_warnings
-from lacuna.errors import BodyTooLargeError, DeadlineExceededError
+from lacuna.errors import DeadlineExceededError
 from lacuna.out_of_memory import check_address_space
 from lacuna.planes import needs_probabilities
 from lacuna.raster.limits import ImageLimits
 from lacuna.sample import Sample
 from service.core.statistics import StatisticsRegistry
-from service.disconnects import cancel_on_disconnect
-from service.engine.admission_gate import AdmissionGate
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.progress import ProgressBoard
 from service.engine.reservation import Reservation
 from service.engine.served import ServedModel
-from service.engine.threads import SharedThreads
+from service.intake import IncomingRequest, Intake
 from service.pipeline import Pipeline, Segmented, SegmentOptions
 from service.request_record import RequestRecord
 from service.telemetry import Telemetry
 from service.wire.batch import estimate_sample_bytes
-from service.wire.coding import (
-    compress_for,
-    decompress,
-    estimate_decompressed_bytes,
-    read_coding,
-)
+from service.wire.coding import compress_for
 from service.wire.dialect import (
     Answer,
     Body,
@@ -58,41 +51,6 @@ LARGE_ANSWER_BYTES = 1 << 18
 bounded by the number of connections."""
 
 
-class IncomingRequest(Protocol):
-    """Request as its listener passes it on, before its body is read."""
-
-    @property
-    def head(self) -> RequestHead:
-        """Headers, query and target of the request."""
-        ...
-
-    @property
-    def client(self) -> str:
-        """Name of the client, by which its share of the load is counted."""
-        ...
-
-    @property
-    def declared_bytes(self) -> int:
-        """Declared length of the body, in bytes; 0 if it is not declared."""
-        ...
-
-    async def read_body(self, reservation: Reservation) -> Body:
-        """Read the whole body within the listener's limits.
-
-        Args:
-            reservation: Reservation of the request, which grows with a body of undeclared length.
-        """
-        ...
-
-    async def wait_for_disconnect(self) -> None:
-        """Return when the client has disconnected."""
-        ...
-
-    def add_log_fields(self, **fields: Any) -> None:
-        """Add fields to the log line of the request. They must not contain pixels or secrets."""
-        ...
-
-
 @dataclass(frozen=True)
 class Exchange:
     """Exchange that answers requests.
@@ -100,25 +58,21 @@ class Exchange:
     Attributes:
         pipeline: Pipeline that segments samples.
         repository: Repository of the models.
-        gate: Admission gate, which requests pass before their bodies are read.
+        intake: Intake, which admits requests and reads their bodies.
         telemetry: Metrics and traces.
         image_limits: Limits on the images that are decoded.
         model_pixels: Largest height × width of an image, for models with a limit of their own.
-        body_bytes: Largest body, as sent and after decompression, in bytes.
         statistics: Statistics of the answered requests.
-        threads: Threads for parsing, decoding and rendering.
         progress: Board of the requests that their clients can watch.
     """
 
     pipeline: Pipeline
     repository: ModelRepository
-    gate: AdmissionGate
+    intake: Intake
     telemetry: Telemetry
     image_limits: ImageLimits
     model_pixels: Mapping[str, int]
-    body_bytes: int
     statistics: StatisticsRegistry = field(default_factory=StatisticsRegistry)
-    threads: SharedThreads = field(default_factory=SharedThreads)
     progress: ProgressBoard = field(default_factory=ProgressBoard)
 
     def find_limits(self, model: str) -> ImageLimits:
@@ -142,7 +96,7 @@ class Exchange:
             if given_id is not None:
                 record.progress = self.progress.begin(request.client, given_id)
             try:
-                reply = await self.with_body(
+                reply = await self.intake.admit(
                     request,
                     lambda body, reservation: self._answer(
                         request.head, dialect, body, record, reservation
@@ -157,56 +111,6 @@ class Exchange:
             self._count_success(record)
         request.add_log_fields(**record.describe_for_log())
         return reply._replace(headers={**reply.headers, **record.describe_for_client()})
-
-    async def with_body(
-        self,
-        request: IncomingRequest,
-        work: Callable[[Body, Reservation], Awaitable[Value]],
-    ) -> Value:
-        """Admit a request, read its body, decompress it, and work on it.
-
-        The work is cancelled when the client disconnects.
-
-        Args:
-            request: Request, before its body is read.
-            work: Work on the decompressed body, with the reservation of the request.
-
-        Returns:
-            The result of the work.
-
-        Raises:
-            OverloadedError: if the load is too high.
-            NotReadyError: if the server is shutting down.
-            SlowBodyError: if the body does not arrive in time.
-            RequestError: if the body is too large, or cannot be decompressed.
-            ClientDisconnectedError: if the client has disconnected.
-        """
-        coding = read_coding(request.head.headers.get("content-encoding"))
-        # Before the load is looked at: coming again does not help a body that is too large.
-        if request.declared_bytes > self.body_bytes:
-            raise BodyTooLargeError(
-                f"the body must have at most {self.body_bytes} bytes; "
-                f"{request.declared_bytes} bytes are declared"
-            )
-        with self.gate.reserve(
-            0, request.client, declared_bytes=request.declared_bytes
-        ) as reservation:
-            body = await request.read_body(reservation)
-            request.add_log_fields(received_bytes=len(body))
-            async with cancel_on_disconnect(request.wait_for_disconnect):
-                if coding is not None:
-                    body = await self._decompress(body, coding, reservation)
-                return await work(body, reservation)
-
-    async def _decompress(self, body: Body, coding: str, reservation: Reservation) -> Body:
-        await reservation.hold(estimate_decompressed_bytes(len(body), self.body_bytes))
-        content = await self.threads.run(
-            reservation.client, lambda: decompress(body, coding, self.body_bytes)
-        )
-        # From here on, the decompressed body takes the memory.
-        reservation.grow(len(content))
-        reservation.shrink(0)
-        return content
 
     async def _answer(
         self,
@@ -371,7 +275,7 @@ class Exchange:
             check_address_space(needed_bytes)
             return work()
 
-        return run() if inline else await self.threads.run(reservation.client, run)
+        return run() if inline else await self.intake.threads.run(reservation.client, run)
 
     def _count_success(self, record: RequestRecord) -> None:
         now_s = time.perf_counter()

@@ -45,7 +45,7 @@ class Services:
     @property
     def gate(self) -> AdmissionGate:
         """Admission gate that requests pass before their bodies are read."""
-        return self.exchange.gate
+        return self.exchange.intake.gate
 
     @property
     def telemetry(self) -> Telemetry:

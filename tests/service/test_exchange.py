@@ -170,7 +170,7 @@ def test_no_dialect_takes_a_coding_that_is_not_known(exchange, dialect):
 
 
 def test_a_body_that_unfolds_beyond_the_limit_is_refused(exchange):
-    bomb = gzip.compress(bytes(exchange.body_bytes + 1), mtime=0)
+    bomb = gzip.compress(bytes(exchange.intake.body_bytes + 1), mtime=0)
 
     with pytest.raises(BodyTooLargeError, match="the decompressed body must have"):
         answer(exchange, NativeDialect, DirectRequest(bomb, {"content-encoding": "gzip"}))
@@ -184,7 +184,7 @@ def test_a_body_that_announces_too_much_is_refused_for_good_whatever_the_load_is
     )
 
     with (
-        exchange.gate.reserve(1),
+        exchange.intake.gate.reserve(1),
         pytest.raises(BodyTooLargeError, match="at most 1000 bytes; 1001 bytes are declared"),
     ):
         answer(exchange, NativeDialect, DirectRequest(bytes(1001), NPY))
@@ -245,7 +245,7 @@ def test_a_request_whose_time_is_shorter_than_the_queue_is_refused_at_once(tmp_p
 
 async def end_by_timeout(exchange):
     """Ask with a short time, and check that nothing is counted for the request afterwards."""
-    gate = exchange.gate
+    gate = exchange.intake.gate
     before = gate.pending, gate.memory.held_bytes
     request = DirectRequest(LARGE, NPY, {"timeout_s": "0.05"})
     with pytest.raises(
@@ -266,8 +266,8 @@ def test_a_timeout_ends_the_wait_for_memory(tmp_path):
     exchange = make_exchange(tmp_path, memory=MemoryBudget(12 * MiB))
 
     async def scenario():
-        with exchange.gate.reserve(0, "another") as other:
-            await other.hold(exchange.gate.memory.pool.total_bytes)
+        with exchange.intake.gate.reserve(0, "another") as other:
+            await other.hold(exchange.intake.gate.memory.pool.total_bytes)
             await end_by_timeout(exchange)
         await answer_large(exchange)
 
@@ -319,7 +319,7 @@ def test_an_image_that_is_being_decoded_when_its_time_is_over_holds_its_memory_u
         answering = asyncio.create_task(end_by_timeout(slow))
         await asyncio.to_thread(threads.begun.wait, 30)
         await asyncio.wait([answering], timeout=0.2)
-        during = answering.done(), exchange.gate.memory.held_bytes > 0
+        during = answering.done(), exchange.intake.gate.memory.held_bytes > 0
         threads.go.set()
         await answering
         await answer_large(slow)
@@ -339,7 +339,7 @@ def test_an_image_that_needs_more_memory_than_there_is_is_refused_before_it_is_d
 
     with pytest.raises(ImageTooLargeError, match="7340032 bytes of memory; they need"):
         answer(exchange, NativeDialect, DirectRequest(header, NPY))
-    assert exchange.gate.memory.held_bytes == 0
+    assert exchange.intake.gate.memory.held_bytes == 0
     exchange.pipeline.segmenter.close()
 
 
@@ -367,8 +367,8 @@ def test_nothing_is_held_after_an_answer_or_a_failure(exchange):
     with pytest.raises(InvalidImageError):
         answer(exchange, NativeDialect, DirectRequest(encode_image(IMAGE)[:-20], NPY))
 
-    assert exchange.gate.memory.held_bytes == 0
-    assert exchange.gate.pending == 0
+    assert exchange.intake.gate.memory.held_bytes == 0
+    assert exchange.intake.gate.pending == 0
 
 
 def test_the_memory_of_a_large_answer_is_held_until_it_was_sent(exchange):
@@ -377,9 +377,9 @@ def test_the_memory_of_a_large_answer_is_held_until_it_was_sent(exchange):
     )
 
     assert reply.release is not None
-    assert exchange.gate.memory.held_bytes == len(reply.content)
+    assert exchange.intake.gate.memory.held_bytes == len(reply.content)
     reply.release()
-    assert exchange.gate.memory.held_bytes == 0
+    assert exchange.intake.gate.memory.held_bytes == 0
 
 
 class Watched(bytearray):

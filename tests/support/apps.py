@@ -20,8 +20,10 @@ from service.engine.lifecycle.calibration import CalibrationStore
 from service.engine.lifecycle.repository import ModelRepository
 from service.engine.memory import MemoryBudget
 from service.engine.segmenter import Segmenter
+from service.engine.threads import SharedThreads
 from service.engine.watchdog import WATCHDOG_S, Watchdog
 from service.exchange import Exchange
+from service.intake import Intake
 from service.listening.body_limits import BodyLimits
 from service.local.loading import load_saved_model
 from service.pipeline import Pipeline
@@ -83,11 +85,10 @@ def make_services(
     exchange = Exchange(
         pipeline=Pipeline(segmenter),
         repository=repository,
-        gate=gate,
+        intake=Intake(gate, body_limits.body_bytes, SharedThreads()),
         telemetry=Telemetry(dispatcher, repository, gate, tracing),
         image_limits=limits,
         model_pixels=model_pixels or {},
-        body_bytes=body_limits.body_bytes,
     )
     watchdog = Watchdog(dispatcher, watchdog_s)
     return AppServices(exchange, watchdog, body_limits, **options)

@@ -31,7 +31,7 @@ def make_router(services: AppServices) -> APIRouter:
             labels = repository.list_labels(status.name, status.version)
             limits = {
                 "image_pixels": services.exchange.find_limits(status.name).most_pixels,
-                "body_bytes": services.exchange.body_bytes,
+                "body_bytes": services.exchange.intake.body_bytes,
             }
             is_default = status.name == repository.default_model
             described.append(_describe(status, is_default, labels, limits, model))

@@ -42,7 +42,7 @@ def make_router(services: AppServices) -> APIRouter:
         incoming = HttpRequest(request, services.body_limits)
 
         with exchange.telemetry.measure("preview"):
-            shown, release = await exchange.with_body(
+            shown, release = await exchange.intake.admit(
                 incoming,
                 lambda body, reservation: _draw(incoming.head, body, exchange, reservation),
             )
@@ -70,7 +70,7 @@ async def _draw(
     content_type, limits = head.headers.get("content-type"), exchange.image_limits
 
     async def run(work: Callable[..., Value], *arguments: Any) -> Value:
-        return await exchange.threads.run(reservation.client, partial(work, *arguments))
+        return await exchange.intake.threads.run(reservation.client, partial(work, *arguments))
 
     await reservation.hold_for_parsing(await run(estimate_request_bytes, content_type, body))
     request = await run(parse_request, content_type, head.query, body, limits)
