@@ -13,6 +13,8 @@ from service.disconnects import ClientDisconnectedError
 from service.engine.reservation import Reservation
 from service.listening.body_limits import BodyLimits
 
+_BLOCK_BYTES = 1 << 20
+
 
 def read_declared_bytes(headers: Mapping[str, str]) -> int:
     """Return the value of Content-Length, in bytes; 0 if the header is missing or not a number."""
@@ -43,20 +45,47 @@ async def read_body(
     """
     if declared_bytes > limits.body_bytes:
         raise _too_large(limits, f"{declared_bytes} bytes are declared")
-    body = bytearray()
-    with _BodyTimeout(body, limits):
+    blocks = _Blocks()
+    with _BodyTimeout(blocks, limits):
         more = True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnectedError
             more = message.get("more_body", False)
-            body += message.get("body", b"")
-            if len(body) > limits.body_bytes:
+            blocks.add(message.get("body", b""))
+            if blocks.total_bytes > limits.body_bytes:
                 raise _too_large(limits, "more have arrived")
-            if reservation is not None and len(body) > reservation.body_bytes:
-                reservation.grow(len(body))
-    return body
+            if reservation is not None and blocks.total_bytes > reservation.body_bytes:
+                reservation.grow(blocks.total_bytes)
+    return blocks.join()
+
+
+class _Blocks:
+    """Blocks of a body, which are joined once it is complete.
+
+    A single array that grows with each piece would be copied each time the allocator has to move
+    it. With jemalloc, which keeps what is freed, a body of 268 MB then takes 1.8 GB and 2 s of
+    processor time, instead of 0.6 GB and 0.4 s.
+
+    Attributes:
+        total_bytes: size of all blocks.
+    """
+
+    def __init__(self) -> None:
+        self.total_bytes = 0
+        self._blocks = [bytearray()]
+
+    def add(self, piece: bytes) -> None:
+        """Append a piece. Small pieces share a block: each object takes memory of its own."""
+        if len(self._blocks[-1]) + len(piece) > _BLOCK_BYTES and self._blocks[-1]:
+            self._blocks.append(bytearray())
+        self._blocks[-1] += piece
+        self.total_bytes += len(piece)
+
+    def join(self) -> bytearray:
+        """Return all of the body."""
+        return self._blocks[0] if len(self._blocks) == 1 else bytearray().join(self._blocks)
 
 
 class _BodyTimeout:
@@ -66,15 +95,15 @@ class _BodyTimeout:
     timer checks a whole period. That takes a fifth of the time, on every request.
 
     Args:
-        body: buffer of the body, which grows as pieces arrive.
+        blocks: blocks of the body, which become more as pieces arrive.
         limits: limits of time.
 
     Raises:
         SlowBodyError: on exit, if the body was too slow.
     """
 
-    def __init__(self, body: bytearray, limits: BodyLimits) -> None:
-        self._body = body
+    def __init__(self, blocks: _Blocks, limits: BodyLimits) -> None:
+        self._blocks = blocks
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._end_s = self._loop.time() + limits.body_s
@@ -99,7 +128,7 @@ class _BodyTimeout:
         if self._expired and self._task.uncancel() <= self._cancelling:
             raise SlowBodyError(
                 f"the body must arrive within {self._limits.body_s:g} s, without a pause of "
-                f"{self._limits.idle_s:g} s; {len(self._body)} bytes have arrived"
+                f"{self._limits.idle_s:g} s; {self._blocks.total_bytes} bytes have arrived"
             ) from None
 
     def _wait(self, seconds: float) -> None:
@@ -107,8 +136,8 @@ class _BodyTimeout:
 
     def _check(self) -> None:
         left_s = self._end_s - self._loop.time()
-        if len(self._body) > self._had and left_s > 0:
-            self._had = len(self._body)
+        if self._blocks.total_bytes > self._had and left_s > 0:
+            self._had = self._blocks.total_bytes
             self._wait(min(self._limits.idle_s, left_s))
         else:
             self._expired = True
