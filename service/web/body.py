@@ -13,7 +13,11 @@ from service.disconnects import ClientDisconnectedError
 from service.engine.reservation import Reservation
 from service.listening.body_limits import BodyLimits
 
-_BLOCK_BYTES = 1 << 20
+_SMALL_BYTES = 4096
+"""Size from which a piece of a body stays as it came, instead of sharing an array with others."""
+
+_SHARED_BYTES = 1 << 16
+"""Size from which an array of small pieces is full."""
 
 
 def read_declared_bytes(headers: Mapping[str, str]) -> int:
@@ -28,7 +32,7 @@ async def read_body(
     limits: BodyLimits,
     declared_bytes: int = 0,
     reservation: Reservation | None = None,
-) -> bytearray:
+) -> bytes | bytearray:
     """Read the whole body into memory.
 
     Args:
@@ -45,47 +49,52 @@ async def read_body(
     """
     if declared_bytes > limits.body_bytes:
         raise _too_large(limits, f"{declared_bytes} bytes are declared")
-    blocks = _Blocks()
-    with _BodyTimeout(blocks, limits):
+    pieces = _Pieces()
+    with _BodyTimeout(pieces, limits):
         more = True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnectedError
             more = message.get("more_body", False)
-            blocks.add(message.get("body", b""))
-            if blocks.total_bytes > limits.body_bytes:
+            pieces.add(message.get("body", b""))
+            if pieces.total_bytes > limits.body_bytes:
                 raise _too_large(limits, "more have arrived")
-            if reservation is not None and blocks.total_bytes > reservation.body_bytes:
-                reservation.grow(blocks.total_bytes)
-    return blocks.join()
+            if reservation is not None and pieces.total_bytes > reservation.body_bytes:
+                reservation.grow(pieces.total_bytes)
+    return pieces.join()
 
 
-class _Blocks:
-    """Blocks of a body, which are joined once it is complete.
+class _Pieces:
+    """Pieces of a body, which are joined once it is complete.
 
     A single array that grows with each piece would be copied each time the allocator has to move
     it. With jemalloc, which keeps what is freed, a body of 268 MB then takes 1.8 GB and 2 s of
     processor time, instead of 0.6 GB and 0.4 s.
 
     Attributes:
-        total_bytes: size of all blocks.
+        total_bytes: size of all pieces.
     """
 
     def __init__(self) -> None:
         self.total_bytes = 0
-        self._blocks = [bytearray()]
+        self._pieces: list[bytes | bytearray] = []
 
     def add(self, piece: bytes) -> None:
-        """Append a piece. Small pieces share a block: each object takes memory of its own."""
-        if len(self._blocks[-1]) + len(piece) > _BLOCK_BYTES and self._blocks[-1]:
-            self._blocks.append(bytearray())
-        self._blocks[-1] += piece
+        """Append a piece. Small pieces share an array: each object takes memory of its own."""
         self.total_bytes += len(piece)
+        if len(piece) >= _SMALL_BYTES:
+            self._pieces.append(piece)
+            return
+        last = self._pieces[-1] if self._pieces else b""
+        if isinstance(last, bytearray) and len(last) < _SHARED_BYTES:
+            last += piece
+        else:
+            self._pieces.append(bytearray(piece))
 
-    def join(self) -> bytearray:
+    def join(self) -> bytes | bytearray:
         """Return all of the body."""
-        return self._blocks[0] if len(self._blocks) == 1 else bytearray().join(self._blocks)
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 class _BodyTimeout:
@@ -95,15 +104,15 @@ class _BodyTimeout:
     timer checks a whole period. That takes a fifth of the time, on every request.
 
     Args:
-        blocks: blocks of the body, which become more as pieces arrive.
+        pieces: pieces of the body, which become more as pieces arrive.
         limits: limits of time.
 
     Raises:
         SlowBodyError: on exit, if the body was too slow.
     """
 
-    def __init__(self, blocks: _Blocks, limits: BodyLimits) -> None:
-        self._blocks = blocks
+    def __init__(self, pieces: _Pieces, limits: BodyLimits) -> None:
+        self._pieces = pieces
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._end_s = self._loop.time() + limits.body_s
@@ -128,7 +137,7 @@ class _BodyTimeout:
         if self._expired and self._task.uncancel() <= self._cancelling:
             raise SlowBodyError(
                 f"the body must arrive within {self._limits.body_s:g} s, without a pause of "
-                f"{self._limits.idle_s:g} s; {self._blocks.total_bytes} bytes have arrived"
+                f"{self._limits.idle_s:g} s; {self._pieces.total_bytes} bytes have arrived"
             ) from None
 
     def _wait(self, seconds: float) -> None:
@@ -136,8 +145,8 @@ class _BodyTimeout:
 
     def _check(self) -> None:
         left_s = self._end_s - self._loop.time()
-        if self._blocks.total_bytes > self._had and left_s > 0:
-            self._had = self._blocks.total_bytes
+        if self._pieces.total_bytes > self._had and left_s > 0:
+            self._had = self._pieces.total_bytes
             self._wait(min(self._limits.idle_s, left_s))
         else:
             self._expired = True

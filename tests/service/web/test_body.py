@@ -1,5 +1,10 @@
 import asyncio
+import os
+import subprocess
+import sys
+from ctypes.util import find_library
 
+import numpy as np
 import pytest
 
 from lacuna.errors import OverloadedError, SlowBodyError
@@ -47,6 +52,61 @@ def read(sender, limits=PATIENT, place=None):
 
 def test_a_body_in_pieces_is_put_together():
     assert read(Whole(5)) == b"x" * 50
+
+
+@pytest.mark.parametrize("piece_bytes", [1000, 700_000, 3_000_000])
+def test_a_large_body_is_the_pieces_one_after_the_other(piece_bytes):
+    body = np.random.default_rng(0).bytes(4_321_098)
+    pieces = [body[at : at + piece_bytes] for at in range(0, len(body), piece_bytes)]
+
+    async def receive():
+        piece = pieces.pop(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+    async def scenario():
+        return await read_body(receive, BodyLimits(len(body)))
+
+    assert asyncio.run(scenario()) == body
+
+
+READING = """
+import asyncio, re
+from pathlib import Path
+from service.listening.body_limits import BodyLimits
+from service.web.body import read_body
+
+def read_resident_kb():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+async def receive():
+    global left
+    left -= 1
+    return {"type": "http.request", "body": b"x" * (1 << 16), "more_body": left > 0}
+
+async def main():
+    before_kb = read_resident_kb()
+    body = await read_body(receive, BodyLimits(1 << 30))
+    print((read_resident_kb() - before_kb) * 1024 / len(body))
+
+left = 1024
+asyncio.run(main())
+"""
+"""Prints how many times the size of a body the process has grown by, once it has arrived."""
+
+
+@pytest.mark.skipif(find_library("jemalloc") is None, reason="jemalloc is not installed")
+def test_a_large_body_leaves_no_copies_to_an_allocator_that_keeps_what_is_freed():
+    jemalloc = {"LD_PRELOAD": find_library("jemalloc"), "MALLOC_CONF": "dirty_decay_ms:-1"}
+
+    printed = subprocess.run(
+        [sys.executable, "-c", READING],
+        env=os.environ | jemalloc,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert 1 < float(printed) < 2.5
 
 
 def test_a_body_that_stops_coming_is_given_up():
