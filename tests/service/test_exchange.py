@@ -44,6 +44,11 @@ FAKE = ModelTarget("fake")
 MiB = 1 << 20
 
 
+def use_threads(exchange, threads):
+    """Return the same exchange with threads of its own."""
+    return replace(exchange, intake=replace(exchange.intake, threads=threads))
+
+
 @pytest.fixture(scope="module")
 def exchange(tmp_path_factory):
     folder = make_repository_folder(tmp_path_factory.mktemp("repository"))
@@ -96,7 +101,7 @@ class CountedThreads(SharedThreads):
 
 def count_trips(exchange, dialect, request):
     threads = CountedThreads()
-    reply = answer(replace(exchange, threads=threads), dialect, request)
+    reply = answer(use_threads(exchange, threads), dialect, request)
     if reply.release is not None:
         reply.release()
     return threads.trips
@@ -277,7 +282,7 @@ def test_a_timeout_ends_the_wait_for_memory(tmp_path):
 
 def test_a_timeout_ends_the_wait_for_a_thread(exchange):
     threads = SharedThreads(threads=1)
-    busy = replace(exchange, threads=threads)
+    busy = use_threads(exchange, threads)
 
     async def scenario():
         go = threading.Event()
@@ -313,7 +318,7 @@ def test_an_image_that_is_being_decoded_when_its_time_is_over_holds_its_memory_u
     exchange,
 ):
     threads = HeldThreads()
-    slow = replace(exchange, threads=threads)
+    slow = use_threads(exchange, threads)
 
     async def scenario():
         answering = asyncio.create_task(end_by_timeout(slow))
