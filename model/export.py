@@ -18,7 +18,7 @@ from model.labels import IGNORE_LABEL
 from model.network import NetworkConfig, build_network
 from model.onnx_export.segmenter import build_onnx
 from model.scoring.prediction import NetworkFacts
-from model.strips import build_on_strips
+from model.strips import build_on_strips, place
 from model.training.starting import NETWORK_FILE
 
 Format = Literal["saved_model", "onnx"]
@@ -91,15 +91,15 @@ class FrozenSegmenter:
 
     def _segment_strips(self, image: Any, mask: Any) -> dict[str, Any]:
         logits, places = self._strips(image, mask)
-        probabilities = _place(tf.nn.softmax(logits), places)
+        probabilities = place(tf.nn.softmax(logits), places, mask)
         return {
-            "labels": _hide_labels(_place(_find_best(logits), places), mask),
+            "labels": _hide_labels(place(_find_best(logits), places, mask), mask),
             "probabilities": tf.where(mask, probabilities, 0.0),
         }
 
     def _label_strips(self, image: Any, mask: Any) -> dict[str, Any]:
         logits, places = self._strips(image, mask)
-        return {"labels": _hide_labels(_place(_find_best(logits), places), mask)}
+        return {"labels": _hide_labels(place(_find_best(logits), places, mask), mask)}
 
 
 def _compile(function: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> Any:
@@ -128,11 +128,6 @@ def _find_best(logits: Any) -> Any:
 
 def _hide_labels(labels: Any, mask: Any) -> Any:
     return tf.where(mask[..., 0], labels, tf.constant(IGNORE_LABEL, tf.uint8))
-
-
-def _place(x: Any, places: Any) -> Any:
-    """Take (1, R, S, ...) to its places (N, H, W)."""
-    return tf.gather(tf.reshape(x, tf.concat([[-1], tf.shape(x)[3:]], 0)), places)
 
 
 def describe_classes(

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model import ops
-from model.layers import CutUpSampling2D, EmbedMask, FillInvalid, ScaleAndShift
+from model.layers import AppendMask, CutUpSampling2D, EmbedMask, FillInvalid, ScaleAndShift
 from model.network import (
     FIRST_CONV,
     FIRST_SHORTCUT,
@@ -66,6 +66,9 @@ class FoldedNetwork(Architecture):
 
     def begin(self, image: Any, mask: Any) -> tuple[Any, Any]:
         """Pad, set invalid pixels to 0, append the mask; raw values are not rescaled."""
+        if self.config.fill_levels and 2**self.config.fill_levels % self.multiple == 0:
+            # What is filled has whole cells, and is 0 where nothing was found.
+            return AppendMask(name="embed")([image, mask]), mask
         return EmbedMask(self.multiple, name="embed")([image, mask])
 
     def apply_unit(self, x: Any, level: Level, width: int, name: str) -> Any:

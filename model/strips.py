@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from model.layers import CoverageScale, CropToSize, MaskedConcatenate, MaskMaxPooling2D
+from model.layers import CoverageScale, MaskedConcatenate, MaskMaxPooling2D
 from model.layers.strips import (
     CropBorder,
     FindReflections,
@@ -28,16 +29,16 @@ def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.
 
     Returns:
         A model from `[image, mask]`, as of `build_network`, to `[logits, places]`: float32
-        (1, R, S, classes) and int32 (N, H, W), the position of each pixel of the image among these
-        R · S. The logits are 0 where neither valid nor filled.
+        (1, R, S, classes), and int32 (N, H', strips), which of these R rows each row of a strip is;
+        `place` follows it. The logits are 0 where neither valid nor filled.
     """
     image = keras.Input((None, None, config.channels), name="image")
     mask = keras.Input((None, None, 1), dtype="bool", name="mask")
     border = _choose_border(config)
     if config.fill_levels:
-        found, filled = FindReflections(config.fill_levels, name="reflect")(mask)
+        sources, filled = FindReflections(config.fill_levels, name="reflect")(mask)
         positions = _plan(filled, config)
-        taken = TakeReflections(name="take_reflected")([image, found, positions.pixels])
+        taken = TakeReflections(name="take_reflected")([image, sources, positions.pixels])
     else:
         positions = _plan(mask, config)
         taken = (TakePixels()([x, positions.pixels]) for x in (image, mask))
@@ -63,8 +64,25 @@ def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.
         x, _ = MaskedConcatenate(name=f"up{depth}_join")([x, level.mask, skip, level.mask])
         apply = architecture.apply_block if depth else architecture.classify
         x = _trim(apply(x, level, config.widths[depth], f"up{depth}"), config)
-    places = CropToSize()([positions.places, mask])
-    return keras.Model([image, mask], [x, places], name="unet_on_strips")
+    return keras.Model([image, mask], [x, positions.places], name="unet_on_strips")
+
+
+def place(x: Any, places: Any, mask: Any) -> Any:
+    """Take what was computed on strips to the images.
+
+    Args:
+        x: (1, R, S, …), in the rows of the network's output.
+        places: int32 (N, H', strips), from the network.
+        mask: (N, H, W, 1).
+
+    Returns:
+        (N, H, W, …).
+    """
+    strips = tf.gather(x[0], places)
+    height, width = tf.unstack(tf.shape(mask)[1:3])
+    sides, rest = tf.shape(strips)[:2], tf.shape(strips)[4:]
+    images = tf.reshape(strips, tf.concat([sides, [-1], rest], 0))
+    return images[:, :height, :width]
 
 
 def _plan(mask: Any, config: NetworkConfig) -> StripPositions:

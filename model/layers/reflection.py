@@ -57,7 +57,7 @@ class FillByReflection(keras.layers.Layer):
         filled = found[..., None] >= 0
         missing = filled & ~ops.pad_to_multiple(mask, (cell, cell), constant=False)
         taken = ops.take_positions(x, found)
-        y = ops.fill_invalid(tf.concat([taken, tf.cast(missing, x.dtype)], axis=-1), filled)
+        y = tf.concat([taken, tf.cast(missing, x.dtype)], axis=-1)
         y.set_shape((*x.shape[:1], None, None, x.shape[-1] + 1))
         return y, filled
 

@@ -26,6 +26,10 @@ _MULTIPLE = 8
 runtime prepares itself for each."""
 
 
+_NO_SOURCE = -2
+"""Source of a pixel that nothing is found for: its position is −1, and its last bit 0."""
+
+
 class StripPositions(NamedTuple):
     """Positions that each array takes its cells from, int32, counted along the rows of the other.
 
@@ -35,7 +39,7 @@ class StripPositions(NamedTuple):
         up: of each level but the coarsest, in cells of the next coarser one, in its output.
         skip: of each level on the way up but the finest and the coarsest, in its output on the way
             down. The finest takes the whole output.
-        places: of each pixel of the canvases in the output of the network: (N, H, W).
+        places: of each strip's rows in the output of the network: (N, H', strips).
     """
 
     pixels: Any
@@ -99,9 +103,7 @@ class PlanStrips(keras.layers.Layer):
         if self.levels > 1:
             up.insert(0, runs.locate(sides[1], output, border, half)[half:-half])
         skip = [runs.locate(sides[level], output, border, border) for level in coarser[:-1]]
-        return StripPositions(
-            runs.find_pixels(finest), down, up, skip, runs.place(_Source(2 * finest))
-        )
+        return StripPositions(runs.find_pixels(finest), down, up, skip, runs.place(2 * finest))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -175,14 +177,16 @@ class _Runs:
         inside = (self._is_valid(run) & (y >= 0) & (y < height))[:, None] & (x >= 0) & (x < width)
         return tf.where(inside, ((canvas * height + y) * width)[:, None] + x, -1)
 
-    def place(self, source: _Source) -> Any:
-        """Return the positions of the canvases' pixels in an array of their level."""
-        corners = self._find_corners(self.cell, source)[:, :, None, :, None]
-        rows = tf.range(self.cell)[:, None, None] * (self.cell * STRIP_CELLS + 2 * source.margin)
-        n, height, width = tf.unstack(self._size)
-        sides = [self._grid[1] * self.cell, self._grid[2] * STRIP_CELLS * self.cell]
-        whole = tf.reshape(corners + rows + tf.range(self.cell), [n, *sides])
-        return whole[:, :height, :width]
+    def place(self, gap: int) -> Any:
+        """Return the row of the canvases' rows of each strip in an array of their level.
+
+        Args:
+            gap: rows between two runs.
+        """
+        first = tf.where(self._valid, self._block * self.cell + self._run * gap, 0)
+        rows = _transpose(first)[:, :, None] + tf.range(self.cell)[:, None]
+        n, blocks, strips = self._grid
+        return tf.reshape(rows, [n, blocks * self.cell, strips])
 
     def _list_rows(self, side: int, border: int) -> tuple[Any, Any]:
         """Return the run of each row, and how many rows it is below the first without border."""
@@ -238,7 +242,10 @@ class TakePixels(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lacuna")
 class FindReflections(keras.layers.Layer):
-    """Positions that the pixels of the canvases are filled from; see `ops.find_reflections`.
+    """Sources that the pixels of the canvases are filled from; see `ops.find_reflections`.
+
+    A source is twice the position of a pixel, counted along the rows of all canvases, and 1 more
+    unless the pixel is filled from itself. So one number says all that is to be taken.
 
     Args:
         levels: number of sizes of cells.
@@ -248,8 +255,8 @@ class FindReflections(keras.layers.Layer):
         mask: bool (N, H, W, 1).
 
     Returns:
-        `(found, filled)` of the size that is padded to whole cells: int32 (N, H', W'), bool
-        (N, H', W', 1), where anything is found.
+        `(sources, filled)` of the size that is padded to whole cells: int32 (N, H', W'), −2 where
+        none is found; bool (N, H', W', 1), where one is.
 
     Raises:
         ValueError: if `levels` is not a positive integer, or the mask not bool (N, H, W, 1).
@@ -262,8 +269,11 @@ class FindReflections(keras.layers.Layer):
     def call(self, mask: Any) -> tuple[Any, Any]:
         """Find them on the masks alone."""
         check_mask(mask)
-        found = ops.find_reflections(mask, self.levels)
-        return found, found[..., None] >= 0
+        found, cell = ops.find_reflections(mask, self.levels), 2**self.levels
+        missing = ~ops.pad_to_multiple(mask, (cell, cell), constant=False)[..., 0]
+        filled = found >= 0
+        sources = tf.where(filled, 2 * found + tf.cast(missing, tf.int32), _NO_SOURCE)
+        return sources, filled[..., None]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -275,32 +285,24 @@ class TakeReflections(keras.layers.Layer):
     """Pixels at positions of canvases that are filled by reflection; only these are filled.
 
     Call arguments:
-        inputs: `[x, found, positions]`: float (N, H, W, C), of the canvases; int32 (N, H', W'),
+        inputs: `[x, sources, positions]`: float (N, H, W, C), of the canvases; int32 (N, H', W'),
             from `FindReflections`; int32 (R, S), counted along the rows of all of H' and W'; −1
             for none.
 
     Returns:
-        `(y, mask)`, as `FillByReflection` has them there: float (1, R, S, C + 1), any value where
-        the mask, bool (1, R, S, 1), is False.
+        `(y, mask)`, as `FillByReflection` has them there: float (1, R, S, C + 1), 0 where the mask,
+        bool (1, R, S, 1), is False.
     """
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Look up where each pixel comes from, and take it from there."""
-        x, found, positions = inputs
-        _, height, width = tf.unstack(tf.shape(found))
-        image_height, image_width = tf.unstack(tf.shape(x)[1:3])
-        at = tf.maximum(positions, 0)
-        source = tf.gather(tf.reshape(found, [-1]), at)
-        valid = (positions >= 0) & (source >= 0)
-        rest = at % (height * width)
-        row, column = rest // width, rest % width
-        is_own = (source == row * image_width + column) & (column < image_width)
-        first = at // (height * width) * (image_height * image_width)
-        pixels = tf.reshape(x, [-1, x.shape[-1]])
-        taken = tf.gather(pixels, tf.where(valid, first + source, 0))
-        missing = tf.cast(valid & ~is_own, x.dtype)
+        x, sources, positions = inputs
+        source = tf.gather(tf.reshape(sources, [-1]), tf.maximum(positions, 0))
+        source = tf.where(positions < 0, _NO_SOURCE, source)
+        taken = ops.take_positions(x, tf.bitwise.right_shift(source, 1))
+        missing = tf.cast(tf.bitwise.bitwise_and(source, 1), x.dtype)
         y = tf.concat([taken, missing[..., None]], axis=-1)
-        return y[None], valid[None, ..., None]
+        return y[None], (source >= 0)[None, ..., None]
 
 
 @keras.saving.register_keras_serializable("lacuna")

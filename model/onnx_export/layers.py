@@ -170,6 +170,10 @@ def _write_concatenation(graph: GraphWriter, _: Any, *inputs: str) -> tuple[str,
     return graph.add("Concat", *inputs[::2], axis=1), united
 
 
+def _write_append_mask(graph: GraphWriter, _: Any, x: str, mask: str) -> str:
+    return graph.add("Concat", x, graph.cast(mask, np.float32), axis=1)
+
+
 def _write_shift(graph: GraphWriter, layer: Any, x: str, scale: str) -> str:
     shift = graph.add_constant(np.asarray(layer.shift)[:, None, None])
     return graph.add("Add", graph.add("Mul", x, scale), shift)
@@ -206,6 +210,7 @@ _WRITERS: Mapping[type[Any], Callable[..., Outputs]] = MappingProxyType(
         keras.layers.MaxPooling2D: _write_max_pooling,
         keras.layers.Multiply: lambda graph, _, x, y: graph.add("Mul", x, y),
         keras.layers.ReLU: _write_relu,
+        layers.AppendMask: _write_append_mask,
         layers.CoverageScale: _write_coverage,
         layers.CropToSize: _write_crop,
         layers.CutUpSampling2D: _write_upsampling,

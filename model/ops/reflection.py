@@ -21,8 +21,8 @@ def find_reflections(mask: Any, levels: int) -> Any:
         levels: number of sizes of cells.
 
     Returns:
-        int32 (N, H', W') of the size that is padded to whole cells: position of the valid pixel in
-        the image, counted along its rows of W. It is the pixel's own where that is valid, and −1
+        int32 (N, H', W') of the size that is padded to whole cells: position of the valid pixel,
+        counted along the rows of all images. It is the pixel's own where that is valid, and −1
         where none is found.
 
     Examples:
@@ -34,7 +34,9 @@ def find_reflections(mask: Any, levels: int) -> Any:
     given = pad_to_multiple(mask, (2**levels, 2**levels), constant=False)[..., 0]
     size = tf.shape(given)
     n, height, width = tf.unstack(size)
-    places = tf.range(height)[:, None] * tf.shape(mask)[2] + tf.range(width)
+    image_height, image_width = tf.unstack(tf.shape(mask)[1:3])
+    rows = tf.range(n)[:, None] * image_height + tf.range(height)
+    places = rows[..., None] * image_width + tf.range(width)
     found = tf.where(given, places, -1)
     for level in range(1, levels + 1):
         side = 2**level
@@ -48,22 +50,21 @@ def find_reflections(mask: Any, levels: int) -> Any:
 
 
 def take_positions(values: Any, positions: Any) -> Any:
-    """Take pixels of each image to new places.
+    """Take pixels to new places.
 
     Args:
         values: (N, H, W, C).
-        positions: int32 (N, H', W'), counted along the rows of the image; −1 for none.
+        positions: int32, counted along the rows of all images; −1 for none.
 
     Returns:
-        (N, H', W', C). Where there is none, it is the first pixel.
+        The shape of `positions`, and C. Where there is none, it is 0.
 
     Examples:
         >>> x = tf.constant([5.0, 6.0], shape=(1, 1, 2, 1))
-        >>> take_positions(x, tf.constant([[[1, 0, 1]]]))[0, 0, :, 0].numpy()
-        array([6., 5., 6.], dtype=float32)
+        >>> take_positions(x, tf.constant([[1, 0, -1]]))[..., 0].numpy()
+        array([[6., 5., 0.]], dtype=float32)
     """
-    n, channels = tf.shape(values)[0], values.shape[-1]
-    pixels = tf.reshape(values, [n, -1, channels])
-    size = tf.shape(positions)
-    taken = tf.gather(pixels, tf.reshape(tf.maximum(positions, 0), [n, -1]), batch_dims=1)
-    return tf.reshape(taken, tf.concat([size, [channels]], 0))
+    pixels = tf.reshape(values, [-1, values.shape[-1]])
+    # One more pixel of 0 costs less than to set what was taken to 0 afterwards.
+    padded = tf.concat([pixels, tf.zeros_like(pixels[:1])], axis=0)
+    return tf.gather(padded, tf.where(positions < 0, tf.shape(pixels)[0], positions))
