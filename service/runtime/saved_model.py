@@ -13,12 +13,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-# On processors without AVX-512 TensorFlow uses oneDNN only if it is told to. What it uses instead
-# rounds the last pixels of a batch otherwise, and takes 1.7 times as long (docs/decisions/0044).
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
-import tensorflow as tf
-
 from lacuna.errors import (
     InferenceError,
     InvalidGraphError,
@@ -30,6 +24,20 @@ from service.core.model_formats import SAVED_MODEL, ModelFormat
 from service.runtime.checksums import verify_checksums
 from service.runtime.manifest import Manifest, read_manifest
 from service.runtime.protocol import BatchOutput, make_output
+
+# On processors without AVX-512 TensorFlow uses oneDNN only if it is told to. What it uses instead
+# rounds the last pixels of a batch otherwise, and takes 1.7 times as long (docs/decisions/0044).
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+if "TF_USE_LEGACY_KERAS" in os.environ:
+    import tensorflow as tf
+else:
+    # Otherwise TensorFlow imports Keras with itself, which takes a quarter of the time. Graphs do
+    # not need it, and who does finds it as always.
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    import tensorflow as tf
+
+    del os.environ["TF_USE_LEGACY_KERAS"]
 
 log = logging.getLogger(__name__)
 
