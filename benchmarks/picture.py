@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.rows import Row
 
-_WIDTH, _LEFT, _RIGHT, _STEP, _TOP = 760, 380, 120, 24, 54
+_WIDTH, _TITLES, _LEFT, _RIGHT, _STEP, _TOP = 880, 104, 500, 120, 24, 54
 
 _STYLE = """
 svg { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
@@ -55,7 +55,8 @@ def _draw_row(top: float, row: Row) -> str:
     style = "bar" if row.holds else "bar missed"
     value = f"{row.value:.3g} {row.unit} ({'≤' if row.is_limit else '≥'} {row.target:.3g})"
     return (
-        f'<text x="16" y="{top + 13:g}">{escape(f"{row.key}  {row.title}")}</text>'
+        f'<text class="value" x="16" y="{top + 13:g}">{escape(row.key)}</text>'
+        f'<text x="{_TITLES}" y="{top + 13:g}">{escape(row.title)}</text>'
         f'<rect class="{style}" x="{_LEFT}" y="{top:g}" width="{length:.1f}" height="16"/>'
         f'<path class="target" d="M{_LEFT + unit:g} {top - 3:g}v22"/>'
         f'<text class="value" x="{_LEFT + max(length, unit) + 8:.1f}" y="{top + 13:g}">'

@@ -58,7 +58,7 @@ def list_rows(results: Mapping[str, dict[str, Any]]) -> Iterator[Row]:
         if name == "E":
             for row in result["rows"]:
                 if row["valid"] < 1:
-                    title = f"{result['title']}, {row['valid']:.0%} valid"
+                    title = f"{result['title']}, {100 * row['valid']:.0f} % valid"
                     yield Row(
                         f"E{row['valid']:.2f}", title, row["ratio"], row["bound"], is_limit=True
                     )

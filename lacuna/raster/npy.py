@@ -157,11 +157,29 @@ def labels_npz(
         probabilities: float32 (H, W, K); None for none.
         **planes: other planes, float32 (H, W), by name; None for none.
     """
-    arrays: dict[str, Any] = {"labels": labels, "probabilities": probabilities, **planes}
-    buffer = io.BytesIO()
+    every: dict[str, Any] = {"labels": labels, "probabilities": probabilities, **planes}
+    arrays = {name: array for name, array in every.items() if array is not None}
     with memory_errors():  # which zipfile hides, by what it raises while it closes the file
-        np.savez(buffer, **{name: array for name, array in arrays.items() if array is not None})
+        buffer = make_buffer(sum(array.nbytes for array in arrays.values()))
+        np.savez(buffer, **arrays)
+        buffer.truncate()
         return buffer.getvalue()
+
+
+def make_buffer(expected_bytes: int) -> io.BytesIO:
+    """Return a buffer with room for what will be written; truncate it at the end.
+
+    One that grows with each write is copied again and again, and an allocator that keeps what is
+    freed then keeps seven times its size.
+
+    Args:
+        expected_bytes: about as much as will be written.
+    """
+    buffer = io.BytesIO()
+    buffer.seek(expected_bytes)
+    buffer.write(b"\0")
+    buffer.seek(0)
+    return buffer
 
 
 def _find_header(data: Buffer) -> tuple[int, int]:

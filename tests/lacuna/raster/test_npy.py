@@ -9,6 +9,7 @@ from lacuna.raster.images import decode_image
 from lacuna.raster.limits import ImageLimits
 from lacuna.raster.npy import labels_npz, read_npy, write_npy
 from tests.support.images import noise, npy_file, npy_header
+from tests.support.jemalloc import needs_jemalloc, run_with_jemalloc
 
 LIMITS = ImageLimits()
 
@@ -181,3 +182,19 @@ def test_the_archive_is_stored_and_not_deflated():
     data = labels_npz(noise(5, 7), noise(5, 7, 4, dtype=np.float32))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert {item.compress_type for item in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+@needs_jemalloc
+def test_a_large_answer_leaves_no_copies_to_an_allocator_that_keeps_what_is_freed():
+    printed = run_with_jemalloc("""
+import numpy as np
+from lacuna.raster.npy import labels_npz
+
+labels = np.zeros((1600, 1600), np.uint8)
+planes = {str(number): np.ones((1600, 1600), np.float32) for number in range(8)}
+before_bytes = read_resident_bytes()
+answer = labels_npz(labels, **planes)
+print((read_resident_bytes() - before_bytes) / len(answer))
+""")
+
+    assert 1 < float(printed) < 2.5

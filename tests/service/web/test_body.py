@@ -1,8 +1,4 @@
 import asyncio
-import os
-import subprocess
-import sys
-from ctypes.util import find_library
 
 import numpy as np
 import pytest
@@ -14,6 +10,7 @@ from service.engine.admission_gate import AdmissionGate
 from service.engine.segmenter import Segmenter
 from service.listening.body_limits import BodyLimits
 from service.web.body import read_body
+from tests.support.jemalloc import needs_jemalloc, run_with_jemalloc
 from tests.support.waiting import let_others_run, let_pass, run_virtually
 
 PATIENT = BodyLimits(10_000, idle_s=60, body_s=60)
@@ -69,14 +66,12 @@ def test_a_large_body_is_the_pieces_one_after_the_other(piece_bytes):
     assert asyncio.run(scenario()) == body
 
 
-READING = """
-import asyncio, re
-from pathlib import Path
+@needs_jemalloc
+def test_a_large_body_leaves_no_copies_to_an_allocator_that_keeps_what_is_freed():
+    printed = run_with_jemalloc("""
+import asyncio
 from service.listening.body_limits import BodyLimits
 from service.web.body import read_body
-
-def read_resident_kb():
-    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 async def receive():
     global left
@@ -84,27 +79,13 @@ async def receive():
     return {"type": "http.request", "body": b"x" * (1 << 16), "more_body": left > 0}
 
 async def main():
-    before_kb = read_resident_kb()
+    before_bytes = read_resident_bytes()
     body = await read_body(receive, BodyLimits(1 << 30))
-    print((read_resident_kb() - before_kb) * 1024 / len(body))
+    print((read_resident_bytes() - before_bytes) / len(body))
 
 left = 1024
 asyncio.run(main())
-"""
-"""Prints how many times the size of a body the process has grown by, once it has arrived."""
-
-
-@pytest.mark.skipif(find_library("jemalloc") is None, reason="jemalloc is not installed")
-def test_a_large_body_leaves_no_copies_to_an_allocator_that_keeps_what_is_freed():
-    jemalloc = {"LD_PRELOAD": find_library("jemalloc"), "MALLOC_CONF": "dirty_decay_ms:-1"}
-
-    printed = subprocess.run(
-        [sys.executable, "-c", READING],
-        env=os.environ | jemalloc,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+""")
 
     assert 1 < float(printed) < 2.5
 
