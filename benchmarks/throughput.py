@@ -50,11 +50,12 @@ def compare_throughput(setup: Setup, name: str, scenario: Scenario) -> dict[str,
     else:
         setup.log(f"{name}: {scenario.title}: the server labels each image alone")
         requests = prepare_alone(setup, workload)
+    setup.log(f"{name}: finding the best settings of the loop")
+    settings = find_best_settings(setup.loops, name, workload, max(setup.loops))
+    # The last before the rounds: meanwhile the idle server has given its memory back.
     setup.log(f"{name}: the server answers each image")
     first = LoadProfile(scenario.connections, requests=len(requests), timeout_s=TIMEOUT_S)
     reports = [drive(setup, requests, first)]
-    setup.log(f"{name}: finding the best settings of the loop")
-    settings = find_best_settings(setup.loops, name, workload, max(setup.loops))
     profile = LoadProfile(
         scenario.connections, duration_s=setup.seconds, warmup_s=WARMUP_S, timeout_s=TIMEOUT_S
     )

@@ -29,8 +29,8 @@ def build_on_strips(config: NetworkConfig, architecture: Architecture) -> keras.
 
     Returns:
         A model from `[image, mask]`, as of `build_network`, to `[logits, places]`: float32
-        (1, R, S, classes), and int32 (N, H', strips), which of these R rows each row of a strip is;
-        `place` follows it. The logits are 0 where neither valid nor filled.
+        (1, R, S, classes), and int32 (N, H', strips), which of these R rows holds each row of each
+        strip of the canvases; see `place`. The logits are 0 where neither valid nor filled.
     """
     image = keras.Input((None, None, config.channels), name="image")
     mask = keras.Input((None, None, 1), dtype="bool", name="mask")
@@ -73,7 +73,7 @@ def place(x: Any, places: Any, mask: Any) -> Any:
     Args:
         x: (1, R, S, …), in the rows of the network's output.
         places: int32 (N, H', strips), from the network.
-        mask: (N, H, W, 1).
+        mask: (N, H, W, 1), of which the size is read.
 
     Returns:
         (N, H, W, …).

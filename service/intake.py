@@ -62,7 +62,7 @@ class Intake:
     Attributes:
         gate: Admission gate, which requests pass before their bodies are read.
         body_bytes: Largest body, as sent and after decompression, in bytes.
-        threads: Threads for decompression.
+        threads: Threads for all work of a request beside the model's.
     """
 
     gate: AdmissionGate

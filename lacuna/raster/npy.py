@@ -31,6 +31,9 @@ _USUAL_BYTES = 128
 
 _USUAL = MAGIC + b"\1\0" + struct.pack("<H", _USUAL_BYTES - 10)
 
+_NPZ_ENTRY_BYTES = 1024
+"""Bytes that NPZ has at most for an array beside its numbers: headers, and its name three times."""
+
 _DESCR = re.compile(r"""(['"])descr\1\s*:\s*(['"])([<>|=]?[a-zA-Z?]\d{0,4}(?:\[\w*\])?)\2""")
 _ORDER = re.compile(r"""(['"])fortran_order\1\s*:\s*(True|False)\b""")
 _SHAPE = re.compile(r"""(['"])shape\1\s*:\s*\(([\d\s,]*)\)""")
@@ -160,23 +163,23 @@ def labels_npz(
     every: dict[str, Any] = {"labels": labels, "probabilities": probabilities, **planes}
     arrays = {name: array for name, array in every.items() if array is not None}
     with memory_errors():  # which zipfile hides, by what it raises while it closes the file
-        buffer = make_buffer(sum(array.nbytes for array in arrays.values()))
+        buffer = _make_buffer(sum(array.nbytes + _NPZ_ENTRY_BYTES for array in arrays.values()))
         np.savez(buffer, **arrays)
         buffer.truncate()
         return buffer.getvalue()
 
 
-def make_buffer(expected_bytes: int) -> io.BytesIO:
+def _make_buffer(most_bytes: int) -> io.BytesIO:
     """Return a buffer with room for what will be written; truncate it at the end.
 
     One that grows with each write is copied again and again, and an allocator that keeps what is
-    freed then keeps seven times its size.
+    freed then keeps several times its size.
 
     Args:
-        expected_bytes: about as much as will be written.
+        most_bytes: at least as much as will be written.
     """
     buffer = io.BytesIO()
-    buffer.seek(expected_bytes)
+    buffer.seek(most_bytes)
     buffer.write(b"\0")
     buffer.seek(0)
     return buffer

@@ -98,21 +98,18 @@ class SplitCosts:
         return 2 * self.call_s + least_s + _SEARCH_S < (1 - _MIN_GAIN) * seconds
 
 
-def split(cells: CellGrid, costs: SplitCosts, below_s: float = math.inf) -> list[Piece]:
+def split(cells: CellGrid, costs: SplitCosts) -> list[Piece]:
     """Split a mask where it is cheaper, and where an input box would be too large.
 
     Args:
         cells: Cells of the mask, cropped to the valid ones.
         costs: Costs and limits.
-        below_s: Seconds that all tiles together must stay below.
 
     Returns:
-        Pieces with disjoint output boxes, which together contain every valid cell; empty if those
-        that were found do not stay below.
+        Pieces with disjoint output boxes, which together contain every valid cell.
     """
     whole = Piece(cells.kept_box, cells.whole)
-    found = _Search(cells, costs).split(whole, below_s, 0)
-    return found.pieces if found.seconds < below_s else []
+    return _Search(cells, costs).split(whole, math.inf, 0).pieces
 
 
 class _Split(NamedTuple):

@@ -100,7 +100,6 @@ def plan_windows(
     price: Callable[[Tile], float],
     workers: int = 1,
     keep: Window | None = None,
-    below_s: float = math.inf,
 ) -> list[Tile]:
     """Choose the tiles of an image that a model must compute.
 
@@ -115,14 +114,12 @@ def plan_windows(
             windows of equal sizes and distances have one price, wherever they lie.
         workers: Number of workers that could begin at once.
         keep: Window inside the image whose output is wanted; None for the whole image.
-        below_s: Seconds that all tiles together must stay below for the search to go on: the price
-            of another way.
 
     Returns:
         Tiles with disjoint output windows that together contain every valid pixel of `keep`, and
-        none outside, from top to bottom; empty if no pixel of it is valid, or the search ends. For
-        one worker, their total price is at most that of the box of all valid pixels that count, if
-        the box fits into one tile.
+        none outside, from top to bottom; empty if no pixel of it is valid. For one worker, their
+        total price is at most that of the box of all valid pixels that count, if the box fits into
+        one tile.
     """
     box = find_valid_box(mask, tiling.total_stride)
     if keep is not None and box is not None:
@@ -137,15 +134,15 @@ def plan_windows(
     tiling = _coarsen(_bound(tiling, box, workers), box)
     stride = tiling.total_stride
     costs = _estimate_costs(tiling, box, price)
-    fits = box.height * box.width <= tiling.limit
-    whole_s = price(Tile(box, kept)) if fits else math.inf
-    least_s = np.count_nonzero(inside) / stride**2 * costs.cell_s
-    if not costs.is_worth_a_search(min(whole_s, below_s), least_s):
-        return [Tile(box, kept)] if fits else []
+    if box.height * box.width <= tiling.limit:
+        whole_s = price(Tile(box, kept))
+        valid = np.count_nonzero(inside) / stride**2
+        if not costs.is_worth_a_search(whole_s, valid * costs.cell_s):
+            return [Tile(box, kept)]
     costs = replace(costs, halo_cell_s=_estimate_halo_cell(tiling, price, costs))
     cells = find_valid_cells(inside, stride)
     kept_cells = None if keep is None else find_valid_cells(_leave(inside, box, kept), stride)
-    pieces = split(CellGrid(cells, costs.halo, kept_cells), costs, below_s)
+    pieces = split(CellGrid(cells, costs.halo, kept_cells), costs)
     if len(pieces) == 1:
         return [Tile(box, kept)]
     return sorted(

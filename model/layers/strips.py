@@ -31,7 +31,9 @@ _NO_SOURCE = -2
 
 
 class StripPositions(NamedTuple):
-    """Positions that each array takes its cells from, int32, counted along the rows of the other.
+    """Positions that each array takes its cells from, int32.
+
+    All but the last are counted along the rows of the array that is taken from.
 
     Attributes:
         pixels: of the finest level's pixels on the canvases, (rows, columns); −1 for none.
@@ -39,7 +41,8 @@ class StripPositions(NamedTuple):
         up: of each level but the coarsest, in cells of the next coarser one, in its output.
         skip: of each level on the way up but the finest and the coarsest, in its output on the way
             down. The finest takes the whole output.
-        places: of each strip's rows in the output of the network: (N, H', strips).
+        places: the row of the network's output that holds each row of each strip, (N, H', strips),
+            H' in whole blocks. Rows of blocks that are not computed are taken from the first run.
     """
 
     pixels: Any
@@ -178,7 +181,7 @@ class _Runs:
         return tf.where(inside, ((canvas * height + y) * width)[:, None] + x, -1)
 
     def place(self, gap: int) -> Any:
-        """Return the row of the canvases' rows of each strip in an array of their level.
+        """Return which row of the network's output holds each row of each strip of the canvases.
 
         Args:
             gap: rows between two runs.
@@ -245,7 +248,8 @@ class FindReflections(keras.layers.Layer):
     """Sources that the pixels of the canvases are filled from; see `ops.find_reflections`.
 
     A source is twice the position of a pixel, counted along the rows of all canvases, and 1 more
-    unless the pixel is filled from itself. So one number says all that is to be taken.
+    unless the pixel is filled from itself. So one number says all that is to be taken, of canvases
+    with at most 2**30 pixels together.
 
     Args:
         levels: number of sizes of cells.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -157,16 +156,13 @@ class Segmenter:
             return _place(model, self._cut(model, sample, keep))
         tiling = model.make_tiling(self._policy.window_pixels)
         workers = max(self._dispatcher.idle_workers, 1)
-        # A model on strips computes the whole sample, whatever is kept of it.
-        strips = [] if keep else model.place_on_strips(sample, tiling, workers)
-        strips_s = _predict_s(model, strips, workers) if strips else math.inf
-        # If no order makes windows as fast, they are not searched for.
-        below_s = workers * strips_s
-        tiles = plan_windows(sample.mask, tiling, model.price_tile, workers, keep, below_s)
-        windows = _place(model, tiles)
-        if strips and not (windows and _predict_s(model, windows, workers) <= strips_s):
-            return strips
-        return windows
+        tiles = plan_windows(sample.mask, tiling, model.price_tile, workers, keep)
+        parts = _place(model, tiles)
+        if keep is not None:
+            return parts
+        costs_s = (model.price(part.placement.canvas) for part in parts)
+        below_s = predict_makespan(costs_s, workers)
+        return model.place_on_strips(sample, tiling, below_s, workers) or parts
 
     def _cut(self, model: ServedModel, sample: Sample, keep: Window | None) -> list[Tile]:
         """Cut a sample for a model whose answers depend on the cut, if it must be."""
@@ -177,11 +173,6 @@ class Segmenter:
             return [Tile(whole, keep or whole)] if sample.mask.any() else []
         tiles = cut_image(sample.size, cut, keep)
         return [tile for tile in tiles if sample.mask[tile.output.slices].any()]
-
-
-def _predict_s(model: ServedModel, parts: Sequence[Part], workers: int) -> float:
-    """Predict the seconds until idle workers have computed parts of an image."""
-    return predict_makespan((model.price(part.placement.canvas) for part in parts), workers)
 
 
 def _place(model: ServedModel, tiles: Sequence[Tile]) -> list[Part]:

@@ -10,11 +10,12 @@ from functools import cached_property
 from lacuna.sample import Sample
 from lacuna.windows.strips import plan_strips
 from lacuna.windows.tiling import Tiling
-from lacuna.windows.window import Tile, Window
+from lacuna.windows.window import Tile
 from service.core.buckets import Ladder
 from service.core.cost import BatchCost
 from service.core.cost_correction import CostCorrection
 from service.core.cutting import Cut
+from service.core.makespan import predict_makespan
 from service.core.placement import Canvas, Part, Placement, place_kept, place_whole
 from service.runtime.contract.report import ContractReport
 from service.runtime.precision import Agreement, Precision
@@ -95,35 +96,30 @@ class ServedModel:
         kept = place_kept(tile, self.ladder, self.halo)
         return kept if self.price(kept.canvas) < self.price(whole.canvas) else whole
 
-    def place_on_strips(self, sample: Sample, tiling: Tiling, workers: int = 1) -> list[Part]:
+    def place_on_strips(
+        self, sample: Sample, tiling: Tiling, below_s: float, workers: int = 1
+    ) -> list[Part]:
         """Place a sample on canvases that are computed on strips.
 
         Args:
             sample: Sample.
             tiling: Rules for its tiles.
+            below_s: Price in seconds that the workers must stay below.
             workers: Number of workers that could begin at once.
 
         Returns:
-            The parts; empty if the model computes no strips, or windows surely cost no more.
+            The parts; empty if the model computes no strips, or they cost as much.
         """
-        if not self.runtime.can_skip:
+        if not self.runtime.can_skip or self.cost.predict_strips(0) >= below_s:
             return []
         # Most samples are nearly full, which is quickly found.
-        least_s = self.cost.predict_strips(sample.valid_pixels // workers)
-        if least_s >= self._price_evenly(sample.size, tiling) / workers:
+        if self.cost.predict_strips(sample.valid_pixels // workers) >= below_s:
             return []
-        return [self._place_strips(*each) for each in plan_strips(sample.mask, tiling, workers)]
-
-    def _price_evenly(self, size: tuple[int, int], tiling: Tiling) -> float:
-        """Return the price of a full image: of one window, or of as many as large ones have."""
-        whole = Window(0, 0, *size)
-        if whole.height * whole.width <= tiling.limit:
-            return self.price_tile(Tile(whole, whole))
-        side = max(math.isqrt(tiling.split_pixels), tiling.total_stride + 2 * tiling.halo)
-        kept_side = side - 2 * tiling.halo
-        kept = Window(tiling.halo, tiling.halo, kept_side, kept_side)
-        tile = Tile(Window(0, 0, side, side), kept)
-        return self.price_tile(tile) * whole.height * whole.width / kept_side**2
+        planned = plan_strips(sample.mask, tiling, workers)
+        costs_s = [self.cost.predict_strips(pixels) for _, pixels in planned]
+        if predict_makespan(costs_s, workers) >= below_s:
+            return []
+        return [self._place_strips(*each) for each in planned]
 
     def _place_strips(self, tile: Tile, pixels: int) -> Part:
         seen, output = tile

@@ -32,12 +32,13 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 if "TF_USE_LEGACY_KERAS" in os.environ:
     import tensorflow as tf
 else:
-    # Otherwise TensorFlow imports Keras with itself, which takes a quarter of the time. Graphs do
-    # not need it, and who does finds it as always.
+    # Otherwise TensorFlow imports Keras with itself, which takes a quarter of the time. Instead it
+    # looks for Keras 2, which is rarely there. Graphs need neither; Keras can still be imported.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    import tensorflow as tf
-
-    del os.environ["TF_USE_LEGACY_KERAS"]
+    try:
+        import tensorflow as tf
+    finally:
+        del os.environ["TF_USE_LEGACY_KERAS"]
 
 log = logging.getLogger(__name__)
 

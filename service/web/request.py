@@ -57,7 +57,7 @@ class HttpRequest:
         return name_client(self._scope)
 
     async def read_body(self, reservation: Reservation) -> Body:
-        """Read the whole body, whose declared length the exchange has checked; see `read_body`."""
+        """Read the whole body, whose declared length the intake has checked; see `read_body`."""
         check_address_space(self.declared_bytes)
         return await read_body(self._receive, self._limits, reservation=reservation)
 

@@ -245,7 +245,7 @@ from service.runtime.saved_model import SavedModelRuntime
 runtime = SavedModelRuntime(Path(sys.argv[1]))
 image = (np.arange(5 * 7 * 3) * 2).reshape(1, 5, 7, 3).astype(np.float32)
 labels = runtime.run(image, np.ones((1, 5, 7), bool), probabilities=True).labels
-loaded = [name for name in sys.modules if name.split(".")[0] == "keras"]
+loaded = [name for name in sys.modules if name.split(".")[0] in ("keras", "tf_keras")]
 print(json.dumps({"labels": labels.tolist(), "loaded": loaded}))
 """
 

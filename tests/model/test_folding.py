@@ -116,6 +116,14 @@ def test_the_folded_network_selects_only_in_its_first_layer():
     assert {"FillInvalid", "MaskedBatchNormalization", "Rescaling"}.isdisjoint(kinds)
 
 
+def test_what_is_filled_in_whole_cells_is_not_selected_again():
+    config = dataclasses.replace(SMALL, fill_levels=len(SMALL.widths) - 1)
+    network = build_network(config, FoldedNetwork(config))
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds.count("AppendMask") == 1
+    assert {"FillInvalid", "EmbedMask"}.isdisjoint(kinds)
+
+
 def test_the_folded_network_carries_the_mask_in_its_last_channel_at_every_level():
     folded = fold_batch_norm(random_network(SMALL), SMALL)
     names = [layer.name for layer in convolutions(folded)[:-1]]

@@ -197,4 +197,4 @@ answer = labels_npz(labels, **planes)
 print((read_resident_bytes() - before_bytes) / len(answer))
 """)
 
-    assert 1 < float(printed) < 2.5
+    assert 1 < float(printed) < 1.5

@@ -592,34 +592,3 @@ def test_windows_for_many_workers_are_no_larger_than_for_one():
 
     for tile in plan(mask, DEMO, price_demo, 2):
         assert tile.input.height * tile.input.width <= DEMO.max_pixels
-
-
-@given(masks, tilings(), st.sampled_from((0.0, 0.01)), st.sampled_from((0.3, 0.8, 1.0, 1.5)))
-def test_a_search_that_must_stay_below_a_price_finds_tiles_below_it_or_ends(
-    mask, tiling, call_s, share
-):
-    def price(tile):
-        return call_s + 1e-3 * tile.input.height * tile.input.width
-
-    free = plan_windows(mask, tiling, price)
-    below_s = share * sum(map(price, free))
-
-    bounded = plan_windows(mask, tiling, price, below_s=below_s)
-
-    box = find_valid_box(mask, tiling.total_stride)
-    if box is None:
-        assert bounded == []
-    elif bounded and bounded != [Tile(box, box)]:
-        assert sum(map(price, bounded)) < below_s
-    kept = np.zeros(mask.shape, int)
-    for tile in bounded:
-        kept[tile.output.slices] += 1
-    assert not bounded or (kept[mask] == 1).all()
-
-
-def test_an_image_too_large_for_a_call_has_no_tiles_below_a_price_that_none_can_reach():
-    mask = np.ones((2048, 2048), bool)
-    price_all_pixels = price_demo(2048, 2048)
-
-    assert plan(mask, DEMO, price_demo, below_s=0.5 * price_all_pixels) == []
-    assert plan(mask, DEMO, price_demo, below_s=2 * price_all_pixels)

@@ -53,8 +53,24 @@ def test_a_body_in_pieces_is_put_together():
 
 @pytest.mark.parametrize("piece_bytes", [1000, 700_000, 3_000_000])
 def test_a_large_body_is_the_pieces_one_after_the_other(piece_bytes):
-    body = np.random.default_rng(0).bytes(4_321_098)
+    body = np.random.default_rng(0).bytes(9_321_098)
     pieces = [body[at : at + piece_bytes] for at in range(0, len(body), piece_bytes)]
+
+    async def receive():
+        piece = pieces.pop(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+    async def scenario():
+        return await read_body(receive, BodyLimits(len(body)))
+
+    assert asyncio.run(scenario()) == body
+
+
+def test_small_and_large_pieces_stay_in_order():
+    sizes = [3, 5000, 0, 7, 4095, 4096, 1, *[900] * 150, 70_000, 2]
+    body = np.random.default_rng(0).bytes(sum(sizes))
+    ends = np.cumsum(sizes).tolist()
+    pieces = [body[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
     async def receive():
         piece = pieces.pop(0)
