@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.rows import Row
 
-_WIDTH, _TITLES, _LEFT, _RIGHT, _STEP, _TOP = 880, 104, 500, 120, 24, 54
+_WIDTH, _TITLES, _LEFT, _RIGHT, _STEP, _TOP = 900, 120, 520, 120, 24, 54
 
 _STYLE = """
 svg { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;

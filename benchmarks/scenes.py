@@ -65,7 +65,7 @@ def main() -> None:
     for valid in options.valid:
         with tempfile.TemporaryDirectory() as name:
             ratio = compare(Path(name), options.side, valid, options.kills)
-        title = f"scene of {options.side}², {valid:.0%} valid: time / engine alone"
+        title = f"scene of {options.side}², {100 * valid:.0f} % valid: time / engine alone"
         rows.append(Row(f"S{valid:.2f}", title, ratio, _RATIO, is_limit=True))
     if options.rows:
         write_rows(options.rows, rows)
@@ -81,7 +81,7 @@ def compare(folder: Path, side: int, valid: float, kills: int) -> float:
     alone_s, windows, window_bytes = json.loads(engine.output)
     ratio: float = seconds / alone_s
     engine_bytes = engine.peak_bytes - window_bytes
-    table = Table(f"{side}², {valid:.0%} valid", "", box=None)
+    table = Table(f"{side}², {100 * valid:.0f} % valid", "", box=None)
     table.add_row("windows with data", f"{windows}")
     table.add_row("engine alone, windows in memory", f"{alone_s:.1f} s")
     table.add_row(

@@ -25,7 +25,6 @@ _MULTIPLE = 8
 """The numbers of blocks and of runs are rounded up to multiples of it, so that shapes are few: a
 runtime prepares itself for each."""
 
-
 _NO_SOURCE = -2
 """Source of a pixel that nothing is found for: its position is −1, and its last bit 0."""
 

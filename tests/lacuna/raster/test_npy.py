@@ -189,6 +189,7 @@ def test_a_large_answer_leaves_no_copies_to_an_allocator_that_keeps_what_is_free
     printed = run_with_jemalloc("""
 import numpy as np
 from lacuna.raster.npy import labels_npz
+from service.engine.memory import read_resident_bytes
 
 labels = np.zeros((1600, 1600), np.uint8)
 planes = {str(number): np.ones((1600, 1600), np.float32) for number in range(8)}

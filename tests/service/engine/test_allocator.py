@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.engine.allocator import load_jemalloc, return_free_memory, tune_allocator
+from tests.support.jemalloc import needs_jemalloc
 
 VARIABLE = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"
 IMAGE = (Path(__file__).parents[3] / "Dockerfile").read_text()
@@ -172,7 +173,7 @@ print("libjemalloc" in Path("/proc/self/maps").read_text(), *sys.argv[1:])
 """
 
 
-@pytest.mark.skipif(find_library("jemalloc") is None, reason="jemalloc is not installed")
+@needs_jemalloc
 @pytest.mark.parametrize(("variables", "loaded"), [({}, True), ({"LD_PRELOAD": ""}, False)])
 def test_jemalloc_is_loaded_unless_that_is_switched_off(variables, loaded):
     inherited = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}

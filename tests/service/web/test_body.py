@@ -47,6 +47,20 @@ def read(sender, limits=PATIENT, place=None):
     return run_virtually(scenario())
 
 
+def read_pieces(pieces):
+    """Read a body whose pieces are all there, within a limit of its size."""
+    left = list(pieces)
+
+    async def receive():
+        piece = left.pop(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(left)}
+
+    async def scenario():
+        return await read_body(receive, BodyLimits(sum(map(len, pieces))))
+
+    return asyncio.run(scenario())
+
+
 def test_a_body_in_pieces_is_put_together():
     assert read(Whole(5)) == b"x" * 50
 
@@ -56,14 +70,7 @@ def test_a_large_body_is_the_pieces_one_after_the_other(piece_bytes):
     body = np.random.default_rng(0).bytes(9_321_098)
     pieces = [body[at : at + piece_bytes] for at in range(0, len(body), piece_bytes)]
 
-    async def receive():
-        piece = pieces.pop(0)
-        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
-
-    async def scenario():
-        return await read_body(receive, BodyLimits(len(body)))
-
-    assert asyncio.run(scenario()) == body
+    assert read_pieces(pieces) == body
 
 
 def test_small_and_large_pieces_stay_in_order():
@@ -72,20 +79,14 @@ def test_small_and_large_pieces_stay_in_order():
     ends = np.cumsum(sizes).tolist()
     pieces = [body[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
-    async def receive():
-        piece = pieces.pop(0)
-        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
-
-    async def scenario():
-        return await read_body(receive, BodyLimits(len(body)))
-
-    assert asyncio.run(scenario()) == body
+    assert read_pieces(pieces) == body
 
 
 @needs_jemalloc
 def test_a_large_body_leaves_no_copies_to_an_allocator_that_keeps_what_is_freed():
     printed = run_with_jemalloc("""
 import asyncio
+from service.engine.memory import read_resident_bytes
 from service.listening.body_limits import BodyLimits
 from service.web.body import read_body
 
