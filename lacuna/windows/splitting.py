@@ -86,7 +86,7 @@ class SplitCosts:
             kept: Number of cells of an output box.
             seen: Number of cells of an input box.
         """
-        return kept * self.cell_s + (seen - kept) * self.halo_cell_s
+        return kept * (self.cell_s - self.halo_cell_s) + seen * self.halo_cell_s
 
     def is_worth_a_search(self, seconds: Any, least_s: Any) -> Any:
         """Return True if a split could gain more than its search costs. Accepts arrays.
@@ -139,7 +139,7 @@ class _Search:
         if self._left_s <= 0 and best.seconds < math.inf:
             return best
         self._left_s -= _SEARCH_S
-        lines = _Lines(self._cells, piece.output)
+        lines = _Lines(self._cells, self._costs, piece.output)
         if lines.seen.size == 0:
             return best
         best = self._try_single_line(lines, best)
@@ -147,8 +147,7 @@ class _Search:
 
     def _try_single_line(self, lines: _Lines, best: _Split) -> _Split:
         """Split once, along the line whose sides cost least, if that is cheaper."""
-        sides_s = self._costs.weigh(lines.kept, lines.seen)
-        first, second = lines.split_at(int(sides_s.sum(axis=0).argmin()))
+        first, second = lines.split_at(int((lines.whole_s[0] + lines.whole_s[1]).argmin()))
         seconds = self._costs.price(first) + self._costs.price(second)
         return _Split(seconds, [first, second]) if seconds < best.seconds else best
 
@@ -183,6 +182,7 @@ class _Lines:
 
     Args:
         cells: Cells of the mask.
+        costs: Costs.
         output: Box with at least one valid cell. Its empty border is left out.
 
     Attributes:
@@ -191,16 +191,17 @@ class _Lines:
         inputs: int64 (4, 2, n), the same of the input box that a model must see for them.
         kept: int64 (2, n), areas of the output boxes in cells.
         seen: int64 (2, n), areas of the input boxes in cells.
+        whole_s: float64 (2, n), seconds of the cells of either side, without a call.
     """
 
-    def __init__(self, cells: CellGrid, output: Box) -> None:
+    def __init__(self, cells: CellGrid, costs: SplitCosts, output: Box) -> None:
         bounds = cells.bounds[:, output.top : output.bottom, output.left : output.right]
         by_row, by_column = bounds.min(axis=2), bounds.min(axis=1)
-        nowhere = np.iinfo(bounds.dtype).max
-        ends = [
-            (lengths[0] != nowhere).nonzero()[0][[0, -1]].tolist()
-            for lengths in (by_row, by_column)
-        ]
+        top, left, bottom, right = by_row[:4].min(axis=1).tolist()
+        ends = (
+            (top - output.top, -1 - bottom - output.top),
+            (left - output.left, -1 - right - output.left),
+        )
         every = [(last - first) // _MAX_LINES + 1 for first, last in ends]
         between = [
             -(-(last - first) // step) for (first, last), step in zip(ends, every, strict=True)
@@ -218,6 +219,7 @@ class _Lines:
         self.kept, self.seen = (
             (box[2] - box[0]) * (box[3] - box[1]) for box in (self.outputs, self.inputs)
         )
+        self.whole_s = costs.weigh(self.kept, self.seen)
 
     def split_at(self, index: int) -> tuple[Piece, Piece]:
         """Return the pieces on either side of a line."""
@@ -247,7 +249,7 @@ def _estimate(lines: _Lines, cells: CellGrid, costs: SplitCosts) -> tuple[Floats
         Seconds (2, n), and cells of the resulting tiles (2, n).
     """
     least_s = _find_least(cells, costs, lines.outputs, lines.inputs)
-    whole_s = costs.weigh(lines.kept, lines.seen)
+    whole_s = lines.whole_s
     sizes = lines.seen.astype(np.float64)
     seconds = costs.call_s + whole_s
     np.copyto(

@@ -226,7 +226,7 @@ def _estimate_costs(tiling: Tiling, box: Window, price: Callable[[Tile], float])
             return math.inf
         if piece.output == piece.input:
             return price(Tile(seen, seen))
-        return price(Tile(seen, _to_pixels(piece.output, box, stride).intersect(seen)))
+        return price(Tile(seen, _to_pixels(piece.output, box, stride)))
 
     return SplitCosts(
         price=price_piece,

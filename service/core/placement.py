@@ -97,37 +97,61 @@ def place_kept(tile: Tile, ladder: Ladder, halo: int) -> Placement:
         ladder: Ladder of the sides of what is kept.
         halo: Halo of the model in pixels, a multiple of its total stride.
     """
-    stride = ladder.multiple
-    kept = tile.output.align(stride)
-    seen = kept.grow(halo).intersect(tile.input)
-    rows = _place_side(
-        kept.top, tile.output.top + tile.output.height, seen.top, seen.height, ladder, halo
-    )
-    columns = _place_side(
-        kept.left, tile.output.left + tile.output.width, seen.left, seen.width, ladder, halo
-    )
+    rows, columns = _place_sides(tile, ladder, halo)
+    output = tile.output
     keep = Window(rows.margin, columns.margin, rows.kept, columns.kept)
     return Placement(
         Canvas((rows.length, columns.length), keep),
-        seen,
-        (rows.corner, columns.corner),
-        tile.output.move(-kept.top, -kept.left),
+        Window(rows.seen, columns.seen, rows.extent, columns.extent),
+        (rows.margin - rows.first + rows.seen, columns.margin - columns.first + columns.seen),
+        output.move(-rows.first, -columns.first),
     )
 
 
+def measure_kept(tile: Tile, ladder: Ladder, halo: int) -> tuple[int, int]:
+    """Measure the canvas of `place_kept`, in a third of the time.
+
+    Args:
+        tile: As for `place_kept`.
+        ladder: As for `place_kept`.
+        halo: As for `place_kept`.
+
+    Returns:
+        Pixels that are computed, and pixels that are only seen.
+    """
+    rows, columns = _place_sides(tile, ladder, halo)
+    kept = rows.kept * columns.kept
+    return kept, rows.length * columns.length - kept
+
+
 class _Side(NamedTuple):
+    """Rows or columns of a canvas: its margin, what is kept and its length, and where it lies."""
+
     margin: int
     kept: int
     length: int
-    corner: int
+    first: int
+    seen: int
+    extent: int
+
+
+def _place_sides(tile: Tile, ladder: Ladder, halo: int) -> tuple[_Side, _Side]:
+    seen, output = tile
+    return (
+        _place_side(output.top, output.height, seen.top, seen.height, ladder, halo),
+        _place_side(output.left, output.width, seen.left, seen.width, ladder, halo),
+    )
 
 
 def _place_side(
-    first: int, last: int, seen_first: int, seen_length: int, ladder: Ladder, halo: int
+    start: int, size: int, seen_start: int, seen_size: int, ladder: Ladder, halo: int
 ) -> _Side:
-    """Place rows or columns: those kept are from `first` to `last`, on the grid at the first."""
-    before = first - seen_first
-    margin = halo if before else 0
-    kept = ladder.choose_side(last - first)
-    after = seen_length - before - kept
-    return _Side(margin, kept, margin + kept + (halo if after > 0 else 0), margin - before)
+    """Place the rows or columns of an output and an input window, on the grid at the first kept."""
+    stride, stop = ladder.multiple, start + size
+    first = start // stride * stride
+    seen = max(first - halo, seen_start)
+    seen_stop = min(-(-stop // stride) * stride + halo, seen_start + seen_size)
+    margin = halo if seen < first else 0
+    kept = ladder.choose_side(stop - first)
+    after = halo if seen_stop > first + kept else 0
+    return _Side(margin, kept, margin + kept + after, first, seen, seen_stop - seen)

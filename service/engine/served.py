@@ -16,7 +16,7 @@ from service.core.cost import BatchCost
 from service.core.cost_correction import CostCorrection
 from service.core.cutting import Cut
 from service.core.makespan import predict_makespan
-from service.core.placement import Canvas, Part, Placement, place_kept, place_whole
+from service.core.placement import Canvas, Part, Placement, measure_kept, place_kept, place_whole
 from service.runtime.contract.report import ContractReport
 from service.runtime.precision import Agreement, Precision
 from service.runtime.protocol import Runtime
@@ -141,11 +141,15 @@ class ServedModel:
 
     def price_tile(self, tile: Tile) -> float:
         """Return the calibrated seconds of one worker for a tile alone."""
+        if not self.contract.holds:
+            return self.price(self.place(tile).canvas)
+        # As `place` does, without the places: a plan asks for hundreds of prices.
         seen, output = tile
-        if seen == output and self.contract.holds:  # most tiles, in a third of the time
-            height, width = self.ladder.choose_bucket((seen.height, seen.width))
-            return self.cost.predict(height * width)
-        return self.price(self.place(tile).canvas)
+        height, width = self.ladder.choose_bucket((seen.height, seen.width))
+        whole_s = self.cost.predict(height * width)
+        if not self.runtime.can_keep or output == seen:
+            return whole_s
+        return min(whole_s, self.cost.predict(*measure_kept(tile, self.ladder, self.halo)))
 
     def predict_s(self, canvas: Canvas) -> float:
         """Predict the seconds of one worker for a canvas alone."""

@@ -7,7 +7,7 @@ from scipy.ndimage import maximum_filter
 from lacuna.windows.tiling import Tiling, plan_windows
 from lacuna.windows.window import Tile, Window
 from service.core.buckets import Ladder
-from service.core.placement import Canvas, place_kept, place_whole
+from service.core.placement import Canvas, measure_kept, place_kept, place_whole
 from tests.support.gridded import draw_mask
 
 DEMO = Ladder(8)
@@ -99,6 +99,8 @@ def test_a_canvas_holds_what_the_output_depends_on_where_the_model_looks_for_it(
     for tile in plan_windows(mask, tiling, price, keep=keep):
         canvas, seen, (row, column), answer = place_kept(tile, ladder, halo)
         (rows, columns), kept = canvas.size, canvas.keep
+        others = canvas.pixels - canvas.kept_pixels
+        assert measure_kept(tile, ladder, halo) == (canvas.kept_pixels, others)
         # The canvas is one of few.
         assert {kept.top, kept.left} <= {0, halo}
         assert {rows - kept.top - kept.height, columns - kept.left - kept.width} <= {0, halo}

@@ -233,3 +233,18 @@ def test_an_image_of_several_windows_takes_smaller_ones_if_halos_are_cheap():
 
     assert find_largest(can_keep=True) <= 624**2
     assert 624**2 < find_largest(can_keep=False) <= 720_000
+
+
+@given(st.booleans(), st.sampled_from((1e-8, 3e-7, 9e-7)), st.data())
+def test_a_tile_has_the_price_of_its_canvas(can_keep, halo_s, data):
+    runtime = GriddedRuntime(8, 3, can_keep)
+    model = serve_model(runtime, cost=BatchCost(1e-4, 1e-6, halo_s if can_keep else None))
+    sides = []
+    for _ in range(2):
+        seen, size = 8 * data.draw(st.integers(0, 9)), data.draw(st.integers(1, 400))
+        before = data.draw(st.integers(0, size - 1))
+        sides.append((seen, size, seen + before, data.draw(st.integers(1, size - before))))
+    seen, sizes, outputs, extents = zip(*sides, strict=True)
+    tile = Tile(Window(*seen, *sizes), Window(*outputs, *extents))
+
+    assert model.price_tile(tile) == pytest.approx(model.price(model.place(tile).canvas))
