@@ -27,7 +27,7 @@ from model.scoring.prediction import Predictor
 from model.training.checkpoints import read_variables, write_variables
 from model.training.class_weights import choose_class_weights
 from model.training.converted import ConvertedConfig
-from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer
+from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer, make_schedule
 from model.training.moving_averages import correct_moving_averages
 from model.training.plans import claim_folder
 from model.training.runs import load_start, write_run
@@ -218,12 +218,11 @@ class _FolderTraining(TrainingLoop):
         *,
         is_new: bool,
     ) -> None:
-        optimizer = make_optimizer(
-            config.steps, config.learning_rate, config.weight_decay, config.ema
-        )
+        optimizer = make_optimizer(config.weight_decay, config.ema)
+        schedule = make_schedule(config.steps, config.learning_rate)
         weights = choose_class_weights(config.class_weights, dataset)
         loss = make_loss(config.loss, weights, config.label_smoothing)
-        super().__init__(network, network_config.classes, optimizer, output, loss)
+        super().__init__(network, network_config.classes, optimizer, schedule, output, loss)
         self._config, self._dataset, self._output = config, dataset, output
         self._stride = network_config.total_stride
         self._reader = SampleReader(dataset.description, scenes=dataset.scenes)

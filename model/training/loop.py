@@ -27,6 +27,9 @@ from model.training.checkpoints import (
 OnStep = Callable[[int, float, float], None]
 """Receives the steps done, the loss and the mean IoU that the run shows as its progress."""
 
+Schedule = Callable[[int], float]
+"""From the number of steps done to the learning rate of the next."""
+
 OnEntry = Callable[[Mapping[str, float]], None]
 """Receives an entry of the history."""
 
@@ -44,6 +47,7 @@ class TrainingLoop(ABC):
         network: from `[image, mask]` to logits; gets the weights of the last checkpoint, if any.
         classes: number of classes.
         optimizer: not yet built.
+        schedule: from the number of steps done to the learning rate of the next.
         folder: for the checkpoint; None to keep no checkpoint.
         loss: of labels and logits; None for the cross-entropy.
 
@@ -59,18 +63,20 @@ class TrainingLoop(ABC):
         network: keras.Model,
         classes: int,
         optimizer: Any,
+        schedule: Schedule,
         folder: Path | None = None,
         loss: keras.losses.Loss | None = None,
     ) -> None:
         self.network, self.optimizer = network, optimizer
         self.mean_iou = MaskedMeanIoU(classes)
         self._loss = loss or MaskedCrossEntropy()
-        self._folder = folder
+        self._schedule, self._folder = schedule, folder
         self.progress = (load_progress(folder) if folder else None) or Progress(step=0)
         optimizer.build(network.trainable_variables)
         if self.progress.step:
             write_variables(network.variables, self.progress.weights)
-            write_variables(optimizer.variables, self.progress.optimizer)
+            write_variables(self._optimizer_state(), self.progress.optimizer)
+        optimizer.learning_rate = schedule(self.progress.step)
 
     @abstractmethod
     def measure(self, step: int, losses: Sequence[float]) -> dict[str, float]:
@@ -119,6 +125,7 @@ class TrainingLoop(ABC):
             self.mean_iou.reset_state()
             for step in range(self.progress.step + 1, stop + 1):
                 losses.append(float(update(*next(stream))))
+                self.optimizer.learning_rate = self._schedule(step)
                 on_step(step, losses[-1], self.shown_iou())
             entry = self._end_interval(stop, losses)
             on_step(stop, entry["loss"], self.shown_iou())
@@ -129,7 +136,7 @@ class TrainingLoop(ABC):
         """Measure the network and write the checkpoint."""
         progress = self.progress
         progress.weights = read_variables(self.network.variables)
-        progress.optimizer = read_variables(self.optimizer.variables)
+        progress.optimizer = read_variables(self._optimizer_state())
         entry = self.measure(stop, losses)
         write_variables(self.network.variables, progress.weights)
         progress.step = stop
@@ -137,6 +144,11 @@ class TrainingLoop(ABC):
         if self._folder is not None:
             save_progress(self._folder, progress)
         return entry
+
+    def _optimizer_state(self) -> list[Any]:
+        """Return the optimizer's variables, but for the learning rate, which the step gives."""
+        rate = self.optimizer.learning_rate
+        return [variable for variable in self.optimizer.variables if variable is not rate]
 
     def _update(self, image: Any, mask: Any, labels: Any) -> Any:
         """Take one step of gradient descent and return the loss."""
@@ -150,14 +162,14 @@ class TrainingLoop(ABC):
         return loss
 
 
-def make_optimizer(steps: int, learning_rate: float, weight_decay: float, ema: float = 0.0) -> Any:
-    """Return AdamW with a linear warm-up over a twentieth of the steps, then a cosine to 0.
+def make_schedule(steps: int, learning_rate: float) -> Schedule:
+    """Return a linear warm-up over a twentieth of the steps, then a cosine to 0.
+
+    It is no schedule of the optimizer, which would compute it for each variable.
 
     Args:
         steps: number of batches.
         learning_rate: at its peak.
-        weight_decay: of AdamW.
-        ema: momentum of the moving average of the weights that it keeps; 0 for none.
     """
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
@@ -165,5 +177,15 @@ def make_optimizer(steps: int, learning_rate: float, weight_decay: float, ema: f
         warmup_target=learning_rate,
         warmup_steps=steps // 20,
     )
+    return lambda step: float(schedule(step))
+
+
+def make_optimizer(weight_decay: float, ema: float = 0.0) -> Any:
+    """Return AdamW, whose learning rate is set before each step.
+
+    Args:
+        weight_decay: of AdamW.
+        ema: momentum of the moving average of the weights that it keeps; 0 for none.
+    """
     averages = {"use_ema": True, "ema_momentum": ema} if ema else {}
-    return keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=1.0, **averages)
+    return keras.optimizers.AdamW(0.0, weight_decay=weight_decay, clipnorm=1.0, **averages)

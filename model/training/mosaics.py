@@ -17,7 +17,7 @@ from model.baselines import BaselineNetwork, Fill, check_twin
 from model.data.mosaics import MosaicConfig, measure_mosaics, mosaic_dataset
 from model.data.textures import CLASSES, load_textures
 from model.network import FILL_LEVELS, NetworkConfig, build_network
-from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer
+from model.training.loop import OnStep, TrainingLoop, ignore_step, make_optimizer, make_schedule
 from model.training.plans import (
     RunConflictError,
     claim_folder,
@@ -147,8 +147,9 @@ def fit(
     Returns:
         Loss and mean IoU of each epoch.
     """
-    optimizer = make_optimizer(config.steps, config.learning_rate, config.weight_decay)
-    loop = _MosaicTraining(network, config.network.classes, optimizer, checkpoints)
+    optimizer = make_optimizer(config.weight_decay)
+    schedule = make_schedule(config.steps, config.learning_rate)
+    loop = _MosaicTraining(network, config.network.classes, optimizer, schedule, checkpoints)
     done, textures = loop.progress.step, load_textures("train")
     batches = mosaic_dataset(textures, config.mosaics, config.seed, config.batch_size, skip=done)
     epoch = max(n for n in range(1, steps_per_epoch + 1) if config.steps % n == 0)
