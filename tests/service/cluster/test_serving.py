@@ -144,7 +144,7 @@ def has_queue(server):
 @pytest.mark.slow
 def test_a_replica_that_ends_answers_what_it_has_taken(server, client, here):
     """The last, because the server is gone then."""
-    values = np.random.default_rng(1).integers(0, 256, (3000, 3000, 3)).astype(np.uint8)
+    values = np.random.default_rng(1).integers(0, 256, (1800, 1800, 3)).astype(np.uint8)
 
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(client.segment, values)
