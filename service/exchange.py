@@ -203,6 +203,7 @@ class Exchange:
         )
         sample_bytes = sum([_count_bytes(sample) for sample in samples])
         reservation.shrink(reservation.parse_bytes + sample_bytes + answer_bytes)
+        await self.intake.make_room(sample_bytes)
         record.end_stage("decode")
         return samples
 

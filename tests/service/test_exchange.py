@@ -196,6 +196,34 @@ def test_a_body_that_announces_too_much_is_refused_for_good_whatever_the_load_is
     exchange.pipeline.segmenter.close()
 
 
+@pytest.mark.parametrize(
+    ("side", "body", "steps"),
+    [
+        (20, write_npy, ["read"]),
+        (200, write_npy, ["room", "read", "room"]),
+        (200, encode_image, ["read", "room"]),
+    ],
+    ids=["small", "huge", "huge once it is decoded"],
+)
+def test_free_memory_is_given_back_before_a_huge_body_and_once_it_is_an_image(
+    exchange, side, body, steps
+):
+    found = []
+
+    class Read(DirectRequest):
+        async def read_body(self, reservation):
+            found.append("read")
+            return await super().read_body(reservation)
+
+    intake = replace(exchange.intake, return_free=lambda: found.append("room"), huge_bytes=200**2)
+    request = Read(body(np.zeros((side, side), np.uint8)), NPY)
+    expected = answer(exchange, NativeDialect, request).content
+    found.clear()
+
+    assert answer(replace(exchange, intake=intake), NativeDialect, request).content == expected
+    assert found == steps
+
+
 def test_a_model_that_the_path_names_is_looked_for_before_the_body_is_read(exchange):
     request = DirectRequest(b"{", target=ModelTarget("other"))
 
