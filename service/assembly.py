@@ -109,6 +109,7 @@ def assemble_services(settings: Settings, load: Load) -> AppServices:
             image_pixels=limits.image_pixels, image_channels=limits.image_channels
         ),
         model_pixels=settings.repository.image_pixels,
+        return_free=memory.return_free,
     )
     access_control = AccessControl()
     key_files = KeyFiles(

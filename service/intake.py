@@ -5,7 +5,6 @@ It is admitted before its body is read, and the body is decompressed before anyt
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -13,7 +12,6 @@ from typing import Any, Protocol, TypeVar
 from lacuna.errors import BodyTooLargeError
 from service.disconnects import cancel_on_disconnect
 from service.engine.admission_gate import AdmissionGate
-from service.engine.allocator import return_free_memory
 from service.engine.reservation import Reservation
 from service.engine.threads import SharedThreads
 from service.wire.coding import decompress, estimate_decompressed_bytes, read_coding
@@ -65,16 +63,11 @@ class Intake:
         gate: Admission gate, which requests pass before their bodies are read.
         body_bytes: Largest body, as sent and after decompression, in bytes.
         threads: Threads for all work of a request beside the model's.
-        return_free: Function that gives free memory back to the system.
-        huge_bytes: Smallest body or image that room is made for. The default is what an image of
-            5,800² in colour has with its mask.
     """
 
     gate: AdmissionGate
     body_bytes: int
     threads: SharedThreads
-    return_free: Callable[[], object] = return_free_memory
-    huge_bytes: int = 1 << 27
 
     async def admit(
         self,
@@ -109,26 +102,12 @@ class Intake:
         with self.gate.reserve(
             0, request.client, declared_bytes=request.declared_bytes
         ) as reservation:
-            await self.make_room(request.declared_bytes)
             body = await request.read_body(reservation)
             request.add_log_fields(received_bytes=len(body))
             async with cancel_on_disconnect(request.wait_for_disconnect):
                 if coding is not None:
                     body = await self._decompress(body, coding, reservation)
                 return await work(body, reservation)
-
-    async def make_room(self, needed_bytes: int) -> None:
-        """Give free memory back to the system before a huge body is read, or an image computed.
-
-        The allocator keeps what is freed, for arrays of that size. What small requests have left,
-        and later the pieces of the body, would only stand beside the huge one.
-
-        Args:
-            needed_bytes: Bytes of the body, or of the decoded images. If there are few, nothing is
-                given back, since calls would take the same memory anew.
-        """
-        if needed_bytes >= self.huge_bytes:
-            await asyncio.to_thread(self.return_free)
 
     async def _decompress(self, body: Body, coding: str, reservation: Reservation) -> Body:
         await reservation.hold(estimate_decompressed_bytes(len(body), self.body_bytes))

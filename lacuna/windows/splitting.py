@@ -86,7 +86,7 @@ class SplitCosts:
             kept: Number of cells of an output box.
             seen: Number of cells of an input box.
         """
-        return kept * (self.cell_s - self.halo_cell_s) + seen * self.halo_cell_s
+        return kept * self.cell_s + (seen - kept) * self.halo_cell_s
 
     def is_worth_a_search(self, seconds: Any, least_s: Any) -> Any:
         """Return True if a split could gain more than its search costs. Accepts arrays.
@@ -197,6 +197,7 @@ class _Lines:
     def __init__(self, cells: CellGrid, costs: SplitCosts, output: Box) -> None:
         bounds = cells.bounds[:, output.top : output.bottom, output.left : output.right]
         by_row, by_column = bounds.min(axis=2), bounds.min(axis=1)
+        # The last row and column are stored as -1 - row and -1 - column.
         top, left, bottom, right = by_row[:4].min(axis=1).tolist()
         ends = (
             (top - output.top, -1 - bottom - output.top),

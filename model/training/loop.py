@@ -46,7 +46,7 @@ class TrainingLoop(ABC):
     Args:
         network: from `[image, mask]` to logits; gets the weights of the last checkpoint, if any.
         classes: number of classes.
-        optimizer: not yet built.
+        optimizer: not yet built; its learning rate is a number, which is set before each step.
         schedule: from the number of steps done to the learning rate of the next.
         folder: for the checkpoint; None to keep no checkpoint.
         loss: of labels and logits; None for the cross-entropy.
@@ -146,7 +146,7 @@ class TrainingLoop(ABC):
         return entry
 
     def _optimizer_state(self) -> list[Any]:
-        """Return the optimizer's variables, but for the learning rate, which the step gives."""
+        """Return the optimizer's variables without the learning rate, which the step determines."""
         rate = self.optimizer.learning_rate
         return [variable for variable in self.optimizer.variables if variable is not rate]
 
@@ -165,7 +165,7 @@ class TrainingLoop(ABC):
 def make_schedule(steps: int, learning_rate: float) -> Schedule:
     """Return a linear warm-up over a twentieth of the steps, then a cosine to 0.
 
-    It is no schedule of the optimizer, which would compute it for each variable.
+    It is not passed to the optimizer, since Keras would compute it once per variable.
 
     Args:
         steps: number of batches.

@@ -4,7 +4,7 @@ TensorFlow's own allocator keeps all that its largest calls ever took. That of t
 memory back: jemalloc where it is installed, which is faster with several workers; or the C
 library's. By default the latter asks the system anew for each array of 32 MB or more, and the
 system clears every page: large windows then take up to 1.7 times as long. So both are told to keep
-memory. It is given back when the server is idle (docs/decisions/0029).
+memory. It is given back when the server is idle, and for huge images (docs/decisions/0029).
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lacuna.windows.tiling import Tiling
@@ -100,6 +101,7 @@ class ProcessMemory:
         self._pixel_bytes = 0.0
         self._rest_bytes = 0
         self._is_rest_certain = True
+        self._is_kept = False
 
     @property
     def has_excess(self) -> bool:
@@ -125,13 +127,31 @@ class ProcessMemory:
     def _calls_bytes(self) -> int:
         return int(self._call_pixels * self._pixel_bytes)
 
+    @contextmanager
+    def keep(self) -> Iterator[None]:
+        """Return no memory meanwhile, so that what calls take can be measured. Not nested."""
+        self._is_kept = True
+        try:
+            yield
+        finally:
+            self._is_kept = False
+
+    def return_free(self) -> None:
+        """Return free memory to the system, from any thread, unless it is kept."""
+        if not self._is_kept:
+            self._return_free()
+
     def give_back(self, *, is_idle: bool = True) -> None:
-        """Return free memory to the system, from any thread.
+        """Return free memory to the system, and measure what is left, unless it is kept.
+
+        Call it from any thread.
 
         Args:
             is_idle: False if requests may be pending. What they hold then counts as memory of the
                 idle process, until memory is given back once more.
         """
+        if self._is_kept:
+            return
         self._return_free()
         self._rest_bytes = self._read_resident()
         self._is_rest_certain = is_idle

@@ -140,10 +140,8 @@ class ServedModel:
         return self.cost.predict(count * kept, count * (height * width - kept))
 
     def price_tile(self, tile: Tile) -> float:
-        """Return the calibrated seconds of one worker for a tile alone."""
-        if not self.contract.holds:
-            return self.price(self.place(tile).canvas)
-        # As `place` does, without the places: a plan asks for hundreds of prices.
+        """Return the calibrated seconds of one worker for a tile alone, if the contract holds."""
+        # The cheaper canvas, as in `place`, without making placements: a plan asks for many prices.
         seen, output = tile
         height, width = self.ladder.choose_bucket((seen.height, seen.width))
         whole_s = self.cost.predict(height * width)

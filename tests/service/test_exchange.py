@@ -26,6 +26,7 @@ from service.core.admission import AdmissionPolicy
 from service.engine.memory import MemoryBudget
 from service.engine.threads import SharedThreads
 from service.listening.body_limits import BodyLimits
+from service.pipeline import Pipeline
 from service.wire.dialect import ModelTarget
 from service.wire.native.dialect import NativeDialect
 from service.wire.oip.dialect import OipDialect
@@ -199,28 +200,30 @@ def test_a_body_that_announces_too_much_is_refused_for_good_whatever_the_load_is
 @pytest.mark.parametrize(
     ("side", "body", "steps"),
     [
-        (20, write_npy, ["read"]),
-        (200, write_npy, ["room", "read", "room"]),
-        (200, encode_image, ["read", "room"]),
+        (20, write_npy, ["segment"]),
+        (200, write_npy, ["room", "segment"]),
+        (200, encode_image, ["room", "segment"]),
     ],
     ids=["small", "huge", "huge once it is decoded"],
 )
-def test_free_memory_is_given_back_before_a_huge_body_and_once_it_is_an_image(
-    exchange, side, body, steps
-):
+def test_free_memory_is_given_back_when_huge_images_are_decoded(exchange, side, body, steps):
     found = []
 
-    class Read(DirectRequest):
-        async def read_body(self, reservation):
-            found.append("read")
-            return await super().read_body(reservation)
+    class Watched(Pipeline):
+        async def segment(self, *arguments):
+            found.append("segment")
+            return await super().segment(*arguments)
 
-    intake = replace(exchange.intake, return_free=lambda: found.append("room"), huge_bytes=200**2)
-    request = Read(body(np.zeros((side, side), np.uint8)), NPY)
+    watched = replace(
+        exchange,
+        pipeline=Watched(exchange.pipeline.segmenter),
+        return_free=lambda: found.append("room"),
+        huge_bytes=200**2,
+    )
+    request = DirectRequest(body(np.zeros((side, side), np.uint8)), NPY)
+
     expected = answer(exchange, NativeDialect, request).content
-    found.clear()
-
-    assert answer(replace(exchange, intake=intake), NativeDialect, request).content == expected
+    assert answer(watched, NativeDialect, request).content == expected
     assert found == steps
 
 

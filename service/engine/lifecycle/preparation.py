@@ -130,7 +130,8 @@ class Preparation:
             on_progress(done, total)
 
         self.memory.give_back(is_idle=False)
-        measured = warm_up(model.runtime, timed, others, policy.workers, report)
+        with self.memory.keep():
+            measured = warm_up(model.runtime, timed, others, policy.workers, report)
         pixels = policy.workers * max(call.pixels for call in timed)
         return Calibration(
             model.contract, fit_cost(measured), max(taken_bytes, 0) / pixels, model.agreement

@@ -7,7 +7,11 @@ import tensorflow as tf
 
 from model.training.loop import TrainingLoop, make_optimizer, make_schedule
 
-IMAGE, MASK, LABELS = tf.ones((1, 2, 2, 3)), tf.ones((1, 2, 2, 1), tf.bool), tf.ones((1, 2, 2))
+IMAGE, MASK, LABELS = (
+    tf.ones((1, 2, 2, 3)),
+    tf.ones((1, 2, 2, 1), tf.bool),
+    tf.ones((1, 2, 2), tf.uint8),
+)
 
 
 class Loop(TrainingLoop):
@@ -21,7 +25,7 @@ class Loop(TrainingLoop):
         self.weights, self.rates = [], []
 
     def train(self, steps):
-        batches = tf.data.Dataset.from_tensors((IMAGE, MASK, tf.cast(LABELS, tf.uint8))).repeat()
+        batches = tf.data.Dataset.from_tensors((IMAGE, MASK, LABELS)).repeat()
         self.run(batches, steps, 2, self._remember)
         return self
 
@@ -55,8 +59,10 @@ def test_a_step_moves_the_weights_as_far_as_its_rate_says():
 def test_a_training_goes_on_at_the_rate_where_it_ended(tmp_path):
     schedule = make_schedule(40, 0.5)
     whole = Loop(schedule).train(4)
-    Loop(schedule, tmp_path).train(2)
+    begun = Loop(schedule, tmp_path).train(2)
     again = Loop(schedule, tmp_path).train(4)
 
+    # The number of steps, and two moments of the kernel and of the bias: never the rate.
+    assert len(begun.progress.optimizer) == 1 + 2 * 2
     assert again.rates[0] == whole.rates[2] == pytest.approx(schedule(2))
     np.testing.assert_array_equal(again.weights[-1], whole.weights[-1])

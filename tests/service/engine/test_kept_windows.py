@@ -235,7 +235,7 @@ def test_an_image_of_several_windows_takes_smaller_ones_if_halos_are_cheap():
     assert 624**2 < find_largest(can_keep=False) <= 720_000
 
 
-@given(st.booleans(), st.sampled_from((1e-8, 3e-7, 9e-7)), st.data())
+@given(st.booleans(), st.sampled_from((1e-8, 3e-7, 1e-6)), st.data())
 def test_a_tile_has_the_price_of_its_canvas(can_keep, halo_s, data):
     runtime = GriddedRuntime(8, 3, can_keep)
     model = serve_model(runtime, cost=BatchCost(1e-4, 1e-6, halo_s if can_keep else None))
@@ -247,4 +247,4 @@ def test_a_tile_has_the_price_of_its_canvas(can_keep, halo_s, data):
     seen, sizes, outputs, extents = zip(*sides, strict=True)
     tile = Tile(Window(*seen, *sizes), Window(*outputs, *extents))
 
-    assert model.price_tile(tile) == pytest.approx(model.price(model.place(tile).canvas))
+    assert model.price_tile(tile) == model.price(model.place(tile).canvas)

@@ -171,3 +171,17 @@ def test_the_real_process_knows_what_it_has_taken():
     assert memory.excess_bytes == pytest.approx(read_resident_bytes() - before, abs=8 << 20)
     assert memory.excess_bytes > 48 << 20
     assert array[0] == 1
+
+
+def test_nothing_is_given_back_while_the_memory_of_calls_is_measured():
+    process = Process(1 * GB, 300 * MB)
+    memory = process.limit(4 * GB)
+
+    with memory.keep():
+        memory.return_free()
+        memory.give_back()
+        assert process.free_bytes == memory.excess_bytes - 1 * GB == 300 * MB
+    memory.return_free()
+    assert process.free_bytes == 0
+    memory.give_back()
+    assert memory.excess_bytes == 0

@@ -218,13 +218,18 @@ def test_that_a_model_breaks_the_promise_is_remembered_too(tmp_path, model):
     assert calls == []
 
 
-def test_the_memory_of_calls_is_measured_once_and_reserved_at_every_start(tmp_path, model):
-    used_bytes, free_bytes = 10**9, 0
+@pytest.mark.parametrize("huge_images_come", [False, True])
+def test_the_memory_of_calls_is_measured_once_and_reserved_at_every_start(
+    tmp_path, model, huge_images_come
+):
+    used_bytes, free_bytes, memory = 10**9, 0, None
 
     class Hungry(Recording):
         def run(self, images, masks, *, probabilities, keep=None):
             nonlocal free_bytes
             free_bytes = max(free_bytes, 100 * masks.size)
+            if huge_images_come:
+                memory.return_free()
             return super().run(images, masks, probabilities=probabilities, keep=keep)
 
     def return_free():
@@ -232,6 +237,7 @@ def test_the_memory_of_calls_is_measured_once_and_reserved_at_every_start(tmp_pa
         free_bytes = 0
 
     def prepare():
+        nonlocal memory
         memory = ProcessMemory(10**10, 10**6, lambda: used_bytes + free_bytes, return_free)
         store = CalibrationStore(tmp_path / "cache")
         policy = WarmupPolicy(pixels=64, window_pixels=64 * 64)
