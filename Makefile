@@ -21,8 +21,7 @@ RELEASE = dist/lacuna-$(VERSION)
 
 # On a terminal pip shows what it downloads, because that takes minutes.
 QUIET := $(shell test -t 2 || echo --quiet)
-# Packages are compiled when they are first imported: most of their modules never are.
-INSTALL = $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --no-compile
+INSTALL = $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
 # A line below pip's own errors.
 OR_EXPLAIN = || { echo "pip must download the packages of $< once, and could not; its errors are above. Is this machine online? PIP_INDEX_URL names a mirror."; exit 1; }
 # Distributions of this repository, as they stand in it; what they need is locked and installed before.
