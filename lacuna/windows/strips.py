@@ -121,5 +121,7 @@ def _see(mask: NDArray[np.bool_], tiling: Tiling, part: Window) -> StripTile | N
     if found is None:
         return None
     kept = found.move(part.top, part.left)
-    seen = kept.grow(tiling.halo).intersect(Window(0, 0, *mask.shape))
+    # What is kept may end inside a cell; the halo begins where that cell ends.
+    cells = kept.align(tiling.total_stride)
+    seen = cells.grow(tiling.halo).intersect(Window(0, 0, *mask.shape))
     return StripTile(Tile(seen, kept), count_strip_pixels(mask[seen.slices], tiling.total_stride))

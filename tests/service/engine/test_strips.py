@@ -138,6 +138,22 @@ def test_no_answer_depends_on_strips(call_s, strip_pixel, stride, reach, data):
     np.testing.assert_array_equal(result.segmentation.labels, expected.labels)
 
 
+def test_workers_that_share_an_image_see_the_halo_of_whole_cells():
+    runtime = OnStrips(4, 2)
+    cost = BatchCost(0.0, 1e-6, 3e-7, strips_s=(0.0, 1e-7))
+    # With three workers, a part ends inside a cell: with the pixel before the gap.
+    mask = np.zeros((1, 45), bool)
+    mask[:, 12:18] = mask[:, 24:36] = mask[:, 42:] = True
+
+    (result,) = segment(
+        serve_model(runtime, cost=cost), make_sample(mask), policy=EnginePolicy(workers=3)
+    )
+
+    assert len(runtime.kept) == 3
+    expected = runtime.model.answer(make_sample(mask))
+    np.testing.assert_array_equal(result.segmentation.labels, expected.labels)
+
+
 def test_a_window_of_an_image_is_not_computed_on_strips():
     runtime = Asked()
     sample = make_sample(regions.diagonal_swath(320, 0.2))
