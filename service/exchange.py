@@ -208,18 +208,18 @@ class Exchange:
         samples = await self._run(
             reservation, decode, parsed.decodes_inline, sample_bytes + footprint.decode_bytes
         )
-        sample_bytes = sum([_count_bytes(sample) for sample in samples])
+        sample_bytes = _count_bytes(samples)
         reservation.shrink(reservation.parse_bytes + sample_bytes + answer_bytes)
         record.end_stage("decode")
         return samples
 
     async def _make_room(self, samples: Sequence[Sample], reservation: Reservation) -> None:
-        """Give free memory back to the system before huge images are computed.
+        """Return free memory to the system before huge images are computed.
 
         The allocator keeps freed memory for arrays of the same size. What small requests have left,
         and the pieces of a huge body, would only lie beside what calls take.
         """
-        if sum([_count_bytes(sample) for sample in samples]) >= self.huge_bytes:
+        if _count_bytes(samples) >= self.huge_bytes:
             await self._run(reservation, self.return_free, inline=False)
 
     async def _segment(
@@ -311,8 +311,8 @@ def _estimate_answer_bytes(model: ServedModel, parsed: SegmentationRequest, pixe
     return parsed.estimate_answer_bytes(pixels, len(model.runtime.manifest.classes))
 
 
-def _count_bytes(sample: Sample) -> int:
-    return sample.image.nbytes + sample.mask.nbytes
+def _count_bytes(samples: Sequence[Sample]) -> int:
+    return sum([sample.image.nbytes + sample.mask.nbytes for sample in samples])
 
 
 def _subtract(timeout_s: float | None, spent_s: float) -> float | None:

@@ -128,12 +128,12 @@ class _Side(NamedTuple):
 
     Attributes:
         length: Length of the canvas.
-        margin: Where on the canvas that which is kept begins.
-        kept: Length of what is kept.
-        corner: Where on the canvas that which is seen begins.
-        kept_start: Where in the image that which is kept begins.
-        seen_start: Where in the image that which is seen begins.
-        seen_size: Length of what is seen.
+        margin: Where the kept part begins on the canvas.
+        kept: Length of the kept part.
+        corner: Where the seen part begins on the canvas.
+        kept_start: Where the kept part begins in the image.
+        seen_start: Where the seen part begins in the image.
+        seen_size: Length of the seen part.
     """
 
     length: int

@@ -140,7 +140,7 @@ class ServedModel:
         return self.cost.predict(count * kept, count * (height * width - kept))
 
     def price_tile(self, tile: Tile) -> float:
-        """Return the calibrated seconds of one worker for a tile alone, if the contract holds."""
+        """Return the calibrated seconds of one worker for a tile alone; the contract must hold."""
         # The cheaper canvas, as in `place`, without making placements: a plan asks for many prices.
         seen, output = tile
         height, width = self.ladder.choose_bucket((seen.height, seen.width))
