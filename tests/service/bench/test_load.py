@@ -78,8 +78,9 @@ def test_a_server_that_never_answers_is_given_up_in_time():
 
 
 def test_after_a_timeout_the_next_request_has_a_connection_of_its_own():
+    # Long enough for an answer, whatever else the machine does.
     report, _ = load(
-        lambda number, _: RIGHT if number else None, requests=3, connections=1, timeout_s=0.2
+        lambda number, _: RIGHT if number else None, requests=3, connections=1, timeout_s=3
     )
 
     assert report.failed == {"timeout": 1}
@@ -100,11 +101,11 @@ def test_a_server_that_is_not_there_is_found_out_and_the_run_ends(rate_per_s):
 
 
 def test_a_window_of_time_ends_when_what_began_in_it_is_answered():
-    report, run = load(lambda *_: RIGHT, duration_s=0.3, warmup_s=0.1, connections=4)
+    report, run = load(lambda *_: RIGHT, duration_s=1, warmup_s=0.1, connections=4)
 
     due_s = np.asarray(run.log.due_s)
     inside = (run.begins_s <= due_s) & (due_s < run.ends_s)
-    assert run.ends_s - run.begins_s == pytest.approx(0.3)
+    assert run.ends_s - run.begins_s == pytest.approx(1)
     assert report.answered == inside.sum() > 0
     assert report.checked_answers == len(due_s) >= report.answered
     assert report.is_clean

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from ctypes.util import find_library
 from pathlib import Path
@@ -17,7 +16,7 @@ from click.testing import CliRunner
 from lacuna.cli import main
 from service.platforms import DEMO_REPOSITORY
 from service.web.server import CLOSING_S
-from tests.support.processes import find_policies
+from tests.support.processes import find_policies, read_processor_s, read_processor_s_of_ended
 from tests.support.waiting import wait_until
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
@@ -188,13 +187,13 @@ def test_an_interruption_while_a_model_loads_ends_the_server_at_once_and_in_sile
             lines.append(json.loads(line))
             if lines[-1]["message"] == "model loading":
                 break
-        began_s = time.monotonic()
+        before_s = read_processor_s(process.pid) + read_processor_s_of_ended()
         process.send_signal(signal.SIGINT)
         lines += [json.loads(line) for line in process.stderr]
         assert process.wait(20) == 0
-        took_s = time.monotonic() - began_s
 
-    assert took_s < CLOSING_S
+    # What else the machine does is not counted.
+    assert read_processor_s_of_ended() - before_s < CLOSING_S
     assert {line["level"] for line in lines} == {"INFO"}
     assert "model ready" not in {line["message"] for line in lines}
 
