@@ -51,6 +51,11 @@ class CoverageScale(keras.layers.Layer):
         self.kernel_size = read_odd_pair(kernel_size, "kernel_size")
         self.normalization = read_choice(normalization, ops.NORMALIZATIONS, "normalization")
 
+    def compute_output_spec(self, mask: Any) -> keras.KerasTensor:
+        """Return the shape and dtype without tracing."""
+        check_mask(mask)
+        return keras.KerasTensor(mask.shape, self.compute_dtype)
+
     def call(self, mask: Any) -> Any:
         """Compute the map."""
         check_mask(mask)

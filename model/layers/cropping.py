@@ -94,6 +94,11 @@ class CropToBox(keras.layers.Layer):
         super().__init__(**kwargs)
         self.levels = levels
 
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        """Return the shape and dtype without tracing."""
+        x = inputs[0]
+        return keras.KerasTensor((x.shape[0], None, None, x.shape[-1]), x.dtype)
+
     def call(self, inputs: Any) -> Any:
         """Slice."""
         x, *covered, box = inputs

@@ -64,6 +64,11 @@ class MaskedBatchNormalization(keras.layers.Layer):
             name="moving_variance", shape=shape, initializer="ones", trainable=False, autocast=False
         )
 
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> keras.KerasTensor:  # noqa: ARG002
+        """Return the shape and dtype without tracing."""
+        x, _, _ = read_inputs(inputs)
+        return keras.KerasTensor(x.shape, x.dtype)
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Normalise, and in training track the moments."""
         x, mask, _ = read_inputs(inputs)

@@ -111,6 +111,13 @@ class MaskMaxPooling2D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.factor = read_positive(factor, "factor")
 
+    def compute_output_spec(self, mask: Any) -> keras.KerasTensor:
+        """Return the shape and dtype without tracing."""
+        check_mask(mask)
+        n, *sides, _ = mask.shape
+        cells = (side if side is None else -(-side // self.factor) for side in sides)
+        return keras.KerasTensor((n, *cells, 1), "bool")
+
     def call(self, mask: Any) -> Any:
         """Pool the mask."""
         check_mask(mask)

@@ -91,6 +91,17 @@ class PlanStrips(keras.layers.Layer):
         self.levels = read_positive(levels, "levels")
         self.border = read_positive(border, "border")
 
+    def compute_output_spec(self, mask: Any) -> StripPositions:
+        """Return the shapes and dtypes without tracing."""
+        check_mask(mask)
+        down, up, skip = (
+            [keras.KerasTensor((None, None), "int32") for _ in range(number)]
+            for number in (self.levels - 1, self.levels - 1, max(self.levels - 2, 0))
+        )
+        pixels = keras.KerasTensor((None, None), "int32")
+        places = keras.KerasTensor((None, None, None), "int32")
+        return StripPositions(pixels, down, up, skip, places)
+
     def call(self, mask: Any) -> tuple[Any, ...]:
         """Find the runs, then follow the levels."""
         check_mask(mask)

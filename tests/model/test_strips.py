@@ -1,5 +1,6 @@
 """On strips every pixel is computed as in the whole image, to the last bit."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -137,6 +138,17 @@ def test_what_holds_no_valid_pixel_is_not_computed():
     assert up[0].shape == (rows // 2 + 8 * 4 - 2, columns // 2 + 2)
     assert skip[0].shape == down[0].shape
     assert places.shape == (1, 256, 8)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_ranks_and_dtypes_are_known_before_any_mask_is(levels):
+    layer = PlanStrips(levels, 2)
+    known = layer(keras.Input((None, None, 1), dtype="bool"))
+    actual = layer(tf.ones((1, 24, 40, 1), tf.bool))
+
+    tf.nest.assert_same_structure(known, actual)
+    for spec, positions in zip(tf.nest.flatten(known), tf.nest.flatten(actual), strict=True):
+        assert (spec.dtype, len(spec.shape)) == (positions.dtype.name, len(positions.shape))
 
 
 def test_shapes_are_few():

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,6 +50,15 @@ def test_levels_and_reach_must_be_positive_integers(arguments):
 def test_a_mask_must_be_bool():
     with pytest.raises(ValueError, match="bool"):
         PlanBoxes(2, 1)([tf.constant([0, 0, 1, 1]), tf.ones((1, 8, 8, 1))])
+
+
+def test_channels_and_dtype_of_a_crop_are_known_before_any_image_is():
+    box = keras.Input((), dtype="int32")
+
+    for dtype in ("float32", "bool"):
+        known = CropToBox()([keras.Input((None, None, 7), dtype=dtype), box])
+
+        assert (known.shape, known.dtype) == ((None, None, None, 7), dtype)
 
 
 X = np.arange(6 * 8).reshape(1, 6, 8, 1).astype(np.float32)

@@ -207,14 +207,15 @@ def test_batch_mates_change_nothing(case):
 
 
 @every_case
-def test_shapes_are_known_before_any_image_is(case):
+def test_shapes_and_dtypes_are_known_before_any_image_is(case):
     _, network = build(case)
     x, mask = draw()
-    actual = [np.shape(output) for output in network([x, mask])]
-    for inferred, shape in zip(network.output_shape, actual, strict=True):
+    for known, actual in zip(network.outputs, network([x, mask]), strict=True):
+        inferred, shape = known.shape, np.shape(actual)
+        assert known.dtype == actual.dtype.name
         assert len(inferred) == len(shape)
         assert inferred[-1] == shape[-1]
-        assert all(side in (None, known) for side, known in zip(inferred, shape, strict=True))
+        assert all(side in (None, wanted) for side, wanted in zip(inferred, shape, strict=True))
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -365,6 +366,18 @@ MASK_TAKERS = {
 def test_a_mask_that_is_not_bool_of_one_channel_is_refused(take, mask):
     with pytest.raises(ValueError, match=r"bool of shape \(N, H, W, 1\). Received: "):
         take(mask)
+
+
+@pytest.mark.parametrize("make", ON_PAIRS.values(), ids=ON_PAIRS.keys())
+def test_a_mask_that_is_not_bool_is_refused_when_a_network_is_built(make):
+    with pytest.raises(ValueError, match=r"bool of shape \(N, H, W, 1\). Received: "):
+        make()([keras.Input((None, None, CHANNELS)), keras.Input((None, None, 1))])
+
+
+@pytest.mark.parametrize("layer", [CoverageScale(3), MaskMaxPooling2D(2)])
+def test_a_mask_alone_that_is_not_bool_is_refused_when_a_network_is_built(layer):
+    with pytest.raises(ValueError, match=r"bool of shape \(N, H, W, 1\). Received: "):
+        layer(keras.Input((None, None, 1)))
 
 
 @pytest.mark.parametrize(
