@@ -59,6 +59,8 @@ class CoverageScale(keras.layers.Layer):
     def call(self, mask: Any) -> Any:
         """Compute the map."""
         check_mask(mask)
+        if self.normalization == "none":  # a valid output has a valid pixel: its own
+            return keras.ops.cast(mask, self.compute_dtype)
         area = self.kernel_size[0] * self.kernel_size[1]
         valid = keras.ops.cast(mask, "float32")
         count = ops.count_valid(mask, self.kernel_size)

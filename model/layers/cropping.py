@@ -55,10 +55,10 @@ class PlanBoxes(keras.layers.Layer):
         """Go back from the window."""
         keep, mask = inputs
         check_mask(mask)
-        size = -tf.shape(mask)[1:3]
-        canvas = tf.concat([tf.zeros_like(size), size], 0)
+        canvas = tf.concat([[0, 0], -tf.shape(mask)[1:3]], 0)
         canvases = [canvas // 2**level for level in range(self.levels)]
-        window = tf.concat([keep[:2], -keep[:2] - keep[2:]], 0)
+        first, size = tf.split(keep, 2)
+        window = tf.concat([first, -first - size], 0)
         up, box = [], window
         for canvas in canvases[:-1]:
             up.append(tf.maximum((box - self.reach) // 2 * 2, canvas))
@@ -103,10 +103,10 @@ class CropToBox(keras.layers.Layer):
         """Slice."""
         x, *covered, box = inputs
         box = box * 2**self.levels if self.levels >= 0 else box // 2**-self.levels
-        first, last = box[:2], -box[2:]
-        origin = covered[0][:2] if covered else tf.zeros_like(first)
-        begin = tf.concat([[0], first - origin, [0]], 0)
-        size = tf.concat([[-1], last - first, [-1]], 0)
+        first, end = tf.split(box, 2)
+        begin = first - tf.split(covered[0], 2)[0] if covered else first
+        begin = tf.pad(begin, [[1, 1]])
+        size = tf.pad(-end - first, [[1, 1]], constant_values=-1)
         cropped = tf.slice(x, begin, size)
         cropped.set_shape((x.shape[0], None, None, x.shape[-1]))
         return cropped

@@ -50,8 +50,8 @@ class EmbedMask(keras.layers.Layer):
         """Pad both and select."""
         x, mask = inputs
         check_mask(mask)
-        size = tf.shape(mask)
-        bottom, right = (-size[1]) % self.multiple, (-size[2]) % self.multiple
+        _, height, width, _ = tf.unstack(tf.shape(mask))
+        bottom, right = -height % self.multiple, -width % self.multiple
         sides = [[0, 0], [0, bottom], [0, right]]
         padded_mask = tf.pad(mask, [*sides, [0, 0]])
         padded = tf.pad(x, [*sides, [0, 1]], constant_values=1)
@@ -89,7 +89,7 @@ class CutUpSampling2D(keras.layers.Layer):
         """Multiply each coarse pixel by the four mask pixels that it covers."""
         x, mask = inputs
         check_mask(mask)
-        n, h, w = tf.unstack(tf.shape(x)[:3])
+        n, h, w, _ = tf.unstack(tf.shape(x))
         channels = x.shape[-1]
         coarse = tf.reshape(x, [n * h, 1, w, 1, channels])
         fine = tf.reshape(tf.cast(mask, x.dtype), [n * h, 2, w, 2, 1])

@@ -15,7 +15,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from lacuna.windows.strips import STRIP_CELLS
 from model import ops
@@ -55,12 +57,38 @@ class _Source(NamedTuple):
     """Array that cells are taken from.
 
     Attributes:
-        gap: rows between two runs.
-        margin: rows before the first run, and columns on each side of the runs.
+        corners: int32 of one axis, where each coarsest cell of the canvases and of their margins
+            begins, counted along the rows of the array; 0 for those that are not computed.
+        width: columns.
     """
 
-    gap: int
-    margin: int = 0
+    corners: Any
+    width: int
+
+
+class _Cells(NamedTuple):
+    """Cells of a level that are taken.
+
+    Attributes:
+        coarsest: int32 (rows, columns), the coarsest cells that hold them, counted along the rows
+            of all canvases with their margins.
+        row: int32 (rows,), the row within a coarsest cell.
+        side: cells along a coarsest cell.
+        skipped: columns at the left and at the right that are not taken.
+    """
+
+    coarsest: Any
+    row: Any
+    side: int
+    skipped: int
+
+    def find_in(self, source: _Source) -> Any:
+        """Return their positions."""
+        corners = tf.gather(source.corners, self.coarsest)
+        firsts = corners + tf.expand_dims(self.row * source.width, 1)
+        columns = self.coarsest.shape[1] * self.side
+        every = tf.reshape(tf.expand_dims(firsts, 2) + _range(0, self.side), [-1, columns])
+        return every[:, self.skipped : columns - self.skipped]
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -105,18 +133,23 @@ class PlanStrips(keras.layers.Layer):
     def call(self, mask: Any) -> tuple[Any, ...]:
         """Find the runs, then follow the levels."""
         check_mask(mask)
-        border, half, coarser = self.border, self.border // 2, range(1, self.levels)
+        border, half = self.border, self.border // 2
         runs = _Runs(mask, 2 ** (self.levels - 1), margin=border)
-        sides = [runs.cell >> level for level in range(self.levels)]
-        output = _Source(2 * border)
-        pooled = [_Source(2 * border, half), *[_Source(border)] * (self.levels - 2)]
+        down, up, skip = [], [], []
+        for level in range(1, self.levels):
+            side = runs.cell >> level
+            outputs = runs.arrange(side, gap=2 * border)
+            if level == 1:
+                pooled = runs.arrange(side, gap=2 * border, margin=half)
+                up.append(runs.surround(side, border, half).find_in(outputs)[half:-half])
+            else:
+                pooled = runs.arrange(side, gap=border)
+                up.append(runs.surround(side, half, half).find_in(outputs))
+            cells = runs.surround(side, border, border)
+            down.append(cells.find_in(pooled))
+            skip.append(cells.find_in(outputs))
         finest = 2 * border if self.levels > 1 else border
-        down = [runs.locate(sides[level], pooled[level - 1], border, border) for level in coarser]
-        up = [runs.locate(sides[level], output, half, half) for level in coarser[1:]]
-        if self.levels > 1:
-            up.insert(0, runs.locate(sides[1], output, border, half)[half:-half])
-        skip = [runs.locate(sides[level], output, border, border) for level in coarser[:-1]]
-        return StripPositions(runs.find_pixels(finest), down, up, skip, runs.place(2 * finest))
+        return StripPositions(runs.find_pixels(finest), down, up, skip[:-1], runs.place(2 * finest))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -133,62 +166,79 @@ class _Runs:
     """
 
     def __init__(self, mask: Any, cell: int, margin: int) -> None:
-        self.cell, self._margin = cell, margin
-        self._size = tf.shape(mask)[:3]
-        n, height, width = tf.unstack(self._size)
+        self.cell, self._margin = cell, [margin, margin]
+        n, height, width, _ = tf.unstack(tf.shape(mask))
         rows, strips = -(-height // cell), -(-width // (cell * STRIP_CELLS))
-        self._grid = n, rows, strips
+        self._size, self._grid = (height, width), (n, rows, strips)
         bottom, right = rows * cell - height, strips * cell * STRIP_CELLS - width
-        padded = tf.pad(mask[..., 0], [[0, 0], [0, bottom], [0, right]])
+        padded = tf.pad(mask, [[0, 0], [0, bottom], [0, right], [0, 0]])
         pixels = tf.reshape(padded, [n, rows, cell, strips, cell * STRIP_CELLS])
-        self._valid = _transpose(tf.reduce_any(pixels, [2, 4]))
-        around = tf.pad(self._valid, [[0, 0], [0, 0], [1, 1]])
-        begins, ends = self._valid & ~around[..., :-2], self._valid & ~around[..., 2:]
+        valid = _transpose(tf.reduce_any(pixels, [2, 4]), rows, strips)
+        around = tf.pad(valid, [[0, 0], [0, 0], [1, 1]])
+        begins, ends = valid & ~around[..., :-2], valid & ~around[..., 2:]
         first, last = (tf.cast(tf.where(where), tf.int32) for where in (begins, ends))
-        self._block, self._run = _count(self._valid), _count(begins)
-        blocks = last[:, 2] - first[:, 2] + 1
+        blocks = tf.unstack(last - first, axis=1)[2] + 1
         # The first run is empty, of one block at least. Its length, and runs without a block at
         # the end, make the numbers of blocks and of runs multiples of a number.
-        more, self._runs = -tf.reduce_sum(blocks) % _MULTIPLE, tf.size(blocks)
-        empty = 1 + (more - 1) % _MULTIPLE
-        self._first = tf.pad(first, [[1, -(self._runs + 1) % _MULTIPLE], [0, 0]])
-        self._blocks = tf.pad(tf.concat([[empty], blocks], 0), [[0, -(self._runs + 1) % _MULTIPLE]])
-        self._block += empty - 1
+        empty = 1 + (-tf.reduce_sum(blocks) - 1) % _MULTIPLE
+        none = [1, -(tf.size(blocks) + 1) % _MULTIPLE]
+        self._blocks = tf.concat([[empty], tf.pad(blocks, [[0, none[1]]])], 0)
+        self._is_valid = tf.pad(blocks > 0, [none])
+        self._canvas, strip, self._row = tf.unstack(tf.pad(first, [none, [0, 0]]), axis=1)
+        self._column = strip * STRIP_CELLS
+        # Of each block, the blocks and the runs before its rows; 0 where nothing is valid.
+        self._before, self._run = (
+            _transpose(tf.where(valid, number, 0), strips, rows)
+            for number in (_count(valid) + empty - 1, _count(begins))
+        )
+        # Of each run, its first cell among the coarsest ones, and the cells from row to row. The
+        # first row of the margin stands for the runs without a valid pixel.
+        width = strips * STRIP_CELLS + 2 * margin
+        line = self._canvas * (rows + 2 * margin) + self._row + margin
+        self._first = tf.where(self._is_valid, line * width + self._column, 0) + margin
+        self._step = tf.where(self._is_valid, width, 0)
 
-    def locate(self, side: int, source: _Source, rows: int, columns: int) -> Any:
-        """Return the positions of the cells of the runs and of a border around them.
+    def arrange(self, side: int, gap: int, margin: int = 0) -> _Source:
+        """Return an array that holds the runs one under the other.
 
         Args:
-            side: cells of this level along a coarsest cell.
-            source: array that they are taken from.
+            side: cells along a coarsest cell.
+            gap: rows between two runs.
+            margin: rows before the first run, and columns on each side of the runs.
+        """
+        width = side * STRIP_CELLS + 2 * margin
+        lines = tf.expand_dims((self._before * side + self._run * gap) * width, 3)
+        first = margin * (width + 1)
+        cells = lines + _range(first, first + side * STRIP_CELLS, side)
+        n, rows, strips = self._grid
+        cells = tf.reshape(cells, [n, rows, strips * STRIP_CELLS])
+        return _Source(tf.reshape(tf.pad(cells, [[0, 0], self._margin, self._margin]), [-1]), width)
+
+    def surround(self, side: int, rows: int, columns: int) -> _Cells:
+        """Return the cells of the runs and of a border around them.
+
+        Args:
+            side: cells along a coarsest cell.
             rows: width of the border above and below each run.
             columns: width of the border on both sides.
         """
-        margin = [self._margin, self._margin]
-        corners = tf.pad(self._find_corners(side, source), [[0, 0], margin, margin])
         run, offset = self._list_rows(side, rows)
-        canvas, strip, row = tf.unstack(tf.gather(self._first, run), axis=1)
-        line = canvas * tf.shape(corners)[1] + self._margin + row + offset // side
         around = -(-columns // side)
-        left = strip * STRIP_CELLS + self._margin - around
-        # The first row of the margin stands for the runs without a valid pixel.
-        cells = tf.where(self._is_valid(run), line * tf.shape(corners)[2] + left, 0)[:, None]
-        cells += tf.range(STRIP_CELLS + 2 * around)
-        width = side * STRIP_CELLS + 2 * source.margin
-        firsts = tf.gather(tf.reshape(corners, [-1]), cells) + (offset % side * width)[:, None]
-        every = tf.reshape(firsts[..., None] + tf.range(side), [tf.size(run), -1])
-        skipped = around * side - columns
-        return every[:, skipped : skipped + side * STRIP_CELLS + 2 * columns]
+        first = tf.gather(self._first, run) + offset // side * tf.gather(self._step, run)
+        coarsest = tf.expand_dims(first, 1) + _range(-around, STRIP_CELLS + around)
+        return _Cells(coarsest, offset % side, side, around * side - columns)
 
     def find_pixels(self, border: int) -> Any:
         """Return the positions on the canvases of the pixels of the runs; −1 for none."""
         run, offset = self._list_rows(self.cell, border)
-        canvas, strip, row = tf.unstack(tf.gather(self._first, run), axis=1)
-        _, height, width = tf.unstack(self._size)
-        y, length = row * self.cell + offset, self.cell * STRIP_CELLS
-        x = (strip * length - border)[:, None] + tf.range(length + 2 * border)
-        inside = (self._is_valid(run) & (y >= 0) & (y < height))[:, None] & (x >= 0) & (x < width)
-        return tf.where(inside, ((canvas * height + y) * width)[:, None] + x, -1)
+        height, width = self._size
+        y = tf.gather(self._row * self.cell, run) + offset
+        line = (tf.gather(self._canvas * height, run) + y) * width
+        is_row = tf.gather(self._is_valid, run) & (y >= 0) & (y < height)
+        left = tf.expand_dims(tf.gather(self._column * self.cell, run), 1)
+        x = left + _range(-border, self.cell * STRIP_CELLS + border)
+        inside = tf.expand_dims(is_row, 1) & (x >= 0) & (x < width)
+        return tf.where(inside, tf.expand_dims(line, 1) + x, -1)
 
     def place(self, gap: int) -> Any:
         """Return which row of the network's output holds each row of each strip of the canvases.
@@ -196,36 +246,29 @@ class _Runs:
         Args:
             gap: rows between two runs.
         """
-        first = tf.where(self._valid, self._block * self.cell + self._run * gap, 0)
-        rows = _transpose(first)[:, :, None] + tf.range(self.cell)[:, None]
+        first = tf.expand_dims(self._before * self.cell + self._run * gap, 2)
         n, blocks, strips = self._grid
+        rows = first + _range(0, self.cell)[:, None]
         return tf.reshape(rows, [n, blocks * self.cell, strips])
 
     def _list_rows(self, side: int, border: int) -> tuple[Any, Any]:
         """Return the run of each row, and how many rows it is below the first without border."""
         length = self._blocks * side + 2 * border
-        run = tf.repeat(tf.range(tf.size(length)), length)
-        begin = tf.cumsum(length, exclusive=True)
-        return run, tf.range(tf.size(run)) - tf.gather(begin, run) - border
-
-    def _is_valid(self, run: Any) -> Any:
-        return (run > 0) & (run <= self._runs)
-
-    def _find_corners(self, side: int, source: _Source) -> Any:
-        """Return the position of the first cell of each coarsest cell: (N, rows, columns)."""
-        line = tf.where(self._valid, self._block * side + self._run * source.gap, 0)
-        width = side * STRIP_CELLS + 2 * source.margin
-        first = (line + source.margin) * width + source.margin
-        cells = _transpose(first)[..., None] + tf.range(STRIP_CELLS) * side
-        n, rows, strips = self._grid
-        return tf.reshape(cells, [n, rows, strips * STRIP_CELLS])
+        end = tf.cumsum(length)
+        every = tf.range(tf.reduce_sum(length))
+        run = tf.searchsorted(end, every, side="right")
+        return run, every - tf.gather(end - length + border, run)
 
 
-def _transpose(x: Any) -> Any:
+def _range(first: int, end: int, step: int = 1) -> NDArray[np.int32]:
+    """Return numbers as a constant: one operation, where `tf.range` is four."""
+    return np.arange(first, end, step, dtype=np.int32)
+
+
+def _transpose(x: Any, rows: Any, columns: Any) -> Any:
     """Swap the last two axes. oneDNN logs an error where it transposes other types than floats."""
-    n, rows, columns = tf.unstack(tf.shape(x))
-    places = tf.range(rows) * columns + tf.range(columns)[:, None]
-    return tf.gather(tf.reshape(x, [n, -1]), places, axis=1)
+    places = tf.range(rows) * columns + tf.expand_dims(tf.range(columns), 1)
+    return tf.gather(tf.reshape(x, [-1, rows * columns]), places, axis=1)
 
 
 def _count(where: Any) -> Any:
@@ -249,8 +292,9 @@ class TakePixels(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Gather."""
         x, positions = inputs
-        taken = tf.gather(tf.reshape(x, [-1, x.shape[-1]]), tf.maximum(positions, 0))[None]
-        return taken & (positions >= 0)[None, ..., None] if x.dtype == tf.bool else taken
+        pixels = tf.reshape(x, [-1, x.shape[-1]])
+        taken = tf.expand_dims(tf.gather(pixels, tf.maximum(positions, 0)), 0)
+        return taken & tf.expand_dims([positions >= 0], 3) if x.dtype == tf.bool else taken
 
 
 @keras.saving.register_keras_serializable("lacuna")

@@ -44,8 +44,8 @@ def pad_to_multiple(values: Any, sides: tuple[int, int], constant: Any = 0) -> A
         >>> pad_to_multiple(tf.ones((1, 8, 6, 3)), (4, 4)).shape
         TensorShape([1, 8, 8, 3])
     """
-    size = tf.shape(values)
-    paddings = [[0, 0], [0, (-size[1]) % sides[0]], [0, (-size[2]) % sides[1]], [0, 0]]
+    _, height, width, _ = tf.unstack(tf.shape(values))
+    paddings = [[0, 0], [0, -height % sides[0]], [0, -width % sides[1]], [0, 0]]
     return tf.pad(values, paddings, constant_values=tf.cast(constant, values.dtype))
 
 
@@ -66,14 +66,15 @@ def any_in_blocks(mask: Any, strides: tuple[int, int], offset: tuple[int, int] =
         >>> any_in_blocks(mask, (1, 2)).numpy().ravel()
         array([ True, False])
     """
-    mask = mask[:, offset[0] :, offset[1] :]
+    if any(offset):
+        mask = mask[:, offset[0] :, offset[1] :]
     if strides == (1, 1):
         return mask
     cells = pad_to_multiple(mask, strides)
-    size = tf.shape(cells)
-    n, rows, columns = size[0], size[1] // strides[0], size[2] // strides[1]
+    n, height, width, _ = tf.unstack(tf.shape(cells))
+    rows, columns = height // strides[0], width // strides[1]
     # Two ORs over neighbouring bytes, because pooling would need floats.
-    cells = _unite(tf.reshape(cells, [n * rows, strides[0], columns * strides[1]]))
+    cells = _unite(tf.reshape(cells, [n * rows, strides[0], width]))
     cells = _unite(tf.reshape(cells, [n * rows * columns, strides[1]]))
     return tf.reshape(cells, [n, rows, columns, 1])
 

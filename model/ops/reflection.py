@@ -66,5 +66,5 @@ def take_positions(values: Any, positions: Any) -> Any:
     """
     pixels = tf.reshape(values, [-1, values.shape[-1]])
     # One more pixel of 0 costs less than to set what was taken to 0 afterwards.
-    padded = tf.concat([pixels, tf.zeros_like(pixels[:1])], axis=0)
-    return tf.gather(padded, tf.where(positions < 0, tf.shape(pixels)[0], positions))
+    padded = tf.pad(pixels, [[1, 0], [0, 0]])
+    return tf.gather(padded, positions + 1)

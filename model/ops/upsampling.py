@@ -21,7 +21,7 @@ def upsample_nearest(values: Any, factors: tuple[int, int]) -> Any:
         >>> upsample_nearest(tf.constant([1.0, 2.0], shape=(1, 1, 2, 1)), (1, 2)).numpy().ravel()
         array([1., 1., 2., 2.], dtype=float32)
     """
-    n, h, w = tf.unstack(tf.shape(values)[:3])
+    n, h, w, _ = tf.unstack(tf.shape(values))
     channels = values.shape[-1]
     cells = tf.broadcast_to(
         values[:, :, None, :, None, :], [n, h, factors[0], w, factors[1], channels]
