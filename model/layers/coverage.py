@@ -105,6 +105,11 @@ class FillInvalid(keras.layers.Layer):
         super().__init__(**kwargs)
         self.fill_value = float(fill_value)
 
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        """Return the shape and dtype without tracing."""
+        x, _, _ = read_inputs(inputs)
+        return keras.KerasTensor(x.shape, x.dtype)
+
     def call(self, inputs: Any) -> Any:
         """Select."""
         x, mask, _ = read_inputs(inputs)

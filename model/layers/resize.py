@@ -49,6 +49,16 @@ class PadToMultiple(keras.layers.Layer):
         super().__init__(**kwargs)
         self.multiple = read_positive(multiple, "multiple")
 
+    def compute_output_spec(self, inputs: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Return the shapes and dtypes without tracing."""
+        x, mask, _ = read_inputs(inputs)
+        n, *sides, _ = x.shape
+        size = (n, *(None if side is None else side + -side % self.multiple for side in sides))
+        return (
+            keras.KerasTensor((*size, x.shape[-1]), x.dtype),
+            keras.KerasTensor((*size, 1), mask.dtype),
+        )
+
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Pad both."""
         x, mask, _ = read_inputs(inputs)
@@ -76,6 +86,12 @@ class CropToSize(keras.layers.Layer):
         >>> CropToSize()([tf.zeros((1, 8, 8, 3)), tf.zeros((1, 8, 6, 1))]).shape
         TensorShape([1, 8, 6, 3])
     """
+
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        """Return the shape and dtype without tracing."""
+        x, reference = inputs
+        n, *_, channels = x.shape
+        return keras.KerasTensor((n, *reference.shape[1:3], channels), x.dtype)
 
     def call(self, inputs: Any) -> Any:
         """Crop."""
@@ -115,7 +131,7 @@ class MaskMaxPooling2D(keras.layers.Layer):
         """Return the shape and dtype without tracing."""
         check_mask(mask)
         n, *sides, _ = mask.shape
-        cells = (side if side is None else -(-side // self.factor) for side in sides)
+        cells = (None if side is None else -(-side // self.factor) for side in sides)
         return keras.KerasTensor((n, *cells, 1), "bool")
 
     def call(self, mask: Any) -> Any:

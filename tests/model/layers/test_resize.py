@@ -86,3 +86,12 @@ def test_another_number_of_inputs_than_the_interpolation_wants_is_refused():
     for interpolation, inputs in (("nearest", [x, mask, mask]), ("bilinear", [x, mask])):
         with pytest.raises(ValueError, match=f"Received: {len(inputs)} tensors"):
             MaskedUpSampling2D(1, interpolation)(inputs)
+
+
+def test_sizes_that_are_known_stay_known():
+    x, mask = keras.Input((9, None, 3)), keras.Input((9, 14, 1), dtype="bool")
+    padded, padded_mask = PadToMultiple(4)([x, mask])
+
+    assert (padded.shape, padded_mask.shape) == ((None, 12, None, 3), (None, 12, None, 1))
+    assert CropToSize()([padded, mask]).shape == (None, 9, 14, 3)
+    assert MaskMaxPooling2D(2)(mask).shape == (None, 5, 7, 1)
