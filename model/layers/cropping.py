@@ -102,7 +102,8 @@ class CropToBox(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Slice."""
         x, *covered, box = inputs
-        box = box * 2**self.levels if self.levels >= 0 else box // 2**-self.levels
+        if self.levels:
+            box = box * 2**self.levels if self.levels > 0 else box // 2**-self.levels
         first, end = tf.split(box, 2)
         begin = first - tf.split(covered[0], 2)[0] if covered else first
         begin = tf.pad(begin, [[1, 1]])

@@ -88,7 +88,7 @@ class _Cells(NamedTuple):
         firsts = corners + tf.expand_dims(self.row * source.width, 1)
         columns = self.coarsest.shape[1] * self.side
         every = tf.reshape(tf.expand_dims(firsts, 2) + _range(0, self.side), [-1, columns])
-        return every[:, self.skipped : columns - self.skipped]
+        return every[:, self.skipped : columns - self.skipped] if self.skipped else every
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -359,8 +359,8 @@ class TakeReflections(keras.layers.Layer):
         source = tf.where(positions < 0, _NO_SOURCE, source)
         taken = ops.take_positions(x, tf.bitwise.right_shift(source, 1))
         missing = tf.cast(tf.bitwise.bitwise_and(source, 1), x.dtype)
-        y = tf.concat([taken, missing[..., None]], axis=-1)
-        return y[None], (source >= 0)[None, ..., None]
+        y = tf.concat([taken, tf.expand_dims(missing, 2)], axis=-1)
+        return tf.expand_dims(y, 0), tf.expand_dims([source >= 0], 3)
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -379,10 +379,10 @@ class TakeUpSampled(keras.layers.Layer):
         """Gather each pixel four times."""
         x, positions, mask = inputs
         rows, columns = tf.unstack(tf.shape(positions))
-        cells = tf.broadcast_to(positions[:, None, :, None], [rows, 2, columns, 2])
-        fine = tf.reshape(cells, [2 * rows, 2 * columns])
-        shown = tf.where(mask[0, ..., 0], fine, 0)
-        return tf.gather(tf.reshape(x, [-1, x.shape[-1]]), shown)[None]
+        cells = tf.reshape(positions, [rows, 1, columns, 1])
+        fine = tf.reshape(tf.broadcast_to(cells, [rows, 2, columns, 2]), tf.shape(mask))
+        shown = tf.squeeze(tf.where(mask, fine, 0), 3)
+        return tf.gather(tf.reshape(x, [-1, x.shape[-1]]), shown)
 
 
 @keras.saving.register_keras_serializable("lacuna")

@@ -31,20 +31,17 @@ def find_reflections(mask: Any, levels: int) -> Any:
         array([[ 0,  0, -1, -1, -1, -1],
                [ 0,  0, -1, -1, -1, -1]], dtype=int32)
     """
-    given = pad_to_multiple(mask, (2**levels, 2**levels), constant=False)[..., 0]
+    given = tf.squeeze(pad_to_multiple(mask, (2**levels, 2**levels), constant=False), 3)
     size = tf.shape(given)
     n, height, width = tf.unstack(size)
-    image_height, image_width = tf.unstack(tf.shape(mask)[1:3])
-    rows = tf.range(n)[:, None] * image_height + tf.range(height)
-    places = rows[..., None] * image_width + tf.range(width)
+    _, image_height, image_width, _ = tf.unstack(tf.shape(mask))
+    rows = tf.expand_dims(tf.range(n) * image_height, 1) + tf.range(height)
+    places = tf.expand_dims(rows * image_width, 2) + tf.range(width)
     found = tf.where(given, places, -1)
     for level in range(1, levels + 1):
         side = 2**level
-        for shape, axis in (
-            ([n, height, width // side, side], 3),
-            ([n, height // side, side, width], 2),
-        ):
-            reflected = tf.reshape(tf.reverse(tf.reshape(found, shape), [axis]), size)
+        for cells in ([-1, side], [-1, side, width]):
+            reflected = tf.reshape(tf.reverse(tf.reshape(found, cells), [1]), size)
             found = tf.where(found < 0, reflected, found)
     return found
 

@@ -5,6 +5,8 @@ Neither the receptive radius nor the total stride may exceed what the manifest s
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from service.runtime.contract.probe import TOLERANCE, Images, Masks, ModelProbe, count_differing
@@ -62,6 +64,7 @@ def check_total_stride(probe: ModelProbe) -> Check:
     images, masks = probe.draw_images(2, side, side), probe.draw_masks(2, side, side)
     whole = probe.run(images, masks)
 
+    @cache
     def count_at(shift: int) -> int:
         moved = (slice(None), slice(shift, None), slice(shift, None))
         inner = (slice(None), slice(radius, None), slice(radius, None))
