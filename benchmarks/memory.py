@@ -4,8 +4,8 @@
 
 Starts `lacuna serve` several times, without and with what it has measured of the model before.
 Reads the processor time of its process once it is ready (`process_cpu_seconds_total`); medians are
-shown. Then reads the last one's resident memory (`process_resident_memory_bytes`) after the
-warm-up, after many images of as many sizes, and at its peak while one huge image is answered. A
+shown. Then starts one more, and reads its resident memory (`process_resident_memory_bytes`) after
+the warm-up, after many images of as many sizes, and at its peak while one huge image is answered. A
 huge image may add its own size, its mask, its labels, and its answer. The limits are those of the
 demo on two workers.
 
@@ -21,6 +21,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -40,7 +41,6 @@ from service.bench.session import send_once
 from service.bench.workload import Workload, draw_samples, parse_sizes
 
 CHANNELS = 3
-STARTS = 3
 TIMEOUT_S = 600.0
 LOOK_S = 0.05
 HUGE_BYTES = CHANNELS + 3
@@ -78,10 +78,17 @@ async def watch_peak(server: httpx2.URL, request: PreparedRequest) -> tuple[int,
     return response.status, peak
 
 
-def measure_start(cache: Path) -> float:
-    """Return the processor seconds of a start with a cache folder."""
+@contextlib.contextmanager
+def start(cache: Path) -> Iterator[httpx2.URL]:
+    """Start a server with a cache folder."""
     os.environ["LACUNA_CACHE_FOLDER"] = str(cache)
     with start_server(DEMO) as server:
+        yield server
+
+
+def measure_start(cache: Path) -> float:
+    """Return the processor seconds of a start with a cache folder."""
+    with start(cache) as server:
         return run_in_loop(lambda: read_metric(server, _CPU))
 
 
@@ -99,6 +106,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, default=500, help="different sizes, of 48 … 384")
     parser.add_argument("--requests", type=int, default=2000, help="for images of these sizes")
     parser.add_argument("--huge", type=int, default=8192, help="side of the huge image")
+    parser.add_argument("--starts", type=int, default=3, help="of each kind; medians are shown")
     parser.add_argument("--rows", type=Path, help="file to write the figures for the record to")
     return parser.parse_args()
 
@@ -106,9 +114,10 @@ def read_arguments() -> argparse.Namespace:
 def measure(arguments: argparse.Namespace, folder: Path) -> tuple[list[Row], int]:
     """Measure all values; return them, and the number of failed requests."""
     pixels = arguments.huge**2
-    caches = [folder / str(number) for number in range(STARTS)]
-    cold, cached = ([measure_start(cache) for cache in caches] for _ in range(2))
-    with start_server(DEMO) as server:
+    caches = [folder / str(number) for number in range(arguments.starts)]
+    cold = [measure_start(cache) for cache in caches]
+    cached = [measure_start(cache) for cache in caches]  # which are no longer empty
+    with start(caches[0]) as server:
         warm = run_in_loop(lambda: read_metric(server, _RESIDENT))
         many = draw_requests(server, arguments.sizes, "48-384")
         profile = LoadProfile(16, requests=arguments.requests, timeout_s=TIMEOUT_S)

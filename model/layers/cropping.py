@@ -96,8 +96,9 @@ class CropToBox(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
         """Return the shape and dtype without tracing."""
-        x = inputs[0]
-        return keras.KerasTensor((x.shape[0], None, None, x.shape[-1]), x.dtype)
+        x, *_, _ = inputs
+        n, _, _, channels = x.shape
+        return keras.KerasTensor((n, None, None, channels), x.dtype)
 
     def call(self, inputs: Any) -> Any:
         """Slice."""

@@ -52,12 +52,7 @@ class PadToMultiple(keras.layers.Layer):
     def compute_output_spec(self, inputs: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """Return the shapes and dtypes without tracing."""
         x, mask, _ = read_inputs(inputs)
-        n, *sides, _ = x.shape
-        size = (n, *(None if side is None else side + -side % self.multiple for side in sides))
-        return (
-            keras.KerasTensor((*size, x.shape[-1]), x.dtype),
-            keras.KerasTensor((*size, 1), mask.dtype),
-        )
+        return self._pad_spec(x), self._pad_spec(mask)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
         """Pad both."""
@@ -66,6 +61,11 @@ class PadToMultiple(keras.layers.Layer):
         padded = ops.pad_to_multiple(x, cell)
         padded.set_shape((x.shape[0], None, None, x.shape[-1]))
         return padded, ops.pad_to_multiple(mask, cell)
+
+    def _pad_spec(self, values: Any) -> keras.KerasTensor:
+        n, *sides, channels = values.shape
+        padded = (None if side is None else side + -side % self.multiple for side in sides)
+        return keras.KerasTensor((n, *padded, channels), values.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -90,8 +90,9 @@ class CropToSize(keras.layers.Layer):
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
         """Return the shape and dtype without tracing."""
         x, reference = inputs
-        n, *_, channels = x.shape
-        return keras.KerasTensor((n, *reference.shape[1:3], channels), x.dtype)
+        n, _, _, channels = x.shape
+        _, height, width, _ = reference.shape
+        return keras.KerasTensor((n, height, width, channels), x.dtype)
 
     def call(self, inputs: Any) -> Any:
         """Crop."""

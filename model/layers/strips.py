@@ -57,7 +57,7 @@ class _Source(NamedTuple):
     """Array that cells are taken from.
 
     Attributes:
-        corners: int32 of one axis, where each coarsest cell of the canvases and of their margins
+        corners: int32 (cells,), where each coarsest cell of the canvases and of their margins
             begins, counted along the rows of the array; 0 for those that are not computed.
         width: columns.
     """
@@ -83,7 +83,7 @@ class _Cells(NamedTuple):
     skipped: int
 
     def find_in(self, source: _Source) -> Any:
-        """Return their positions."""
+        """Return their positions, int32 (rows, columns), counted along the rows of the array."""
         corners = tf.gather(source.corners, self.coarsest)
         firsts = corners + tf.expand_dims(self.row * source.width, 1)
         columns = self.coarsest.shape[1] * self.side
@@ -147,9 +147,10 @@ class PlanStrips(keras.layers.Layer):
                 up.append(runs.surround(side, half, half).find_in(outputs))
             cells = runs.surround(side, border, border)
             down.append(cells.find_in(pooled))
-            skip.append(cells.find_in(outputs))
+            if level < self.levels - 1:
+                skip.append(cells.find_in(outputs))
         finest = 2 * border if self.levels > 1 else border
-        return StripPositions(runs.find_pixels(finest), down, up, skip[:-1], runs.place(2 * finest))
+        return StripPositions(runs.find_pixels(finest), down, up, skip, runs.place(2 * finest))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -271,6 +272,11 @@ def _transpose(x: Any, rows: Any, columns: Any) -> Any:
     return tf.gather(tf.reshape(x, [-1, rows * columns]), places, axis=1)
 
 
+def _frame(mask: Any) -> Any:
+    """Return a mask (R, S) as (1, R, S, 1)."""
+    return tf.expand_dims(tf.expand_dims(mask, 0), 3)
+
+
 def _count(where: Any) -> Any:
     """Return how many are True up to each element, along all axes."""
     numbers = tf.cumsum(tf.reshape(tf.cast(where, tf.int32), [-1]))
@@ -294,7 +300,7 @@ class TakePixels(keras.layers.Layer):
         x, positions = inputs
         pixels = tf.reshape(x, [-1, x.shape[-1]])
         taken = tf.expand_dims(tf.gather(pixels, tf.maximum(positions, 0)), 0)
-        return taken & tf.expand_dims([positions >= 0], 3) if x.dtype == tf.bool else taken
+        return taken & _frame(positions >= 0) if x.dtype == tf.bool else taken
 
 
 @keras.saving.register_keras_serializable("lacuna")
@@ -360,7 +366,7 @@ class TakeReflections(keras.layers.Layer):
         taken = ops.take_positions(x, tf.bitwise.right_shift(source, 1))
         missing = tf.cast(tf.bitwise.bitwise_and(source, 1), x.dtype)
         y = tf.concat([taken, tf.expand_dims(missing, 2)], axis=-1)
-        return tf.expand_dims(y, 0), tf.expand_dims([source >= 0], 3)
+        return tf.expand_dims(y, 0), _frame(source >= 0)
 
 
 @keras.saving.register_keras_serializable("lacuna")

@@ -22,7 +22,7 @@ from service.rpc.drain import Drain
 DRAIN_S = 1.0
 """Seconds in which the message of a call must arrive once the server drains."""
 
-_CANCEL_S = 0.05
+_CANCEL_S = 0.5
 
 
 class Reading:

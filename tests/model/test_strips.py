@@ -191,6 +191,7 @@ def test_levels_and_border_must_be_positive_integers(arguments):
         PlanStrips(*arguments)
 
 
-def test_a_mask_must_be_bool():
+@pytest.mark.parametrize("make", [lambda: tf.ones((1, 8, 8, 1)), lambda: keras.Input((8, 8, 1))])
+def test_a_mask_must_be_bool(make):
     with pytest.raises(ValueError, match="bool"):
-        PlanStrips(2, 2)(tf.ones((1, 8, 8, 1)))
+        PlanStrips(2, 2)(make())

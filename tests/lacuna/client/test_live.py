@@ -92,7 +92,7 @@ def test_without_patience_an_overloaded_server_is_an_error_that_says_when(tmp_pa
 
 
 def test_a_slow_server_is_given_up_in_time(tmp_path, held):
-    with serve(tmp_path, lambda _: held) as url, Client(url, timeout_s=0.2) as client:
+    with serve(tmp_path, lambda _: held) as url, Client(url, timeout_s=1) as client:
         held.hold()
         with pytest.raises(TimedOutError, match=url):
             client.segment(IMAGES[0])

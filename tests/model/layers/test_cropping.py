@@ -52,13 +52,20 @@ def test_a_mask_must_be_bool():
         PlanBoxes(2, 1)([tf.constant([0, 0, 1, 1]), tf.ones((1, 8, 8, 1))])
 
 
-def test_channels_and_dtype_of_a_crop_are_known_before_any_image_is():
-    box = keras.Input((), dtype="int32")
+@pytest.mark.parametrize("dtype", ["float32", "bool"])
+@pytest.mark.parametrize(("levels", "covered"), [(0, 0), (1, 1), (-1, 1)])
+def test_channels_and_dtype_of_a_crop_are_known_before_any_image_is(levels, covered, dtype):
+    boxes = [keras.Input((), dtype="int32")] * (covered + 1)
 
-    for dtype in ("float32", "bool"):
-        known = CropToBox()([keras.Input((None, None, 7), dtype=dtype), box])
+    known = CropToBox(levels)([keras.Input((None, None, 7), dtype=dtype), *boxes])
 
-        assert (known.shape, known.dtype) == ((None, None, None, 7), dtype)
+    assert (known.shape, known.dtype) == ((None, None, None, 7), dtype)
+
+
+def test_a_crop_needs_a_box_and_features_of_images():
+    for inputs in ([keras.Input((None, None, 7))], [keras.Input((None, 7)), keras.Input(())]):
+        with pytest.raises(ValueError, match="unpack"):
+            CropToBox()(inputs)
 
 
 X = np.arange(6 * 8).reshape(1, 6, 8, 1).astype(np.float32)

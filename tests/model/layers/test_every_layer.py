@@ -206,16 +206,17 @@ def test_batch_mates_change_nothing(case):
         np.testing.assert_array_equal(single_mask[0], masks[index])
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @every_case
-def test_shapes_and_dtypes_are_known_before_any_image_is(case):
-    _, network = build(case)
+def test_shapes_and_dtypes_are_known_before_any_image_is(case, policy):
+    _, network = build(case, dtype=policy)
     x, mask = draw()
-    for known, actual in zip(network.outputs, network([x, mask]), strict=True):
-        inferred, shape = known.shape, np.shape(actual)
-        assert known.dtype == actual.dtype.name
+    for known, output in zip(network.outputs, network([x, mask]), strict=True):
+        inferred, shape = known.shape, np.shape(output)
+        assert known.dtype == output.dtype.name
         assert len(inferred) == len(shape)
         assert inferred[-1] == shape[-1]
-        assert all(side in (None, wanted) for side, wanted in zip(inferred, shape, strict=True))
+        assert all(side in (None, actual) for side, actual in zip(inferred, shape, strict=True))
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

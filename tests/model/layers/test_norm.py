@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from model.layers import MaskedBatchNormalization
@@ -131,3 +132,19 @@ def test_a_layer_that_is_not_trainable_normalises_with_its_averages_as_in_infere
 
     np.testing.assert_array_equal(layer([x, mask], training=True), layer([x, mask]))
     assert not np.asarray(layer.moving_mean).any()
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_moments_are_float32_whatever_the_features_are(dtype, training):
+    x, mask = draw(5)
+    wanted = MaskedBatchNormalization(momentum=MOMENTUM)
+    expected = np.where(mask, wanted([x, mask], training=training), 0)
+
+    layer = MaskedBatchNormalization(momentum=MOMENTUM, dtype=dtype)
+    y = layer([tf.cast(x, dtype), mask], training=training)
+
+    assert y.dtype == dtype
+    assert layer.moving_mean.dtype == layer.moving_variance.dtype == "float32"
+    np.testing.assert_allclose(np.where(mask, tf.cast(y, tf.float32), 0), expected, atol=0.05)
+    np.testing.assert_allclose(layer.moving_mean, wanted.moving_mean, rtol=0.01)

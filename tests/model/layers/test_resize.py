@@ -88,10 +88,23 @@ def test_another_number_of_inputs_than_the_interpolation_wants_is_refused():
             MaskedUpSampling2D(1, interpolation)(inputs)
 
 
-def test_sizes_that_are_known_stay_known():
-    x, mask = keras.Input((9, None, 3)), keras.Input((9, 14, 1), dtype="bool")
+def test_sizes_that_are_known_stay_known_and_are_those_of_a_call():
+    sizes = (9, 13, 3), (9, 13, 1)
+    inputs = keras.Input(sizes[0]), keras.Input(sizes[1], dtype="bool")
+    arrays = np.ones((2, *sizes[0]), np.float32), np.ones((2, *sizes[1]), bool)
+
+    for found, known in zip(PadToMultiple(4)(arrays), PadToMultiple(4)(inputs), strict=True):
+        assert known.shape == (None, *found.shape[1:])
+    crop = CropToSize()
+    padded, larger = PadToMultiple(4)(inputs)[0], PadToMultiple(4)(arrays)[0]
+    assert crop([padded, inputs[1]]).shape == (None, *crop([larger, arrays[1]]).shape[1:])
+    pool = MaskMaxPooling2D(2)
+    assert pool(inputs[1]).shape == (None, *pool(arrays[1]).shape[1:])
+
+
+def test_features_and_mask_are_padded_each_as_it_is_known():
+    x, mask = keras.Input((None, None, 3)), keras.Input((9, 14, 1), dtype="bool")
+
     padded, padded_mask = PadToMultiple(4)([x, mask])
 
-    assert (padded.shape, padded_mask.shape) == ((None, 12, None, 3), (None, 12, None, 1))
-    assert CropToSize()([padded, mask]).shape == (None, 9, 14, 3)
-    assert MaskMaxPooling2D(2)(mask).shape == (None, 5, 7, 1)
+    assert (padded.shape, padded_mask.shape) == ((None, None, None, 3), (None, 12, 16, 1))

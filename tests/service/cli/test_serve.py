@@ -181,6 +181,7 @@ def test_a_server_starts_beside_a_kubernetes_service_of_its_name():
     assert (line["level"], line["variables"]) == ("DEBUG", sorted(injected))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_an_interruption_while_a_model_loads_ends_the_server_at_once_and_in_silence(tmp_path):
     with run_server(LACUNA_CACHE_FOLDER=str(tmp_path)) as (process, _, lines):
         for line in process.stderr:

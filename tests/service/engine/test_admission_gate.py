@@ -201,11 +201,11 @@ def test_a_body_of_undeclared_length_counts_towards_the_share_of_its_client():
     segmenter.close()
 
 
-def hold_pool(total_bytes):
+def hold_pool(total_bytes, max_wait_s=30):
     """Return a gate with this much memory for images."""
     segmenter = Segmenter()
     memory = MemoryBudget(total_bytes * 12 // 7)
-    policy = AdmissionPolicy(max_wait_s=0.05)
+    policy = AdmissionPolicy(max_wait_s=max_wait_s)
     gate = AdmissionGate(segmenter.dispatcher, policy, memory)
     assert memory.pool.total_bytes == total_bytes
     return segmenter, gate
@@ -230,7 +230,7 @@ def test_memory_for_images_is_waited_for():
 
 
 def test_memory_that_does_not_become_free_in_time_refuses():
-    segmenter, gate = hold_pool(7000)
+    segmenter, gate = hold_pool(7000, max_wait_s=0.05)
 
     async def scenario():
         with gate.reserve(1, "one") as first, gate.reserve(1, "two") as second:

@@ -107,7 +107,7 @@ def test_a_model_without_memory_asks_to_come_again(tmp_path, path, content, head
 def test_a_model_that_hangs_is_told_by_livez_and_its_caller_keeps_his_deadline(tmp_path):
     with serve_held(tmp_path, watchdog_s=0.3) as (address, _, runtime):
         late = httpx2.post(
-            f"http://{address}/v1/segment", params={"timeout_s": 0.5}, content=SEVENS, timeout=30
+            f"http://{address}/v1/segment", params={"timeout_s": 3}, content=SEVENS, timeout=30
         )
         live = httpx2.get(f"http://{address}/livez")
         oip = httpx2.get(f"http://{address}/v2/health/live")

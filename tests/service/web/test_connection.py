@@ -16,9 +16,7 @@ from tests.support.live import find_address, run_server
 from tests.support.sockets import connect, make_head, read_answer, read_to_end
 from tests.support.waiting import wait_until
 
-PATIENCE = ConnectionTimeouts(
-    head_s=0.5, head_bytes=16_384, idle_s=0.5, answer_s=3.0, keep_alive_s=1
-)
+PATIENCE = ConnectionTimeouts(head_s=1, head_bytes=16_384, idle_s=1, answer_s=3.0, keep_alive_s=1)
 IMAGE = write_npy(np.full((9, 9), 200, np.uint8))
 LARGE = write_npy(np.zeros((1500, 1500), np.uint8))
 
@@ -26,7 +24,7 @@ LARGE = write_npy(np.zeros((1500, 1500), np.uint8))
 @pytest.fixture(scope="module")
 def services(tmp_path_factory):
     root = make_repository_folder(tmp_path_factory.mktemp("models"))
-    return make_services(load_repository(root), BodyLimits(50_000_000, idle_s=0.5, body_s=2.0))
+    return make_services(load_repository(root), BodyLimits(50_000_000, idle_s=1, body_s=3))
 
 
 @pytest.fixture(scope="module")
