@@ -8,11 +8,10 @@ import keras
 import tensorflow as tf
 
 from model.layers import CoverageScale, MaskedConcatenate, MaskMaxPooling2D
+from model.layers.strip_positions import PlanStrips, StripPositions
 from model.layers.strips import (
     CropBorder,
     FindReflections,
-    PlanStrips,
-    StripPositions,
     TakePixels,
     TakeReflections,
     TakeUpSampled,

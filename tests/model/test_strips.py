@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from model.folding import FoldedNetwork, fold_batch_norm
 from model.layers import FillByReflection
+from model.layers.strip_positions import PlanStrips
 from model.layers.strips import (
     CropBorder,
     FindReflections,
-    PlanStrips,
     TakePixels,
     TakeReflections,
     TakeUpSampled,
