@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from ctypes.util import find_library
 from pathlib import Path
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 from lacuna.cli import main
 from service.platforms import DEMO_REPOSITORY
 from service.web.server import CLOSING_S
-from tests.support.processes import find_policies, read_processor_s, read_processor_s_of_ended
+from tests.support.processes import find_policies
 from tests.support.waiting import wait_until
 
 SAMPLES = DEMO_REPOSITORY.parent / "samples" / "groundcover"
@@ -181,22 +182,29 @@ def test_a_server_starts_beside_a_kubernetes_service_of_its_name():
     assert (line["level"], line["variables"]) == ("DEBUG", sorted(injected))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_an_interruption_while_a_model_loads_ends_the_server_at_once_and_in_silence(tmp_path):
-    with run_server(LACUNA_CACHE_FOLDER=str(tmp_path)) as (process, _, lines):
+def interrupt_while_loading(folder):
+    """Interrupt a server that loads a model; return its log, and how long it took to end."""
+    with run_server(LACUNA_CACHE_FOLDER=str(folder)) as (process, _, lines):
         for line in process.stderr:
             lines.append(json.loads(line))
             if lines[-1]["message"] == "model loading":
                 break
-        before_s = read_processor_s(process.pid) + read_processor_s_of_ended()
+        began_s = time.monotonic()
         process.send_signal(signal.SIGINT)
         lines += [json.loads(line) for line in process.stderr]
         assert process.wait(20) == 0
+        return lines, time.monotonic() - began_s
 
-    # What else the machine does is not counted.
-    assert read_processor_s_of_ended() - before_s < CLOSING_S
-    assert {line["level"] for line in lines} == {"INFO"}
-    assert "model ready" not in {line["message"] for line in lines}
+
+def test_an_interruption_while_a_model_loads_ends_the_server_at_once_and_in_silence(tmp_path):
+    for attempt in range(3):  # whatever else the machine does can only add to the time
+        lines, took_s = interrupt_while_loading(tmp_path / str(attempt))
+        assert {line["level"] for line in lines} == {"INFO"}
+        assert "model ready" not in {line["message"] for line in lines}
+        if took_s < CLOSING_S:
+            break
+
+    assert took_s < CLOSING_S
 
 
 def has_mapped(process, library):

@@ -77,16 +77,20 @@ def run_busy_server(folder, **variables):
 
 
 def test_what_does_not_end_is_cut_off_within_the_time_to_drain(tmp_path):
-    with run_busy_server(tmp_path, DRAIN_S=1) as (server, connection):
-        began_s = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        code = server.process.wait(20)
-        took_s = time.monotonic() - began_s
-        answer = connection.recv(65536)
+    limit_s = 1 + CLOSING_S + 1
+    for attempt in range(3):  # whatever else the machine does can only add to the time
+        with run_busy_server(tmp_path / str(attempt), DRAIN_S=1) as (server, connection):
+            began_s = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            code = server.process.wait(20)
+            took_s = time.monotonic() - began_s
+            answer = connection.recv(65536)
+        assert code == 1
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        if took_s < limit_s:
+            break
 
-    assert code == 1
-    assert took_s < 1 + CLOSING_S + 10
-    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert took_s < limit_s
 
 
 def read_status(server):
@@ -94,14 +98,20 @@ def read_status(server):
 
 
 def test_a_second_signal_ends_the_server_at_once(tmp_path):
-    with run_busy_server(tmp_path) as (server, _):
-        server.process.send_signal(signal.SIGTERM)
-        with pytest.raises(subprocess.TimeoutExpired):
-            server.process.wait(0.5)
-        assert wait_until(lambda: read_status(server) == "draining")
-        server.process.send_signal(signal.SIGTERM)
+    for attempt in range(3):  # whatever else the machine does can only add to the time
+        with run_busy_server(tmp_path / str(attempt)) as (server, _):
+            server.process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                server.process.wait(0.5)
+            assert wait_until(lambda: read_status(server) == "draining")
+            began_s = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(20) == 128 + signal.SIGTERM
+            took_s = time.monotonic() - began_s
+        if took_s < 2:
+            break
 
-        assert server.process.wait(20) == 128 + signal.SIGTERM
+    assert took_s < 2
 
 
 def test_a_killed_server_starts_again_on_its_port_with_what_it_knew(tmp_path):
