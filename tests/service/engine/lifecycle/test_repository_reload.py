@@ -377,8 +377,9 @@ async def begin_third_generation(repository, root):
     write_version(root, "m/3")
     await repository.refresh()
     loading = asyncio.create_task(repository.refresh())
-    while list_states(repository).get("m/3") != "loading":  # folders are read on a thread
-        await let_others_run()
+    async with asyncio.timeout(30):
+        while list_states(repository).get("m/3") != "loading":  # folders are read on a thread
+            await let_others_run()
     return loading
 
 
